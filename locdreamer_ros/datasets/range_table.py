@@ -1,0 +1,168 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The range table: a CSV with one row per epoch, and the anchors beside it in a second CSV.
+
+Header `t_s,gt_x,gt_y,gt_z,r_<id>,...` (ground truth optional; empty or `nan`: no range), metres
+and seconds. Anchors: `id,x,y,z`.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import open_text, write_atomically
+from locdreamer_ros.recording import Recording
+from locdreamer_ros.types import Anchors, FloatArray
+
+TRUTH = ("gt_x", "gt_y", "gt_z")
+MAX_RANGE_M = 1000.0
+"""No UWB module ranges farther: a larger value is a unit mistake (millimetres), not a range."""
+
+
+def _number(text: str, where: str, *, missing: bool = False) -> float:
+    if missing and text.strip().lower() in ("", "nan"):
+        return float("nan")
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(f"{where}: expected a number, got {text!r}") from None
+    if not np.isfinite(value):
+        raise InputError(f"{where}: expected a finite number, got {text!r}")
+    return value
+
+
+def load_anchors(path: Path) -> Anchors:
+    """Read an anchors CSV. Raises InputError naming the file and row."""
+    with open_text(path) as stream:
+        rows = [row for row in csv.reader(stream) if row and any(cell.strip() for cell in row)]
+    if not rows or [cell.strip() for cell in rows[0]] != ["id", "x", "y", "z"]:
+        raise InputError(f"{path}: row 1: expected the header id,x,y,z")
+    ids: list[str] = []
+    positions: list[list[float]] = []
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != 4:
+            raise InputError(f"{path}: row {number}: expected id,x,y,z, got {len(row)} columns")
+        ids.append(row[0].strip())
+        positions.append(
+            [
+                _number(text, f"{path}: row {number}, column {axis}")
+                for axis, text in zip("xyz", row[1:], strict=True)
+            ]
+        )
+    if not ids:
+        raise InputError(f"{path}: no anchors below the header")
+    try:
+        return Anchors(tuple(ids), np.array(positions, dtype=np.float64))
+    except InputError as reason:
+        raise InputError(f"{path}: {reason}") from None
+
+
+def save_anchors(path: Path, anchors: Anchors) -> None:
+    """Write an anchors CSV."""
+    with write_atomically(path) as stream:
+        stream.write("id,x,y,z\n")
+        for anchor, (x, y, z) in zip(anchors.ids, anchors.positions, strict=True):
+            stream.write(f"{anchor},{x:.4f},{y:.4f},{z:.4f}\n")
+
+
+def _range_column(path: Path, header: list[str], anchors: Anchors) -> list[int]:
+    """Column of each anchor (A,), checked."""
+    columns = {name: i for i, name in enumerate(header)}
+    if len(columns) != len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise InputError(f"{path}: row 1: column {twice} appears twice")
+    if "t_s" not in columns:
+        raise InputError(f"{path}: row 1: missing column t_s")
+    for name in header:
+        if name != "t_s" and name not in TRUTH and not name.startswith("r_"):
+            raise InputError(f"{path}: row 1: unknown column {name!r}; expected t_s, gt_*, r_<id>")
+    recorded = [name[2:] for name in header if name.startswith("r_")]
+    for anchor in recorded:
+        if anchor not in anchors.ids:
+            raise InputError(
+                f"{path}: column r_{anchor}: no anchor {anchor!r} in the anchors file; "
+                f"it has {', '.join(anchors.ids)}"
+            )
+    for anchor in anchors.ids:
+        if anchor not in recorded:
+            raise InputError(f"{path}: row 1: missing column r_{anchor} of anchor {anchor!r}")
+    present = [name for name in TRUTH if name in columns]
+    if present and len(present) != len(TRUTH):
+        raise InputError(f"{path}: row 1: ground truth needs all of {', '.join(TRUTH)}")
+    return [columns[f"r_{anchor}"] for anchor in anchors.ids]
+
+
+def load_range_table(path: Path, anchors: Anchors) -> Recording:
+    """Read a range table. Raises InputError naming the file, row and column."""
+    with open_text(path) as stream:
+        reader = csv.reader(stream)
+        header = [name.strip() for name in next(reader, [])]
+        if not header:
+            raise InputError(f"{path}: empty file; expected a header t_s,...,r_<id>,...")
+        column = _range_column(path, header, anchors)
+        time_column = header.index("t_s")
+        truth_column = [header.index(name) for name in TRUTH] if TRUTH[0] in header else None
+        times: list[float] = []
+        ranges: list[list[float]] = []
+        truth: list[list[float]] = []
+        for number, row in enumerate(reader, start=2):
+            if not row:
+                continue
+            where = f"{path}: row {number}"
+            if len(row) != len(header):
+                raise InputError(f"{where}: expected {len(header)} columns, got {len(row)}")
+            time = _number(row[time_column], f"{where}, column t_s")
+            if times and time <= times[-1]:
+                raise InputError(
+                    f"{where}, column t_s: times must increase, got {time:g} after {times[-1]:g}"
+                )
+            times.append(time)
+            ranges.append(
+                [_range(row[c], f"{where}, column {header[c]}") for c in column]
+            )
+            if truth_column is not None:
+                truth.append(
+                    [
+                        _number(row[c], f"{where}, column {header[c]}", missing=True)
+                        for c in truth_column
+                    ]
+                )
+    if not times:
+        raise InputError(f"{path}: no epochs below the header")
+    return Recording(
+        path.stem,
+        anchors,
+        np.array(times),
+        np.array(ranges),
+        np.array(truth) if truth else None,
+    )
+
+
+def _range(text: str, where: str) -> float:
+    value = _number(text, where, missing=True)
+    if value <= 0.0 or value > MAX_RANGE_M:
+        raise InputError(f"{where}: expected a range in (0, {MAX_RANGE_M:g}] m, got {text!r}")
+    return value
+
+
+def save_range_table(path: Path, recording: Recording) -> None:
+    """Write a range table (epoch times only; stamps and powers do not fit this format)."""
+    truth: FloatArray | None = recording.truth
+    with write_atomically(path) as stream:
+        names = ["t_s", *(TRUTH if truth is not None else ())]
+        names += [f"r_{anchor}" for anchor in recording.anchors.ids]
+        stream.write(",".join(names) + "\n")
+        for i, time in enumerate(recording.times):
+            cells = [f"{time:.4f}"]
+            if truth is not None:
+                cells += [_cell(value) for value in truth[i]]
+            cells += [_cell(value) for value in recording.ranges[i]]
+            stream.write(",".join(cells) + "\n")
+
+
+def _cell(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.4f}"

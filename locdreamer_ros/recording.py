@@ -1,0 +1,102 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A recording that holds ranges of all anchors, and the range source that answers from it.
+
+Loaders (`datasets`) and the simulator both make a `Recording`; nothing downstream knows which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.types import Anchors, FloatArray, IntArray, Ranges
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Epochs in time order.
+
+    times (T,) s, strictly increasing; ranges (T, A) m, NaN where there is none; truth (T, 3) m or
+    None: only the evaluator may look at it; stamps (T, A) s or None where a range has its epoch's
+    time; nlos (T, A) 0..1 or None; rx_power, first_path_power (T, A) dBm or None.
+    """
+
+    name: str
+    anchors: Anchors
+    times: FloatArray
+    ranges: FloatArray
+    truth: FloatArray | None = None
+    stamps: FloatArray | None = None
+    nlos: FloatArray | None = None
+    rx_power: FloatArray | None = None
+    first_path_power: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        shape = (self.times.size, len(self.anchors))
+        for what in ("ranges", "stamps", "nlos", "rx_power", "first_path_power"):
+            value = getattr(self, what)
+            if value is not None and value.shape != shape:
+                raise InputError(f"{self.name}: {what}: expected {shape}, got {value.shape}")
+        if self.truth is not None and self.truth.shape != (self.times.size, 3):
+            raise InputError(f"{self.name}: truth: expected ({self.times.size}, 3)")
+        if self.times.size == 0:
+            raise InputError(f"{self.name}: no epochs")
+        if not (np.diff(self.times) > 0.0).all():
+            row = int(np.argmax(np.diff(self.times) <= 0.0)) + 1
+            raise InputError(f"{self.name}: epoch {row}: times must increase")
+
+    def __len__(self) -> int:
+        return self.times.size
+
+    def only(self, ids: tuple[str, ...]) -> Recording:
+        """The same recording with only these anchors."""
+        rows = self.anchors.rows(ids)
+
+        def pick(values: FloatArray | None) -> FloatArray | None:
+            return None if values is None else values[:, rows]
+
+        return Recording(
+            self.name,
+            self.anchors.subset(ids),
+            self.times,
+            self.ranges[:, rows],
+            self.truth,
+            pick(self.stamps),
+            pick(self.nlos),
+            pick(self.rx_power),
+            pick(self.first_path_power),
+        )
+
+
+class RecordingSource:
+    """RangeSource that releases, of the epoch at the deadline, only the ranges asked for."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+
+    @property
+    def anchors(self) -> Anchors:
+        return self.recording.anchors
+
+    def measure(self, anchor: IntArray, deadline: float) -> Ranges:
+        """Answer from the last epoch at or before `deadline` s. Raises InputError before the first."""
+        record = self.recording
+        epoch = int(np.searchsorted(record.times, deadline, side="right")) - 1
+        if epoch < 0:
+            raise InputError(f"{record.name}: no epoch at or before {deadline:.3f} s")
+
+        def pick(values: FloatArray | None) -> FloatArray | None:
+            return None if values is None else values[epoch, anchor]
+
+        stamps = pick(record.stamps)
+        return Ranges.of(
+            anchor,
+            record.ranges[epoch, anchor],
+            float(record.times[epoch]) if stamps is None else stamps,
+            nlos_probability=pick(record.nlos),
+            rx_power=pick(record.rx_power),
+            first_path_power=pick(record.first_path_power),
+        )

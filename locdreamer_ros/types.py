@@ -1,0 +1,220 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The few things that pass between the three roles. Metres, seconds, the anchors' frame.
+
+Shape legend: A anchors of the site, N ranges of one answer, T epochs, D = 2 or 3 dimensions,
+S = 2 D state: (x, y, vx, vy) or (x, y, z, vx, vy, vz).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locdreamer_ros.errors import InputError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+BoolArray = NDArray[np.bool_]
+
+
+class RangeStatus(IntEnum):
+    """What became of one anchor that was asked. Same numbers as `AnchorRange.msg`."""
+
+    OK = 0
+    TIMEOUT = 1
+    NOT_OFFERED = 2
+    INVALID = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Anchors:
+    """Anchors at known places: `ids` (A,), `positions` (A, 3) m. Elsewhere an anchor is its row."""
+
+    ids: tuple[str, ...]
+    positions: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.positions.shape != (len(self.ids), 3):
+            raise InputError(
+                f"anchors: expected positions of shape ({len(self.ids)}, 3), "
+                f"got {self.positions.shape}"
+            )
+        if len(set(self.ids)) != len(self.ids):
+            twice = sorted({i for i in self.ids if self.ids.count(i) > 1})
+            raise InputError(f"anchors: id {twice[0]!r} appears twice; ids must be unique")
+        if not np.isfinite(self.positions).all():
+            bad = self.ids[int(np.argmin(np.isfinite(self.positions).all(axis=1)))]
+            raise InputError(f"anchors: position of {bad!r} is not finite")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, ids: Iterable[str]) -> IntArray:
+        """Rows of the given ids. Raises InputError naming an unknown id."""
+        table = {anchor: row for row, anchor in enumerate(self.ids)}
+        try:
+            return np.array([table[i] for i in ids], dtype=np.intp)
+        except KeyError as unknown:
+            raise InputError(
+                f"unknown anchor {unknown.args[0]!r}; the site has {', '.join(self.ids)}"
+            ) from None
+
+    def subset(self, ids: Sequence[str]) -> Anchors:
+        """Only these anchors, in this order. Raises InputError naming an unknown id."""
+        return Anchors(tuple(ids), self.positions[self.rows(ids)])
+
+
+def _unknown(n: int) -> FloatArray:
+    return np.full(n, np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Ranges:
+    """The answer of a range source: one entry per anchor asked, in the order asked.
+
+    anchor (N,) row in `Anchors`; value (N,) m, slant; stamp (N,) s, the time of each range;
+    status (N,) `RangeStatus`; variance (N,) m^2; powers (N,) dBm; nlos_probability (N,).
+    NaN where the device does not say.
+    """
+
+    anchor: IntArray
+    value: FloatArray
+    stamp: FloatArray
+    status: NDArray[np.uint8]
+    variance: FloatArray
+    rx_power: FloatArray
+    first_path_power: FloatArray
+    nlos_probability: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        anchor: Sequence[int] | IntArray,
+        value: Sequence[float] | FloatArray,
+        stamp: float | FloatArray,
+        *,
+        status: NDArray[np.uint8] | None = None,
+        variance: FloatArray | None = None,
+        rx_power: FloatArray | None = None,
+        first_path_power: FloatArray | None = None,
+        nlos_probability: FloatArray | None = None,
+    ) -> Ranges:
+        """Ranges with unknown quality. Without `status`, a NaN value is a TIMEOUT, others OK."""
+        rows = np.asarray(anchor, dtype=np.intp)
+        metres = np.asarray(value, dtype=np.float64)
+        n = rows.size
+        if status is None:
+            status = np.where(np.isnan(metres), RangeStatus.TIMEOUT, RangeStatus.OK).astype(
+                np.uint8
+            )
+        return cls(
+            rows,
+            metres,
+            np.broadcast_to(np.asarray(stamp, dtype=np.float64), (n,)),
+            status,
+            _unknown(n) if variance is None else variance,
+            _unknown(n) if rx_power is None else rx_power,
+            _unknown(n) if first_path_power is None else first_path_power,
+            _unknown(n) if nlos_probability is None else nlos_probability,
+        )
+
+    def __len__(self) -> int:
+        return self.anchor.size
+
+    def __getitem__(self, which: BoolArray | IntArray) -> Ranges:
+        return Ranges(
+            self.anchor[which],
+            self.value[which],
+            self.stamp[which],
+            self.status[which],
+            self.variance[which],
+            self.rx_power[which],
+            self.first_path_power[which],
+            self.nlos_probability[which],
+        )
+
+    def usable(self) -> Ranges:
+        """Only the ranges a tracker may use: status OK, finite and positive."""
+        good = (self.status == RangeStatus.OK) & np.isfinite(self.value) & (self.value > 0.0)
+        return self if good.all() else self[good]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Where the tag is: mean (S,), covariance (S, S), at `time` s."""
+
+    time: float
+    mean: FloatArray
+    covariance: FloatArray
+
+    @property
+    def dimensions(self) -> int:
+        return self.mean.size // 2
+
+    @property
+    def position(self) -> FloatArray:
+        """(D,) m."""
+        return self.mean[: self.dimensions]
+
+    @property
+    def velocity(self) -> FloatArray:
+        """(D,) m/s."""
+        return self.mean[self.dimensions :]
+
+    @property
+    def position_covariance(self) -> FloatArray:
+        """(D, D) m^2."""
+        d = self.dimensions
+        return self.covariance[:d, :d]
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """What a tracker or scheduler knows of the place: the anchors and how to read a range there.
+
+    dimensions 2: the tag is at the known `tag_height` m, so a slant range is the horizontal
+    distance once the height difference is taken out. dimensions 3: its height is in the state.
+    """
+
+    anchors: Anchors
+    dimensions: int = 2
+    tag_height: float = 1.0
+    margin: float = field(default=2.0, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.dimensions not in (2, 3):
+            raise InputError(f"dimensions: expected 2 or 3, got {self.dimensions}")
+        if len(self.anchors) < self.dimensions + 1:
+            raise InputError(
+                f"{self.dimensions}-D tracking needs at least {self.dimensions + 1} anchors, "
+                f"the site has {len(self.anchors)}"
+            )
+
+    @property
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper corner (D,) of where a tag is looked for: anchors' box plus `margin`."""
+        corners = self.anchors.positions[:, : self.dimensions]
+        low, high = corners.min(axis=0) - self.margin, corners.max(axis=0) + self.margin
+        if self.dimensions == 3:
+            low[2], high[2] = min(low[2], 0.0), max(high[2], 2.0)
+        return low, high
+
+    def offsets(self, position: FloatArray, anchor: IntArray) -> FloatArray:
+        """Vectors (..., N, 3) from each anchor (N,) to the tag at position (..., D), in m."""
+        delta = np.empty((*position.shape[:-1], anchor.size, 3))
+        places = self.anchors.positions[anchor]
+        d = self.dimensions
+        delta[..., :d] = position[..., None, :] - places[:, :d]
+        if d == 2:
+            delta[..., 2] = self.tag_height - places[:, 2]
+        return delta
+
+    def expected(self, position: FloatArray, anchor: IntArray) -> FloatArray:
+        """Slant ranges (..., N) m that a tag at position (..., D) should see: equation (13a)."""
+        delta = self.offsets(position, anchor)
+        return np.asarray(np.sqrt(np.einsum("...i,...i->...", delta, delta)))
