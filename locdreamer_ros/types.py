@@ -195,6 +195,25 @@ class Site:
                 f"the site has {len(self.anchors)}"
             )
 
+    @classmethod
+    def of(cls, anchors: Anchors, dimensions: str = "auto", tag_height: float | None = None) -> Site:
+        """The site from what a user says: `dimensions` 2, 3 or auto, tag height m where known.
+
+        auto is 3-D where the anchors' heights can tell the tag's (at least 5 anchors spread over
+        1.5 m or more) and no tag height was given; else 2-D. An unknown tag height in 2-D is taken
+        as 1 m, hand height, where anchors hang higher, else as the anchors' mean height.
+        Raises InputError for another word or too few anchors.
+        """
+        if dimensions not in ("2", "3", "auto"):
+            raise InputError(f"dimensions: expected 2, 3 or auto, got {dimensions!r}")
+        heights = anchors.positions[:, 2]
+        if dimensions == "auto":
+            tall = len(anchors) >= 5 and float(np.ptp(heights)) >= 1.5
+            dimensions = "3" if tall and tag_height is None else "2"
+        if tag_height is None:
+            tag_height = min(1.0, float(heights.mean()))
+        return cls(anchors, int(dimensions), tag_height)
+
     @property
     def bounds(self) -> tuple[FloatArray, FloatArray]:
         """Lower and upper corner (D,) of where a tag is looked for: anchors' box plus `margin`."""

@@ -1,0 +1,97 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One way to describe, check and read parameters, shared by YAML files, command line and nodes.
+
+A group of parameters is a frozen dataclass whose fields are made by `parameter`; a parameter file
+is an ordinary ROS 2 one (`<node or /**>: ros__parameters: ...`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import open_text
+
+Group = TypeVar("Group")
+
+
+def parameter(
+    default: float | int | bool | str,
+    description: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A dataclass field that knows its description and its closed range [low, high] or choices."""
+    return dataclasses.field(
+        default=default,
+        metadata={"description": description, "low": low, "high": high, "choices": choices},
+    )
+
+
+def check(field: dataclasses.Field[Any], value: object, where: str) -> object:
+    """`value` in the field's type. Raises InputError naming `where` and what was expected."""
+    kind = type(field.default)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise InputError(f"{where}: expected {kind.__name__}, got {value!r}")
+    low, high = field.metadata["low"], field.metadata["high"]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        below = low is not None and not value >= low
+        above = high is not None and not value <= high
+        if below or above or value != value:
+            lower = "-inf" if low is None else f"{low:g}"
+            upper = "inf" if high is None else f"{high:g}"
+            raise InputError(f"{where}: expected a value in [{lower}, {upper}], got {value!r}")
+    choices = field.metadata["choices"]
+    if choices is not None and value not in choices:
+        raise InputError(f"{where}: expected one of {', '.join(choices)}, got {value!r}")
+    return value
+
+
+def build(group: type[Group], values: Mapping[str, object], where: str) -> Group:
+    """An instance of the group with `values` over the defaults.
+
+    Raises InputError naming an unknown key, a wrong type or a value out of range.
+    """
+    fields = {f.name: f for f in dataclasses.fields(group)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            raise InputError(
+                f"{where}: unknown key {key!r}; expected one of {', '.join(sorted(fields))}"
+            )
+    return group(**{k: check(fields[k], v, f"{where}: {k}") for k, v in values.items()})
+
+
+def load_parameters(path: Path, node: str) -> dict[str, Any]:
+    """Parameters of `node` in a ROS 2 parameter file: those under `/**`, then the node's own.
+
+    Raises InputError where the file is not one.
+    """
+    import yaml
+
+    with open_text(path) as stream:
+        try:
+            tree = yaml.safe_load(stream)
+        except yaml.YAMLError as reason:
+            problem = " ".join(str(reason).split())
+            raise InputError(f"{path}: not YAML: {problem}") from None
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: expected a ROS 2 parameter file (<node>: ros__parameters: ...)")
+    found: dict[str, Any] = {}
+    for key in ("/**", node, f"/{node}"):
+        if key not in tree:
+            continue
+        body = tree[key]
+        if not isinstance(body, dict) or set(body) != {"ros__parameters"}:
+            raise InputError(f"{path}: {key}: expected exactly one key, ros__parameters")
+        if not isinstance(body["ros__parameters"], dict):
+            raise InputError(f"{path}: {key}: ros__parameters: expected keys and values")
+        found.update(body["ros__parameters"])
+    return found
