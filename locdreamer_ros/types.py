@@ -196,7 +196,9 @@ class Site:
             )
 
     @classmethod
-    def of(cls, anchors: Anchors, dimensions: str = "auto", tag_height: float | None = None) -> Site:
+    def of(
+        cls, anchors: Anchors, dimensions: str = "auto", tag_height: float | None = None
+    ) -> Site:
         """The site from what a user says: `dimensions` 2, 3 or auto, tag height m where known.
 
         auto is 3-D where the anchors' heights can tell the tag's (at least 5 anchors spread over
@@ -224,16 +226,19 @@ class Site:
         return low, high
 
     def offsets(self, position: FloatArray, anchor: IntArray) -> FloatArray:
-        """Vectors (..., N, 3) from each anchor (N,) to the tag at position (..., D), in m."""
-        delta = np.empty((*position.shape[:-1], anchor.size, 3))
+        """Vectors (..., N, 3) m from anchors (N,) to the tag at position (..., N or 1, D)."""
         places = self.anchors.positions[anchor]
         d = self.dimensions
-        delta[..., :d] = position[..., None, :] - places[:, :d]
+        delta = np.empty((*position.shape[:-2], anchor.size, 3))
+        delta[..., :d] = position - places[:, :d]
         if d == 2:
             delta[..., 2] = self.tag_height - places[:, 2]
         return delta
 
     def expected(self, position: FloatArray, anchor: IntArray) -> FloatArray:
-        """Slant ranges (..., N) m that a tag at position (..., D) should see: equation (13a)."""
+        """Slant ranges (..., N) m, equation (13a), to anchors (N,) of a tag at (..., N or 1, D).
+
+        A position per range (N) is where the tag was at each range's own stamp.
+        """
         delta = self.offsets(position, anchor)
         return np.asarray(np.sqrt(np.einsum("...i,...i->...", delta, delta)))

@@ -1,0 +1,132 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`gdop`: the subset that leaves the least position variance, and `wls`, which looks at all first.
+
+For ranges of equal sigma from anchors in directions u_k, and a prior position covariance P, the
+posterior position covariance of a subset K is (P^-1 + sum_{k in K} w_k u_k u_k^T / sigma^2)^-1;
+its trace is the squared expected error. With a vague prior this is the squared GDOP.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import combinations
+from math import comb
+
+import numpy as np
+
+from locdreamer_ros.first_fix import solve_position
+from locdreamer_ros.roles import Scheduler
+from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, Site
+
+RANGE_SIGMA_M = 0.3
+"""What a range is taken to be worth. It matters only beside the prior: see `best_subset`."""
+MOST_SUBSETS = 2000
+"""Up to this many subsets all are tried; beyond, anchors are added greedily."""
+FORGET = 0.3
+"""Weight of the newest innovation in `gdop-memory`'s running mean."""
+
+
+def posterior_variance(
+    prior: FloatArray, direction: FloatArray, precision: FloatArray, subsets: IntArray
+) -> FloatArray:
+    """Trace of the posterior position covariance (M,) m^2 for each subset (M, K) of anchors.
+
+    prior (D, D) m^2; direction (A, D) unit vectors; precision (A,) 1/m^2 of each anchor's range.
+    """
+    d = prior.shape[0]
+    outer = (precision[:, None, None] * direction[:, :, None] * direction[:, None, :]).reshape(
+        len(direction), d * d
+    )
+    information = outer[subsets].sum(axis=1).reshape(-1, d, d) + np.linalg.inv(prior)
+    if d == 2:  # closed form: trace of the inverse of a 2 x 2 matrix is trace / determinant
+        (a, b), (c, e) = information.transpose(1, 2, 0)
+        return np.asarray((a + e) / (a * e - b * c))
+    return np.asarray(np.trace(np.linalg.inv(information), axis1=1, axis2=2))
+
+
+@lru_cache(maxsize=64)
+def _all_subsets(count: int, size: int) -> IntArray:
+    return np.array(list(combinations(range(count), size)), dtype=np.intp)
+
+
+def best_subset(
+    prior: FloatArray, direction: FloatArray, precision: FloatArray, budget: int
+) -> IntArray:
+    """Rows (budget,), increasing, of the subset with the least `posterior_variance`."""
+    count = len(direction)
+    if budget >= count:
+        return np.arange(count)
+    if comb(count, budget) <= MOST_SUBSETS:
+        subsets = _all_subsets(count, budget)
+        return subsets[int(np.argmin(posterior_variance(prior, direction, precision, subsets)))]
+    chosen: list[int] = []
+    for _ in range(budget):
+        left = [row for row in range(count) if row not in chosen]
+        subsets = np.array([[*chosen, row] for row in left], dtype=np.intp)
+        variance = posterior_variance(prior, direction, precision, subsets)
+        chosen.append(left[int(np.argmin(variance))])
+    return np.sort(np.array(chosen, dtype=np.intp))
+
+
+def directions(site: Site, position: FloatArray) -> FloatArray:
+    """Jacobian rows (A, D) of the slant ranges to all anchors at position (D,)."""
+    delta = site.offsets(position, np.arange(len(site.anchors)))
+    distance = np.maximum(np.linalg.norm(delta, axis=1), 1e-6)
+    return np.asarray(delta[:, : site.dimensions] / distance[:, None])
+
+
+class Gdop(Scheduler):
+    """Least expected position error given the predicted covariance.
+
+    With `memory`, an anchor whose recent residuals were large counts as noisier.
+    """
+
+    def __init__(self, site: Site, *, memory: bool = False) -> None:
+        self._site = site
+        self._memory = memory
+        self._square = np.zeros(len(site.anchors))  # running mean of squared residuals, m^2
+
+    def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
+        """The best subset, rows increasing."""
+        return best_subset(
+            prediction.position_covariance,
+            directions(self._site, prediction.position),
+            1.0 / (RANGE_SIGMA_M**2 + self._square),
+            budget,
+        )
+
+    def observe(self, prediction: Estimate, ranges: Ranges, posterior: Estimate) -> None:
+        """Remember how far each range was from what the posterior explains."""
+        if not self._memory:
+            return
+        used = ranges.usable()
+        residual = used.value - self._site.expected(posterior.position[None, :], used.anchor)
+        self._square[used.anchor] += FORGET * (residual**2 - self._square[used.anchor])
+
+
+class Wls(Scheduler):
+    """Measures all anchors, then keeps the budget's worth that weighted least squares trusts.
+
+    A robust fix from all ranges gives each its residual; the subset kept has the least expected
+    error where a range's variance is its squared residual plus the nominal one. It saves no range.
+    """
+
+    needs_all = True
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
+        """All rows: the choice is made in `keep`."""
+        return np.arange(len(anchors))
+
+    def keep(self, prediction: Estimate, ranges: Ranges, budget: int) -> Ranges:
+        """The subset trusted most."""
+        used = ranges.usable()
+        if len(used) <= max(budget, self._site.dimensions):
+            return used
+        position, _, residual = solve_position(self._site, used, prediction.position)
+        direction = directions(self._site, position)[used.anchor]
+        precision = 1.0 / (RANGE_SIGMA_M**2 + residual**2)
+        return used[best_subset(prediction.position_covariance, direction, precision, budget)]

@@ -1,0 +1,132 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`bias-ekf`: a Kalman tracker that calibrates the anchors' range offsets while it tracks.
+
+State: position (D), velocity (D), a bias c common to all ranges, and a bias b_k per anchor, so
+that a range of anchor k is expected to be |p - p^k| + c + b_k. c is a slow random walk (antenna
+delays, temperature); b_k is one that is drawn back to zero, so anchors share what they can.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from locdreamer_ros.config import parameter
+from locdreamer_ros.trackers.kalman import (
+    huber_update,
+    linearise_ranges,
+    recent,
+    started,
+    transition,
+    white_acceleration,
+)
+from locdreamer_ros.types import Estimate, FloatArray, Ranges, Site
+
+
+@dataclass(frozen=True)
+class BiasEkfConfig:
+    """Self-calibrating EKF. One tuning for all recordings; see docs/results.md."""
+
+    acc_psd: float = parameter(0.3, "density of the acceleration noise, m^2/s^3", low=0.0)
+    sigma_n: float = parameter(0.1, "range noise beyond the biases, m", low=1e-3)
+    huber: float = parameter(2.0, "innovations beyond this many sigma count linearly", low=0.1)
+    iterations: int = parameter(2, "Gauss-Newton steps of one update", low=1, high=50)
+    common_sigma: float = parameter(0.3, "first sigma of the common bias, m", low=0.0)
+    common_walk: float = parameter(0.01, "random walk of the common bias, m/sqrt(s)", low=0.0)
+    anchor_sigma: float = parameter(0.1, "sigma of an anchor's own bias, m", low=0.0)
+    anchor_time: float = parameter(
+        60.0, "an anchor's own bias is forgotten over this time, s", low=0.1
+    )
+
+
+class BiasEkf:
+    """The self-calibrating tracker; `estimate` shows position and velocity only."""
+
+    def __init__(self, site: Site, config: BiasEkfConfig) -> None:
+        self.site = site
+        self.config = config
+        self._common = 2 * site.dimensions
+        self._size = self._common + 1 + len(site.anchors)
+        self._estimate: Estimate | None = None
+        self._mean = np.zeros(self._size)
+        self._covariance = np.eye(self._size)
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The current estimate; None before `start`."""
+        return self._estimate
+
+    @property
+    def biases(self) -> FloatArray:
+        """(A,) m: what each anchor's ranges are thought to be too long by."""
+        return np.asarray(self._mean[self._common] + self._mean[self._common + 1 :])
+
+    def start(self, fix: Estimate) -> None:
+        """(Re)start from a first fix; the biases start unknown."""
+        kinematic = self._common
+        self._mean = np.zeros(self._size)
+        self._mean[:kinematic] = fix.mean
+        self._covariance = np.zeros((self._size, self._size))
+        self._covariance[:kinematic, :kinematic] = fix.covariance
+        self._covariance[kinematic, kinematic] = self.config.common_sigma**2
+        own = np.arange(kinematic + 1, self._size)
+        self._covariance[own, own] = self.config.anchor_sigma**2
+        self._publish(fix.time)
+
+    def _publish(self, time: float) -> Estimate:
+        kinematic = self._common
+        self._estimate = Estimate(
+            time,
+            self._mean[:kinematic].copy(),
+            self._covariance[:kinematic, :kinematic].copy(),
+        )
+        return self._estimate
+
+    def predict(self, dt: float) -> Estimate:
+        """Move dt >= 0 s ahead; returns the prior."""
+        now = started(self._estimate)
+        if dt == 0.0:
+            return now
+        config, d, common = self.config, self.site.dimensions, self._common
+        matrix = transition(dt, d, self._size)
+        own = np.arange(common + 1, self._size)
+        decay = math.exp(-dt / config.anchor_time)
+        matrix[own, own] = decay
+        covariance = matrix @ self._covariance @ matrix.T
+        covariance[:common, :common] += white_acceleration(dt, config.acc_psd, d)
+        covariance[common, common] += config.common_walk**2 * dt
+        covariance[own, own] += (1.0 - decay**2) * config.anchor_sigma**2
+        self._mean = matrix @ self._mean
+        self._covariance = covariance
+        return self._publish(now.time + dt)
+
+    def update(self, ranges: Ranges) -> Estimate:
+        """Take ranges in; returns the posterior."""
+        now = started(self._estimate)
+        used = recent(ranges, now.time)
+        if len(used) == 0:
+            return now
+        common, n = self._common, np.arange(len(used))
+        own = common + 1 + used.anchor
+
+        def linearise(state: FloatArray) -> tuple[FloatArray, FloatArray]:
+            distance, kinematic = linearise_ranges(self.site, state, now.time, used)
+            jacobian = np.zeros((len(used), self._size))
+            jacobian[:, :common] = kinematic
+            jacobian[:, common] = 1.0
+            jacobian[n, own] = 1.0
+            return distance + state[common] + state[own], jacobian
+
+        self._mean, self._covariance = huber_update(
+            self._mean,
+            self._covariance,
+            used.value,
+            np.full(len(used), self.config.sigma_n),
+            linearise,
+            huber=self.config.huber,
+            iterations=self.config.iterations,
+        )
+        return self._publish(now.time)

@@ -1,0 +1,169 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`grid`: a histogram filter. It holds every place the tag may be, so walls cannot trap it.
+
+The belief is a probability per cell. The whole grid glides with the mean velocity (its origin
+moves; no resampling blur), diffuses by a three-tap kernel of exactly the motion's variance, and is
+multiplied by an asymmetric likelihood: a range is expected a little longer than the distance, and
+being longer still is cheap (walls, reflections) while being shorter is not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from locdreamer_ros.config import parameter
+from locdreamer_ros.trackers.kalman import recent, started
+from locdreamer_ros.types import Estimate, FloatArray, Ranges, Site
+
+
+@dataclass(frozen=True)
+class GridConfig:
+    """Histogram filter for rooms with walls."""
+
+    cell: float = parameter(0.3, "edge of a cell, m", low=0.02, high=5.0)
+    motion: float = parameter(0.35, "diffusion of the position, m/sqrt(s)", low=1e-3)
+    velocity_time: float = parameter(2.0, "time over which the velocity is learned, s", low=0.05)
+    max_speed: float = parameter(2.0, "speed beyond which the velocity is cut, m/s", low=0.0)
+    offset: float = parameter(0.06, "how much longer than the distance a range is, m")
+    slope: float = parameter(0.035, "and how much more per metre of distance")
+    sigma: float = parameter(0.25, "range noise, m", low=1e-3)
+    huber_long: float = parameter(0.7, "sigmas beyond which a longer range costs linearly", low=0.0)
+    huber_short: float = parameter(2.0, "sigmas beyond which a shorter one does", low=0.0)
+    correlation_time: float = parameter(
+        0.5, "errors repeat over this time: faster ranges count less, s", low=0.0
+    )
+
+
+def asymmetric_huber(scaled: FloatArray, short: float, long: float) -> FloatArray:
+    """Cost of scaled residuals: half their square within [-short, long], linear beyond."""
+    inner = np.minimum(np.maximum(scaled, -short), long)
+    return np.asarray(inner * (scaled - 0.5 * inner))
+
+
+class GridTracker:
+    """Belief over cells of shape `shape` (D axes); the estimate is its mean and covariance."""
+
+    def __init__(self, site: Site, config: GridConfig) -> None:
+        self.site = site
+        self.config = config
+        low, high = site.bounds
+        self.shape = tuple(int(math.ceil(extent / config.cell)) for extent in high - low)
+        self._low, self._high = low, high
+        index = np.indices(self.shape, dtype=np.float64).reshape(site.dimensions, -1).T
+        self._cells = low + (index + 0.5) * config.cell
+        self._shift = np.zeros(site.dimensions)
+        self._belief = np.full(self.shape, 1.0 / len(self._cells))
+        self._velocity = np.zeros(site.dimensions)
+        self._step = 0.0
+        self._estimate: Estimate | None = None
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The current estimate; None before `start`."""
+        return self._estimate
+
+    def start(self, fix: Estimate) -> None:
+        """(Re)start from a first fix: a Gaussian on the cells."""
+        self._shift[:] = 0.0
+        deviation = self._cells - fix.position
+        information = np.linalg.inv(fix.position_covariance)
+        exponent = -0.5 * np.einsum("mi,ij,mj->m", deviation, information, deviation)
+        belief = np.exp(exponent - exponent.max())
+        self._belief = (belief / belief.sum()).reshape(self.shape)
+        self._velocity = fix.velocity.copy()
+        self._publish(fix.time)
+
+    def _publish(self, time: float) -> Estimate:
+        config, d = self.config, self.site.dimensions
+        weight = self._belief.ravel()
+        centre = weight @ self._cells
+        deviation = self._cells - centre
+        covariance = np.zeros((2 * d, 2 * d))
+        covariance[:d, :d] = (deviation * weight[:, None]).T @ deviation
+        covariance[:d, :d] += config.cell**2 / 12.0 * np.eye(d)
+        covariance[d:, d:] = config.motion**2 / config.velocity_time * np.eye(d)
+        mean = np.concatenate([centre + self._shift, self._velocity])
+        self._estimate = Estimate(time, mean, covariance)
+        return self._estimate
+
+    def predict(self, dt: float) -> Estimate:
+        """Move dt >= 0 s ahead; returns the prior."""
+        now = started(self._estimate)
+        if dt == 0.0:
+            return now
+        self._step += dt
+        self._glide(self._velocity * dt)
+        self._diffuse(self.config.motion**2 * dt)
+        return self._publish(now.time + dt)
+
+    def _glide(self, move: FloatArray) -> None:
+        """Translate the belief by `move` (D,) m: the origin moves, whole cells are rolled."""
+        self._shift += move
+        whole = np.round(self._shift / self.config.cell).astype(int)
+        for axis, cells in enumerate(whole):
+            if cells == 0:
+                continue
+            self._shift[axis] -= cells * self.config.cell
+            belief = np.roll(self._belief, cells, axis=axis)
+            edge = [slice(None)] * belief.ndim
+            edge[axis] = slice(0, cells) if cells > 0 else slice(cells, None)
+            belief[tuple(edge)] = 0.0
+            total = belief.sum()
+            # The tag cannot leave the area: where all of the belief would, it stays instead.
+            if total > 1e-12:
+                self._belief = belief / total
+
+    def _diffuse(self, variance: float) -> None:
+        """Convolve each axis with a kernel of `variance` m^2; nothing leaks over the edge."""
+        total = variance / self.config.cell**2
+        passes = max(1, math.ceil(total / 0.5))
+        tap = 0.5 * total / passes
+        belief = self._belief
+        for _ in range(passes):
+            for axis in range(belief.ndim):
+                first = [slice(None)] * belief.ndim
+                last = [slice(None)] * belief.ndim
+                first[axis], last[axis] = slice(None, -1), slice(1, None)
+                flow = tap * (belief[tuple(last)] - belief[tuple(first)])
+                belief = belief.copy()
+                belief[tuple(first)] += flow
+                belief[tuple(last)] -= flow
+        self._belief = belief
+
+    def update(self, ranges: Ranges) -> Estimate:
+        """Take ranges in; returns the posterior."""
+        now = started(self._estimate)
+        used = recent(ranges, now.time)
+        if len(used) == 0:
+            return now
+        config = self.config
+        # Each range is compared with where a tag now in this cell was at the range's own stamp.
+        there = (self._cells + self._shift)[:, None, :] + np.multiply.outer(
+            used.stamp - now.time, self._velocity
+        )
+        expected = self.site.expected(there, used.anchor)
+        expected = config.offset + (1.0 + config.slope) * expected
+        cost = asymmetric_huber(
+            (used.value - expected) / config.sigma, config.huber_short, config.huber_long
+        ).sum(axis=1)
+        step, self._step = self._step, 0.0
+        if config.correlation_time > 0.0:
+            cost = cost * -math.expm1(-step / config.correlation_time) if step > 0.0 else cost * 0.0
+        belief = self._belief.ravel() * np.exp(cost.min() - cost)
+        total = belief.sum()
+        if not total > 1e-200:
+            return now
+        before = now.position
+        self._belief = (belief / total).reshape(self.shape)
+        posterior = self._publish(now.time)
+        if step > 0.0:
+            share = -math.expm1(-step / config.velocity_time)
+            velocity = self._velocity + share * (posterior.position - before) / step
+            speed = float(np.linalg.norm(velocity))
+            self._velocity = velocity * min(1.0, config.max_speed / max(speed, 1e-9))
+            posterior = self._publish(now.time)
+        return posterior

@@ -1,0 +1,112 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What all Kalman trackers share: motion, the range's Jacobian, one (iterated, weighted) update.
+
+State layout: position (D), velocity (D), then whatever a tracker adds (biases).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from locdreamer_ros.types import Estimate, FloatArray, Ranges, Site
+
+MAX_AGE_S = 1.0
+"""A range farther than this from the tracker's time says too little about where the tag is now."""
+
+Linearise = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
+"""State (S,) -> expected ranges (N,) m and their Jacobian (N, S)."""
+
+
+def transition(dt: float, dimensions: int, size: int) -> FloatArray:
+    """F (size, size) of constant velocity; what follows velocity in the state stays as it is."""
+    matrix = np.eye(size)
+    index = np.arange(dimensions)
+    matrix[index, dimensions + index] = dt
+    return matrix
+
+
+def _blocks(position: float, cross: float, velocity: float, dimensions: int) -> FloatArray:
+    return np.kron(np.array([[position, cross], [cross, velocity]]), np.eye(dimensions))
+
+
+def piecewise_acceleration(dt: float, sigma: float, dimensions: int) -> FloatArray:
+    """Q (2D, 2D) of an acceleration that is constant within each step (the paper's EKF).
+
+    sigma in m/s^2. Depends on the step: ten steps of 0.1 s add less than one of 1 s.
+    """
+    q = sigma**2
+    return _blocks(q * dt**4 / 4, q * dt**3 / 2, q * dt**2, dimensions)
+
+
+def white_acceleration(dt: float, psd: float, dimensions: int) -> FloatArray:
+    """Q (2D, 2D) of white acceleration noise of density psd, m^2/s^3: the same at every rate."""
+    return _blocks(psd * dt**3 / 3, psd * dt**2 / 2, psd * dt, dimensions)
+
+
+def started(estimate: Estimate | None) -> Estimate:
+    """The estimate of a tracker that has one. Raises RuntimeError before `start`."""
+    if estimate is None:
+        raise RuntimeError("this tracker has no first fix yet: call start before predict or update")
+    return estimate
+
+
+def recent(ranges: Ranges, time: float) -> Ranges:
+    """Usable ranges within `MAX_AGE_S` of `time`."""
+    usable = ranges.usable()
+    near = np.abs(usable.stamp - time) <= MAX_AGE_S
+    return usable if near.all() else usable[near]
+
+
+def linearise_ranges(
+    site: Site, state: FloatArray, time: float, ranges: Ranges
+) -> tuple[FloatArray, FloatArray]:
+    """Expected ranges (N,) m at each range's own stamp, and their Jacobian (N, 2D): (13a)."""
+    d = site.dimensions
+    ahead = ranges.stamp - time
+    position = state[:d] + ahead[:, None] * state[d : 2 * d]
+    delta = site.offsets(position, ranges.anchor)
+    distance = np.maximum(np.sqrt(np.einsum("ni,ni->n", delta, delta)), 1e-6)
+    direction = delta[:, :d] / distance[:, None]
+    return distance, np.concatenate([direction, ahead[:, None] * direction], axis=1)
+
+
+def huber_update(
+    prior: FloatArray,
+    covariance: FloatArray,
+    measured: FloatArray,
+    sigma: FloatArray,
+    linearise: Linearise,
+    *,
+    huber: float,
+    iterations: int,
+) -> tuple[FloatArray, FloatArray]:
+    """Posterior mean (S,) and covariance (S, S) from ranges `measured` (N,) of `sigma` (N,) m.
+
+    Minimises |x - prior|^2_P + sum rho(residual / sigma) by Gauss-Newton (the iterated EKF), with
+    Huber's rho at `huber` sigma; one iteration with huber = inf is the plain EKF. In the weights a
+    residual is scaled by its innovation sigma, so a badly known state does not reject good ranges.
+    """
+    state = prior
+    for _ in range(iterations):
+        expected, jacobian = linearise(state)
+        residual = measured - expected - jacobian @ (prior - state)
+        spread = jacobian @ covariance
+        innovation_covariance = spread @ jacobian.T
+        noise = sigma**2
+        if np.isfinite(huber):
+            scale = np.sqrt(np.diag(innovation_covariance) + noise)
+            noise = noise * np.maximum(1.0, np.abs(measured - expected) / (huber * scale))
+        innovation_covariance[np.diag_indices_from(innovation_covariance)] += noise
+        gain = np.linalg.solve(innovation_covariance, spread).T
+        moved = prior + gain @ residual
+        converged = float(np.abs(moved - state).max()) < 1e-3
+        state = moved
+        if converged:
+            break
+    # Joseph's form keeps the covariance symmetric and positive however the gain was rounded.
+    keep = np.eye(prior.size) - gain @ jacobian
+    posterior = keep @ covariance @ keep.T + (gain * noise) @ gain.T
+    return state, 0.5 * (posterior + posterior.T)
