@@ -92,6 +92,8 @@ class BuildWithMessages(build_py):
 
     def run(self) -> None:
         """Run the command."""
+        # Kept in the tree by pip: a module that is gone from the sources must not stay in the wheel.
+        shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
         if self.editable_mode:
             print("editable install: the source tree only, no messages", file=sys.stderr)
