@@ -121,9 +121,7 @@ def load_range_table(path: Path, anchors: Anchors) -> Recording:
                     f"{where}, column t_s: times must increase, got {time:g} after {times[-1]:g}"
                 )
             times.append(time)
-            ranges.append(
-                [_range(row[c], f"{where}, column {header[c]}") for c in column]
-            )
+            ranges.append([_range(row[c], f"{where}, column {header[c]}") for c in column])
             if truth_column is not None:
                 truth.append(
                     [
