@@ -1,0 +1,83 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated places, walks and ranges with the error structure of real ones; see docs/simulator.md.
+
+One `seed` gives two independent streams by numpy's SeedSequence: spawn key (0,) the world (what
+belongs to places: bias fields, and in `random` the building itself), spawn key (1,) the run (the
+walk and what is drawn anew at each range).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.recording import Recording
+from locdreamer_ros.simulation.environments import (
+    ENVIRONMENTS,
+    HOUSE_BOOTSTRAP,
+    HOUSE_DEPLOY,
+    make_world,
+)
+from locdreamer_ros.simulation.ranges import draw_ranges, place_bias
+from locdreamer_ros.simulation.walk import draw_walk
+from locdreamer_ros.simulation.world import ErrorModel, World
+
+__all__ = [
+    "ENVIRONMENTS",
+    "HOUSE_BOOTSTRAP",
+    "HOUSE_DEPLOY",
+    "ErrorModel",
+    "World",
+    "draw_ranges",
+    "draw_walk",
+    "make_world",
+    "place_bias",
+    "simulate",
+    "simulate_in",
+]
+
+
+def simulate(
+    environment: str,
+    *,
+    duration: float,
+    rate: float = 10.0,
+    seed: int = 0,
+    deploy: tuple[str, ...] | None = None,
+) -> Recording:
+    """A recording of a walk of `duration` s at `rate` Hz.
+
+    deploy: ids of the anchors in it; None: those the environment deploys (house: the five of
+    `HOUSE_DEPLOY`, else all). Raises InputError for an unknown environment or id, and for a
+    duration, rate or seed that makes no sense.
+    """
+    if seed < 0:
+        raise InputError(f"seed: expected a whole number >= 0, got {seed}")
+    world = make_world(environment, seed)
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+    recording = simulate_in(world, duration=duration, rate=rate, rng=rng)
+    return recording.only(world.deploy if deploy is None else deploy)
+
+
+def simulate_in(
+    world: World, *, duration: float, rate: float, rng: np.random.Generator
+) -> Recording:
+    """A recording of one walk in `world` with all its anchors; another `rng`, another walk."""
+    for name, value in (("duration", duration), ("rate", rate)):
+        if not (math.isfinite(value) and value > 0.0):
+            raise InputError(f"{name}: expected a number > 0, got {value:g}")
+    truth = draw_walk(world, duration=duration, rate=rate, rng=rng)
+    drawn = draw_ranges(world, truth, rng)
+    return Recording(
+        world.name,
+        world.anchors,
+        np.arange(truth.shape[0]) / rate,
+        drawn.ranges,
+        truth,
+        nlos=drawn.nlos,
+        rx_power=drawn.rx_power,
+        first_path_power=drawn.first_path_power,
+    )

@@ -1,0 +1,191 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A person walking about: from one spot to the next by the shortest way through the doors."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.spatial import cKDTree
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.simulation.world import World
+from locdreamer_ros.types import BoolArray, FloatArray, IntArray
+
+CELL_M = 0.15
+CLEARANCE_M = 0.3
+"""The walker's middle keeps this far from walls; rounding a corner may take half of it."""
+SPEED = (0.5, 1.0)
+"""m/s."""
+SPEED_TIME_S = 4.0
+"""How slowly the speed changes."""
+TURN_M = 0.5
+"""A corner is rounded over this much of the path."""
+SHARPEST_TURN = -0.35
+"""Least cosine between one leg and the next where there is a choice: nobody paces to and fro."""
+STEP_M = 0.02
+CANDIDATES = 40
+MIN_LEG_M = 1.0
+
+
+class FloorGraph:
+    """Free cells (N, 2) m of the floor, joined with their eight neighbours."""
+
+    def __init__(self, world: World) -> None:
+        low, high = world.bounds
+        axes = [np.arange(a + CELL_M / 2, b, CELL_M) for a, b in zip(low, high, strict=True)]
+        grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)  # (X, Y, 2)
+        self._walls = cKDTree(_sampled(world.walls))
+        free = self._clear(grid.reshape(-1, 2)).reshape(grid.shape[:2])
+        number = np.full(free.shape, -1)
+        number[free] = np.arange(int(free.sum()))
+        heads: list[IntArray] = []
+        tails: list[IntArray] = []
+        lengths: list[FloatArray] = []
+        for dx, dy in ((1, 0), (0, 1), (1, 1), (1, -1)):
+            here = number[: free.shape[0] - dx, max(0, -dy) : free.shape[1] - max(0, dy)]
+            there = number[dx:, max(0, dy) : free.shape[1] + min(0, dy)]
+            both = (here >= 0) & (there >= 0)
+            heads.append(here[both])
+            tails.append(there[both])
+            lengths.append(np.full(int(both.sum()), CELL_M * np.hypot(dx, dy)))
+        size = int(free.sum())
+        graph = coo_matrix(
+            (np.concatenate(lengths), (np.concatenate(heads), np.concatenate(tails))), (size, size)
+        ).tocsr()
+        # Only the largest connected part is walked: the inside of furniture is free, too.
+        _, label = connected_components(graph, directed=False)
+        keep = np.flatnonzero(label == np.bincount(label).argmax()) if size else np.arange(0)
+        if keep.size < 2:
+            raise InputError(f"{world.name}: no room to walk between the walls")
+        self.cells: FloatArray = grid[free][keep]
+        self._graph = graph[keep][:, keep]
+
+    def _clear(self, position: FloatArray) -> BoolArray:
+        """Whether positions (N, 2) m are far enough from all walls."""
+        distance, _ = self._walls.query(position, distance_upper_bound=CLEARANCE_M)
+        return np.asarray(distance >= CLEARANCE_M)
+
+    def ways(self, start: int) -> tuple[FloatArray, IntArray]:
+        """Length (N,) m of the shortest way from cell `start` to each, and the cell before each."""
+        length, before = dijkstra(
+            self._graph, directed=False, indices=start, return_predecessors=True
+        )
+        return length, before
+
+    def pulled(self, way: list[int]) -> FloatArray:
+        """Corners (C, 2) m of the way with needless ones taken out, as a string pulled tight."""
+        corners = [self.cells[way[0]]]
+        here = 0
+        while here < len(way) - 1:
+            there = len(way) - 1
+            while there > here + 1 and not self._straight(corners[-1], self.cells[way[there]]):
+                there = here + max(1, (there - here) * 3 // 4)
+            corners.append(self.cells[way[there]])
+            here = there
+        return np.array(corners)
+
+    def _straight(self, a: FloatArray, b: FloatArray) -> bool:
+        steps = max(2, int(np.linalg.norm(b - a) / 0.05) + 1)
+        return bool(self._clear(a + np.linspace(0.0, 1.0, steps)[:, None] * (b - a)).all())
+
+
+def _sampled(walls: FloatArray) -> FloatArray:
+    """Points (P, 2) m every few centimetres along walls (W, 2, 2)."""
+    return np.concatenate(
+        [
+            a + np.linspace(0.0, 1.0, int(np.linalg.norm(b - a) / 0.04) + 2)[:, None] * (b - a)
+            for a, b in walls
+        ]
+    )
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    return vector / max(float(np.linalg.norm(vector)), 1e-9)
+
+
+def _next_leg(
+    floor: FloorGraph, start: int, heading: FloatArray, rng: np.random.Generator
+) -> tuple[FloatArray, int]:
+    """Corners (C, 2) m of a way from cell `start` to a new spot, and that spot's cell."""
+    length, before = floor.ways(start)
+    best: tuple[float, FloatArray, int] | None = None
+    for goal in rng.integers(floor.cells.shape[0], size=CANDIDATES):
+        if length[goal] < MIN_LEG_M:
+            continue
+        way = [int(goal)]
+        while way[-1] != start:
+            way.append(int(before[way[-1]]))
+        way.reverse()
+        ahead = floor.cells[way[min(len(way) - 1, 5)]] - floor.cells[start]
+        turn = float(heading @ _unit(ahead))
+        if best is None or turn > best[0]:
+            best = (turn, floor.pulled(way), int(goal))
+        if turn >= SHARPEST_TURN:
+            break
+    if best is None:  # a floor so small that no spot is a leg away
+        goal = int(np.argmax(np.where(np.isfinite(length), length, -1.0)))
+        return np.stack([floor.cells[start], floor.cells[goal]]), goal
+    return best[1], best[2]
+
+
+def draw_path(world: World, length: float, rng: np.random.Generator) -> FloatArray:
+    """Points (P, 2) m along a smooth walk at least `length` m long, at most `STEP_M` apart."""
+    floor = FloorGraph(world)
+    spot = int(rng.integers(floor.cells.shape[0]))
+    heading = _unit(rng.standard_normal(2))
+    corners = [floor.cells[spot]]
+    reach = 0.0
+    while reach < length * 1.15 + 2.0:  # rounding corners makes the way shorter
+        leg, spot = _next_leg(floor, spot, heading, rng)
+        corners.extend(leg[1:])
+        heading = _unit(leg[-1] - leg[-2])
+        reach += float(np.linalg.norm(np.diff(leg, axis=0), axis=1).sum())
+    return _rounded(_resample(np.array(corners), STEP_M))
+
+
+def _along(path: FloatArray) -> FloatArray:
+    """Distance (P,) m walked at each point of a path (P, 2)."""
+    return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+
+
+def _resample(path: FloatArray, step: float) -> FloatArray:
+    """The same path with a point every `step` m."""
+    along = _along(path)
+    at = np.arange(0.0, along[-1], step)
+    return np.stack([np.interp(at, along, path[:, axis]) for axis in (0, 1)], axis=1)
+
+
+def _rounded(path: FloatArray) -> FloatArray:
+    """The path averaged over `TURN_M`, twice: corners become curves inside the old ones."""
+    window = np.ones(max(1, round(TURN_M / 2 / STEP_M)))
+    kernel = np.convolve(window, window)
+    kernel /= kernel.sum()
+    return np.stack([np.convolve(path[:, axis], kernel, mode="valid") for axis in (0, 1)], axis=1)
+
+
+def draw_walk(
+    world: World, *, duration: float, rate: float, rng: np.random.Generator
+) -> FloatArray:
+    """Tag positions (T, 3) m of a walk, T = max(1, round(duration s * rate Hz)) epochs.
+
+    0.5 to 1 m/s along the path, changing slowly; through doors, never through walls.
+    """
+    epochs = max(1, round(duration * rate))
+    speed = _speeds(epochs, rate, rng)
+    at = np.concatenate([[0.0], np.cumsum(speed[:-1]) / rate])
+    path = draw_path(world, float(at[-1]), rng)
+    along = _along(path)
+    truth = np.empty((epochs, 3))
+    for axis in (0, 1):
+        truth[:, axis] = np.interp(at, along, path[:, axis])
+    truth[:, 2] = world.tag_height
+    return truth
+
+
+def _speeds(epochs: int, rate: float, rng: np.random.Generator) -> FloatArray:
+    """Speeds (T,) m/s: a smooth random course between the limits."""
+    knots = max(2, int(np.ceil(epochs / rate / SPEED_TIME_S)) + 1)
+    course = rng.uniform(*SPEED, knots)
+    return np.interp(np.arange(epochs) / rate, np.arange(knots) * SPEED_TIME_S, course)
