@@ -23,7 +23,7 @@ SPEED_SIGMA = 1.0
 
 
 def _robust_cost(residual: FloatArray) -> FloatArray:
-    """Cost (...,) of residuals (..., N) = measured - expected, m: linear tails, early ones double."""
+    """Cost (...,) of residuals (..., N) = measured - expected, m: linear tails, early double."""
     scaled = np.abs(residual) / SIGMA_M
     cost = np.where(scaled < 1.0, 0.5 * scaled**2, scaled - 0.5)
     return np.asarray(np.where(residual < -EARLY_M, 2.0 * cost, cost).sum(axis=-1))

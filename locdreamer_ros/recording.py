@@ -79,10 +79,11 @@ class RecordingSource:
 
     @property
     def anchors(self) -> Anchors:
+        """All anchors of the recording."""
         return self.recording.anchors
 
     def measure(self, anchor: IntArray, deadline: float) -> Ranges:
-        """Answer from the last epoch at or before `deadline` s. Raises InputError before the first."""
+        """Answer from the last epoch at or before `deadline` s; InputError before the first."""
         record = self.recording
         epoch = int(np.searchsorted(record.times, deadline, side="right")) - 1
         if epoch < 0:

@@ -154,6 +154,7 @@ class Estimate:
 
     @property
     def dimensions(self) -> int:
+        """D, 2 or 3."""
         return self.mean.size // 2
 
     @property

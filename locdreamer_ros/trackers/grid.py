@@ -51,7 +51,7 @@ class GridTracker:
         self.site = site
         self.config = config
         low, high = site.bounds
-        self.shape = tuple(int(math.ceil(extent / config.cell)) for extent in high - low)
+        self.shape = tuple(math.ceil(extent / config.cell) for extent in high - low)
         self._low, self._high = low, high
         index = np.indices(self.shape, dtype=np.float64).reshape(site.dimensions, -1).T
         self._cells = low + (index + 0.5) * config.cell

@@ -1,0 +1,95 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a codec is: a pure state machine between bytes and events. It owns no port and no clock.
+
+The ranger writes what `start` and `request` return, feeds what it reads, and does what the events
+say. Bytes may come in any pieces; a codec never raises on them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a device can do. `schedulable`: the host chooses the anchor of every single range."""
+
+    schedulable: bool
+    max_anchors: int
+    max_rate: float
+    """Fixes (passive) or ranges (schedulable) per second."""
+    baud: int
+    range_timeout: float
+    """s after which a silent anchor has surely failed, the device's own retries included."""
+
+
+@dataclass(frozen=True)
+class RangeEvent:
+    """One measured range, m; powers dBm and NLOS probability NaN where the device is silent."""
+
+    anchor: str
+    range: float
+    rx_power: float = math.nan
+    first_path_power: float = math.nan
+    nlos_probability: float = math.nan
+
+
+@dataclass(frozen=True)
+class FailEvent:
+    """The exchange in flight failed (`anchor`), or an anchor gave no usable range."""
+
+    anchor: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SendEvent:
+    """The protocol wants these bytes written now (polling, waking, entering a mode)."""
+
+    data: bytes
+    delay: float = 0.0
+    """s to wait before writing."""
+
+
+@dataclass(frozen=True)
+class CycleEvent:
+    """A passive device has reported all anchors of one of its own cycles."""
+
+
+@dataclass(frozen=True)
+class ReadyEvent:
+    """The device answered as expected: it may be asked. `identity` in words for the user."""
+
+    identity: str
+
+
+@dataclass(frozen=True)
+class DroppedEvent:
+    """Bytes that are no frame of this protocol (garbage, echo, banner, malformed)."""
+
+    count: int
+    reason: str
+
+
+Event = RangeEvent | FailEvent | SendEvent | CycleEvent | ReadyEvent | DroppedEvent
+
+
+class Codec(Protocol):
+    """One per protocol. Anchor ids are the device's own, upper-case hex or names as it prints."""
+
+    capabilities: Capabilities
+
+    def start(self) -> bytes:
+        """Reset the state and return what opens a session; called after every (re)connect."""
+
+    def request(self, anchor: str) -> bytes:
+        """Bytes that start one exchange with `anchor`; empty where not schedulable."""
+
+    def cancel(self) -> None:
+        """Forget the exchange in flight: the ranger has given it up."""
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take bytes as they come; returns what they complete, in order."""
