@@ -92,7 +92,7 @@ class BuildWithMessages(build_py):
 
     def run(self) -> None:
         """Run the command."""
-        # Kept in the tree by pip: a module that is gone from the sources must not stay in the wheel.
+        # pip builds in the tree: a module gone from the sources must not stay in the wheel.
         shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
         if self.editable_mode:

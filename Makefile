@@ -1,0 +1,83 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+#
+#   make demo      the main job, after setting up .venv (no torch)
+#   make test      all tests, with coverage
+#   make install   everything in .venv, torch for the learned parts too
+#   make lint | bench | colcon | clean
+#
+# Needs Python 3.10 to 3.13 (choose one with PYTHON=...), a C++ compiler and a network on first use.
+# Versions are those of requirements/constraints.txt, for the build environment too.
+
+PYTHON ?= python3
+VENV := .venv
+COLCON_VENV := .venv-colcon
+BENCHMARK ?= latency
+
+export PIP_CONSTRAINT := requirements/constraints.txt
+export PIP_BUILD_CONSTRAINT := requirements/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# A sourced ROS distribution would mix its libraries with those of the wheels, and a Python that
+# runs on other wheels hands its library path down.
+unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH PYTHONPATH RMW_IMPLEMENTATION
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+ifdef ROS_DISTRO
+unexport LD_LIBRARY_PATH
+endif
+
+# The commands run this tree's Python (the installed package serves the compiled messages, which
+# locdreamer_ros/__init__.py finds through its extended path). So a change of Python code needs no
+# reinstall, and node processes, which inherit the variable, run the same code.
+RUN := PYTHONPATH="$(CURDIR)"
+
+# What the compiled and copied part of the installation is made of.
+SOURCES := setup.py setup.cfg pyproject.toml CMakeLists.txt package.xml requirements/constraints.txt \
+    $(shell find cmake config launch msg resource -type f 2>/dev/null)
+
+.PHONY: install demo test lint bench colcon clean
+
+install: $(VENV)/.learn $(VENV)/.tools
+
+demo: $(VENV)/.core
+	$(RUN) $(VENV)/bin/locdreamer demo --output demo_output
+
+test: $(VENV)/.tools
+	$(RUN) $(VENV)/bin/python -m pytest --cov
+
+lint: $(VENV)/.tools
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/.learn
+	$(RUN) $(VENV)/bin/locdreamer benchmark $(BENCHMARK) --output benchmark_output
+
+# The same tree as a package of a colcon workspace, over a ROS prefix made of wheels.
+colcon: $(COLCON_VENV)/.installed
+	.ci/check_colcon $(COLCON_VENV)
+
+clean:
+	rm -rf build $(VENV) $(COLCON_VENV) demo_output benchmark_output *.egg-info .coverage
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find locdreamer_ros test -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.core: $(SOURCES)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install '.[ros]'
+	touch $@
+
+# By name: the package is installed by now, only what the extra adds is fetched.
+$(VENV)/.tools: $(VENV)/.core
+	$(VENV)/bin/python -m pip install 'locdreamer_ros[test,dev]'
+	touch $@
+
+$(VENV)/.learn: $(VENV)/.core
+	$(VENV)/bin/python -m pip install 'locdreamer_ros[learn]'
+	touch $@
+
+# What the package depends on without the package itself, which colcon is to build.
+$(COLCON_VENV)/.installed: setup.cfg requirements/colcon.txt requirements/constraints.txt
+	$(PYTHON) -m venv $(COLCON_VENV)
+	LOCDREAMER_NO_ROS=1 $(COLCON_VENV)/bin/python -m pip install '.[ros]' -r requirements/colcon.txt
+	$(COLCON_VENV)/bin/python -m pip uninstall --yes locdreamer_ros
+	touch $@

@@ -1,0 +1,191 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What pip, colcon and the registry read must say the same thing, and match what is there."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from configparser import ConfigParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import locdreamer_ros
+
+ROOT = Path(__file__).resolve().parent.parent
+NAME = "locdreamer_ros"
+SHARE = Path(sys.prefix) / "share"
+# `ros2 topic info --verbose /tf` on a ROS distribution: geometry2's own TFMessage.
+TF_HASH = "RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087"
+
+SETUP = ConfigParser()
+SETUP.read(ROOT / "setup.cfg")
+CMAKE = (ROOT / "CMakeLists.txt").read_text()
+PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
+SCRIPTS = [line for line in SETUP["options.entry_points"]["console_scripts"].split("\n") if line]
+MESSAGES = sorted(path.stem for path in (ROOT / "msg").glob("*.msg"))
+
+compiled = pytest.mark.skipif(
+    not (SHARE / NAME / "msg" / "RangeArray.json").exists(),
+    reason="the messages are not compiled here: the ROS-free core is installed, or none",
+)
+
+
+def texts(tag: str) -> set[str]:
+    return {element.text or "" for element in PACKAGE.iter(tag)}
+
+
+def python_sources(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def test_one_version_everywhere() -> None:
+    version = SETUP["metadata"]["version"]
+    released = re.search(r"^(\d+\.\d+\.\d+) \(", (ROOT / "CHANGELOG.rst").read_text(), re.M)
+    cited = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    assert released is not None
+    assert cited is not None
+    assert PACKAGE.findtext("version") == version
+    assert released[1] == version
+    assert cited[1] == version
+    assert locdreamer_ros.__version__ == version
+
+
+def test_one_name_and_licence_everywhere() -> None:
+    assert PACKAGE.findtext("name") == SETUP["metadata"]["name"] == NAME
+    assert PACKAGE.findtext("license") == SETUP["metadata"]["license"] == "Apache-2.0"
+    assert "Version 2.0, January 2004" in (ROOT / "LICENSE").read_text()
+    assert (ROOT / "resource" / NAME).is_file()
+
+
+def test_cmake_builds_every_message() -> None:
+    assert sorted(re.findall(r'"msg/(\w+)\.msg"', CMAKE)) == MESSAGES
+
+
+def test_cmake_reads_every_console_script() -> None:
+    pattern = re.search(r'REGEX "(.*)"\)', CMAKE)
+    assert pattern is not None
+    regex = re.compile(pattern[1].replace("${PROJECT_NAME}", NAME))
+    lines = (ROOT / "setup.cfg").read_text().splitlines()
+    assert [line.strip() for line in lines if regex.search(line)] == SCRIPTS
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_console_script_names_a_function(script: str) -> None:
+    module, function = script.split(" = ")[1].split(":")
+    path = ROOT.joinpath(*module.split("."))
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    tree = ast.parse(source.read_text())
+    assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_what_nodes_and_launch_files_import_is_declared() -> None:
+    imported = set()
+    for source in python_sources(NAME, "launch"):
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.split(".")[0])
+    ros = {
+        name
+        for name in imported
+        if name.endswith(("_msgs", "_interfaces")) or name in ("rclpy", "tf2_ros", "launch_ros")
+    }
+    assert ros <= texts("depend") | texts("exec_depend")
+    wheels = SETUP["options.extras_require"]["ros"]
+    for name in ros - {"tf2_ros", "launch_ros", "tf2_msgs"}:  # on no registry
+        if name not in ("builtin_interfaces", "rcl_interfaces"):  # come with rclpy
+            assert f"ros-{name.replace('_', '-')}" in wheels
+
+
+def test_cmake_finds_only_what_package_xml_declares() -> None:
+    declared = texts("depend") | texts("buildtool_depend") | texts("test_depend")
+    assert set(re.findall(r"find_package\((\w+)", CMAKE)) <= declared
+
+
+def test_ros_requirements_leave_other_machines_alone() -> None:
+    marker = 'platform_machine == "x86_64" and sys_platform == "linux"'
+    requires = re.findall(r"'(ros-.*)'", (ROOT / "pyproject.toml").read_text())
+    extra = [line for line in SETUP["options.extras_require"]["ros"].split("\n") if line]
+    assert requires
+    assert all(line.endswith(f"; {marker}") for line in requires + extra)
+
+
+def test_every_source_has_the_licence_header() -> None:
+    sources = python_sources(NAME, "test", "benchmarks", "launch")
+    sources += [ROOT / name for name in ("setup.py", "setup.cfg", "CMakeLists.txt", "Makefile")]
+    for folder in ("cmake", "config", ".ci"):
+        sources += [path for path in (ROOT / folder).rglob("*") if path.is_file()]
+    bare = [
+        str(source.relative_to(ROOT))
+        for source in sources
+        if source.suffix != ".msg"  # the type's description is hashed and shipped as it is
+        and source.name != "COLCON_IGNORE"
+        and "SPDX-License-Identifier: Apache-2.0" not in "".join(source.open().readlines()[:5])
+    ]
+    assert not bare
+
+
+@compiled
+def test_installed_messages_are_those_of_the_tree() -> None:
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    store = get_typestore(Stores.ROS2_KILTED)
+    types = {}
+    for message in MESSAGES:
+        text = (ROOT / "msg" / f"{message}.msg").read_text()
+        types |= get_types_from_msg(text, f"{NAME}/msg/{message}")
+    store.register(types)
+    for message in MESSAGES:
+        installed = json.loads((SHARE / NAME / "msg" / f"{message}.json").read_text())
+        hashes = {entry["type_name"]: entry["hash_string"] for entry in installed["type_hashes"]}
+        name = f"{NAME}/msg/{message}"
+        assert hashes[name] == store.hash_rihs01(name), f"{name}: installed from other sources"
+
+
+@compiled
+def test_tf_message_is_the_one_of_geometry2() -> None:
+    installed = json.loads((SHARE / "tf2_msgs" / "msg" / "TFMessage.json").read_text())
+    hashes = {entry["type_name"]: entry["hash_string"] for entry in installed["type_hashes"]}
+    assert hashes["tf2_msgs/msg/TFMessage"] == TF_HASH
+
+
+@compiled
+def test_executables_are_where_launch_looks_for_them() -> None:
+    folder = Path(sys.prefix) / "lib" / NAME
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        script.split(" = ")[0] for script in SCRIPTS
+    )
+
+
+def test_core_installs_without_ros(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools", minversion="70.1")
+    tree = tmp_path / "tree"
+    ignored = shutil.ignore_patterns(".*", "build", "install", "log", "*_output", "*.egg-info")
+    shutil.copytree(ROOT, tree, ignore=ignored)
+    build = "import setuptools.build_meta as b, sys; print(b.build_wheel(sys.argv[1]))"
+    subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)],
+        cwd=tree,
+        env={**os.environ, "LOCDREAMER_NO_ROS": "1"},
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    data = f"{wheel.name.rsplit('-', 3)[0]}.data/data/share"
+    assert f"{NAME}/loop.py" in names
+    assert f"{data}/{NAME}/msg/RangeArray.msg" in names  # for reading and writing bags
+    assert f"{data}/ament_index/resource_index/packages/{NAME}" in names
+    assert not [name for name in names if name.endswith(".so") or "tf2_msgs" in name]
