@@ -1,0 +1,103 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters: checked by their description, read from ROS 2 parameter files; files whole or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from locdreamer_ros.config import build, load_parameters, parameter
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import open_text, replaced, write_atomically
+
+
+@dataclass(frozen=True)
+class Group:
+    rate: float = parameter(10.0, "fixes per second", low=0.0, high=100.0)
+    budget: int = parameter(3, "ranges per fix", low=1)
+    frame: str = parameter("map", "frame", choices=("map", "odom"))
+    on: bool = parameter(True, "whether")
+
+
+def test_values_go_over_defaults_and_integers_may_stand_for_floats() -> None:
+    assert build(Group, {"rate": 5, "frame": "odom"}, "x") == Group(5.0, 3, "odom", True)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rat": 1.0}, "x: unknown key 'rat'; expected one of budget, frame, on, rate"),
+        ({"rate": 101.0}, r"x: rate: expected a value in \[0, 100\], got 101.0"),
+        ({"rate": float("nan")}, r"x: rate: expected a value in \[0, 100\], got nan"),
+        ({"budget": 0}, r"x: budget: expected a value in \[1, inf\], got 0"),
+        ({"budget": 2.5}, "x: budget: expected int, got 2.5"),
+        ({"budget": True}, "x: budget: expected int, got True"),
+        ({"frame": "world"}, "x: frame: expected one of map, odom, got 'world'"),
+        ({"on": "yes"}, "x: on: expected bool, got 'yes'"),
+    ],
+)
+def test_what_does_not_fit_is_named(values: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build(Group, values, "x")
+
+
+def test_a_node_s_own_parameters_go_over_those_of_all(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        "/**:\n  ros__parameters: {rate: 1.0, budget: 4}\n"
+        "tracker_node:\n  ros__parameters: {rate: 2.0}\n"
+        "other_node:\n  ros__parameters: {rate: 3.0}\n"
+    )
+    assert load_parameters(path, "tracker_node") == {"rate": 2.0, "budget": 4}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1", "not YAML"),
+        ("- 1", "expected a ROS 2 parameter file"),
+        ("tracker_node: {rate: 1.0}", "tracker_node: expected exactly one key, ros__parameters"),
+        ("tracker_node: {ros__parameters: 3}", "expected keys and values"),
+    ],
+)
+def test_a_file_that_is_no_parameter_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        load_parameters(path, "tracker_node")
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+
+    def half_way() -> None:
+        with write_atomically(path) as stream:
+            stream.write("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half_way()
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out.txt"]
+    with replaced(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+
+
+def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
+    def read(path: Path) -> None:
+        with open_text(path) as stream:
+            stream.read()
+
+    with pytest.raises(InputError, match=r"nowhere\.csv: cannot read: No such file"):
+        read(tmp_path / "nowhere.csv")
+    binary = tmp_path / "b.csv"
+    binary.write_bytes(b"abc\xff\xfe")
+    with pytest.raises(InputError, match="byte 3: expected UTF-8 text"):
+        read(binary)

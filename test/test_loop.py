@@ -1,0 +1,128 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The loop asks, answers and accounts; and no role ever sees the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from worlds import circle_recording, follow
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.loop import absorb, plan
+from locdreamer_ros.recording import Recording, RecordingSource
+from locdreamer_ros.schedulers import make_scheduler
+from locdreamer_ros.trackers import make_tracker
+from locdreamer_ros.types import Estimate, IntArray, Ranges, RangeStatus, Site
+
+
+def test_the_two_halves_are_the_whole_step() -> None:
+    """A node that plans and absorbs by messages gets exactly the offline estimates."""
+    recording = circle_recording(duration=10.0)
+    site = Site(recording.anchors, 2, 1.0)
+    steps, _ = follow(
+        recording, make_tracker("grid", site), make_scheduler("random", site, seed=2), site
+    )
+    tracker, scheduler = make_tracker("grid", site), make_scheduler("random", site, seed=2)
+    source = RecordingSource(recording)
+    for offline, time in zip(steps, recording.times, strict=True):
+        schedule = plan(tracker, scheduler, site, time=time, budget=3)
+        answer = source.measure(schedule.anchor, time)
+        estimate = absorb(tracker, scheduler, site, plan=schedule, ranges=answer, budget=3)
+        np.testing.assert_array_equal(estimate.mean, offline.estimate.mean)
+        np.testing.assert_array_equal(schedule.anchor, offline.plan.anchor)
+
+
+def test_all_are_asked_until_there_is_a_fix() -> None:
+    recording = circle_recording(duration=3.0)
+    recording.ranges[:5, 2:] = np.nan
+    site = Site(recording.anchors, 2, 1.0)
+    steps, _ = follow(
+        recording, make_tracker("ekf", site), make_scheduler("gdop", site), site, budget=3
+    )
+    assert [step.estimate is None for step in steps[:7]] == [True] * 5 + [False] * 2
+    assert [step.ranges.anchor.size for step in steps[:7]] == [8] * 6 + [3]
+
+
+def test_a_lost_answer_or_a_step_back_in_time_does_no_harm() -> None:
+    recording = circle_recording(duration=3.0)
+    site = Site(recording.anchors, 2, 1.0)
+    tracker, scheduler = make_tracker("ekf", site), make_scheduler("gdop", site)
+    source = RecordingSource(recording)
+    first = plan(tracker, scheduler, site, time=0.0, budget=3)
+    absorb(tracker, scheduler, site, plan=first, ranges=source.measure(first.anchor, 0.0), budget=3)
+    plan(tracker, scheduler, site, time=1.0, budget=3)  # its answer never comes
+    again = plan(tracker, scheduler, site, time=0.9, budget=3)
+    assert again.prediction.time == pytest.approx(1.0), "the tracker's time only moves forward"
+    late = source.measure(again.anchor, 0.9)
+    estimate = absorb(tracker, scheduler, site, plan=again, ranges=late, budget=3)
+    truth = recording.truth[10, :2]
+    assert np.hypot(*(estimate.position - truth)) < 0.6
+
+
+def test_wls_gives_the_tracker_only_the_budget() -> None:
+    recording = circle_recording(duration=2.0)
+    site = Site(recording.anchors, 2, 1.0)
+    tracker = make_tracker("ekf", site)
+    given: list[int] = []
+    update = tracker.update
+
+    def counted(ranges: Ranges) -> Estimate:
+        given.append(len(ranges))
+        return update(ranges)
+
+    tracker.update = counted  # type: ignore[method-assign]
+    steps, _ = follow(recording, tracker, make_scheduler("wls", site), site, budget=3)
+    assert all(step.ranges.anchor.size == 8 for step in steps), "and it costs all"
+    assert given == [3] * (len(steps) - 1)
+
+
+def test_no_role_sees_the_truth() -> None:
+    """The same recording with its truth moved, or gone, gives the same estimates."""
+    recording = circle_recording(duration=5.0)
+    site = Site(recording.anchors, 2, 1.0)
+    means = []
+    for truth in (recording.truth, recording.truth + 3.0, None):
+        other = Recording("circle", recording.anchors, recording.times, recording.ranges, truth)
+        source = RecordingSource(other)
+        tracker, scheduler = make_tracker("particle", site), make_scheduler("gdop", site)
+        for time in other.times:
+            schedule = plan(tracker, scheduler, site, time=time, budget=3)
+            answer = source.measure(schedule.anchor, time)
+            absorb(tracker, scheduler, site, plan=schedule, ranges=answer, budget=3)
+        means.append(tracker.estimate.mean)
+    np.testing.assert_array_equal(means[0], means[1])
+    np.testing.assert_array_equal(means[0], means[2])
+
+
+def rows(*values: int) -> IntArray:
+    return np.array(values, dtype=np.intp)
+
+
+def test_a_recording_answers_only_what_is_asked_time_outs_included() -> None:
+    recording = circle_recording(duration=1.0)
+    recording.ranges[3, 5] = np.nan
+    source = RecordingSource(recording)
+    answer = source.measure(rows(5, 1), 0.35)
+    assert answer.anchor.tolist() == [5, 1]
+    assert answer.status.tolist() == [RangeStatus.TIMEOUT, RangeStatus.OK]
+    assert answer.value[1] == recording.ranges[3, 1]
+    assert answer.stamp.tolist() == [recording.times[3]] * 2
+    with pytest.raises(InputError, match="no epoch at or before"):
+        source.measure(rows(0), -1.0)
+
+
+def test_a_recording_is_checked() -> None:
+    good = circle_recording(duration=1.0)
+    times = good.times.copy()
+    times[3] = times[2]
+    with pytest.raises(InputError, match="epoch 3: times must increase"):
+        Recording("bad", good.anchors, times, good.ranges)
+    with pytest.raises(InputError, match=r"ranges: expected \(10, 8\)"):
+        Recording("bad", good.anchors, good.times, good.ranges[:, :3])
+    with pytest.raises(InputError, match="no epochs"):
+        Recording("bad", good.anchors, good.times[:0], good.ranges[:0])
+    only = good.only(("A3", "A1", "A2"))
+    np.testing.assert_array_equal(only.ranges, good.ranges[:, [2, 0, 1]])
+    with pytest.raises(InputError, match="unknown anchor 'B1'"):
+        good.only(("B1",))
