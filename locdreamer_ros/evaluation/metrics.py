@@ -1,0 +1,190 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of a track against ground truth. Every report of the project uses these and no others.
+
+Error is the horizontal distance to ground truth, m; 3-D errors come beside it where the state has
+a height. Not scored: epochs without truth, epochs before the first fix (counted as `unfixed`), and
+the first `SKIP` estimates, in which every method still shows its first fix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.types import BoolArray, Estimate, FloatArray, IntArray
+
+SKIP = 10
+"""Estimates after the first fix that are not scored."""
+CHI2_95_2DOF = 5.991
+"""Squared Mahalanobis radius of the ellipse that holds 95 % of a 2-D Gaussian."""
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """What a tracker said at n epochs, beside the truth.
+
+    times (n,) s; mean (n, S) and covariance (n, S, S), NaN before the first fix; truth (n, 3) m,
+    NaN where unknown; asked (n,) ranges asked for that epoch's fix. Raises ValueError where shapes
+    disagree or a tracker lost its numbers (NaN) after the first fix.
+    """
+
+    times: FloatArray
+    mean: FloatArray
+    covariance: FloatArray
+    truth: FloatArray
+    asked: IntArray
+
+    def __post_init__(self) -> None:
+        n, size = self.mean.shape
+        shapes = {
+            "times": (n,),
+            "covariance": (n, size, size),
+            "truth": (n, 3),
+            "asked": (n,),
+        }
+        for name, shape in shapes.items():
+            found = getattr(self, name).shape
+            if found != shape:
+                raise ValueError(f"track: {name}: expected shape {shape}, got {found}")
+        numbers = np.concatenate([self.mean, self.covariance.reshape(n, -1)], axis=1)
+        lost = np.flatnonzero(~np.isfinite(numbers[self.unfixed :]).all(axis=1))
+        if lost.size:
+            time = self.times[self.unfixed + lost[0]]
+            raise ValueError(f"track: the estimate at {time:.3f} s is not finite")
+
+    @classmethod
+    def of(
+        cls,
+        estimates: Sequence[Estimate | None],
+        *,
+        times: FloatArray,
+        truth: FloatArray | None,
+        asked: Sequence[int],
+        dimensions: int,
+    ) -> Track:
+        """A track from the estimates of n epochs (None before the first fix) and truth (n, 3)."""
+        n, size = len(estimates), 2 * dimensions
+        mean = np.full((n, size), np.nan)
+        covariance = np.full((n, size, size), np.nan)
+        for row, estimate in enumerate(estimates):
+            if estimate is not None:
+                mean[row] = estimate.mean
+                covariance[row] = estimate.covariance
+        known = np.full((n, 3), np.nan) if truth is None else truth
+        return cls(times, mean, covariance, known, np.asarray(asked, dtype=np.intp))
+
+    def __len__(self) -> int:
+        return self.times.size
+
+    @property
+    def dimensions(self) -> int:
+        """2 or 3."""
+        return int(self.mean.shape[1]) // 2
+
+    @property
+    def unfixed(self) -> int:
+        """Epochs before the first fix."""
+        known = ~np.isnan(self.mean[:, 0])
+        return int(np.argmax(known)) if known.any() else len(self)
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether any epoch has a horizontal ground truth."""
+        return bool(np.isfinite(self.truth[:, :2]).all(axis=1).any())
+
+    def scored(self, skip: int = SKIP) -> BoolArray:
+        """(n,) which epochs count: truth known and at least `skip` estimates since the first."""
+        counted = np.arange(len(self)) >= self.unfixed + skip
+        return np.asarray(counted & np.isfinite(self.truth[:, :2]).all(axis=1))
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Scores of one track; lengths in m. The `_3d` ones are None where the state is 2-D."""
+
+    steps: int
+    mae: float
+    rmse: float
+    p50: float
+    p90: float
+    max: float
+    ranges_per_fix: float
+    nees: float
+    coverage95: float
+    unfixed: int
+    mae_3d: float | None = None
+    rmse_3d: float | None = None
+    p50_3d: float | None = None
+    p90_3d: float | None = None
+    max_3d: float | None = None
+
+
+def horizontal_errors(track: Track, *, skip: int = SKIP) -> FloatArray:
+    """Distances (m,) m of the scored epochs, in time order."""
+    scored = track.scored(skip)
+    return np.asarray(
+        np.linalg.norm(track.mean[scored, :2] - track.truth[scored, :2], axis=1), dtype=np.float64
+    )
+
+
+def nees(track: Track, *, skip: int = SKIP) -> FloatArray:
+    """Normalised estimation error squared (m,) of the horizontal position: 2 expected, 2 dof.
+
+    Bar-Shalom, Li, Kirubarajan: Estimation with Applications to Tracking and Navigation, 5.4.
+    Infinite where the covariance is not positive definite: such a tracker claims certainty.
+    """
+    scored = track.scored(skip)
+    x, y = (track.mean[scored, :2] - track.truth[scored, :2]).T
+    block = track.covariance[scored, :2, :2]
+    xx, xy, yy = block[:, 0, 0], block[:, 0, 1], block[:, 1, 1]
+    determinant = xx * yy - xy**2
+    proper = (determinant > 0.0) & (xx > 0.0)
+    square = yy * x**2 - 2.0 * xy * x * y + xx * y**2
+    return np.where(proper, square / np.where(proper, determinant, 1.0), np.inf)
+
+
+def _distances(errors: FloatArray, suffix: str = "") -> dict[str, float]:
+    return {
+        f"mae{suffix}": float(errors.mean()),
+        f"rmse{suffix}": float(np.sqrt((errors**2).mean())),
+        f"p50{suffix}": float(np.percentile(errors, 50)),
+        f"p90{suffix}": float(np.percentile(errors, 90)),
+        f"max{suffix}": float(errors.max()),
+    }
+
+
+def score(track: Track, *, skip: int = SKIP) -> Metrics:
+    """Score a track. Raises InputError where no epoch can be scored."""
+    scored = track.scored(skip)
+    if not scored.any():
+        raise InputError(
+            f"no epoch to score: of {len(track)} epochs {track.unfixed} came before the first fix, "
+            f"the next {skip} are not scored, and the others have no ground truth"
+        )
+    ratio = nees(track, skip=skip)
+    spatial: dict[str, float] = {}
+    if track.dimensions == 3:
+        with_height = scored & np.isfinite(track.truth[:, 2])
+        if with_height.any():
+            error = track.mean[with_height, :3] - track.truth[with_height]
+            spatial = _distances(np.linalg.norm(error, axis=1), "_3d")
+    return Metrics(
+        steps=int(scored.sum()),
+        ranges_per_fix=float(track.asked[scored].mean()),
+        nees=float(ratio.mean()),
+        coverage95=float((ratio <= CHI2_95_2DOF).mean()),
+        unfixed=track.unfixed,
+        **_distances(horizontal_errors(track, skip=skip)),
+        **spatial,
+    )
+
+
+def as_dict(metrics: Metrics) -> dict[str, float]:
+    """The measures of a report: without `unfixed`, and without 3-D errors where there are none."""
+    values = asdict(metrics)
+    del values["unfixed"]
+    return {name: value for name, value in values.items() if value is not None}
