@@ -1,0 +1,53 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Loaders: each file format becomes a `Recording`, and nothing downstream knows which it was."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.recording import Recording
+
+
+def load_recording(path: Path, anchors: Path | None = None) -> Recording:
+    """Load a range table (.csv), a rosbag2 (folder, .mcap, .db3) or a point survey (.json, .npz).
+
+    A range table needs its anchors: `anchors`, else `<stem>_anchors.csv` beside it. The others know
+    theirs; there, `anchors` picks those it names and corrects their places. Of a point survey one
+    walk is drawn (seed 0). Raises InputError naming the file and what was expected.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    if path.suffix == ".csv":
+        from locdreamer_ros.datasets.range_table import load_anchors, load_range_table
+
+        beside = path.with_name(f"{path.stem}_anchors.csv")
+        if anchors is None and not beside.is_file():
+            raise InputError(f"{path}: needs an anchors file (id,x,y,z); there is no {beside.name}")
+        return load_range_table(path, load_anchors(anchors or beside))
+    recording = _load_complete(path)
+    if anchors is None:
+        return recording
+    from locdreamer_ros.datasets.range_table import load_anchors
+
+    site = load_anchors(anchors)
+    return dataclasses.replace(recording.only(site.ids), anchors=site)
+
+
+def _load_complete(path: Path) -> Recording:
+    """A recording from a format that holds the anchors too."""
+    if path.is_dir() or path.suffix in (".mcap", ".db3"):
+        from locdreamer_ros.datasets.bag import read_bag
+
+        return read_bag(path)
+    if path.suffix in (".json", ".npz"):
+        from locdreamer_ros.datasets.bregar import load_survey
+        from locdreamer_ros.datasets.point_survey import draw_walk
+
+        return draw_walk(load_survey(path))
+    raise InputError(
+        f"{path}: expected a range table (.csv), a rosbag2 (folder, .mcap, .db3) "
+        "or a point survey (.json, .npz)"
+    )

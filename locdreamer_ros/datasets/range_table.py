@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import open_text, write_atomically
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.types import Anchors, FloatArray
+from locdreamer_ros.types import Anchors
 
 TRUTH = ("gt_x", "gt_y", "gt_z")
 MAX_RANGE_M = 1000.0
@@ -35,18 +36,35 @@ def _number(text: str, where: str, *, missing: bool = False) -> float:
     return value
 
 
+def _rows(path: Path, stream: IO[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header, and the other rows that are not blank with their number in the file."""
+    try:
+        rows = [
+            (number, [cell.strip() for cell in row])
+            for number, row in enumerate(csv.reader(stream, strict=True), start=1)
+            if any(cell.strip() for cell in row)
+        ]
+    except csv.Error as reason:
+        raise InputError(f"{path}: not CSV: {reason}") from None
+    if not rows:
+        raise InputError(f"{path}: empty file")
+    return rows[0][1], rows[1:]
+
+
 def load_anchors(path: Path) -> Anchors:
     """Read an anchors CSV. Raises InputError naming the file and row."""
     with open_text(path) as stream:
-        rows = [row for row in csv.reader(stream) if row and any(cell.strip() for cell in row)]
-    if not rows or [cell.strip() for cell in rows[0]] != ["id", "x", "y", "z"]:
+        header, rows = _rows(path, stream)
+    if header != ["id", "x", "y", "z"]:
         raise InputError(f"{path}: row 1: expected the header id,x,y,z")
     ids: list[str] = []
     positions: list[list[float]] = []
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in rows:
         if len(row) != 4:
             raise InputError(f"{path}: row {number}: expected id,x,y,z, got {len(row)} columns")
-        ids.append(row[0].strip())
+        if not row[0]:
+            raise InputError(f"{path}: row {number}, column id: expected an anchor id")
+        ids.append(row[0])
         positions.append(
             [
                 _number(text, f"{path}: row {number}, column {axis}")
@@ -64,9 +82,10 @@ def load_anchors(path: Path) -> Anchors:
 def save_anchors(path: Path, anchors: Anchors) -> None:
     """Write an anchors CSV."""
     with write_atomically(path) as stream:
-        stream.write("id,x,y,z\n")
-        for anchor, (x, y, z) in zip(anchors.ids, anchors.positions, strict=True):
-            stream.write(f"{anchor},{x:.4f},{y:.4f},{z:.4f}\n")
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["id", "x", "y", "z"])
+        for anchor, place in zip(anchors.ids, anchors.positions, strict=True):
+            writer.writerow([anchor, *map(_cell, place)])
 
 
 def _range_column(path: Path, header: list[str], anchors: Anchors) -> list[int]:
@@ -99,26 +118,21 @@ def _range_column(path: Path, header: list[str], anchors: Anchors) -> list[int]:
 def load_range_table(path: Path, anchors: Anchors) -> Recording:
     """Read a range table. Raises InputError naming the file, row and column."""
     with open_text(path) as stream:
-        reader = csv.reader(stream)
-        header = [name.strip() for name in next(reader, [])]
-        if not header:
-            raise InputError(f"{path}: empty file; expected a header t_s,...,r_<id>,...")
+        header, rows = _rows(path, stream)
         column = _range_column(path, header, anchors)
         time_column = header.index("t_s")
         truth_column = [header.index(name) for name in TRUTH] if TRUTH[0] in header else None
         times: list[float] = []
         ranges: list[list[float]] = []
         truth: list[list[float]] = []
-        for number, row in enumerate(reader, start=2):
-            if not row:
-                continue
+        for number, row in rows:
             where = f"{path}: row {number}"
             if len(row) != len(header):
                 raise InputError(f"{where}: expected {len(header)} columns, got {len(row)}")
             time = _number(row[time_column], f"{where}, column t_s")
             if times and time <= times[-1]:
                 raise InputError(
-                    f"{where}, column t_s: times must increase, got {time:g} after {times[-1]:g}"
+                    f"{where}, column t_s: times must increase, got {time!r} after {times[-1]!r}"
                 )
             times.append(time)
             ranges.append([_range(row[c], f"{where}, column {header[c]}") for c in column])
@@ -149,18 +163,16 @@ def _range(text: str, where: str) -> float:
 
 def save_range_table(path: Path, recording: Recording) -> None:
     """Write a range table (epoch times only; stamps and powers do not fit this format)."""
-    truth: FloatArray | None = recording.truth
+    columns = [recording.times[:, None], recording.ranges]
+    if recording.truth is not None:
+        columns.insert(1, recording.truth)
+    truth = TRUTH if recording.truth is not None else ()
     with write_atomically(path) as stream:
-        names = ["t_s", *(TRUTH if truth is not None else ())]
-        names += [f"r_{anchor}" for anchor in recording.anchors.ids]
-        stream.write(",".join(names) + "\n")
-        for i, time in enumerate(recording.times):
-            cells = [f"{time:.4f}"]
-            if truth is not None:
-                cells += [_cell(value) for value in truth[i]]
-            cells += [_cell(value) for value in recording.ranges[i]]
-            stream.write(",".join(cells) + "\n")
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["t_s", *truth, *(f"r_{anchor}" for anchor in recording.anchors.ids)])
+        writer.writerows([_cell(value) for value in row] for row in np.hstack(columns).tolist())
 
 
 def _cell(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.4f}"
+    """The shortest text that reads back as the same float; empty for NaN."""
+    return "" if value != value else repr(float(value))
