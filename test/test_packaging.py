@@ -13,6 +13,7 @@ import subprocess
 import sys
 import zipfile
 from configparser import ConfigParser
+from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,7 +23,6 @@ import locdreamer_ros
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "locdreamer_ros"
-SHARE = Path(sys.prefix) / "share"
 # `ros2 topic info --verbose /tf` on a ROS distribution: geometry2's own TFMessage.
 TF_HASH = "RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087"
 
@@ -33,10 +33,18 @@ PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 SCRIPTS = [line for line in SETUP["options.entry_points"]["console_scripts"].split("\n") if line]
 MESSAGES = sorted(path.stem for path in (ROOT / "msg").glob("*.msg"))
 
-compiled = pytest.mark.skipif(
-    not (SHARE / NAME / "msg" / "RangeArray.json").exists(),
-    reason="the messages are not compiled here: the ROS-free core is installed, or none",
-)
+# Where the compiled messages are installed, by pip or colcon: PREFIX/lib/pythonX.Y/site-packages.
+COMPILED = find_spec(f"{NAME}.msg")
+PREFIX = Path(COMPILED.origin).parents[5] if COMPILED and COMPILED.origin else ROOT
+compiled = pytest.mark.skipif(COMPILED is None, reason="only the ROS-free core is installed")
+
+
+def type_hash(package: str, message: str) -> str:
+    """The type hash the build has put down beside the installed message."""
+    path = PREFIX / "share" / package / "msg" / f"{message}.json"
+    hashes = json.loads(path.read_text())["type_hashes"]
+    (found,) = {e["hash_string"] for e in hashes if e["type_name"] == f"{package}/msg/{message}"}
+    return str(found)
 
 
 def texts(tag: str) -> set[str]:
@@ -98,13 +106,15 @@ def test_what_nodes_and_launch_files_import_is_declared() -> None:
     ros = {
         name
         for name in imported
-        if name.endswith(("_msgs", "_interfaces")) or name in ("rclpy", "tf2_ros", "launch_ros")
+        if name.endswith(("_msgs", "_interfaces"))
+        or name in ("rclpy", "ament_index_python", "tf2_ros", "launch", "launch_ros")
     }
     assert ros <= texts("depend") | texts("exec_depend")
     wheels = SETUP["options.extras_require"]["ros"]
-    for name in ros - {"tf2_ros", "launch_ros", "tf2_msgs"}:  # on no registry
-        if name not in ("builtin_interfaces", "rcl_interfaces"):  # come with rclpy
-            assert f"ros-{name.replace('_', '-')}" in wheels
+    on_no_registry = {"tf2_ros", "tf2_msgs", "launch", "launch_ros"}
+    with_rclpy = {"builtin_interfaces", "rcl_interfaces", "ament_index_python"}
+    for name in ros - on_no_registry - with_rclpy:
+        assert f"ros-{name.replace('_', '-')}" in wheels
 
 
 def test_cmake_finds_only_what_package_xml_declares() -> None:
@@ -146,25 +156,22 @@ def test_installed_messages_are_those_of_the_tree() -> None:
         types |= get_types_from_msg(text, f"{NAME}/msg/{message}")
     store.register(types)
     for message in MESSAGES:
-        installed = json.loads((SHARE / NAME / "msg" / f"{message}.json").read_text())
-        hashes = {entry["type_name"]: entry["hash_string"] for entry in installed["type_hashes"]}
-        name = f"{NAME}/msg/{message}"
-        assert hashes[name] == store.hash_rihs01(name), f"{name}: installed from other sources"
+        assert type_hash(NAME, message) == store.hash_rihs01(f"{NAME}/msg/{message}"), message
 
 
 @compiled
+@pytest.mark.skipif(
+    not (PREFIX / "share" / "tf2_msgs").exists(), reason="tf2_msgs is the distribution's own"
+)
 def test_tf_message_is_the_one_of_geometry2() -> None:
-    installed = json.loads((SHARE / "tf2_msgs" / "msg" / "TFMessage.json").read_text())
-    hashes = {entry["type_name"]: entry["hash_string"] for entry in installed["type_hashes"]}
-    assert hashes["tf2_msgs/msg/TFMessage"] == TF_HASH
+    assert type_hash("tf2_msgs", "TFMessage") == TF_HASH
 
 
 @compiled
 def test_executables_are_where_launch_looks_for_them() -> None:
-    folder = Path(sys.prefix) / "lib" / NAME
-    assert sorted(path.name for path in folder.iterdir()) == sorted(
-        script.split(" = ")[0] for script in SCRIPTS
-    )
+    folder = PREFIX / "lib" / NAME
+    installed = {path.name for path in folder.iterdir() if os.access(path, os.X_OK)}
+    assert installed == {script.split(" = ")[0] for script in SCRIPTS}
 
 
 def test_core_installs_without_ros(tmp_path: Path) -> None:
