@@ -24,8 +24,8 @@ TRUTH = "#1a1a1a"
 TRUTH_LABEL = "ground truth"
 FAINT = "#8a8a8a"
 ELLIPSES = 14
-TITLE_PAD = 22
-"""Points between title and picture, room for one line of legend."""
+TITLE_PAD = 36
+"""Points between title and picture: room for two lines of legend."""
 STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -138,7 +138,7 @@ def _draw_paths(
             zorder=5 if order == 0 else 4,
         )
     _draw_anchors(axes, anchors)
-    axes.set_aspect("equal", adjustable="datalim" if walls is None else "box")
+    axes.set_aspect("equal", adjustable="datalim")
     axes.set(xlabel="x [m]", ylabel="y [m]")
     axes.margins(0.04)
     _legend_above(
@@ -147,7 +147,7 @@ def _draw_paths(
 
 
 def _legend_above(axes: Axes, first: Sequence[str] = ()) -> None:
-    """One line of legend between title and picture, the labels `first` leading."""
+    """A legend in two lines between title and picture, the labels `first` leading."""
     handles, labels = axes.get_legend_handles_labels()
     order = [*first, *(label for label in labels if label not in first)]
     axes.legend(
@@ -155,7 +155,7 @@ def _legend_above(axes: Axes, first: Sequence[str] = ()) -> None:
         order,
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
-        ncols=len(order),
+        ncols=(len(order) + 1) // 2,
         borderaxespad=0.2,
         borderpad=0.0,
         handlelength=1.5,
@@ -171,8 +171,8 @@ def draw_ecdf(axes: Axes, tracks: Mapping[str, Track]) -> None:
         colour = COLOURS[order % len(COLOURS)]
         share = np.arange(1, errors.size + 1) / errors.size
         axes.plot(
-            np.concatenate([[0.0], errors]),
-            np.concatenate([[0.0], share]),
+            np.concatenate([[0.0], errors, [np.inf]]),
+            np.concatenate([[0.0], share, [1.0]]),
             color=colour,
             linewidth=2.0,
             drawstyle="steps-post",
@@ -196,6 +196,7 @@ def draw_ecdf(axes: Axes, tracks: Mapping[str, Track]) -> None:
         axes.axhline(percent / 100.0, color=FAINT, linewidth=0.8, linestyle=":", zorder=0)
     axes.set(
         xlabel="horizontal error [m]",
+        ylabel="share of epochs",
         xlim=(0.0, 1.05 * largest),
         ylim=(0.0, 1.01),
     )
@@ -219,25 +220,26 @@ def plot_track(
     from matplotlib import rc_context
 
     scored = {label: track for label, track in tracks.items() if track.scored().any()}
-    low, high = _extent(anchors, walls)
-    wide = float(np.clip((high[0] - low[0]) / (high[1] - low[1]), 0.6, 2.4))
+    wide = 5.2 * _proportions(anchors, tracks, walls)
     with rc_context(STYLE):
-        figure = _figure(6.2 * wide + (5.4 if scored else 1.0), 6.8)
-        ratios = [6.2 * wide, 4.4] if scored else [1.0]
+        figure = _figure(wide + (5.0 if scored else 0.8), 6.6)
+        ratios = [wide, 4.0] if scored else [1.0]
         panels = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
         _draw_paths(panels[0], anchors, tracks, walls)
         if scored:
             draw_ecdf(panels[1], scored)
-            panels[1].set_title("Share of epochs within an error", pad=TITLE_PAD)
-        panels[0].set_title(title, pad=TITLE_PAD, fontweight="bold")
+        figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
         _save(path, figure)
 
 
-def _extent(anchors: Anchors, walls: FloatArray | None) -> tuple[FloatArray, FloatArray]:
-    points = anchors.positions[:, :2]
-    if walls is not None and len(walls):
-        points = np.concatenate([points, walls.reshape(-1, 2)])
-    return points.min(axis=0) - 0.5, points.max(axis=0) + 0.5
+def _proportions(anchors: Anchors, tracks: Mapping[str, Track], walls: FloatArray | None) -> float:
+    """Width over height of what the map has to show, within reason."""
+    points = [anchors.positions[:, :2], *(track.mean[:, :2] for track in tracks.values())]
+    if walls is not None:
+        points.append(walls.reshape(-1, 2))
+    every = np.concatenate(points)
+    width, height = np.nanmax(every, axis=0) - np.nanmin(every, axis=0)
+    return float(np.clip(width / height, 0.6, 2.4))
 
 
 def plot_bars(

@@ -1,0 +1,64 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command `locdreamer`. Each command is a module with `add_parser`; to add one, list it here.
+
+Command modules import what they run only when they run it, so that `--help` is quick and a command
+needs only its own dependencies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from locdreamer_ros import __version__
+from locdreamer_ros.errors import InputError
+
+COMMANDS = ("track", "simulate", "convert", "download")
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line, like any other about bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{' '.join(self.prog.split()[1:])}: {message} (see --help)".lstrip(": "))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands; what it parses has `run`, the command's function."""
+    root = _Parser(
+        prog="locdreamer",
+        description="Track a UWB tag, and decide before each fix which few anchors to range with.",
+    )
+    root.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"locdreamer_ros.cli.{name}").add_parser(commands)
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `locdreamer`; returns the exit code. Bad input is one line on stderr and code 2."""
+    try:
+        options = parser().parse_args(argv)
+        code: int | None = options.run(options)
+        # Written here, so that a reader who left is noticed while it can still be handled.
+        sys.stdout.flush()
+    except InputError as reason:
+        print(f"locdreamer: {reason}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("locdreamer: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # `locdreamer ... | head`: nobody reads on. Python would complain again at exit, so it gets
+        # a place to write to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code or 0

@@ -1,0 +1,76 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What several commands share: options of one meaning, and checks before long work begins."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from locdreamer_ros.errors import InputError
+
+# Written out, because the modules that know them import numpy, and --help should not wait for it.
+TRACKERS = "ekf, robust-ekf, bias-ekf, grid or particle"
+SCHEDULERS = "all, random, round-robin, nearest, gdop, gdop-memory or wls"
+PLACES = "house, hall, lab or random"
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """--seed and --json: every command has them."""
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (0)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
+
+
+def check_seed(seed: int) -> None:
+    """Raises InputError for a seed that numpy would refuse."""
+    if seed < 0:
+        raise InputError(f"--seed: expected a whole number >= 0, got {seed}")
+
+
+def count(text: str) -> int:
+    """Argument of argparse: a whole number of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number >= 1, got {text!r}")
+    return value
+
+
+def positive(text: str) -> float:
+    """Argument of argparse: a finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number > 0, got {text!r}")
+    return value
+
+
+def check_output(path: Path | None, suffixes: tuple[str, ...] = ()) -> None:
+    """Complain about an output that cannot be written before the work, not after it.
+
+    Raises InputError for a folder, a read-only place or a suffix other than `suffixes`.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file to write, it is a folder")
+    if suffixes and path.suffix not in suffixes:
+        raise InputError(f"{path}: expected a name ending in {', '.join(suffixes)}")
+    check_folder(path.parent)
+
+
+def check_folder(path: Path) -> None:
+    """The same for a folder to be written to; it need not exist. Raises InputError."""
+    existing = path
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise InputError(f"{path}: cannot write: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: cannot write: {existing} is read-only")

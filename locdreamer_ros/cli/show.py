@@ -1,0 +1,34 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The table that `track` and `demo` print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from locdreamer_ros.evaluation.tables import plain
+
+HEADINGS = {
+    "tracker": "tracker",
+    "scheduler": "scheduler",
+    "steps": "steps",
+    "mae": "MAE m",
+    "rmse": "RMSE m",
+    "p50": "p50 m",
+    "p90": "p90 m",
+    "max": "max m",
+    "mae_3d": "MAE 3-D m",
+    "ranges_per_fix": "ranges/fix",
+    "nees": "NEES",
+    "coverage95": "in 95 %",
+    "step_us_p50": "step us",
+}
+
+
+def show_reports(reports: Sequence[Mapping[str, Any]]) -> None:
+    """Print one line per report, with the measures that any of them has."""
+    known = {key for report in reports for key in report}
+    print(plain(reports, {key: text for key, text in HEADINGS.items() if key in known}))
+    if "mae" not in known:
+        print("no ground truth in the recording: nothing to score")

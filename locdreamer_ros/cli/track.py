@@ -1,0 +1,74 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`locdreamer track`: run a tracker and a scheduler over a recording, and score them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from locdreamer_ros.cli.method import add_method, add_site, read_method
+from locdreamer_ros.cli.options import PICTURES, add_common, check_output, check_seed
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `track`."""
+    parser = commands.add_parser(
+        "track",
+        help="track a tag on a recording",
+        description="Track a tag on a recording that holds ranges of all anchors; for each fix "
+        "only the anchors that the scheduler chooses are used.",
+    )
+    parser.add_argument("recording", type=Path, metavar="RECORDING", help="range table or rosbag2")
+    parser.add_argument(
+        "--anchors", type=Path, metavar="FILE", help="CSV id,x,y,z (RECORDING's X_anchors.csv)"
+    )
+    add_method(parser)
+    add_site(parser)
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the estimates as CSV")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the track: png, svg, pdf")
+    add_common(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Track, print, write. Raises InputError."""
+    check_seed(options.seed)
+    check_output(options.json)
+    check_output(options.output)
+    check_output(options.plot, PICTURES)
+
+    from locdreamer_ros.cli.show import show_reports
+    from locdreamer_ros.datasets import load_recording
+    from locdreamer_ros.evaluation.run import evaluate
+    from locdreamer_ros.evaluation.tables import save_json
+
+    method = read_method(options)
+    recording = load_recording(options.recording, options.anchors)
+    site = method.site(recording.anchors)
+    track, report = evaluate(
+        recording,
+        site=site,
+        tracker=method.tracker,
+        preset=method.preset,
+        parameters=method.parameters,
+        scheduler=method.scheduler,
+        budget=method.budget,
+        seed=options.seed,
+        progress=True,
+    )
+    show_reports([report])
+    if track.unfixed:
+        print(f"first fix only at epoch {track.unfixed + 1} of {len(track)}", file=sys.stderr)
+    if options.output is not None:
+        from locdreamer_ros.evaluation.estimates import save_estimates
+
+        save_estimates(options.output, track)
+    if options.plot is not None:
+        from locdreamer_ros.evaluation.plots import plot_track
+
+        title = f"{recording.name}: {method.scheduler}, {report['ranges_per_fix']:.3g} ranges a fix"
+        plot_track(options.plot, recording.anchors, {method.tracker: track}, title=title)
+    if options.json is not None:
+        save_json(options.json, report)
