@@ -1,0 +1,222 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Between ROS messages and the core's types; needs no running graph.
+
+Every number is cast: rclpy aborts the process on np.float32, np.bool_ or an int for a float. What
+comes in is checked: a malformed message raises InputError, and the node that reads it drops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import (
+    Point,
+    PoseStamped,
+    PoseWithCovarianceStamped,
+    TransformStamped,
+    Vector3,
+)
+from nav_msgs.msg import Odometry
+from std_msgs.msg import Header
+
+from locdreamer_ros.datasets.range_table import MAX_RANGE_M
+from locdreamer_ros.datasets.rosbag2 import SECOND_NS, to_nanoseconds, to_seconds
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.msg import Anchor, AnchorArray, AnchorRange, AnchorSchedule, RangeArray
+from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, RangeStatus
+
+UNKNOWN_VARIANCE = 1e6
+"""Variance of what is not estimated (height in 2-D, orientation), m^2 or rad^2."""
+MAX_OFFSET_NS = 10 * SECOND_NS
+"""A range this far from its epoch does not belong to it."""
+
+
+def nanoseconds(stamp: Time) -> int:
+    """The stamp as one integer, which keeps it exact."""
+    return int(stamp.sec) * SECOND_NS + int(stamp.nanosec)
+
+
+def to_stamp(ns: int) -> Time:
+    """The stamp of `ns` nanoseconds."""
+    sec, nanosec = divmod(ns, SECOND_NS)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def header(ns: int, frame: str) -> Header:
+    """A header at `ns` in `frame`."""
+    return Header(stamp=to_stamp(ns), frame_id=frame)
+
+
+def point(position: FloatArray, height: float = 0.0) -> Point:
+    """A point from (2,) or (3,) m; a 2-D position lies at `height` m."""
+    z = position[2] if position.size == 3 else height
+    return Point(x=float(position[0]), y=float(position[1]), z=float(z))
+
+
+def to_anchors(anchors: Anchors, ns: int, frame: str) -> AnchorArray:
+    """The site's anchors, surveyed exactly."""
+    entries = [
+        Anchor(id=anchor, position=point(position))
+        for anchor, position in zip(anchors.ids, anchors.positions, strict=True)
+    ]
+    return AnchorArray(header=header(ns, frame), anchors=entries)
+
+
+def from_anchors(message: AnchorArray) -> Anchors:
+    """The anchors of a message. Raises InputError: none, a repeated id, a position not finite."""
+    if not message.anchors:
+        raise InputError("uwb/anchors: no anchors")
+    places = [(a.position.x, a.position.y, a.position.z) for a in message.anchors]
+    return Anchors(tuple(a.id for a in message.anchors), np.array(places, dtype=np.float64))
+
+
+def to_schedule(
+    anchor: IntArray,
+    anchors: Anchors,
+    *,
+    ns: int,
+    deadline: int,
+    sequence: int,
+    tag: str,
+    frame: str,
+) -> AnchorSchedule:
+    """Ask the anchors of these rows (K,) for the fix at `ns`, to be answered by `deadline` ns."""
+    return AnchorSchedule(
+        header=header(ns, frame),
+        tag=tag,
+        sequence=sequence % 2**32,
+        anchors=[anchors.ids[row] for row in anchor],
+        deadline=to_stamp(deadline),
+    )
+
+
+def not_offered(anchor: str, ns: int) -> AnchorRange:
+    """The answer for an anchor that the source does not know."""
+    nan = float("nan")
+    return AnchorRange(
+        anchor=anchor,
+        stamp=to_stamp(ns),
+        range=nan,
+        variance=nan,
+        status=int(RangeStatus.NOT_OFFERED),
+        rx_power=nan,
+        first_path_power=nan,
+        nlos_probability=nan,
+    )
+
+
+def to_ranges(ranges: Ranges, anchors: Anchors) -> list[AnchorRange]:
+    """One entry per range, in order."""
+    return [
+        AnchorRange(
+            anchor=anchors.ids[ranges.anchor[i]],
+            stamp=to_stamp(to_nanoseconds(float(ranges.stamp[i]))),
+            range=float(ranges.value[i]),
+            variance=float(ranges.variance[i]),
+            status=int(ranges.status[i]),
+            rx_power=float(ranges.rx_power[i]),
+            first_path_power=float(ranges.first_path_power[i]),
+            nlos_probability=float(ranges.nlos_probability[i]),
+        )
+        for i in range(len(ranges))
+    ]
+
+
+def _column(entries: Sequence[AnchorRange], name: str) -> FloatArray:
+    return np.array([getattr(entry, name) for entry in entries], dtype=np.float64)
+
+
+def from_ranges(message: RangeArray, anchors: Anchors) -> Ranges:
+    """The ranges of an answer.
+
+    Raises InputError: an unknown or repeated anchor, a status that is none, an OK range that is
+    not in (0, 1000] m, a negative variance, a stamp more than 10 s from the header's.
+    """
+    entries = message.ranges
+    where = f"uwb/ranges: sequence {message.sequence}"
+    ids = [entry.anchor for entry in entries]
+    if len(set(ids)) != len(ids):
+        raise InputError(f"{where}: an anchor answers twice")
+    rows = anchors.rows(ids)
+    epoch = nanoseconds(message.header.stamp)
+    stamps = [nanoseconds(entry.stamp) for entry in entries]
+    value, variance = _column(entries, "range"), _column(entries, "variance")
+    for entry, stamp in zip(entries, stamps, strict=True):
+        if entry.status > max(RangeStatus):
+            raise InputError(f"{where}: anchor {entry.anchor!r}: unknown status {entry.status}")
+        if entry.status == RangeStatus.OK and not 0.0 < entry.range <= MAX_RANGE_M:
+            raise InputError(
+                f"{where}: anchor {entry.anchor!r}: expected a range in (0, {MAX_RANGE_M:g}] m, "
+                f"got {entry.range}"
+            )
+        if entry.variance < 0.0:
+            raise InputError(f"{where}: anchor {entry.anchor!r}: negative variance")
+        if abs(stamp - epoch) > MAX_OFFSET_NS:
+            raise InputError(
+                f"{where}: anchor {entry.anchor!r}: stamp is {(stamp - epoch) * 1e-9:.3f} s from "
+                "the header's"
+            )
+    return Ranges(
+        rows,
+        value,
+        np.array([to_seconds(stamp) for stamp in stamps]),
+        np.array([entry.status for entry in entries], dtype=np.uint8),
+        variance,
+        _column(entries, "rx_power"),
+        _column(entries, "first_path_power"),
+        _column(entries, "nlos_probability"),
+    )
+
+
+def _covariance(block: FloatArray) -> FloatArray:
+    """(36,) row-major over (x, y, z, rotations) from the estimated (D, D); the rest is unknown."""
+    full = np.diag(np.full(6, UNKNOWN_VARIANCE))
+    d = block.shape[0]
+    full[:d, :d] = block
+    return full.ravel()
+
+
+def to_pose(estimate: Estimate, height: float, ns: int, frame: str) -> PoseWithCovarianceStamped:
+    """Position with covariance; a 2-D tag lies at `height` m. The orientation is not estimated."""
+    message = PoseWithCovarianceStamped(header=header(ns, frame))
+    message.pose.pose.position = point(estimate.position, height)
+    message.pose.covariance = _covariance(estimate.position_covariance)
+    return message
+
+
+def from_pose(message: PoseWithCovarianceStamped) -> tuple[FloatArray, FloatArray]:
+    """Position (3,) m and its covariance (3, 3) m^2. Raises InputError where not finite."""
+    place = message.pose.pose.position
+    position = np.array([place.x, place.y, place.z])
+    covariance = np.asarray(message.pose.covariance).reshape(6, 6)[:3, :3]
+    if not (np.isfinite(position).all() and np.isfinite(covariance).all()):
+        raise InputError("pose: expected finite numbers")
+    return position, covariance
+
+
+def to_odometry(pose: PoseWithCovarianceStamped, estimate: Estimate, tag_frame: str) -> Odometry:
+    """The pose and the velocity; the tag's axes are the frame's, as it has no orientation."""
+    d = estimate.dimensions
+    message = Odometry(header=pose.header, child_frame_id=tag_frame, pose=pose.pose)
+    speed = point(estimate.velocity)
+    message.twist.twist.linear = Vector3(x=speed.x, y=speed.y, z=speed.z)
+    message.twist.covariance = _covariance(estimate.covariance[d:, d:])
+    return message
+
+
+def to_transform(pose: PoseWithCovarianceStamped, tag_frame: str) -> TransformStamped:
+    """The transform from the pose's frame to the tag's."""
+    message = TransformStamped(header=pose.header, child_frame_id=tag_frame)
+    place = pose.pose.pose.position
+    message.transform.translation = Vector3(x=place.x, y=place.y, z=place.z)
+    return message
+
+
+def to_pose_stamped(position: FloatArray, ns: int, frame: str) -> PoseStamped:
+    """A true position (3,) m."""
+    message = PoseStamped(header=header(ns, frame))
+    message.pose.position = point(position)
+    return message

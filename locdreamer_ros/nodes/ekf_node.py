@@ -1,0 +1,75 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The baseline: a tracker that asks nothing and lives on the ranges another one asked for."""
+
+from __future__ import annotations
+
+from locdreamer_ros import loop
+from locdreamer_ros.datasets.rosbag2 import SECOND_NS, to_seconds
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.msg import RangeArray
+from locdreamer_ros.nodes.conversions import from_ranges, nanoseconds
+from locdreamer_ros.nodes.lifecycle import run_node
+from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
+
+MAX_JUMP_NS = 60 * SECOND_NS
+"""One stamp this far from the last is a mistake; a second one like it is a new time."""
+
+
+class EkfNode(TrackingNode):
+    """A passive tracker, by default the paper's EKF."""
+
+    def __init__(self) -> None:
+        super().__init__("ekf", TrackingConfig, scheduler="all")
+        self._last: int | None = None
+        self._strange: int | None = None
+
+    def begin(self) -> None:
+        """Listen, with no memory of an earlier time."""
+        self._last = self._strange = None
+        super().begin()
+
+    def on_ranges(self, message: RangeArray, received: float) -> None:
+        """Take in whatever was answered."""
+        ranges = from_ranges(message, self.known_site.anchors)
+        ns = nanoseconds(message.header.stamp)
+        self._check_time(ns)
+        plan, spent = self.compute(
+            lambda: loop.plan(
+                self.tracker,
+                self.scheduler,
+                self.known_site,
+                time=to_seconds(ns),
+                budget=len(ranges),
+            )
+        )
+        if plan is not None:
+            self.turn(
+                loop.Plan(plan.time, plan.prediction, ranges.anchor),
+                ranges,
+                ns=ns,
+                sequence=message.sequence,
+                received=received,
+                spent=spent,
+                budget=len(ranges),
+            )
+
+    def _check_time(self, ns: int) -> None:
+        """Let the time jump only where two messages agree on it. Raises InputError."""
+        if self._last is not None and abs(ns - self._last) > MAX_JUMP_NS:
+            if self._strange is None or abs(ns - self._strange) > MAX_JUMP_NS:
+                self._strange = ns
+                raise InputError(
+                    f"uwb/ranges: stamp is {(ns - self._last) * 1e-9:.3f} s from the last"
+                )
+            self.restart("the time jumped")
+        self._last, self._strange = ns, None
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(EkfNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

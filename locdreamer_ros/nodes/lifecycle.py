@@ -1,0 +1,247 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every node is: a lifecycle node with checked parameters, counters and diagnostics."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from locdreamer_ros.config import parameter
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.nodes.parameters import declare, refuse_unknown
+
+LOSSLESS = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
+"""Deep, because a replay at full speed is ahead of its listeners for a while."""
+LATCHED = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+BAD_INPUT = 2
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """Parameters of every node."""
+
+    autostart: bool = parameter(True, "configure and activate at start, without a manager")
+    frame: str = parameter("map", "frame of the anchors and of every position (REP-105)")
+
+
+class UwbNode(LifecycleNode):
+    """A lifecycle node; subclasses fill in `configure`, `activate`, `deactivate`, `health`.
+
+    What is made through `advertise`, `listen` and `every` is destroyed by cleanup, and by
+    deactivate already if it was made while active. A callback that raises InputError has been
+    given a malformed message: it is dropped, counted in `/diagnostics`, and the node goes on.
+    """
+
+    def __init__(self, name: str, group: type[NodeConfig]) -> None:
+        super().__init__(name)
+        self.group = group
+        self.active = False
+        self.counts: Counter[str] = Counter()
+        self.problem = ""
+        """Why the last message was dropped, or the last transition failed."""
+        self._made: list[tuple[Callable[[Any], Any], Any]] = []
+        self._made_inactive = 0
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # also under use_sim_time
+        declare(self, group)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnostics_timer = self.create_timer(1.0, self.report, clock=self._steady)
+
+    # What a subclass fills in.
+
+    def configure(self) -> None:
+        """Read parameters, make publishers and subscriptions. InputError: the transition fails."""
+
+    def activate(self) -> None:
+        """Begin."""
+
+    def deactivate(self) -> None:
+        """Pause."""
+
+    def close(self) -> None:
+        """Give back what is not a ROS entity."""
+
+    def health(self) -> tuple[str, dict[str, object]]:
+        """A warning ("" where all is well) and values for the diagnostics."""
+        return "", {}
+
+    # What a subclass makes its parts with.
+
+    def advertise(self, kind: type, topic: str, qos: QoSProfile = LOSSLESS) -> Any:
+        """A publisher that is silent while the node is not active."""
+        publisher = self.create_lifecycle_publisher(kind, topic, qos)
+        self._made.append((self.destroy_lifecycle_publisher, publisher))
+        return publisher
+
+    def listen(
+        self,
+        kind: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        qos: QoSProfile = LOSSLESS,
+        *,
+        always: bool = False,
+        raw: bool = False,
+    ) -> Any:
+        """A subscription heard while the node is active; `always`: while it is inactive too."""
+
+        def heard(message: Any) -> None:
+            if not (self.active or always):
+                return
+            try:
+                callback(message)
+            except InputError as reason:
+                self.drop(str(reason))
+
+        subscription = self.create_subscription(kind, topic, heard, qos, raw=raw)
+        self._made.append((self.destroy_subscription, subscription))
+        return subscription
+
+    def every(self, period: float, callback: Callable[[], None]) -> Any:
+        """A timer on the wall clock that runs while the node is active."""
+
+        def due() -> None:
+            if self.active:
+                callback()
+
+        timer = self.create_timer(period, due, clock=self._steady)
+        self._made.append((self.destroy_timer, timer))
+        return timer
+
+    def drop(self, reason: str) -> None:
+        """Count a message that is not used, and say why, at most once a second."""
+        self.counts["messages_dropped"] += 1
+        self.problem = reason
+        self.get_logger().warning(f"dropped: {reason}", throttle_duration_sec=1.0)
+
+    # Transitions. An exception in them would vanish inside rclpy, so it is reported here.
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unconfigured -> inactive; fails on bad parameters."""
+        result = self._attempt(self.configure)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self._destroy_made(0)
+            return result
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Inactive -> active."""
+        super().on_activate(state)  # the publishers first: `activate` may publish
+        self._made_inactive = len(self._made)
+        self.active = True
+        result = self._attempt(self.activate)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self.active = False
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Active -> inactive."""
+        self.deactivate()
+        self.active = False
+        self._destroy_made(self._made_inactive)
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Inactive -> unconfigured."""
+        result = super().on_cleanup(state)
+        self.close()
+        self._destroy_made(0)
+        return result
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Any -> finalized."""
+        self.active = False
+        return self.on_cleanup(state)
+
+    def _attempt(self, work: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            work()
+        except InputError as reason:
+            self.problem = str(reason)
+            self.get_logger().error(self.problem)
+            return TransitionCallbackReturn.FAILURE
+        except Exception:
+            self.problem = traceback.format_exc()
+            self.get_logger().error(self.problem)
+            return TransitionCallbackReturn.ERROR
+        return TransitionCallbackReturn.SUCCESS
+
+    def _destroy_made(self, kept: int) -> None:
+        while len(self._made) > kept:
+            destroy, entity = self._made.pop()
+            destroy(entity)
+
+    def report(self) -> None:
+        """Publish the diagnostics: once a second, and when something is over."""
+        warning, values = self.health() if self.active else ("not active", {})
+        dropped = self.counts["messages_dropped"]
+        values = {**values, **self.counts, "messages_dropped": dropped, "problem": self.problem}
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.WARN if warning or dropped else DiagnosticStatus.OK,
+            name=self.get_fully_qualified_name(),
+            message=warning or (f"{dropped} messages dropped" if dropped else "ok"),
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
+
+
+def run_node(make: Callable[[], UwbNode]) -> int:
+    """Run one node until it is told to end; returns the exit status.
+
+    Status 2 and one line on stderr: a parameter is not valid or, with autostart, what it names.
+    """
+    os.environ.setdefault("HOME", tempfile.gettempdir())  # rcl's log wants one
+    node = None
+    rclpy.init()
+    try:
+        node = make()
+        refuse_unknown(node)
+        if node.get_parameter("autostart").value:
+            for transition in (node.trigger_configure, node.trigger_activate):
+                result = transition()
+                if result == TransitionCallbackReturn.FAILURE:
+                    raise InputError(node.problem)
+                if result == TransitionCallbackReturn.ERROR:
+                    raise RuntimeError(f"{node.get_name()}: could not start")
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (
+        InputError,
+        InvalidParameterTypeException,
+        InvalidParameterValueException,
+    ) as reason:
+        print(" ".join(str(reason).split()), file=sys.stderr)
+        return BAD_INPUT
+    finally:
+        # A second signal must not interrupt the tidying up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if node is not None:
+            node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,99 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Groups of parameters (`locdreamer_ros.config`) as ROS parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from locdreamer_ros.config import build, check
+from locdreamer_ros.errors import InputError
+
+Group = TypeVar("Group")
+LARGEST = 1e300
+"""Stands for an open end: a ROS range has two."""
+LARGEST_INTEGER = 2**63 - 1
+FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+"""Parameters that rclpy itself declares."""
+
+
+def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
+    text, choices = field.metadata["description"], field.metadata["choices"]
+    descriptor = ParameterDescriptor(description=text)
+    if choices is not None:
+        descriptor.additional_constraints = f"one of {', '.join(map(repr, choices))}"
+    low, high = field.metadata["low"], field.metadata["high"]
+    if low is None and high is None:
+        return descriptor
+    if isinstance(field.default, float):
+        descriptor.floating_point_range = [
+            FloatingPointRange(
+                from_value=-LARGEST if low is None else float(low),
+                to_value=LARGEST if high is None else float(high),
+            )
+        ]
+    else:
+        descriptor.integer_range = [
+            IntegerRange(
+                from_value=-LARGEST_INTEGER if low is None else int(low),
+                to_value=LARGEST_INTEGER if high is None else int(high),
+            )
+        ]
+    return descriptor
+
+
+def _fields(group: type, prefix: str) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    for field in dataclasses.fields(group):
+        yield f"{prefix}{field.name}", field
+
+
+def declare(node: Node, group: type, prefix: str = "") -> None:
+    """Declare each field as the parameter `<prefix><field>`, described and range-checked.
+
+    A value that does not pass `config.check` is refused, now and whenever it is set. Raises
+    rclpy's InvalidParameter*Exception where the parameter file holds such a value.
+    """
+    fields = dict(_fields(group, prefix))
+
+    def accept(parameters: list[Parameter[Any]]) -> SetParametersResult:
+        try:
+            for given in parameters:
+                if given.name in fields:
+                    check(fields[given.name], given.value, f"{node.get_name()}: {given.name}")
+        except InputError as reason:
+            return SetParametersResult(successful=False, reason=str(reason))
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(accept)
+    for name, field in fields.items():
+        node.declare_parameter(name, field.default, _descriptor(field))
+
+
+def read(node: Node, group: type[Group], prefix: str = "") -> Group:
+    """The group with its present values."""
+    values = {field.name: node.get_parameter(name).value for name, field in _fields(group, prefix)}
+    return build(group, values, node.get_name())
+
+
+def changed(node: Node, group: type, prefix: str) -> dict[str, object]:
+    """Only the values that are not the group's defaults: a preset gives way to these alone."""
+    values = {field: node.get_parameter(name).value for name, field in _fields(group, prefix)}
+    return {field.name: value for field, value in values.items() if value != field.default}
+
+
+def refuse_unknown(node: Node) -> None:
+    """Raises InputError for a parameter that was given and that the node does not have."""
+    for name in node._parameter_overrides:  # rclpy has no public view of what was given
+        if not node.has_parameter(name) and not name.startswith(FOREIGN):
+            raise InputError(f"{node.get_name()}: unknown parameter {name!r}")

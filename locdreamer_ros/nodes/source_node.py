@@ -1,0 +1,236 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Answers schedules from a recording, or from a simulated walk, which is a recording too.
+
+Epoch by epoch: tick `/clock`, wait for the schedule of that very time, release the ranges it asks
+for and no others. `speed` 1 is real time, 0 as fast as the answers are used (lockstep).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from rosgraph_msgs.msg import Clock
+
+from locdreamer_ros.config import parameter
+from locdreamer_ros.datasets import load_recording
+from locdreamer_ros.datasets.rosbag2 import SECOND_NS, to_nanoseconds
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
+from locdreamer_ros.nodes.conversions import (
+    header,
+    nanoseconds,
+    not_offered,
+    to_anchors,
+    to_pose_stamped,
+    to_ranges,
+    to_stamp,
+)
+from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, run_node
+from locdreamer_ros.nodes.parameters import read
+from locdreamer_ros.recording import Recording, RecordingSource
+from locdreamer_ros.simulation import ENVIRONMENTS, simulate
+from locdreamer_ros.types import RangeStatus
+
+WATCH_PERIOD_S = 0.005
+LAST_NS = 2**31 * SECOND_NS
+
+
+@dataclass(frozen=True)
+class SourceConfig(NodeConfig):
+    """Parameters of `source_node`."""
+
+    source: str = parameter("simulator", "where ranges come from", choices=("simulator", "replay"))
+    environment: str = parameter("house", "simulator: the place", choices=tuple(ENVIRONMENTS))
+    duration: float = parameter(120.0, "simulator: length of the walk, s", low=0.1, high=86400.0)
+    sample_rate: float = parameter(10.0, "simulator: epochs per second", low=0.1, high=1000.0)
+    seed: int = parameter(0, "simulator: seed of walk and errors", low=0, high=2**31 - 1)
+    deploy: str = parameter(
+        "", "anchor ids to use, separated by commas; empty: the environment's, or all recorded"
+    )
+    recording: str = parameter("", "replay: range table (.csv) or rosbag2")
+    anchors_file: str = parameter("", "replay: anchors CSV; empty: the recording's own")
+    speed: float = parameter(
+        1.0,
+        "1: real time, 10: ten times as fast, 0: as fast as answers are used",
+        low=0.0,
+        high=1000.0,
+    )
+    listeners: int = parameter(
+        1, "start when this many nodes listen to uwb/ranges", low=1, high=100
+    )
+    answer_timeout: float = parameter(
+        1.0,
+        "how long to wait for a schedule before the epoch is offered again, once, s",
+        low=0.01,
+        high=60.0,
+    )
+    tag: str = parameter("", "id of the tag, repeated in the answers")
+
+
+def make_recording(config: SourceConfig) -> Recording:
+    """The recording to answer from. Raises InputError: there is none, or no ROS time holds it."""
+    deploy = tuple(name.strip() for name in config.deploy.split(",") if name.strip())
+    if config.source == "simulator":
+        recording = simulate(
+            config.environment,
+            duration=config.duration,
+            rate=config.sample_rate,
+            seed=config.seed,
+            deploy=deploy or None,
+        )
+    else:
+        if not config.recording:
+            raise InputError("source: replay needs the parameter recording")
+        anchors = Path(config.anchors_file) if config.anchors_file else None
+        recording = load_recording(Path(config.recording), anchors)
+        recording = recording.only(deploy) if deploy else recording
+    first, last = (to_nanoseconds(float(recording.times[i])) for i in (0, -1))
+    if first < 0 or last >= LAST_NS:
+        raise InputError(f"{recording.name}: times must be in 0 .. 2^31 s to be replayed")
+    return recording
+
+
+class SourceNode(UwbNode):
+    """A recording that answers on demand."""
+
+    def __init__(self) -> None:
+        super().__init__("source", SourceConfig)
+
+    def configure(self) -> None:
+        """Load or simulate the recording; make publishers and the subscription to schedules."""
+        self.config: Any = read(self, self.group)
+        self.recording = make_recording(self.config)
+        self._source = RecordingSource(self.recording)
+        self._times = [to_nanoseconds(float(time)) for time in self.recording.times]
+        self._epochs = {ns: epoch for epoch, ns in enumerate(self._times)}
+        self._anchors_out = self.advertise(AnchorArray, "uwb/anchors", LATCHED)
+        self._clock_out = self.advertise(Clock, "/clock")
+        self._truth_out = self.advertise(PoseStamped, "ground_truth/pose")
+        self._ranges_out = self.advertise(RangeArray, "uwb/ranges")
+        self.listen(AnchorSchedule, "uwb/schedule", self._on_schedule)
+
+    def activate(self) -> None:
+        """Publish the anchors and wait for listeners; always from the first epoch."""
+        self.epoch = -1
+        self.finished = False
+        self._answered = self._again = False
+        self._offered_at = self._start = monotonic()
+        for name in ("epochs", "answers", "released", "reoffered", "unscheduled", "late"):
+            self.counts[name] = 0
+        recorded = self.recording.anchors
+        self._anchors_out.publish(to_anchors(recorded, self._times[0], self.config.frame))
+        self.every(WATCH_PERIOD_S, self._watch)
+
+    def _ready(self) -> bool:
+        listening = self._ranges_out.get_subscription_count() >= self.config.listeners
+        return bool(listening and self.count_publishers("uwb/schedule") > 0)
+
+    def _watch(self) -> None:
+        """Start, keep the pace, and notice an epoch that nobody schedules."""
+        now = monotonic()
+        if self.finished:
+            return
+        if self.epoch < 0:
+            if self._ready():
+                self._start = now
+                self._next()
+        elif self._answered:
+            if now >= self._due():
+                self._next()
+        elif now - self._offered_at > self.config.answer_timeout:
+            if self._again:
+                self.counts["unscheduled"] += 1
+                self._next()
+            else:
+                self._again = True
+                self.counts["reoffered"] += 1
+                self._offer()
+
+    def _due(self) -> float:
+        """When the next epoch is to be offered, on the monotonic clock."""
+        if self.config.speed == 0.0 or self.epoch + 1 >= len(self._times):
+            return 0.0
+        elapsed = (self._times[self.epoch + 1] - self._times[0]) * 1e-9
+        return float(self._start + elapsed / self.config.speed)
+
+    def _next(self) -> None:
+        self.epoch += 1
+        self.counts["epochs"] = self.epoch
+        if self.epoch >= len(self._times):
+            self.finished = True
+            self.get_logger().info(
+                f"complete: {len(self._times)} epochs, {self.counts['released']} ranges released, "
+                f"{self.counts['unscheduled']} epochs without a schedule"
+            )
+            self.report()
+            return
+        self._answered = self._again = False
+        ns = self._times[self.epoch]
+        truth = self.recording.truth
+        if truth is not None and np.isfinite(truth[self.epoch, :2]).all():
+            # A recording in 2-D has no height of its own.
+            place = np.nan_to_num(truth[self.epoch])
+            self._truth_out.publish(to_pose_stamped(place, ns, self.config.frame))
+        self._offer()
+
+    def _offer(self) -> None:
+        self._offered_at = monotonic()
+        self._clock_out.publish(Clock(clock=to_stamp(self._times[self.epoch])))
+
+    def _on_schedule(self, message: AnchorSchedule) -> None:
+        if message.tag != self.config.tag:
+            return
+        ns = nanoseconds(message.header.stamp)
+        if len(set(message.anchors)) != len(message.anchors):
+            raise InputError(f"uwb/schedule: sequence {message.sequence}: an anchor is asked twice")
+        if self.epoch < 0 or ns not in self._epochs:
+            raise InputError(f"uwb/schedule: sequence {message.sequence}: no epoch has its stamp")
+        if self._answered or self._epochs[ns] != self.epoch:
+            self.counts["late"] += 1  # a schedule published again, or after its epoch
+            return
+        self._answered = True
+        self._answer(message, ns)
+        if self.config.speed == 0.0:
+            self._next()
+
+    def _answer(self, message: AnchorSchedule, ns: int) -> None:
+        """Release what was asked for, in that order."""
+        anchors = self.recording.anchors
+        known = [anchor for anchor in message.anchors if anchor in anchors.ids]
+        ranges = self._source.measure(anchors.rows(known), float(self.recording.times[self.epoch]))
+        answers = dict(zip(known, to_ranges(ranges, anchors), strict=True))
+        self._ranges_out.publish(
+            RangeArray(
+                header=header(ns, self.config.frame),
+                tag=message.tag,
+                sequence=message.sequence,
+                ranges=[answers.get(a) or not_offered(a, ns) for a in message.anchors],
+            )
+        )
+        self.counts["answers"] += 1
+        self.counts["released"] += int((ranges.status == RangeStatus.OK).sum())
+
+    def health(self) -> tuple[str, dict[str, object]]:
+        """How far the recording has come; a parent ends the graph when it is complete."""
+        waiting = self.epoch < 0
+        warning = f"waiting for {self.config.listeners} listeners to uwb/ranges" if waiting else ""
+        return warning, {
+            "recording": self.recording.name,
+            "epochs_total": len(self._times),
+            "complete": self.finished,
+        }
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(SourceNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

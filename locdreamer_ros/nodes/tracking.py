@@ -1,0 +1,222 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What `tracker_node` and `ekf_node` share: a tracker that learns the anchors and survives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypeVar
+
+import numpy as np
+
+from locdreamer_ros import loop
+from locdreamer_ros.config import parameter
+from locdreamer_ros.datasets.range_table import load_anchors
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.msg import AnchorArray, RangeArray, TrackerStatus
+from locdreamer_ros.nodes.conversions import from_anchors, header
+from locdreamer_ros.nodes.estimate_publisher import EstimateConfig, EstimatePublisher
+from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode
+from locdreamer_ros.nodes.parameters import changed, declare, read
+from locdreamer_ros.roles import Scheduler, Tracker
+from locdreamer_ros.schedulers import make_scheduler
+from locdreamer_ros.trackers import NAMES, PRESETS, config_of, make_tracker
+from locdreamer_ros.types import Anchors, Estimate, Ranges, Site
+
+Result = TypeVar("Result")
+UNKNOWN_HEIGHT = -1.0
+PRESET_NAMES = ("", *sorted({preset for presets in PRESETS.values() for preset in presets}))
+
+
+@dataclass(frozen=True)
+class TrackingConfig(EstimateConfig):
+    """Parameters of a node that hosts a tracker."""
+
+    tracker: str = parameter("ekf", "which tracker", choices=NAMES)
+    preset: str = parameter("", "named parameter set of the tracker", choices=PRESET_NAMES)
+    seed: int = parameter(0, "seed of what is drawn at random", low=0, high=2**31 - 1)
+    dimensions: str = parameter(
+        "auto", "estimate x, y or x, y, z; auto: by the anchors", choices=("auto", "2", "3")
+    )
+    tag_height: float = parameter(
+        UNKNOWN_HEIGHT, "known height of the tag, m; -1: unknown", low=-1.0, high=1000.0
+    )
+    anchors_file: str = parameter("", "anchors CSV (id,x,y,z); empty: from the topic uwb/anchors")
+    tag: str = parameter("", "id of the tag to track; empty: there is only one")
+
+
+class TrackingNode(UwbNode):
+    """Hosts one tracker. Subclasses say when the loop turns: in `begin` and `on_ranges`."""
+
+    scheduler: Scheduler
+    tracker: Tracker
+
+    def __init__(self, name: str, group: type[TrackingConfig], scheduler: str) -> None:
+        super().__init__(name, group)
+        for tracker in NAMES:
+            declare(self, config_of(tracker), f"{tracker}.")
+        self.asking = scheduler == ""
+        """Whether the scheduler is chosen by a parameter; else this node only listens."""
+        self._scheduler = scheduler
+        self.site: Site | None = None
+        self.fallback = ""
+
+    def configure(self) -> None:
+        """Make publishers and, where a file gives the anchors, the tracker."""
+        self.config: Any = read(self, self.group)
+        if self.config.preset not in ("", *PRESETS.get(self.config.tracker, {})):
+            raise InputError(
+                f"{self.get_name()}: tracker {self.config.tracker} has no preset "
+                f"{self.config.preset!r}"
+            )
+        self.site = None
+        self.output = EstimatePublisher(self, self.config)
+        self._status = self.advertise(TrackerStatus, "~/status")
+        if self.config.anchors_file:
+            self._use(load_anchors(Path(self.config.anchors_file)))
+        else:
+            # Also while inactive: a latched message comes only once.
+            self.listen(AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
+
+    def activate(self) -> None:
+        """Begin, as soon as the anchors are known."""
+        if self.site is not None:
+            self.begin()
+
+    def deactivate(self) -> None:
+        """Give up the estimate: it grows old while nobody updates it."""
+        if self.site is not None:
+            self._fresh_tracker()
+
+    def begin(self) -> None:
+        """Listen to ranges: last of all, because a source starts when its listeners are there."""
+        self.listen(RangeArray, "uwb/ranges", self._on_ranges)
+
+    def on_ranges(self, message: RangeArray, received: float) -> None:
+        """Take in an answer that came at `received` (perf_counter). Raises InputError: dropped."""
+        raise NotImplementedError
+
+    def _on_ranges(self, message: RangeArray) -> None:
+        if self.config.tag in ("", message.tag):
+            self.on_ranges(message, perf_counter())
+
+    def _on_anchors(self, message: AnchorArray) -> None:
+        anchors = from_anchors(message)
+        if message.header.frame_id != self.config.frame:
+            raise InputError(
+                f"uwb/anchors: frame {message.header.frame_id!r}, expected {self.config.frame!r}"
+            )
+        if self.site is not None:
+            known = self.site.anchors
+            if known.ids == anchors.ids and np.array_equal(known.positions, anchors.positions):
+                return
+            self.counts["anchors_changed"] += 1
+        beginning = self.active and self.site is None
+        self._use(anchors)
+        if beginning:
+            self.begin()
+
+    def _use(self, anchors: Anchors) -> None:
+        height = self.config.tag_height
+        self.site = Site.of(
+            anchors, self.config.dimensions, None if height == UNKNOWN_HEIGHT else height
+        )
+        self._fresh_tracker()
+
+    def _fresh_tracker(self) -> None:
+        name = self.config.tracker
+        self.tracker = make_tracker(
+            name,
+            self.known_site,
+            preset=self.config.preset,
+            parameters=changed(self, config_of(name), f"{name}."),
+            seed=self.config.seed,
+        )
+        self.scheduler = make_scheduler(
+            self._scheduler or self.config.scheduler, self.known_site, seed=self.config.seed
+        )
+
+    @property
+    def known_site(self) -> Site:
+        """The site; callbacks that need it exist only once it is known."""
+        assert self.site is not None
+        return self.site
+
+    def restart(self, reason: str) -> None:
+        """Begin again from a new first fix."""
+        self.counts["restarts"] += 1
+        self.fallback = reason
+        self.get_logger().warning(f"restart: {reason}", throttle_duration_sec=1.0)
+        self._fresh_tracker()
+
+    def compute(self, work: Callable[[], Result]) -> tuple[Result | None, float]:
+        """What `work` returns and the seconds it took; None, and a restart, where numbers fail."""
+        begin = perf_counter()
+        try:
+            return work(), perf_counter() - begin
+        except (ArithmeticError, ValueError) as reason:
+            self.restart(f"{type(reason).__name__}: {reason}")
+            return None, perf_counter() - begin
+
+    def turn(
+        self,
+        plan: loop.Plan,
+        ranges: Ranges,
+        *,
+        ns: int,
+        sequence: int,
+        received: float,
+        spent: float,
+        budget: int,
+    ) -> None:
+        """Update with the answer to `plan` and publish; `spent` s were computed for it before."""
+
+        def absorb() -> Estimate | None:
+            estimate = loop.absorb(
+                self.tracker,
+                self.scheduler,
+                self.known_site,
+                plan=plan,
+                ranges=ranges,
+                budget=budget,
+            )
+            if estimate is not None and not (
+                np.isfinite(estimate.mean).all() and np.isfinite(estimate.covariance).all()
+            ):
+                raise ArithmeticError("the estimate is not finite")
+            return estimate
+
+        estimate, seconds = self.compute(absorb)
+        if estimate is not None:
+            self.output.publish(estimate, self.known_site, ns=ns, asked=ranges.anchor)
+            self.counts["fixes"] += 1
+        self._status.publish(
+            TrackerStatus(
+                header=header(ns, self.config.frame),
+                tracker=self.config.tracker,
+                scheduler=self.config.scheduler if self.asking else "",
+                fallback=self.fallback or ("" if estimate is not None else "no first fix yet"),
+                sequence=sequence,
+                ranges_asked=plan.anchor.size,
+                ranges_used=len(ranges.usable()),
+                latency=perf_counter() - received,
+                step_time=spent + seconds,
+                messages_dropped=self.counts["messages_dropped"],
+            )
+        )
+        if estimate is not None:
+            self.fallback = ""
+
+    def health(self) -> tuple[str, dict[str, object]]:
+        """Whether the anchors are known and there is a fix."""
+        if self.site is None:
+            return "waiting for the anchors on uwb/anchors", {}
+        values: dict[str, object] = {
+            "tracker": self.config.tracker,
+            "dimensions": self.site.dimensions,
+            "restarts": self.counts["restarts"],
+        }
+        return "" if self.tracker.estimate is not None else "waiting for a first fix", values
