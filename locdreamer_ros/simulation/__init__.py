@@ -23,12 +23,14 @@ from locdreamer_ros.simulation.environments import (
 )
 from locdreamer_ros.simulation.ranges import draw_ranges, place_bias
 from locdreamer_ros.simulation.walk import draw_walk
-from locdreamer_ros.simulation.world import ErrorModel, World
+from locdreamer_ros.simulation.world import RUN_STREAM, WORLD_STREAM, ErrorModel, World, stream
 
 __all__ = [
     "ENVIRONMENTS",
     "HOUSE_BOOTSTRAP",
     "HOUSE_DEPLOY",
+    "RUN_STREAM",
+    "WORLD_STREAM",
     "ErrorModel",
     "World",
     "draw_ranges",
@@ -37,6 +39,7 @@ __all__ = [
     "place_bias",
     "simulate",
     "simulate_in",
+    "stream",
 ]
 
 
@@ -54,10 +57,8 @@ def simulate(
     `HOUSE_DEPLOY`, else all). Raises InputError for an unknown environment or id, and for a
     duration, rate or seed that makes no sense.
     """
-    if seed < 0:
-        raise InputError(f"seed: expected a whole number >= 0, got {seed}")
     world = make_world(environment, seed)
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+    rng = stream(seed, RUN_STREAM)
     recording = simulate_in(world, duration=duration, rate=rate, rng=rng)
     return recording.only(world.deploy if deploy is None else deploy)
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_matrix
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
@@ -15,17 +15,20 @@ from locdreamer_ros.types import BoolArray, FloatArray, IntArray
 
 CELL_M = 0.15
 CLEARANCE_M = 0.3
-"""The walker's middle keeps this far from walls; rounding a corner may take half of it."""
-SPEED = (0.5, 1.0)
-"""m/s."""
+"""The walker's middle keeps this far from walls."""
+SPEED = (0.5, 0.6, 1.0)
+"""Least, most likely and greatest, m/s: indoors one is always about to turn."""
 SPEED_TIME_S = 4.0
 """How slowly the speed changes."""
+STEP_M = 0.05
 TURN_M = 0.5
-"""A corner is rounded over this much of the path."""
-SHARPEST_TURN = -0.35
+"""Corners are rounded by a Gaussian of this sigma along the way, where walls let them."""
+ROUNDS = 25
+"""Small steps in which that happens, each followed by keeping clear of the walls."""
+SHARPEST_TURN = 0.3
 """Least cosine between one leg and the next where there is a choice: nobody paces to and fro."""
-STEP_M = 0.02
-CANDIDATES = 40
+CANDIDATES = 20
+LONG_LEG_M = 3.0
 MIN_LEG_M = 1.0
 
 
@@ -36,27 +39,26 @@ class FloorGraph:
         low, high = world.bounds
         axes = [np.arange(a + CELL_M / 2, b, CELL_M) for a, b in zip(low, high, strict=True)]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)  # (X, Y, 2)
-        self._walls = cKDTree(_sampled(world.walls))
+        self._points = _sampled(world.walls)
+        self._tree = cKDTree(self._points)
         free = self._clear(grid.reshape(-1, 2)).reshape(grid.shape[:2])
-        number = np.full(free.shape, -1)
-        number[free] = np.arange(int(free.sum()))
-        heads: list[IntArray] = []
-        tails: list[IntArray] = []
-        lengths: list[FloatArray] = []
+        # Cells by number within a rim of -1, so that every cell has eight neighbours.
+        number = np.pad(
+            np.where(free, np.cumsum(free).reshape(free.shape) - 1, -1), 1, constant_values=-1
+        )
+        here = number[1:-1, 1:-1]
+        heads, tails, lengths = [], [], []
         for dx, dy in ((1, 0), (0, 1), (1, 1), (1, -1)):
-            here = number[: free.shape[0] - dx, max(0, -dy) : free.shape[1] - max(0, dy)]
-            there = number[dx:, max(0, dy) : free.shape[1] + min(0, dy)]
+            there = number[1 + dx : number.shape[0] - 1 + dx, 1 + dy : number.shape[1] - 1 + dy]
             both = (here >= 0) & (there >= 0)
             heads.append(here[both])
             tails.append(there[both])
             lengths.append(np.full(int(both.sum()), CELL_M * np.hypot(dx, dy)))
-        size = int(free.sum())
-        graph = coo_matrix(
-            (np.concatenate(lengths), (np.concatenate(heads), np.concatenate(tails))), (size, size)
-        ).tocsr()
+        edges = (np.concatenate(heads), np.concatenate(tails))
+        graph = csr_matrix((np.concatenate(lengths), edges), shape=2 * (int(free.sum()),))
         # Only the largest connected part is walked: the inside of furniture is free, too.
-        _, label = connected_components(graph, directed=False)
-        keep = np.flatnonzero(label == np.bincount(label).argmax()) if size else np.arange(0)
+        label = np.asarray(connected_components(graph, directed=False)[1])
+        keep = np.flatnonzero(label == np.bincount(label, minlength=1).argmax())
         if keep.size < 2:
             raise InputError(f"{world.name}: no room to walk between the walls")
         self.cells: FloatArray = grid[free][keep]
@@ -64,15 +66,29 @@ class FloorGraph:
 
     def _clear(self, position: FloatArray) -> BoolArray:
         """Whether positions (N, 2) m are far enough from all walls."""
-        distance, _ = self._walls.query(position, distance_upper_bound=CLEARANCE_M)
-        return np.asarray(distance >= CLEARANCE_M)
+        return np.asarray(self._nearest_wall(position)[0] >= CLEARANCE_M)
+
+    def _nearest_wall(self, position: FloatArray) -> tuple[FloatArray, IntArray]:
+        """Distance (N,) m to the nearest wall point, infinite beyond the clearance; which (N,)."""
+        distance, nearest = self._tree.query(position, distance_upper_bound=CLEARANCE_M)
+        return np.asarray(distance), np.asarray(nearest)
+
+    def pushed_clear(self, position: FloatArray) -> FloatArray:
+        """Positions (N, 2) m with those too near a wall moved straight away from it."""
+        distance, nearest = self._nearest_wall(position)
+        close = np.flatnonzero(distance < CLEARANCE_M)
+        wall = self._points[nearest[close]]
+        away = (position[close] - wall) / np.maximum(distance[close], 1e-9)[:, None]
+        result = np.array(position)
+        result[close] = wall + CLEARANCE_M * away
+        return result
 
     def ways(self, start: int) -> tuple[FloatArray, IntArray]:
         """Length (N,) m of the shortest way from cell `start` to each, and the cell before each."""
         length, before = dijkstra(
-            self._graph, directed=False, indices=start, return_predecessors=True
+            self._graph, directed=False, indices=np.array([start]), return_predecessors=True
         )
-        return length, before
+        return length[0], np.asarray(before[0], dtype=np.intp)
 
     def pulled(self, way: list[int]) -> FloatArray:
         """Corners (C, 2) m of the way with needless ones taken out, as a string pulled tight."""
@@ -108,12 +124,18 @@ def _unit(vector: FloatArray) -> FloatArray:
 def _next_leg(
     floor: FloorGraph, start: int, heading: FloatArray, rng: np.random.Generator
 ) -> tuple[FloatArray, int]:
-    """Corners (C, 2) m of a way from cell `start` to a new spot, and that spot's cell."""
+    """Corners (C, 2) m of a way from cell `start` to a new spot, and that spot's cell.
+
+    The first of some spots far off, then some near, that needs no sharp turn; else the best.
+    """
     length, before = floor.ways(start)
-    best: tuple[float, FloatArray, int] | None = None
-    for goal in rng.integers(floor.cells.shape[0], size=CANDIDATES):
-        if length[goal] < MIN_LEG_M:
-            continue
+    far = np.flatnonzero(length >= LONG_LEG_M)
+    near = np.flatnonzero((length >= MIN_LEG_M) & (length < LONG_LEG_M))
+    goals = [rng.choice(cells, CANDIDATES) for cells in (far, near) if cells.size]
+    if not goals:
+        goals = [np.array([np.argmax(length)])]
+    best: tuple[float, list[int]] | None = None
+    for goal in np.concatenate(goals):
         way = [int(goal)]
         while way[-1] != start:
             way.append(int(before[way[-1]]))
@@ -121,13 +143,11 @@ def _next_leg(
         ahead = floor.cells[way[min(len(way) - 1, 5)]] - floor.cells[start]
         turn = float(heading @ _unit(ahead))
         if best is None or turn > best[0]:
-            best = (turn, floor.pulled(way), int(goal))
+            best = (turn, way)
         if turn >= SHARPEST_TURN:
             break
-    if best is None:  # a floor so small that no spot is a leg away
-        goal = int(np.argmax(np.where(np.isfinite(length), length, -1.0)))
-        return np.stack([floor.cells[start], floor.cells[goal]]), goal
-    return best[1], best[2]
+    assert best is not None
+    return floor.pulled(best[1]), best[1][-1]
 
 
 def draw_path(world: World, length: float, rng: np.random.Generator) -> FloatArray:
@@ -137,12 +157,12 @@ def draw_path(world: World, length: float, rng: np.random.Generator) -> FloatArr
     heading = _unit(rng.standard_normal(2))
     corners = [floor.cells[spot]]
     reach = 0.0
-    while reach < length * 1.15 + 2.0:  # rounding corners makes the way shorter
+    while reach < length * 1.3 + 2.0:  # rounding corners makes the way shorter
         leg, spot = _next_leg(floor, spot, heading, rng)
         corners.extend(leg[1:])
         heading = _unit(leg[-1] - leg[-2])
         reach += float(np.linalg.norm(np.diff(leg, axis=0), axis=1).sum())
-    return _rounded(_resample(np.array(corners), STEP_M))
+    return _rounded(floor, _resample(np.array(corners), STEP_M))
 
 
 def _along(path: FloatArray) -> FloatArray:
@@ -157,12 +177,19 @@ def _resample(path: FloatArray, step: float) -> FloatArray:
     return np.stack([np.interp(at, along, path[:, axis]) for axis in (0, 1)], axis=1)
 
 
-def _rounded(path: FloatArray) -> FloatArray:
-    """The path averaged over `TURN_M`, twice: corners become curves inside the old ones."""
-    window = np.ones(max(1, round(TURN_M / 2 / STEP_M)))
-    kernel = np.convolve(window, window)
+def _rounded(floor: FloorGraph, path: FloatArray) -> FloatArray:
+    """The path (P, 2), `STEP_M` apart, with its corners rounded but clear of the walls."""
+    variance = (TURN_M / STEP_M) ** 2 / ROUNDS
+    half = max(1, round(3.0 * variance**0.5))
+    kernel = np.exp(-0.5 * np.arange(-half, half + 1) ** 2 / variance)
     kernel /= kernel.sum()
-    return np.stack([np.convolve(path[:, axis], kernel, mode="valid") for axis in (0, 1)], axis=1)
+    for _ in range(ROUNDS):
+        padded = np.pad(path, ((half, half), (0, 0)), mode="edge")
+        path = np.stack(
+            [np.convolve(padded[:, axis], kernel, mode="valid") for axis in (0, 1)], axis=1
+        )
+        path = floor.pushed_clear(path)
+    return path
 
 
 def draw_walk(
@@ -187,5 +214,5 @@ def draw_walk(
 def _speeds(epochs: int, rate: float, rng: np.random.Generator) -> FloatArray:
     """Speeds (T,) m/s: a smooth random course between the limits."""
     knots = max(2, int(np.ceil(epochs / rate / SPEED_TIME_S)) + 1)
-    course = rng.uniform(*SPEED, knots)
+    course = rng.triangular(*SPEED, knots)
     return np.interp(np.arange(epochs) / rate, np.arange(knots) * SPEED_TIME_S, course)

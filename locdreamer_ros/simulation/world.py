@@ -11,10 +11,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import Anchors, FloatArray, IntArray
 
 WAVES = 64
 """Plane waves per anchor in a random field: enough that its values look Gaussian."""
+
+
+WORLD_STREAM = 0
+RUN_STREAM = 1
+
+
+def stream(seed: int, which: int) -> np.random.Generator:
+    """One of the independent streams of a seed: `WORLD_STREAM` or `RUN_STREAM`.
+
+    Raises InputError for a negative seed.
+    """
+    if seed < 0:
+        raise InputError(f"seed: expected a whole number >= 0, got {seed}")
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(which,)))
 
 
 @dataclass(frozen=True)
@@ -87,7 +102,7 @@ class Field:
         values = np.empty((position.shape[0], self.wave.shape[0]))
         for anchor, (wave, phase) in enumerate(zip(self.wave, self.phase, strict=True)):
             values[:, anchor] = np.cos(position @ wave.T + phase).sum(axis=1)
-        return values * np.sqrt(2.0 / WAVES)
+        return np.asarray(values * np.sqrt(2.0 / WAVES))
 
 
 @dataclass(frozen=True, eq=False)
