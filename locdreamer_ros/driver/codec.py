@@ -3,7 +3,9 @@
 """What a codec is: a pure state machine between bytes and events. It owns no port and no clock.
 
 The ranger writes what `start` and `request` return, feeds what it reads, and does what the events
-say. Bytes may come in any pieces; a codec never raises on them.
+say. Bytes may come in any pieces; a codec never raises on them. A codec waits for nothing by
+itself: where the device falls silent the session calls `start` again, and a codec that has several
+ways to wake its device tries the next one then.
 """
 
 from __future__ import annotations
@@ -83,10 +85,13 @@ class Codec(Protocol):
     capabilities: Capabilities
 
     def start(self) -> bytes:
-        """Reset the state and return what opens a session; called after every (re)connect."""
+        """Forget what was half done and return what opens a session.
+
+        Called after every (re)connect and again whenever the device says nothing.
+        """
 
     def request(self, anchor: str) -> bytes:
-        """Bytes that start one exchange with `anchor`; empty where not schedulable."""
+        """Bytes that start one exchange; empty where this device cannot be asked for `anchor`."""
 
     def cancel(self) -> None:
         """Forget the exchange in flight: the ranger has given it up."""

@@ -1,0 +1,62 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the line protocols share: cutting bytes into lines, and what a range may be."""
+
+from __future__ import annotations
+
+import re
+
+from locdreamer_ros.driver.codec import DroppedEvent
+
+MAX_RANGE_M = 300.0
+"""A DW1000 reaches this far in the open at 110 kb/s; more is garbage that looks like a range."""
+
+_END = re.compile(rb"[\r\n]")
+
+
+def plausible(metres: float) -> bool:
+    """Whether a range may be real: in (0, 300] m. False for NaN."""
+    return 0.0 < metres <= MAX_RANGE_M
+
+
+class LineSplitter:
+    """Cuts bytes that come in any pieces into lines; CR, LF and CRLF end one, empty ones vanish.
+
+    A line of more than `cap` bytes is dropped in pieces of `cap` as they come, so that memory
+    stays bounded where no end ever comes, and the rest up to its end is dropped too.
+    """
+
+    def __init__(self, cap: int = 512) -> None:
+        self._cap = cap
+        self._rest = b""
+        self._oversize = False
+
+    @property
+    def rest(self) -> bytes:
+        """The line that has begun and not ended yet (a prompt has no end)."""
+        return b"" if self._oversize else self._rest
+
+    def reset(self) -> None:
+        """Forget what has begun."""
+        self._rest, self._oversize = b"", False
+
+    def feed(self, data: bytes) -> list[bytes | DroppedEvent]:
+        """Lines without their ends, and what was dropped, in order."""
+        out: list[bytes | DroppedEvent] = []
+        *lines, rest = _END.split(self._rest + data)
+        for line in lines:
+            tail = self._shed(line, out)
+            if self._oversize:
+                if tail:
+                    out.append(DroppedEvent(len(tail), "oversize line"))
+                self._oversize = False
+            elif tail:
+                out.append(tail)
+        self._rest = self._shed(rest, out)
+        return out
+
+    def _shed(self, line: bytes, out: list[bytes | DroppedEvent]) -> bytes:
+        while len(line) > self._cap:
+            out.append(DroppedEvent(self._cap, "oversize line"))
+            line, self._oversize = line[self._cap :], True
+        return line

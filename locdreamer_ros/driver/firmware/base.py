@@ -1,0 +1,39 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a simulated firmware is: the device's side of the wire, pure, with the device's timing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+Measure = Callable[[str], "float | None"]
+"""The range m that the radio would measure to an anchor now; None where it does not answer."""
+
+Reply = tuple[float, bytes]
+"""s after the call at which the last of these bytes has crossed the wire, and the bytes."""
+
+
+class Firmware(Protocol):
+    """One per protocol, made from (anchor ids, measure). It has no clock and no port.
+
+    A device works off its commands one after another: whoever writes the replies keeps their order
+    and starts a delay no earlier than the reply before it has gone out.
+    """
+
+    def feed(self, data: bytes) -> list[Reply]:
+        """Take what the host wrote, in any pieces; returns the answers in order."""
+
+    def tick(self, now: float) -> list[Reply]:
+        """What the device says by itself up to `now` s, any clock that does not go back.
+
+        To be called every 10 ms or more often; returns nothing where the host must ask.
+        """
+
+    def reboot(self) -> bytes:
+        """Lose all state, as by switching off and on; returns what the device prints at boot."""
+
+
+def line_time(size: int, baud: int) -> float:
+    """s that `size` bytes take on a UART with one start and one stop bit."""
+    return 10.0 * size / baud
