@@ -1,0 +1,279 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The range source that is a real device: asks whom it is told to ask, answers for each of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from locdreamer_ros.driver.codec import CycleEvent, Event, FailEvent, RangeEvent
+from locdreamer_ros.driver.session import Session
+from locdreamer_ros.types import Anchors, IntArray, Ranges, RangeStatus
+
+MAX_RANGE_M = 1000.0
+"""No UWB module ranges farther: what says so is garbage that looks like a frame."""
+UNUSABLE = ("impossible", "malformed")
+"""How the codecs' reasons begin where the anchor did answer, but not with a range."""
+STRIKES = 2
+"""Failures in a row after which an anchor is asked only now and then."""
+FIRST_REST_S = 0.2
+LONGEST_REST_S = 2.0
+LONGEST_WAIT_S = 5.0
+"""A deadline farther away is a mistake of clocks."""
+FRESH_S = 1.0
+"""A cycle of a passive device older than this is not handed out."""
+
+
+@dataclass
+class AnchorStatistics:
+    """What became of the exchanges with one anchor since the start."""
+
+    asked: int = 0
+    ok: int = 0
+    timeouts: int = 0
+    invalid: int = 0
+    rested: int = 0
+    """Schedules it was left out of, because it had been silent."""
+    strikes: int = 0
+    """Failures in a row, up to now."""
+    rest_until: float = field(default=0.0, repr=False)
+
+
+@dataclass
+class _Exchange:
+    row: int
+    gone_at: float
+    """Monotonic time when it has surely failed."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: RangeStatus
+    stamp: float
+    range: float = float("nan")
+    rx_power: float = float("nan")
+    first_path_power: float = float("nan")
+    nlos_probability: float = float("nan")
+
+
+class Ranger:
+    """RangeSource over a session. Not thread-safe: one thread measures, or idles between.
+
+    offsets: m to take off each range by anchor id (`locdreamer calibrate`). clock: the time of
+    deadlines and stamps, s; time-outs inside use the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        anchors: Anchors,
+        session: Session,
+        *,
+        offsets: Mapping[str, float] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.session = session
+        self.statistics = [AnchorStatistics() for _ in anchors.ids]
+        self.unexpected = 0
+        """Late, duplicate and wrong-id answers, and failures nobody waited for."""
+        self.foreign = 0
+        """Ranges to anchors that are not of this site (passive devices choose for themselves)."""
+        self.spent = (0, 0)
+        """Exchanges of the radio for the last answer: good and failed, wanted or not."""
+        self._anchors = anchors
+        self._rows = {anchor.upper(): row for row, anchor in enumerate(anchors.ids)}
+        self._offset = np.array([(offsets or {}).get(anchor, 0.0) for anchor in anchors.ids])
+        self._clock = clock
+        self._exchange: _Exchange | None = None
+        self._good = self._failed = 0
+        self._cycle: dict[int, _Answer] = {}
+        self._complete: tuple[float, dict[int, _Answer], tuple[int, int]] | None = None
+
+    @property
+    def anchors(self) -> Anchors:
+        """The anchors of the site."""
+        return self._anchors
+
+    def idle(self, wait: float) -> None:
+        """Keep the device going for up to `wait` s, or until the transport is woken."""
+        self._take(self.session.events(time.monotonic() + wait), None)
+
+    def measure(self, anchor: IntArray, deadline: float) -> Ranges:
+        """Range with anchors (rows) by `deadline` s of the clock; one entry each, in order.
+
+        OK, TIMEOUT (no answer, or silent before and left out), INVALID (no possible range),
+        NOT_OFFERED (the device cannot be asked for this anchor).
+        """
+        wait = min(deadline - self._clock(), LONGEST_WAIT_S)
+        end = time.monotonic() + max(wait, 0.0)
+        self.spent = (0, 0)
+        if self.session.codec.capabilities.schedulable:
+            answers = self._ask_each(anchor, end)
+        else:
+            answers = self._wait_for_cycle(anchor, end)
+        now = self._clock()
+        silent = _Answer(RangeStatus.TIMEOUT, now)
+        given = [answers.get(int(row), silent) for row in anchor]
+        return Ranges.of(
+            anchor,
+            np.array([a.range for a in given]),
+            np.array([a.stamp for a in given]),
+            status=np.array([a.status for a in given], dtype=np.uint8),
+            rx_power=np.array([a.rx_power for a in given]),
+            first_path_power=np.array([a.first_path_power for a in given]),
+            nlos_probability=np.array([a.nlos_probability for a in given]),
+        )
+
+    # A device that is asked: one exchange in flight.
+
+    def _ask_each(self, anchor: IntArray, end: float) -> dict[int, _Answer]:
+        answers: dict[int, _Answer] = {}
+        self._good = self._failed = 0
+        waiting = self._in_turn(anchor)
+        while waiting:
+            now = time.monotonic()
+            if now >= end:
+                break
+            if self._exchange is None and self.session.ready:
+                # Nothing is owed now, so what already lies here is late and must not be taken for
+                # the answer to the next request.
+                self._take(self.session.events(now), None)
+                row = waiting[0]
+                request = self.session.codec.request(self._anchors.ids[row])
+                if not request:
+                    answers[row] = _Answer(RangeStatus.NOT_OFFERED, self._clock())
+                    waiting.pop(0)
+                    continue
+                if self.session.send(request):
+                    limit = self.session.codec.capabilities.range_timeout
+                    self._exchange = _Exchange(row, time.monotonic() + limit)
+                    self.statistics[row].asked += 1
+            gone = end if self._exchange is None else min(end, self._exchange.gone_at)
+            asked = None if self._exchange is None else self._exchange.row
+            self._take(self.session.events(gone), answers)
+            if self._exchange is None and asked in waiting and asked in answers:
+                waiting.remove(asked)
+        self.spent = (self._good, self._failed)
+        return answers
+
+    def _in_turn(self, anchor: IntArray) -> list[int]:
+        """Rows in the order to ask; silent anchors rest, and are tried again one at a time, last.
+
+        One whose trial is long overdue goes first: otherwise a schedule that leaves no time at its
+        end would keep it out for ever.
+        """
+        now = time.monotonic()
+        healthy, due = [], []
+        for row in dict.fromkeys(int(r) for r in anchor):
+            if self.statistics[row].strikes < STRIKES:
+                healthy.append(row)
+            elif self.statistics[row].rest_until <= now:
+                due.append(row)
+            else:
+                self.statistics[row].rested += 1
+        if not due:
+            return healthy
+        trial = min(due, key=lambda row: self.statistics[row].rest_until)
+        for row in due:
+            self.statistics[row].rested += row != trial
+        if now - self.statistics[trial].rest_until > LONGEST_REST_S:
+            return [trial, *healthy]
+        return [*healthy, trial]
+
+    def _take(self, events: list[Event], answers: dict[int, _Answer] | None) -> None:
+        """Sort what came. `answers` None: nothing is waited for (but an old exchange may end)."""
+        if not self.session.codec.capabilities.schedulable:
+            self._take_reports(events)
+            return
+        for event in events:
+            if not isinstance(event, (RangeEvent, FailEvent)):
+                continue
+            asked = self._exchange
+            if asked is None or not self._is_about(event, asked.row):
+                self.unexpected += 1
+                continue
+            self._exchange = None
+            answer = self._answer(event, asked.row)
+            if answers is None:
+                self.unexpected += 1
+            else:
+                answers[asked.row] = answer
+        if self._exchange is not None:
+            lost = not self.session.ready
+            if lost or time.monotonic() >= self._exchange.gone_at:
+                row, self._exchange = self._exchange.row, None
+                self.session.cancel()
+                failed = self._answer(FailEvent(self._anchors.ids[row], "timeout"), row, lost)
+                if answers is not None:
+                    answers[row] = failed
+
+    def _is_about(self, event: RangeEvent | FailEvent, row: int) -> bool:
+        # Some firmware does not say whose exchange failed: it is the one in flight.
+        about = self._rows.get(event.anchor.upper())
+        return about == row or (isinstance(event, FailEvent) and not event.anchor)
+
+    # A device that chooses by itself: its cycles are filtered.
+
+    def _wait_for_cycle(self, anchor: IntArray, end: float) -> dict[int, _Answer]:
+        self._take(self.session.events(time.monotonic()), None)
+        while self._complete is None or time.monotonic() - self._complete[0] > FRESH_S:
+            now = time.monotonic()
+            if now >= end:
+                return {}
+            self._take(self.session.events(end), None)
+        (_, cycle, self.spent), self._complete = self._complete, None
+        absent = _Answer(RangeStatus.NOT_OFFERED, self._clock())
+        return {int(row): cycle.get(int(row), absent) for row in anchor}
+
+    def _take_reports(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, CycleEvent):
+                spent = (self._good, self._failed)
+                self._complete = (time.monotonic(), self._cycle, spent)
+                self._cycle, self._good, self._failed = {}, 0, 0
+            elif isinstance(event, (RangeEvent, FailEvent)):
+                row = self._rows.get(event.anchor.upper())
+                if row is None:
+                    self.foreign += 1
+                    self._good += isinstance(event, RangeEvent)
+                elif row in self._cycle:
+                    self.unexpected += 1
+                else:
+                    self.statistics[row].asked += 1
+                    self._cycle[row] = self._answer(event, row)
+
+    def _answer(self, event: RangeEvent | FailEvent, row: int, port_lost: bool = False) -> _Answer:
+        """The answer an event is, entered into the statistics of its anchor."""
+        mine = self.statistics[row]
+        now = self._clock()
+        if isinstance(event, RangeEvent):
+            metres = event.range - float(self._offset[row])
+            mine.strikes = 0
+            self._good += 1
+            if not 0.0 < metres <= MAX_RANGE_M:  # nor for NaN
+                mine.invalid += 1
+                return _Answer(RangeStatus.INVALID, now)
+            mine.ok += 1
+            return _Answer(
+                RangeStatus.OK,
+                now,
+                metres,
+                event.rx_power,
+                event.first_path_power,
+                event.nlos_probability,
+            )
+        if event.reason.startswith(UNUSABLE):
+            mine.strikes = 0
+            self._good += 1
+            mine.invalid += 1
+            return _Answer(RangeStatus.INVALID, now)
+        mine.timeouts += 1
+        self._failed += 1
+        if not port_lost:  # no fault of the anchor's
+            mine.strikes += 1
+            rest = FIRST_REST_S * 2.0 ** min(mine.strikes - STRIKES, 10)
+            mine.rest_until = time.monotonic() + min(rest, LONGEST_REST_S)
+        return _Answer(RangeStatus.TIMEOUT, now)

@@ -1,0 +1,230 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The serial port: opened for us alone, lost and found again for ever, never waited on for ever.
+
+Nothing here raises because of a device: a port that cannot be opened or is lost is `down`, with
+`problem` in words a user can act on, and is tried again with a growing pause.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import grp
+import os
+import select
+import termios
+import time
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+
+import serial
+
+BY_ID = Path("/dev/serial/by-id")
+"""Where Linux keeps names that stay the same whichever number the kernel gives a port."""
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 0.5
+"""Pauses between attempts to open; short enough that a returning device is missed for < 1 s."""
+WRITE_TIMEOUT_S = 0.2
+CHUNK = 4096
+
+FAULTS = (serial.SerialException, OSError, termios.error)
+"""All that pyserial lets out: `termios.error` is no OSError, and some paths raise bare OSErrors."""
+
+
+@dataclass
+class Counters:
+    """Since the start: bytes read and written, and how often the port was opened and lost."""
+
+    bytes_in: int = 0
+    bytes_out: int = 0
+    opened: int = 0
+    lost: int = 0
+
+
+def group_of(port: str) -> str:
+    """The group that may use the port; `dialout` where the port cannot be asked."""
+    try:
+        return grp.getgrgid(Path(port).stat().st_gid).gr_name
+    except (OSError, KeyError):
+        return "dialout"
+
+
+def explain(fault: Exception, port: str) -> str:
+    """What happened to `port`, and what to do about it, in one line."""
+    number = fault.args[0] if fault.args and isinstance(fault.args[0], int) else None
+    number = getattr(fault, "errno", None) or number
+    if isinstance(fault, serial.SerialTimeoutException):
+        return (
+            f"{port}: the device takes no more bytes: it hangs; if this lasts, unplug it and plug "
+            "it in again"
+        )
+    if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO):
+        return f"{port}: no such port: is the module plugged in and powered?"
+    if number in (errno.EACCES, errno.EPERM):
+        group = group_of(port)
+        return (
+            f"{port}: permission denied: run `sudo usermod -aG {group} $USER` and log in again, or "
+            "install the udev rule 99-locdreamer-uwb.rules"
+        )
+    if number in (errno.EBUSY, errno.EAGAIN):
+        return (
+            f"{port}: in use by another program (a terminal, ModemManager, another driver): close "
+            f"it; `fuser -v {port}` names it"
+        )
+    if "returned no data" in str(fault) or "read failed" in str(fault):
+        return f"{port}: the module was unplugged or switched off"
+    if number in (errno.ENOTTY, errno.EINVAL, errno.EISDIR) or "configure port" in str(fault):
+        return f"{port}: not a serial port"
+    return f"{port}: {fault}"
+
+
+def candidates(port: str) -> list[str]:
+    """The paths meant by `port`: a path, or a pattern such as `/dev/serial/by-id/usb-*`."""
+    return [port] if Path(port).exists() else sorted(glob(port))  # noqa: PTH207
+
+
+def stable_name(port: str) -> str | None:
+    """The name under `/dev/serial/by-id` of the port, which survives a replug; None without one."""
+    with contextlib.suppress(OSError):
+        device = Path(port).resolve(strict=True)
+        for name in sorted(BY_ID.iterdir()):
+            if name.resolve() == device:
+                return str(name)
+    return None
+
+
+class Transport:
+    """One serial port, named by a path or a pattern (the first match that opens is taken).
+
+    After the first success the port's stable name is remembered: a module that comes back under
+    another number is found again even where `port` was a bare `/dev/ttyACM0`.
+    """
+
+    def __init__(self, port: str, baud: int) -> None:
+        self.port = port
+        self.baud = baud
+        self.counters = Counters()
+        self.problem = f"{port}: not opened yet"
+        """Why it is down; empty while it is up."""
+        self.name = port
+        """The path in use, or tried last."""
+        self._serial: serial.Serial | None = None
+        self._stable: str | None = None
+        self._pause = FIRST_PAUSE_S
+        self._retry_at = 0.0
+        self._turn = 0
+        self._wake_out, self._wake_in = os.pipe()
+        os.set_blocking(self._wake_out, False)
+        os.set_blocking(self._wake_in, False)
+
+    @property
+    def up(self) -> bool:
+        """Whether the port is open."""
+        return self._serial is not None
+
+    @property
+    def retry_at(self) -> float:
+        """Monotonic time of the next attempt to open while down."""
+        return self._retry_at
+
+    def open(self) -> bool:
+        """Try to open, at most once per pause; returns whether the port is up."""
+        if self._serial is not None:
+            return True
+        if time.monotonic() < self._retry_at:
+            return False
+        paths = candidates(self.port)
+        if self._stable is not None and self._stable not in paths:
+            paths += candidates(self._stable)
+        if not paths:
+            self.problem = explain(FileNotFoundError(errno.ENOENT, "no port"), self.port)
+        # Each failure, also one found out later (a port that opens but is another device), moves
+        # the turn on, so that every match of a pattern is tried.
+        for i in range(len(paths)):
+            path = paths[(self._turn + i) % len(paths)]
+            try:
+                self._serial = serial.Serial(
+                    path, self.baud, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True
+                )
+            except (*FAULTS, ValueError) as fault:
+                self.problem = explain(fault, path)
+                continue
+            self._turn += i
+            self.name, self.problem = path, ""
+            self._stable = stable_name(path)
+            self.counters.opened += 1
+            return True
+        self._back_off()
+        return False
+
+    def settled(self) -> None:
+        """Say that the device behind the port is the right one: the next loss is retried fast."""
+        self._pause = FIRST_PAUSE_S
+
+    def drop(self, problem: str) -> None:
+        """Close the port because of `problem`; it will be opened again after a pause."""
+        if self._serial is None:
+            return
+        port, self._serial = self._serial, None
+        # Unsent bytes would keep close() waiting for a device that is gone.
+        with contextlib.suppress(*FAULTS):
+            port.reset_output_buffer()
+        with contextlib.suppress(*FAULTS):
+            port.close()
+        self.problem = problem
+        self.counters.lost += 1
+        self._turn += 1
+        self._back_off()
+
+    def read(self, wait: float) -> bytes:
+        """What has arrived, waiting up to `wait` s for the first byte; empty on time-out or `wake`.
+
+        Where the port is lost it is dropped and nothing is returned. While it is down this waits.
+        """
+        port = self._serial
+        watched = [self._wake_out] if port is None else [self._wake_out, port.fileno()]
+        try:
+            ready, _, _ = select.select(watched, [], [], max(wait, 0.0))
+            if self._wake_out in ready:
+                os.read(self._wake_out, CHUNK)
+            if port is None or len(ready) == (self._wake_out in ready):
+                return b""
+            data: bytes = port.read(CHUNK)
+        except FAULTS as fault:
+            self.drop(explain(fault, self.name))
+            return b""
+        self.counters.bytes_in += len(data)
+        return data
+
+    def write(self, data: bytes) -> bool:
+        """Write all of `data` in one go; False where the port is down or was lost over it."""
+        port = self._serial
+        if port is None:
+            return False
+        try:
+            port.write(data)
+        except FAULTS as fault:
+            self.drop(explain(fault, self.name))
+            return False
+        self.counters.bytes_out += len(data)
+        return True
+
+    def wake(self) -> None:
+        """Make a `read` in another thread return now."""
+        with contextlib.suppress(OSError):
+            os.write(self._wake_in, b"w")
+
+    def close(self) -> None:
+        """Close for good."""
+        lost = self.counters.lost
+        self.drop("closed")
+        self.counters.lost = lost
+        for descriptor in (self._wake_out, self._wake_in):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    def _back_off(self) -> None:
+        self._retry_at = time.monotonic() + self._pause
+        self._pause = min(2.0 * self._pause, LONGEST_PAUSE_S)

@@ -1,0 +1,399 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ranger over real pseudo-terminals: one answer for each anchor asked, whatever happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from driver.fake_device import FakeCodec, FakeDevice, speaks
+
+from locdreamer_ros.driver import ranger as module
+from locdreamer_ros.driver.energy import fix_cost
+from locdreamer_ros.driver.ranger import Ranger
+from locdreamer_ros.driver.session import Session
+from locdreamer_ros.driver.transport import Transport
+from locdreamer_ros.driver.worker import Worker
+from locdreamer_ros.types import Anchors, Ranges, RangeStatus
+
+IDS = ("A", "B", "C", "D")
+ALL = {"A": 1.0, "B": 2.0, "C": 3.0, "D": 4.0}
+OK, TIMEOUT = RangeStatus.OK, RangeStatus.TIMEOUT
+NOT_OFFERED, INVALID = RangeStatus.NOT_OFFERED, RangeStatus.INVALID
+
+
+class Bench:
+    def __init__(self, path: Path) -> None:
+        self.link = path / "usb-fake"
+        self.closing: list[Callable[[], None]] = []
+
+    def device(self, reply: Callable[[bytes], bytes]) -> FakeDevice:
+        device = FakeDevice(reply, self.link)
+        self.closing.append(lambda: device.unplug() if device.plugged else None)
+        return device
+
+    def ranger(self, codec: FakeCodec | None = None, ids: tuple[str, ...] = IDS, **more) -> Ranger:
+        session = Session(Transport(str(self.link), 115200), codec or FakeCodec())
+        anchors = Anchors(ids, np.zeros((len(ids), 3)))
+        self.closing.insert(0, session.close)
+        return Ranger(anchors, session, **more)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    for close in bench.closing:
+        close()
+
+
+def ask(ranger: Ranger, *rows: int, wait: float = 0.5) -> Ranges:
+    return ranger.measure(np.array(rows, dtype=np.intp), time.time() + wait)
+
+
+def tracks_again(ranger: Ranger, *rows: int, within: float = 2.0) -> float:
+    """Seconds until all rows answer."""
+    start = time.monotonic()
+    while time.monotonic() - start < within:
+        if (ask(ranger, *rows, wait=0.1).status == OK).all():
+            return time.monotonic() - start
+    raise AssertionError(f"no range within {within} s: {ranger.session.problem}")
+
+
+def test_one_range_for_each_anchor_in_the_order_asked(bench: Bench) -> None:
+    bench.device(speaks(ALL))
+    ranger = bench.ranger(offsets={"B": 0.25})
+    before = time.time()
+    answer = ask(ranger, 2, 0, 1)
+    assert answer.anchor.tolist() == [2, 0, 1]
+    assert answer.value.tolist() == [3.0, 1.0, 1.75]
+    assert answer.status.tolist() == [OK] * 3
+    assert ((before < answer.stamp) & (answer.stamp < time.time())).all()
+    assert (np.diff(answer.stamp) > 0).all()
+    assert ranger.session.identity == "fake"
+    assert ranger.spent == (3, 0)
+    assert np.isnan(answer.rx_power).all()
+
+
+def test_a_silent_anchor_times_out_and_the_others_are_asked(bench: Bench) -> None:
+    bench.device(speaks({"A": 1.0, "C": 3.0}))
+    ranger = bench.ranger()
+    answer = ask(ranger, 0, 1, 2)
+    assert answer.status.tolist() == [OK, TIMEOUT, OK]
+    assert np.isnan(answer.value[1])
+    assert ranger.spent == (2, 1)
+
+
+def test_the_deadline_is_kept(bench: Bench) -> None:
+    bench.device(speaks({"A": 1.0}))
+    ranger = bench.ranger(FakeCodec(range_timeout=5.0))
+    ask(ranger, 0)
+    start = time.monotonic()
+    answer = ask(ranger, 1, 0, wait=0.1)
+    assert time.monotonic() - start < 0.2
+    assert answer.status.tolist() == [TIMEOUT, TIMEOUT]
+    assert ask(ranger, 0, wait=-1.0).status.tolist() == [TIMEOUT]
+
+
+def test_two_dead_anchors_of_eight_do_not_eat_the_period(bench: Bench) -> None:
+    ids = tuple("ABCDEFGH")
+    bench.device(speaks(dict.fromkeys(ids[:6], 5.0)))
+    ranger = bench.ranger(FakeCodec(range_timeout=0.03), ids)
+    ask(ranger, 0)
+    start = time.monotonic()
+    fixes = 0
+    while time.monotonic() - start < 3.0:
+        answer = ask(ranger, *range(8), wait=0.05)
+        fixes += int((answer.status[:6] == OK).all())
+        assert answer.status[6:].tolist() == [TIMEOUT, TIMEOUT]
+    rate = fixes / (time.monotonic() - start)
+    dead = ranger.statistics[6]
+    assert dead.asked < 12
+    assert dead.rested > 10 * dead.asked
+    assert rate > 100.0  # two time-outs in each period would leave fewer than 17
+
+
+def test_a_dead_anchor_that_returns_is_used_again(bench: Bench) -> None:
+    there = dict(ALL)
+    del there["B"]
+    bench.device(speaks(there))
+    ranger = bench.ranger()
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        ask(ranger, 0, 1, wait=0.1)
+    there["B"] = 2.0
+    assert tracks_again(ranger, 0, 1, within=module.LONGEST_REST_S + 0.5) > 0.0
+
+
+def test_a_trial_is_not_kept_out_by_a_schedule_without_time_left(bench: Bench) -> None:
+    def slow(line: bytes) -> bytes:
+        time.sleep(0.02)
+        return speaks(ALL)(line)
+
+    bench.device(slow)
+    ranger = bench.ranger()
+    ask(ranger, 0)
+    ranger.statistics[1].strikes = 5
+    ranger.statistics[1].rest_until = time.monotonic()
+    end = time.monotonic() + module.LONGEST_REST_S + 0.5
+    while ranger.statistics[1].strikes and time.monotonic() < end:
+        ask(ranger, 0, 1, wait=0.02)
+    assert ranger.statistics[1].strikes == 0
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [b"RNG B 99.0\n", b"RNG Z 99.0\n", b"RNG A 1.0\nRNG A 99.0\n", b"ERR C\n", b"noise\xff\x00\n"],
+    ids=["another anchor's", "unknown anchor's", "duplicate", "another's failure", "garbage"],
+)
+def test_what_was_not_asked_is_not_taken(bench: Bench, extra: bytes) -> None:
+    reply = speaks(ALL)
+    bench.device(lambda line: (extra if line.startswith(b"ASK") else b"") + reply(line))
+    ranger = bench.ranger()
+    for _ in range(5):
+        answer = ask(ranger, 0, 1)
+        if extra.startswith(b"RNG B"):  # B's own answer, should it come early, is for A's request
+            answer = answer[np.array([0])]
+            assert answer.value.tolist() == [1.0]
+        else:
+            assert answer.value.tolist() == [1.0, 2.0]
+    assert ranger.unexpected + ranger.session.garbled > 0
+
+
+def test_a_late_answer_is_not_taken_for_the_next(bench: Bench) -> None:
+    bench_reply = speaks(ALL)
+    late = True
+
+    def reply(line: bytes) -> bytes:
+        if late and line == b"ASK A":
+            time.sleep(0.1)
+            return b"RNG A 77.0\n"
+        return bench_reply(line)
+
+    bench.device(reply)
+    ranger = bench.ranger(FakeCodec(range_timeout=0.05))
+    ask(ranger, 1)
+    assert ask(ranger, 0, wait=0.06).status.tolist() == [TIMEOUT]
+    time.sleep(0.1)
+    late = False
+    assert ask(ranger, 0).value.tolist() == [1.0]
+    assert ranger.unexpected == 1
+
+
+def test_impossible_ranges_are_invalid(bench: Bench) -> None:
+    bench.device(speaks({"A": -1.0, "B": 0.0, "C": 167772.16, "D": float("nan")}))
+    answer = ask(bench.ranger(), 0, 1, 2, 3)
+    assert answer.status.tolist() == [INVALID] * 4
+    assert len(answer.usable()) == 0
+
+
+def test_an_id_the_device_cannot_have_is_not_offered(bench: Bench) -> None:
+    bench.device(speaks(ALL))
+    ranger = bench.ranger(ids=("A", "NEVER"))
+    assert ask(ranger, 1, 0).status.tolist() == [NOT_OFFERED, OK]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_answers_in_pieces(bench: Bench, size: int) -> None:
+    reply = speaks(ALL)
+    device = bench.device(lambda _: b"")
+
+    def in_pieces(line: bytes) -> bytes:
+        whole = reply(line)
+        for i in range(0, len(whole), size):
+            device.say(whole[i : i + size])
+            time.sleep(0.001)
+        return b""
+
+    device.reply = in_pieces
+    assert ask(bench.ranger(), 0, 1, 2).value.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_unplugged_in_mid_frame_and_replugged_under_another_name(bench: Bench) -> None:
+    device = bench.device(speaks(ALL))
+    ranger = bench.ranger()
+    assert (ask(ranger, 0, 1).status == OK).all()
+    device.reply = lambda _: b"RNG A 1"
+    ask(ranger, 0, wait=0.02)
+    old = device.path
+    device.unplug()
+    start = time.monotonic()
+    answer = ask(ranger, 0, 1, wait=0.2)
+    assert 0.15 < time.monotonic() - start < 0.4
+    assert answer.status.tolist() == [TIMEOUT, TIMEOUT]
+    assert ranger.session.problem
+    device.reply = speaks(ALL)
+    holder = FakeDevice(speaks({}))  # takes the old number
+    device.plug()
+    assert device.path != old
+    assert tracks_again(ranger, 0, 1) < 2.0
+    assert ranger.session.problem == ""
+    assert ranger.statistics[0].strikes == 0
+    holder.unplug()
+
+
+def test_a_device_that_reboots_is_opened_again(bench: Bench) -> None:
+    reply = speaks(ALL)
+    awake = True
+
+    def forgetful(line: bytes) -> bytes:
+        """After a reboot nothing works before the session is opened."""
+        nonlocal awake
+        awake = awake or line == b"?"
+        return reply(line) if awake else b""
+
+    device = bench.device(forgetful)
+    ranger = bench.ranger()
+    ask(ranger, 0)
+    awake = False
+    device.say(b"\n*** boot v1.2 ***\n")
+    assert tracks_again(ranger, 0, 1) < 2.0
+    assert ranger.session.garbled > 0
+
+
+def test_a_device_that_boots_slowly_is_not_given_up(bench: Bench) -> None:
+    reply = speaks(ALL)
+    boots_until = time.monotonic() + 1.0
+    bench.device(lambda line: reply(line) if time.monotonic() > boots_until else b"")
+    ranger = bench.ranger()
+    assert 0.9 < tracks_again(ranger, 0, within=4.0) < 3.0
+
+
+def test_oversize_lines_do_not_stop_it(bench: Bench) -> None:
+    device = bench.device(speaks(ALL))
+    ranger = bench.ranger()
+    ask(ranger, 0)
+    device.say(b"x" * 3000)
+    ask(ranger, 0, wait=0.05)
+    device.say(b"\n")
+    assert tracks_again(ranger, 0, 1) < 1.0
+
+
+def test_a_device_that_does_not_drain_is_reopened(bench: Bench) -> None:
+    device = bench.device(speaks(ALL))
+    ranger = bench.ranger(FakeCodec(range_timeout=0.001))
+    ask(ranger, 0)
+    device.reading = False
+    for _ in range(300):
+        ranger.statistics[0].strikes = 0
+        ask(ranger, 0, wait=0.01)
+    device.reading = True
+    assert tracks_again(ranger, 0, 1) < 2.0
+
+
+def test_senseless_bytes_are_called_a_wrong_baud_rate(bench: Bench) -> None:
+    garbled = True
+    reply = speaks(ALL)
+    bench.device(lambda line: b"\xfe\x81\xfe\n" if garbled else reply(line))
+    ranger = bench.ranger()
+    ask(ranger, 0, wait=0.3)
+    assert "wrong `device` or `baud`" in ranger.session.problem
+    garbled = False
+    assert tracks_again(ranger, 0, within=4.0) < 4.0
+
+
+def test_a_silent_device_is_said_to_be_silent(bench: Bench) -> None:
+    bench.device(lambda _: b"")
+    ranger = bench.ranger()
+    ask(ranger, 0, wait=0.1)
+    assert "says nothing" in ranger.session.problem
+
+
+# Devices that choose by themselves.
+
+
+def test_passive_cycles_are_filtered(bench: Bench) -> None:
+    device = bench.device(speaks({}))
+    ranger = bench.ranger(FakeCodec(schedulable=False))
+    ask(ranger, 0, wait=0.1)
+    device.say(b"CYC A=1.0 B=2.0 Z=9.0\n")
+    answer = ask(ranger, 1, 3, wait=1.0)
+    assert answer.status.tolist() == [OK, NOT_OFFERED]
+    assert answer.value[0] == 2.0
+    assert ranger.foreign == 1
+    assert ranger.spent == (3, 0)  # no saving is claimed: the radio ranged with all
+    start = time.monotonic()
+    assert ask(ranger, 0, wait=0.1).status.tolist() == [TIMEOUT]  # each cycle is used once
+    assert time.monotonic() - start > 0.09
+
+
+def test_the_newest_passive_cycle_is_used_and_an_old_one_is_not(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = bench.device(speaks({}))
+    ranger = bench.ranger(FakeCodec(schedulable=False))
+    ask(ranger, 0, wait=0.1)
+    device.say(b"CYC A=1.0\nCYC A=1.5\n")
+    time.sleep(0.05)
+    assert ask(ranger, 0).value.tolist() == [1.5]
+    device.say(b"CYC A=2.0\n")
+    ranger.idle(0.2)
+    monkeypatch.setattr(module, "FRESH_S", 0.01)
+    time.sleep(0.05)
+    assert ask(ranger, 0, wait=0.05).status.tolist() == [TIMEOUT]
+
+
+def test_a_passive_device_gone_silent_is_reopened(bench: Bench) -> None:
+    device = bench.device(speaks({}))
+    ranger = bench.ranger(FakeCodec(schedulable=False))
+    ask(ranger, 0, wait=0.1)
+    asked = device.heard.count(b"?")
+    ask(ranger, 0, wait=2.0)
+    assert device.heard.count(b"?") > asked
+
+
+# The thread.
+
+
+def test_the_worker_answers_the_newest_and_says_which_it_skipped(bench: Bench) -> None:
+    bench.device(speaks({"A": 1.0}))
+    ranger = bench.ranger()
+    answers: dict[str, Ranges] = {}
+    skipped: list[str] = []
+    worker: Worker[str] = Worker(ranger, answers.__setitem__, skipped.append)
+    deadline = time.time() + 0.3
+    worker.ask("first", np.array([1]), deadline)
+    time.sleep(0.1)
+    worker.ask("second", np.array([0]), deadline)
+    worker.ask("third", np.array([0]), deadline)
+    end = time.monotonic() + 2.0
+    while len(answers) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    worker.stop()
+    assert sorted([*answers, *skipped]) == ["first", "second", "third"]
+    assert "third" in answers
+    assert worker.faults == 0
+
+
+def test_a_bug_in_the_thread_is_survived(bench: Bench) -> None:
+    bench.device(speaks(ALL))
+    codec = FakeCodec()
+    ranger = bench.ranger(codec)
+    answers: list[Ranges] = []
+    worker: Worker[int] = Worker(ranger, lambda _, r: answers.append(r), lambda _: None)
+    real, broken = codec.feed, True
+    codec.feed = lambda data: 1 / 0 if broken else real(data)  # type: ignore[assignment, return-value]
+    time.sleep(0.3)
+    broken = False
+    end = time.monotonic() + 4.0
+    while not answers or not (answers[-1].status == OK).all():
+        assert time.monotonic() < end
+        worker.ask(0, np.array([0]), time.time() + 0.1)
+        time.sleep(0.12)
+    assert worker.faults > 0
+    worker.stop()
+
+
+def test_energy_equals_the_datasheet_table() -> None:
+    fast, slow = fix_cost(1, 0), fix_cost(1, 0, radio="110k")
+    assert fast.energy == pytest.approx(0.114, abs=0.0005)
+    assert fast.air_time == pytest.approx(0.35, abs=0.005)
+    assert fix_cost(1, 0, ranging="ds").energy == pytest.approx(0.228, abs=0.0005)
+    assert slow.energy == pytest.approx(1.66, abs=0.005)
+    assert fix_cost(1, 0, radio="110k", ranging="ds").air_time == pytest.approx(13.9, abs=0.06)
+    assert fix_cost(0, 1).energy == pytest.approx(15.2, abs=0.1)
+    assert fix_cost(3, 1).energy == pytest.approx(3 * fast.energy + fix_cost(0, 1).energy)

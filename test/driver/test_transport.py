@@ -1,0 +1,240 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every fault of a port, on real pseudo-terminals."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import pty
+import termios
+import threading
+import time
+import tty
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import serial
+
+from locdreamer_ros.driver import transport as module
+from locdreamer_ros.driver.transport import Transport, explain
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, str]]:
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    yield master, os.ttyname(slave)
+    for descriptor in (master, slave):
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def until(done: Callable[[], bool], seconds: float = 2.0) -> bool:
+    end = time.monotonic() + seconds
+    while not done() and time.monotonic() < end:
+        time.sleep(0.005)
+    return done()
+
+
+def test_bytes_go_both_ways_and_are_counted(terminal: tuple[int, str]) -> None:
+    master, path = terminal
+    port = Transport(path, 115200)
+    assert port.open()
+    assert port.write(b"ping")
+    assert os.read(master, 10) == b"ping"
+    os.write(master, b"pong!")
+    assert port.read(1.0) == b"pong!"
+    assert (port.counters.bytes_out, port.counters.bytes_in) == (4, 5)
+    port.close()
+
+
+def test_read_times_out_and_can_be_woken(terminal: tuple[int, str]) -> None:
+    port = Transport(terminal[1], 115200)
+    port.open()
+    start = time.monotonic()
+    assert port.read(0.05) == b""
+    assert 0.04 < time.monotonic() - start < 0.5
+    threading.Timer(0.05, port.wake).start()
+    start = time.monotonic()
+    assert port.read(5.0) == b""
+    assert time.monotonic() - start < 1.0
+    port.close()
+
+
+def test_the_port_is_ours_alone(terminal: tuple[int, str]) -> None:
+    first, second = Transport(terminal[1], 115200), Transport(terminal[1], 115200)
+    assert first.open()
+    assert not second.open()
+    assert "in use by another program" in second.problem
+    first.close()
+    time.sleep(module.FIRST_PAUSE_S)
+    assert second.open()
+    second.close()
+
+
+def test_unplugged_while_reading_then_replugged_under_another_name(tmp_path: Path) -> None:
+    link = tmp_path / "usb-Maker_Module_1-if00"
+    master, slave = pty.openpty()
+    link.symlink_to(os.ttyname(slave))
+    port = Transport(str(tmp_path / "usb-Maker_*"), 115200)
+    assert port.open()
+    os.close(slave)
+    os.close(master)
+    link.unlink()
+    assert port.read(1.0) == b""
+    assert not port.up
+    assert "unplugged" in port.problem or "plugged in" in port.problem
+    assert not port.write(b"x")
+    keep = pty.openpty()  # takes the old number, so that the new name really is another
+    master, slave = pty.openpty()
+    link.symlink_to(os.ttyname(slave))
+    assert until(port.open)
+    assert port.counters.opened == 2
+    assert port.counters.lost == 1
+    os.write(master, b"back")
+    assert port.read(1.0) == b"back"
+    port.close()
+    for descriptor in (*keep, master, slave):
+        os.close(descriptor)
+
+
+def test_a_bare_name_is_found_again_by_its_stable_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BY_ID", tmp_path)
+    master, slave = pty.openpty()
+    bare = tmp_path.parent / f"{tmp_path.name}-ttyACM0"
+    bare.symlink_to(os.ttyname(slave))
+    (tmp_path / "usb-module").symlink_to(os.ttyname(slave))
+    port = Transport(str(bare), 115200)
+    assert port.open()
+    os.close(slave)
+    os.close(master)
+    bare.unlink()
+    (tmp_path / "usb-module").unlink()
+    port.read(1.0)
+    master, slave = pty.openpty()
+    (tmp_path / "usb-module").symlink_to(os.ttyname(slave))
+    assert until(port.open)
+    assert port.name == str(tmp_path / "usb-module")
+    port.close()
+    os.close(master)
+    os.close(slave)
+
+
+def test_every_match_of_a_pattern_is_tried(tmp_path: Path) -> None:
+    ends = [pty.openpty() for _ in range(2)]
+    for name, (_, slave) in zip("ab", ends, strict=True):
+        (tmp_path / f"usb-{name}").symlink_to(os.ttyname(slave))
+    port = Transport(str(tmp_path / "usb-*"), 115200)
+    port.open()
+    assert port.name.endswith("usb-a")
+    port.drop("another device")
+    assert until(port.open)
+    assert port.name.endswith("usb-b")
+    port.close()
+    for pair in ends:
+        for descriptor in pair:
+            os.close(descriptor)
+
+
+def test_a_peer_that_does_not_drain_is_dropped(terminal: tuple[int, str]) -> None:
+    port = Transport(terminal[1], 115200)
+    port.open()
+    start = time.monotonic()
+    while port.write(b"x" * 1000):
+        assert time.monotonic() - start < 5.0
+    assert "takes no more bytes" in port.problem
+    assert not port.up
+    port.close()
+
+
+def test_what_is_no_port_is_said_so(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("no port")
+    for path, words in (
+        (file, "not a serial port"),
+        (tmp_path, "not a serial port"),
+        (tmp_path / "absent", "no such port"),
+        (tmp_path / "usb-*", "no such port"),
+    ):
+        port = Transport(str(path), 115200)
+        assert not port.open()
+        assert words in port.problem
+        assert str(path) in port.problem
+        port.close()
+
+
+def test_attempts_are_paced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[float] = []
+    monkeypatch.setattr(module, "candidates", lambda _: tried.append(time.monotonic()) or [])
+    port = Transport(str(tmp_path / "absent"), 115200)
+    end = time.monotonic() + 1.2
+    while time.monotonic() < end:
+        port.open()
+        port.read(port.retry_at - time.monotonic())
+    pauses = [b - a for a, b in itertools.pairwise(tried)]
+    assert pauses[0] < 0.1
+    assert max(pauses) <= module.LONGEST_PAUSE_S + 0.1
+    assert 4 <= len(tried) <= 7
+    port.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (serial.SerialException(errno.EACCES, "could not open port"), "permission denied: run"),
+        (serial.SerialException(errno.EBUSY, "could not open port"), "in use"),
+        (serial.SerialException("device reports readiness but returned no data"), "unplugged"),
+        (serial.SerialTimeoutException("Write timeout"), "takes no more bytes"),
+        (OSError(errno.EIO, "Input/output error"), "plugged in"),
+        (termios.error(errno.EIO, "Input/output error"), "plugged in"),
+        (termios.error(errno.ENOTTY, "Inappropriate ioctl"), "not a serial port"),
+    ],
+)
+def test_every_fault_says_what_to_do(fault: Exception, words: str) -> None:
+    message = explain(fault, "/dev/ttyX")
+    assert message.startswith("/dev/ttyX: ")
+    assert words in message
+    assert "\n" not in message
+
+
+def test_permission_denied_is_survived_and_named(
+    terminal: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused as the kernel would (a superuser, as in a container, is refused nothing)."""
+    port = Transport(terminal[1], 115200)
+    allowed = False
+    real = os.open
+
+    def guarded(path: str, *args: int, **kwargs: int) -> int:
+        if path == terminal[1] and not allowed:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", guarded)
+    assert not port.open()
+    assert "permission denied" in port.problem
+    assert "usermod -aG" in port.problem
+    allowed = True
+    assert until(port.open)
+    assert port.problem == ""
+    port.close()
+
+
+def test_no_descriptor_is_left_behind(terminal: tuple[int, str]) -> None:
+    before = descriptors()
+    for _ in range(20):
+        port = Transport(terminal[1], 115200)
+        port.open()
+        port.drop("again")
+        port.close()
+    assert descriptors() == before
