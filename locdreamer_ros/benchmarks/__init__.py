@@ -1,0 +1,25 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Benchmarks by name. To add one: a module with `run(settings) -> Result`, and a line here."""
+
+from __future__ import annotations
+
+import importlib
+
+from locdreamer_ros.benchmarks.result import Result, Settings
+from locdreamer_ros.errors import InputError
+
+BENCHMARKS = {
+    "house": "trackers and schedulers in the simulated house, against the paper's EKF",
+    "lias": "trackers and schedulers on recordings (--recording, --anchors)",
+    "latency": "time per step, and for a recording of ten minutes",
+}
+
+
+def run_benchmark(name: str, settings: Settings) -> Result:
+    """Run the named benchmark. Raises InputError for an unknown name or settings it cannot use."""
+    if name not in BENCHMARKS:
+        raise InputError(f"unknown benchmark {name!r}; expected one of {', '.join(BENCHMARKS)}")
+    result = importlib.import_module(f"{__name__}.{name}").run(settings)
+    assert isinstance(result, Result)
+    return result

@@ -1,0 +1,154 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a benchmark is given, what it gives, and how that is written down."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from locdreamer_ros.evaluation.intervals import Interval, mean_interval
+from locdreamer_ros.evaluation.tables import markdown, save_csv, save_json
+from locdreamer_ros.files import write_atomically
+
+Job = TypeVar("Job")
+Answer = TypeVar("Answer")
+Row = dict[str, Any]
+
+VERSIONS = ("numpy", "scipy", "rosbags", "ros-rclpy", "torch")
+MEASURES = (
+    "mae",
+    "rmse",
+    "p50",
+    "p90",
+    "max",
+    "ranges_per_fix",
+    "nees",
+    "coverage95",
+    "step_us_p50",
+    "step_us_p99",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Seeds to repeat over, processes to use, and (recording, anchors or None) files to read."""
+
+    seeds: tuple[int, ...]
+    jobs: int = 1
+    recordings: tuple[tuple[Path, Path | None], ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """rows: one per method, each measure with the half width of its interval as `<measure>_ci`.
+
+    claims: one number per claim. columns: the keys that tables show, with their headings.
+    draw: draws the picture to a path.
+    """
+
+    rows: Sequence[Row]
+    claims: Mapping[str, float]
+    columns: Mapping[str, str]
+    draw: Callable[[Path], None]
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def with_interval(row: Row, name: str, interval: Interval) -> None:
+    """Put a mean and its half width into the row."""
+    row[name], row[f"{name}_ci"] = interval.mean, interval.half_width
+
+
+def summarise(row: Row, reports: Sequence[Mapping[str, Any]]) -> Row:
+    """The row with every measure of `reports`, one per seed, as mean and interval."""
+    for measure in MEASURES:
+        with_interval(row, measure, mean_interval([report[measure] for report in reports]))
+    return row
+
+
+def shown(rows: Sequence[Row], columns: Mapping[str, str]) -> list[Row]:
+    """Rows for a table: a measure with an interval becomes `mean ± half width`."""
+
+    def text(row: Row, key: str) -> Any:
+        half = row.get(f"{key}_ci")
+        if half is None or row[key] is None:
+            return row.get(key)
+        digits = 3 if abs(row[key]) < 10.0 else 1
+        return f"{row[key]:.{digits}f}" + (f" ± {half:.{digits}f}" if half == half else "")
+
+    return [{key: text(row, key) for key in columns} for row in rows]
+
+
+def machine() -> dict[str, str]:
+    """Processor, system and versions."""
+    found = {"processor": _processor(), "system": platform.platform(terse=True)}
+    found["python"] = platform.python_version()
+    for package in VERSIONS:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()} x {os.cpu_count()}"
+
+
+def save(folder: Path, name: str, result: Result, about: Mapping[str, Any]) -> list[Path]:
+    """Write NAME.json, .csv, .md and .png below `folder`; returns their paths."""
+    paths = [folder / f"{name}.{suffix}" for suffix in ("json", "csv", "md", "png")]
+    save_csv(paths[1], result.rows)
+    with write_atomically(paths[2]) as stream:
+        stream.write(markdown(shown(result.rows, result.columns), result.columns) + "\n\n")
+        stream.writelines(f"{line}\n" for line in [*result.notes, *described(about)])
+    result.draw(paths[3])
+    # Last, so that where it is, everything is.
+    save_json(
+        paths[0],
+        {
+            "benchmark": name,
+            "rows": result.rows,
+            "claims": result.claims,
+            "notes": result.notes,
+            **about,
+        },
+    )
+    return paths
+
+
+def described(about: Mapping[str, Any]) -> list[str]:
+    """The run in lines: machine, versions, seeds, duration."""
+    return [
+        ", ".join(f"{name} {value}" for name, value in about["machine"].items()),
+        f"seeds {about['seeds'][0]} to {about['seeds'][-1]}, {about['duration_s']:.1f} s "
+        f"with {about['jobs']} process{'es' if about['jobs'] > 1 else ''}",
+    ]
+
+
+def spread(
+    function: Callable[[Job], Answer], jobs: Sequence[Job], *, processes: int, label: str
+) -> list[Answer]:
+    """`function` of each job, in order, in processes of one thread each, with a progress bar."""
+    from tqdm import tqdm
+
+    if processes == 1:
+        return [function(job) for job in tqdm(jobs, desc=label, delay=1.0, leave=False)]
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    # More threads than processors only wait for each other; numpy reads this when imported.
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        answers = pool.map(function, jobs)
+        return list(tqdm(answers, desc=label, total=len(jobs), delay=1.0, leave=False))

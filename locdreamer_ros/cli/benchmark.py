@@ -1,0 +1,72 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`locdreamer benchmark`: measure, with intervals over seeds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from locdreamer_ros.cli.options import add_common, check_folder, check_output, check_seed, count
+from locdreamer_ros.errors import InputError
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `benchmark`."""
+    parser = commands.add_parser(
+        "benchmark",
+        help="measure trackers and schedulers over seeds",
+        description="Run a benchmark; writes DIR/NAME.json (rows and claims), .csv, .md and .png.",
+    )
+    parser.add_argument("name", metavar="NAME", help="house, lias or latency")
+    parser.add_argument("--seeds", type=count, default=10, metavar="N", help="repetitions (10)")
+    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes (1)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("benchmark_output"), metavar="DIR", help="folder"
+    )
+    for option, what in (("--recording", "a recording to use"), ("--anchors", "and its anchors")):
+        parser.add_argument(
+            option, type=Path, action="append", default=[], metavar="FILE", help=f"{what} (lias)"
+        )
+    add_common(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run, print, write. Raises InputError."""
+    check_seed(options.seed)
+    check_folder(options.output)
+    check_output(options.json)
+    recordings, anchors = options.recording, options.anchors
+    if anchors and len(anchors) != len(recordings):
+        raise InputError(
+            f"benchmark: {len(recordings)} --recording but {len(anchors)} --anchors; "
+            "expected one for each, or none"
+        )
+
+    from time import perf_counter
+
+    from locdreamer_ros.benchmarks import run_benchmark
+    from locdreamer_ros.benchmarks.result import Settings, described, machine, save, shown
+    from locdreamer_ros.evaluation.tables import cell, plain, save_json
+
+    seeds = tuple(range(options.seed, options.seed + options.seeds))
+    pairs = tuple(zip(recordings, anchors or [None] * len(recordings), strict=True))
+    begin = perf_counter()
+    result = run_benchmark(options.name, Settings(seeds, options.jobs, pairs))
+    about = {
+        "machine": machine(),
+        "seeds": seeds,
+        "jobs": options.jobs,
+        "duration_s": perf_counter() - begin,
+    }
+    paths = save(options.output, options.name, result, about)
+    if options.json is not None:
+        save_json(options.json, {"rows": result.rows, "claims": result.claims, **about})
+    print(plain(shown(result.rows, result.columns), result.columns))
+    print()
+    for name, value in result.claims.items():
+        print(f"{name}: {cell(value)}")
+    for line in [*result.notes, *described(about)]:
+        print(line)
+    print("written:", ", ".join(map(str, paths)))
