@@ -24,16 +24,16 @@ class ParticleConfig:
     """NLOS-aware particle filter."""
 
     particles: int = parameter(500, "number of particles", low=10, high=1_000_000)
-    acc_psd: float = parameter(0.15, "density of the acceleration noise, m^2/s^3", low=0.0)
+    acc_psd: float = parameter(0.3, "density of the acceleration noise, m^2/s^3", low=0.0)
     speed_sigma: float = parameter(0.7, "sigma of each velocity component, m/s", low=0.01)
-    roughen: float = parameter(0.15, "position jitter, m/sqrt(s)", low=0.0)
-    sigma: float = parameter(0.25, "range noise in line of sight, m", low=1e-3)
+    roughen: float = parameter(0.25, "position jitter, m/sqrt(s)", low=0.0)
+    sigma: float = parameter(0.15, "range noise in line of sight, m", low=1e-3)
     offset: float = parameter(0.06, "how much longer than the distance a range is, m")
-    nlos: float = parameter(0.5, "probability that a range is blocked", low=0.0, high=1.0)
-    tail: float = parameter(0.7, "mean excess of a blocked range, m", low=1e-3)
-    outlier: float = parameter(0.02, "probability of a range that says nothing", low=1e-6, high=1.0)
+    nlos: float = parameter(0.7, "probability that a range is blocked", low=0.0, high=1.0)
+    tail: float = parameter(0.5, "mean excess of a blocked range, m", low=1e-3)
+    outlier: float = parameter(0.05, "probability of a range that says nothing", low=1e-6, high=1.0)
     correlation_time: float = parameter(
-        0.5, "errors repeat over this time: faster ranges count less, s", low=0.0
+        0.3, "errors repeat over this time: faster ranges count less, s", low=0.0
     )
 
 
