@@ -95,6 +95,11 @@ def test_console_script_names_a_function(script: str) -> None:
     assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
+def test_every_folder_of_modules_is_a_package() -> None:
+    folders = {source.parent for source in python_sources(NAME)}
+    assert not [folder for folder in folders if not (folder / "__init__.py").is_file()]
+
+
 def test_what_nodes_and_launch_files_import_is_declared() -> None:
     imported = set()
     for source in python_sources(NAME, "launch"):
