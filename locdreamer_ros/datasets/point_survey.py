@@ -151,7 +151,7 @@ def draw_walk(
     return Recording(
         survey.name,
         survey.anchors,
-        np.arange(point.size) / rate,
+        np.round(np.arange(point.size) / rate, 9),  # whole nanoseconds, as ROS stamps
         pick(survey.range),
         survey.path[point],
         nlos=pick(survey.nlos),

@@ -14,6 +14,7 @@ from typing import IO
 
 import numpy as np
 
+from locdreamer_ros.datasets.rosbag2 import to_nanoseconds, to_seconds
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import open_text, write_atomically
 from locdreamer_ros.recording import Recording
@@ -129,7 +130,8 @@ def load_range_table(path: Path, anchors: Anchors) -> Recording:
             where = f"{path}: row {number}"
             if len(row) != len(header):
                 raise InputError(f"{where}: expected {len(header)} columns, got {len(row)}")
-            time = _number(row[time_column], f"{where}, column t_s")
+            # To the nanosecond, as a ROS stamp: so that replayed epochs are found by their stamp.
+            time = to_seconds(to_nanoseconds(_number(row[time_column], f"{where}, column t_s")))
             if times and time <= times[-1]:
                 raise InputError(
                     f"{where}, column t_s: times must increase, got {time!r} after {times[-1]!r}"

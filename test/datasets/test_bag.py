@@ -1,0 +1,434 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""rosbag2 in and out: exact round trips, other people's bags, damaged ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import circle_recording
+
+from locdreamer_ros.datasets.bag import read_bag, write_bag
+from locdreamer_ros.datasets.rosbag2 import (
+    BagWriter,
+    message,
+    read_messages,
+    to_nanoseconds,
+    to_seconds,
+    typestore,
+)
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.recording import Recording
+from locdreamer_ros.types import Anchors, RangeStatus
+
+ANCHORS = Anchors(("A1", "b", "7"), np.array([[0.1, 0.2, 2.3], [5.0, 0.0, 2.1], [1 / 3, 4.0, 0.4]]))
+OPTIONAL = ("truth", "stamps", "nlos", "rx_power", "first_path_power")
+
+
+def assert_same(one: Recording, two: Recording) -> None:
+    assert one.anchors.ids == two.anchors.ids
+    np.testing.assert_array_equal(one.anchors.positions, two.anchors.positions)
+    np.testing.assert_array_equal(one.times, two.times)
+    np.testing.assert_array_equal(one.ranges, two.ranges)
+    for name in OPTIONAL:
+        mine, other = getattr(one, name), getattr(two, name)
+        assert (mine is None) == (other is None), name
+        if mine is not None:
+            np.testing.assert_array_equal(mine, other, err_msg=name)
+
+
+def bare_recording(epochs: int = 4) -> Recording:
+    times = np.round(np.arange(epochs) * 0.1, 9)
+    return Recording("bare", ANCHORS, times, np.full((epochs, 3), 2.5), np.ones((epochs, 3)))
+
+
+def circle() -> Recording:
+    recording = circle_recording()
+    return dataclasses.replace(recording, times=np.round(recording.times, 9))
+
+
+@given(st.integers(0, (2**31 - 1) * 10**9))
+def test_nanoseconds_survive_seconds(stamp: int) -> None:
+    # A float holds single nanoseconds up to 2^53 ns (104 days), then multiples of its spacing.
+    error = abs(to_nanoseconds(to_seconds(stamp)) - stamp)
+    assert error == 0 if stamp < 2**52 else error <= 120
+
+
+@given(st.floats(0, 2.0**31 - 1))
+def test_late_seconds_survive_nanoseconds(seconds: float) -> None:
+    again = to_seconds(to_nanoseconds(seconds))
+    assert abs(again - seconds) <= 0.5e-9
+    if seconds > 2.0**24:
+        assert again == seconds
+
+
+decimal = st.integers(1, 999_999_999).map(lambda n: n / 1e6)  # 0.000001 .. 999.999999 m
+powers = st.floats(-120, 0, width=32) | st.just(float("nan"))
+
+
+@st.composite
+def recordings(draw: st.DrawFn) -> Recording:
+    count = draw(st.integers(1, 6))
+    start = draw(st.integers(0, 10**15))
+    steps = draw(st.lists(st.integers(1, 10**9), min_size=count, max_size=count))
+    stamps = start + np.cumsum(steps)
+    times = np.array([to_seconds(int(s)) for s in stamps])
+
+    def grid(values: st.SearchStrategy[float], columns: int = 3) -> Any:
+        cells = st.lists(values, min_size=count * columns, max_size=count * columns)
+        return np.array(draw(cells)).reshape(count, columns)
+
+    def maybe(values: Any) -> Any:
+        return None if values is None or np.isnan(values).all() or draw(st.booleans()) else values
+
+    late = [[to_seconds(int(s) + draw(st.integers(0, 10**7))) for _ in range(3)] for s in stamps]
+    own = np.array(late)
+    return Recording(
+        "made",
+        ANCHORS,
+        times,
+        grid(st.floats(1e-3, 1000.0) | decimal.filter(lambda m: m <= 1000) | st.just(float("nan"))),
+        maybe(grid(st.floats(-1e6, 1e6))),
+        None if (own == times[:, None]).all() else maybe(own),
+        maybe(grid(st.floats(0, 1, width=32) | st.just(float("nan")))),
+        maybe(grid(powers)),
+        maybe(grid(powers)),
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(recordings())
+def test_round_trip_is_exact(
+    tmp_path_factory: pytest.TempPathFactory, recording: Recording
+) -> None:
+    path = tmp_path_factory.mktemp("bags") / "bag"
+    write_bag(path, recording)
+    assert_same(recording, read_bag(path))
+
+
+def test_what_is_in_the_bag(tmp_path: Path) -> None:
+    ranges = np.array([[1.0, np.nan, 3.0], [4.0, 5.0, 6.0]])
+    recording = Recording("r", ANCHORS, np.array([1.25, 1.75]), ranges, np.ones((2, 3)))
+    write_bag(tmp_path / "bag", recording, frame="hall", tag="t1")
+    (anchors,) = read_messages(tmp_path / "bag", "/uwb/anchors", "locdreamer_ros/msg/AnchorArray")
+    assert anchors.header.frame_id == "hall"
+    assert [a.id for a in anchors.anchors] == list(ANCHORS.ids)
+    assert anchors.anchors[2].position.x == 1 / 3
+    first, second = read_messages(tmp_path / "bag", "/uwb/ranges", "locdreamer_ros/msg/RangeArray")
+    assert (first.tag, first.sequence, second.sequence) == ("t1", 0, 1)
+    assert (second.header.stamp.sec, second.header.stamp.nanosec) == (1, 750_000_000)
+    assert [r.anchor for r in first.ranges] == list(ANCHORS.ids)
+    assert [r.status for r in first.ranges] == [0, RangeStatus.TIMEOUT, 0]
+    assert np.isnan(first.ranges[1].range)
+    assert np.isnan(first.ranges[0].variance)
+    poses = list(
+        read_messages(tmp_path / "bag", "/ground_truth/pose", "geometry_msgs/msg/PoseStamped")
+    )
+    assert [p.pose.orientation.w for p in poses] == [1.0, 1.0]
+    text = (tmp_path / "bag" / "metadata.yaml").read_text()
+    assert "transient_local" in text
+    assert (tmp_path / "bag" / "bag.mcap").is_file()
+
+
+def test_unknown_truth_is_left_out_and_stays_unknown(tmp_path: Path) -> None:
+    truth = np.array([[1.0, 2.0, np.nan], [np.nan] * 3, [3.0, 4.0, 5.0], [3.0, 4.0, 5.0]])
+    recording = dataclasses.replace(bare_recording(), truth=truth)
+    write_bag(tmp_path / "bag", recording)
+    np.testing.assert_array_equal(read_bag(tmp_path / "bag").truth, truth)
+    write_bag(tmp_path / "bag", dataclasses.replace(recording, truth=None))
+    assert read_bag(tmp_path / "bag").truth is None
+
+
+def copy_as(
+    bag: Path, path: Path, *, storage: str = "MCAP", edit: Any = None, rename: Any = None
+) -> Path:
+    """The bag again through rosbags alone, with topics renamed or messages edited (None: drop)."""
+    from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+
+    store = typestore()
+    plugin = getattr(StoragePlugin, storage)
+    with Reader(bag) as reader, Writer(path, version=9, storage_plugin=plugin) as writer:
+        known: dict[str, Any] = {}
+        for connection, stamp, raw in reader.messages():
+            topic = connection.topic if rename is None else rename(connection.topic)
+            body = store.deserialize_cdr(raw, connection.msgtype)
+            if edit is not None:
+                body = edit(connection.topic, body)
+            if body is None:
+                continue
+            if topic not in known:
+                known[topic] = writer.add_connection(topic, connection.msgtype, typestore=store)
+            writer.write(known[topic], stamp, store.serialize_cdr(body, connection.msgtype))
+    return path
+
+
+@pytest.fixture
+def bag(tmp_path: Path) -> Path:
+    write_bag(tmp_path / "bag", bare_recording())
+    return tmp_path / "bag"
+
+
+@pytest.mark.parametrize(("storage", "file"), [("MCAP", "x.mcap"), ("SQLITE3", "x.db3")])
+def test_both_storages_and_their_single_files_are_read(
+    tmp_path: Path, storage: str, file: str
+) -> None:
+    recording = circle()
+    write_bag(tmp_path / "bag", recording)
+    other = copy_as(tmp_path / "bag", tmp_path / "x", storage=storage)
+    assert_same(recording, read_bag(other))
+    assert_same(recording, read_bag(other / file))
+
+
+def test_topics_are_found_in_a_namespace(bag: Path, tmp_path: Path) -> None:
+    other = copy_as(bag, tmp_path / "x", rename=lambda topic: f"/robot1{topic}")
+    assert_same(bare_recording(), read_bag(other))
+
+
+def test_anchors_may_come_late_and_again(tmp_path: Path) -> None:
+    store, recording = typestore(), bare_recording()
+    write_bag(tmp_path / "bag", recording)
+    name = "locdreamer_ros/msg/AnchorArray"
+    (array,) = read_messages(tmp_path / "bag", "/uwb/anchors", name)
+    places = recording.anchors.positions.copy()
+    with BagWriter(tmp_path / "live") as writer:
+        for body in read_messages(tmp_path / "bag", "/uwb/ranges", "locdreamer_ros/msg/RangeArray"):
+            raw = store.serialize_cdr(body, "locdreamer_ros/msg/RangeArray")
+            writer.write("/uwb/ranges", "locdreamer_ros/msg/RangeArray", 5, bytes(raw))
+        for height in (1.0, 2.0):
+            array.anchors[0].position.z = places[0, 2] = height
+            writer.write("/uwb/anchors", name, 9, store.serialize_cdr(array, name), latched=True)
+    np.testing.assert_array_equal(read_bag(tmp_path / "live").anchors.positions, places)
+
+
+def test_only_the_anchors_asked_are_there_in_a_live_bag(bag: Path, tmp_path: Path) -> None:
+    def ask_two(topic: str, body: Any) -> Any:
+        if topic == "/uwb/ranges":
+            body.ranges = body.ranges[1:][::-1]
+            body.ranges[0].status = 3  # INVALID: not to be used, whatever the value
+        return body
+
+    recording = read_bag(copy_as(bag, tmp_path / "x", edit=ask_two))
+    np.testing.assert_array_equal(recording.ranges, [[np.nan, 2.5, np.nan]] * 4)
+
+
+def test_truth_with_other_stamps_is_interpolated_over_short_gaps(bag: Path, tmp_path: Path) -> None:
+    """Poses at -.05 (not possible), .04, .16, .9 s for epochs at 0, .1, .2, .3 s."""
+    stamps = iter((40_000_000, 160_000_000, 900_000_000))
+    places = iter((1.0, 2.0, 5.0))
+
+    def shift(topic: str, body: Any) -> Any:
+        if topic == "/ground_truth/pose":
+            stamp = next(stamps, None)
+            if stamp is None:
+                return None
+            body.header.stamp.sec, body.header.stamp.nanosec = 0, stamp
+            body.pose.position.x = next(places)
+        return body
+
+    truth = read_bag(copy_as(bag, tmp_path / "x", edit=shift)).truth
+    assert truth is not None
+    np.testing.assert_allclose(truth[1], [1.5, 1.0, 1.0])
+    assert np.isnan(truth[[0, 2, 3]]).all()  # before the first; in the gap of .74 s
+
+
+def set_(path: str, value: Any, message_number: int = 1) -> Any:
+    """An edit of one RangeArray: `path` like ranges.0.range."""
+    seen = [0]
+
+    def edit(topic: str, body: Any) -> Any:
+        if topic != "/uwb/ranges":
+            return body
+        seen[0] += 1
+        if seen[0] == message_number:
+            *parents, last = path.split(".")
+            target = body
+            for part in parents:
+                target = target[int(part)] if part.isdigit() else getattr(target, part)
+            setattr(target, last, value)
+        return body
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (set_("ranges.1.anchor", "Z9"), r"/uwb/ranges: message 1: unknown anchor 'Z9'"),
+        (set_("ranges.1.range", -1.0, 3), r"message 3: anchor b: expected a range in \(0, 1000\]"),
+        (set_("ranges.1.range", 4321.0), "expected a range in"),
+        (set_("ranges.1.range", float("nan")), "expected a range in"),
+        (set_("header.stamp.nanosec", 0, 2), "message 2: times must increase, got 0.0.* after 0.0"),
+        (set_("tag", "other", 2), "message 2: expected one tag, got '' and 'other'"),
+        (lambda t, b: None if t == "/uwb/ranges" else b, "no message on /uwb/ranges"),
+        (lambda t, b: None if t == "/uwb/anchors" else b, "no anchors on /uwb/anchors"),
+    ],
+)
+def test_bad_content_is_one_line_that_names_the_message(
+    bag: Path, tmp_path: Path, edit: Any, words: str
+) -> None:
+    other = copy_as(bag, tmp_path / "x", edit=edit)
+    with pytest.raises(InputError, match=words) as error:
+        read_bag(other)
+    assert str(other) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_repeated_anchor_ids_are_refused(bag: Path, tmp_path: Path) -> None:
+    def twice(topic: str, body: Any) -> Any:
+        if topic == "/uwb/anchors":
+            body.anchors[1].id = "A1"
+        return body
+
+    with pytest.raises(InputError, match="/uwb/anchors: anchors: id 'A1' appears twice"):
+        read_bag(copy_as(bag, tmp_path / "x", edit=twice))
+
+
+@pytest.mark.parametrize("part", [0.0, 0.01, 0.3, 0.6, 0.9, 0.999])
+@pytest.mark.parametrize("storage", ["MCAP", "SQLITE3"])
+def test_truncated_bags_say_so(tmp_path: Path, storage: str, part: float) -> None:
+    write_bag(tmp_path / "bag", circle())
+    other = copy_as(tmp_path / "bag", tmp_path / "x", storage=storage)
+    (file,) = (p for p in other.iterdir() if p.suffix in (".mcap", ".db3"))
+    with file.open("r+b") as stream:
+        stream.truncate(int(part * file.stat().st_size))
+    with pytest.raises(InputError, match="not a readable rosbag2") as error:
+        read_bag(other)
+    assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="not a readable rosbag2"):
+        read_bag(file)
+
+
+def test_what_is_no_bag_says_so(tmp_path: Path, bag: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "x.mcap").write_text("t_s,r_1\n")
+    (tmp_path / "empty.db3").touch()
+    for path in ("folder", "x.mcap", "empty.db3", "absent"):
+        with pytest.raises(InputError, match=f"{path}: not a readable rosbag2"):
+            read_bag(tmp_path / path)
+    (bag / "bag.mcap").unlink()
+    with pytest.raises(InputError, match="files are missing"):
+        read_bag(bag)
+    (bag / "metadata.yaml").write_text("rosbag2_bagfile_information: [")
+    with pytest.raises(InputError, match="not a readable rosbag2"):
+        read_bag(bag)
+
+
+def test_a_type_of_another_version_is_refused(bag: Path) -> None:
+    metadata = bag / "metadata.yaml"
+    text = metadata.read_text()
+    digest = typestore().hash_rihs01("locdreamer_ros/msg/AnchorArray")
+    metadata.write_text(text.replace(digest, "RIHS01_" + "0" * 64))
+    with pytest.raises(InputError, match="/uwb/anchors: recorded with another version"):
+        read_bag(bag)
+    metadata.write_text(text.replace("/uwb/anchors", "/uwb/ranges", 1))
+    with pytest.raises(InputError, match=r"/uwb/anchors|/uwb/ranges"):
+        read_bag(bag)
+
+
+def test_two_robots_in_one_bag_are_refused(bag: Path, tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "x") as writer:
+        for robot in ("/a", "/b"):
+            for topic, name in (
+                ("/uwb/anchors", "locdreamer_ros/msg/AnchorArray"),
+                ("/uwb/ranges", "locdreamer_ros/msg/RangeArray"),
+            ):
+                for body in read_messages(bag, topic, name):
+                    raw = typestore().serialize_cdr(body, name)
+                    writer.write(robot + topic, name, 0, raw)
+    with pytest.raises(InputError, match="holds both /a/uwb/anchors and /b/uwb/anchors"):
+        read_bag(tmp_path / "x")
+
+
+@pytest.mark.parametrize("time", [-1.0, 2.0**31])
+def test_times_that_ros_cannot_say_are_refused(tmp_path: Path, time: float) -> None:
+    recording = dataclasses.replace(bare_recording(2), times=np.sort([time, 5.0]), truth=None)
+    with pytest.raises(InputError, match="a bag needs times in"):
+        write_bag(tmp_path / "bag", recording)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_leaves_nothing_and_the_old_bag_in_place(bag: Path, tmp_path: Path) -> None:
+    def fail(path: Path) -> None:
+        with BagWriter(path) as writer:
+            raw = typestore().serialize_cdr(
+                message("std_msgs/msg/Float64", data=1.0), "std_msgs/msg/Float64"
+            )
+            writer.write("/x", "std_msgs/msg/Float64", 1, raw)
+            assert not (tmp_path / "new").exists()
+            raise RuntimeError
+
+    for path in (bag, tmp_path / "new"):
+        with pytest.raises(RuntimeError):
+            fail(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["bag"]
+    assert_same(bare_recording(), read_bag(bag))
+
+
+def test_an_old_bag_is_replaced_but_nothing_else(bag: Path, tmp_path: Path) -> None:
+    write_bag(bag, bare_recording(7))
+    assert len(read_bag(bag)) == 7
+    (tmp_path / "empty").mkdir()
+    write_bag(tmp_path / "empty", bare_recording())
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("...")
+    (tmp_path / "file").write_text("...")
+    for taken in ("thesis", "file"):
+        with pytest.raises(InputError, match=f"{taken}: exists and is no rosbag2"):
+            write_bag(tmp_path / taken, bare_recording())
+    with pytest.raises(InputError, match=r"a rosbag2 is a folder; give its name without \.mcap"):
+        write_bag(tmp_path / "x.mcap", bare_recording())
+    with pytest.raises(InputError, match="cannot write"):
+        write_bag(tmp_path / "file" / "bag", bare_recording())
+    assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "..."
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bag", "empty", "file", "thesis"]
+
+
+def test_the_message_definitions_are_found_in_an_installation(tmp_path: Path) -> None:
+    """In a prefix there is no source tree: share/locdreamer_ros/msg has to do."""
+    root = Path(__file__).resolve().parents[2]
+    site = tmp_path / "lib" / "python3" / "site-packages"
+    shutil.copytree(
+        root / "locdreamer_ros",
+        site / "locdreamer_ros",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    shutil.copytree(root / "msg", tmp_path / "share" / "locdreamer_ros" / "msg")
+    script = (
+        "from locdreamer_ros.datasets.rosbag2 import message_folder, typestore\n"
+        "print(message_folder(), 'locdreamer_ros/msg/RangeArray' in typestore().types)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PYTHONPATH": str(site), "AMENT_PREFIX_PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert result.stdout.split() == [str(tmp_path / "share" / "locdreamer_ros" / "msg"), "True"]
+
+
+def test_cdr_is_what_ros_makes_of_the_same_message() -> None:
+    """Byte for byte, where rclpy and the compiled messages are installed."""
+    serialization = pytest.importorskip("rclpy.serialization")
+    ours = pytest.importorskip("locdreamer_ros.msg")
+    name = "locdreamer_ros/msg/AnchorRange"
+    values = {"range": 1.5, "variance": 0.25, "status": 1, "rx_power": -80.5,
+              "first_path_power": -85.0, "nlos_probability": 0.5}  # fmt: skip
+    stamp = message("builtin_interfaces/msg/Time", sec=3, nanosec=7)
+    mine = message(name, anchor="A1", stamp=stamp, **values)
+    ros = ours.AnchorRange(anchor="A1", **values)
+    ros.stamp.sec, ros.stamp.nanosec = 3, 7
+    raw = serialization.serialize_message(ros)
+    assert typestore().serialize_cdr(typestore().deserialize_cdr(raw, name), name) == bytes(
+        typestore().serialize_cdr(mine, name)
+    )
