@@ -187,16 +187,6 @@ def to_pose(estimate: Estimate, height: float, ns: int, frame: str) -> PoseWithC
     return message
 
 
-def from_pose(message: PoseWithCovarianceStamped) -> tuple[FloatArray, FloatArray]:
-    """Position (3,) m and its covariance (3, 3) m^2. Raises InputError where not finite."""
-    place = message.pose.pose.position
-    position = np.array([place.x, place.y, place.z])
-    covariance = np.asarray(message.pose.covariance).reshape(6, 6)[:3, :3]
-    if not (np.isfinite(position).all() and np.isfinite(covariance).all()):
-        raise InputError("pose: expected finite numbers")
-    return position, covariance
-
-
 def to_odometry(pose: PoseWithCovarianceStamped, estimate: Estimate, tag_frame: str) -> Odometry:
     """The pose and the velocity; the tag's axes are the frame's, as it has no orientation."""
     d = estimate.dimensions
@@ -205,6 +195,25 @@ def to_odometry(pose: PoseWithCovarianceStamped, estimate: Estimate, tag_frame: 
     message.twist.twist.linear = Vector3(x=speed.x, y=speed.y, z=speed.z)
     message.twist.covariance = _covariance(estimate.covariance[d:, d:])
     return message
+
+
+def from_odometry(message: Odometry) -> Estimate:
+    """The estimate in an odometry of ours: 3-D where its height has a variance.
+
+    Between position and velocity it knows no covariance: that block is zero. Raises InputError
+    where a number is not finite.
+    """
+    place, speed = message.pose.pose.position, message.twist.twist.linear
+    mean = np.array([place.x, place.y, place.z, speed.x, speed.y, speed.z])
+    covariance = np.zeros((6, 6))
+    covariance[:3, :3] = np.asarray(message.pose.covariance).reshape(6, 6)[:3, :3]
+    covariance[3:, 3:] = np.asarray(message.twist.covariance).reshape(6, 6)[:3, :3]
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise InputError("odometry: expected finite numbers")
+    if covariance[2, 2] >= UNKNOWN_VARIANCE:
+        flat = np.array([0, 1, 3, 4])
+        mean, covariance = mean[flat], covariance[np.ix_(flat, flat)]
+    return Estimate(to_seconds(nanoseconds(message.header.stamp)), mean, covariance)
 
 
 def to_transform(pose: PoseWithCovarianceStamped, tag_frame: str) -> TransformStamped:

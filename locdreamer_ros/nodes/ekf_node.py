@@ -20,7 +20,7 @@ class EkfNode(TrackingNode):
     """A passive tracker, by default the paper's EKF."""
 
     def __init__(self) -> None:
-        super().__init__("ekf", TrackingConfig, scheduler="all")
+        super().__init__("ekf_node", TrackingConfig, scheduler="all")
         self._last: int | None = None
         self._strange: int | None = None
 

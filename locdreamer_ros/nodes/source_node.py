@@ -100,7 +100,7 @@ class SourceNode(UwbNode):
     """A recording that answers on demand."""
 
     def __init__(self) -> None:
-        super().__init__("source", SourceConfig)
+        super().__init__("source_node", SourceConfig)
 
     def configure(self) -> None:
         """Load or simulate the recording; make publishers and the subscription to schedules."""

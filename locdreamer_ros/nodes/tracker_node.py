@@ -54,7 +54,7 @@ class TrackerNode(TrackingNode):
     """Tracker and scheduler in closed loop with a range source."""
 
     def __init__(self) -> None:
-        super().__init__("tracker", TrackerConfig, scheduler="")
+        super().__init__("tracker_node", TrackerConfig, scheduler="")
         self._pending: Pending | None = None
         self._last: int | None = None
         self._held: int | None = None

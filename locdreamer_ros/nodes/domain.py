@@ -1,0 +1,76 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A ROS domain of one's own: nodes of another graph on this machine must not be heard."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from locdreamer_ros.errors import InputError
+
+DOMAINS = range(1, 102)
+"""Higher ones share their ports with those that Linux hands out to any program."""
+PARTICIPANTS = 24
+"""Nodes looked for in a domain: one that started early may be the only one left."""
+
+
+def _ports(domain: int) -> list[int]:
+    """UDP ports of a domain: multicast, then one per participant (DDSI-RTPS 9.6.1.1)."""
+    base = 7400 + 250 * domain
+    return [base, *(base + 10 + 2 * participant for participant in range(PARTICIPANTS))]
+
+
+def _bound(port: int) -> socket.socket | None:
+    """A socket that holds the port, None where another program does."""
+    holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        holder.bind(("", port))
+    except OSError:
+        holder.close()
+        return None
+    return holder
+
+
+def is_busy(domain: int) -> bool:
+    """Whether another program on this machine uses the domain."""
+    for port in _ports(domain):
+        holder = _bound(port)
+        if holder is None:
+            return True
+        holder.close()
+    return False
+
+
+@contextmanager
+def own_domain() -> Iterator[int]:
+    """A domain that nobody else uses, held while the block runs.
+
+    ROS_DOMAIN_ID where it is set, else a free one. Raises InputError where that one, or each, is
+    busy.
+    """
+    wanted = os.environ.get("ROS_DOMAIN_ID", "")
+    if wanted and not (wanted.isdigit() and int(wanted) <= DOMAINS[-1]):
+        raise InputError(
+            f"ROS_DOMAIN_ID: expected a number from 0 to {DOMAINS[-1]}, got {wanted!r}"
+        )
+    # Not all from the same end, so that two graphs seldom try the same domain at the same time.
+    first = os.getpid() % len(DOMAINS)
+    candidates = [int(wanted)] if wanted else [*DOMAINS[first:], *DOMAINS[:first]]
+    for domain in candidates:
+        # The last port of a domain is no participant's: holding it keeps a second graph out.
+        claim = _bound(7400 + 250 * domain + 249)
+        if claim is None:
+            continue
+        with claim:
+            if not is_busy(domain):
+                yield domain
+                return
+    if wanted:
+        raise InputError(
+            f"ROS domain {wanted} is busy: other nodes run in it; unset ROS_DOMAIN_ID to have a "
+            "free one chosen"
+        )
+    raise InputError(f"ROS domains {DOMAINS[0]} to {DOMAINS[-1]} are all busy on this machine")

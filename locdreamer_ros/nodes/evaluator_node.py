@@ -1,0 +1,231 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scores the trackers of the graph against ground truth and accounts for every released range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Odometry
+
+from locdreamer_ros.config import parameter
+from locdreamer_ros.datasets.rosbag2 import to_seconds
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.evaluation.metrics import Track
+from locdreamer_ros.evaluation.run import report
+from locdreamer_ros.evaluation.tables import save_json
+from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
+from locdreamer_ros.nodes.conversions import from_anchors, from_odometry, nanoseconds
+from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode, run_node
+from locdreamer_ros.nodes.listening import ListeningConfig, names, when_published
+from locdreamer_ros.nodes.parameters import read
+from locdreamer_ros.nodes.tracks import save_tracks
+from locdreamer_ros.types import Anchors, Estimate, FloatArray, RangeStatus
+
+PATIENCE_S = 3.0
+"""How long after completion a message may still be on its way."""
+
+
+@dataclass(frozen=True)
+class EvaluatorConfig(ListeningConfig):
+    """Parameters of `evaluator_node`."""
+
+    output: str = parameter("", "folder for metrics.json and tracks.npz; empty: only the log")
+    source: str = parameter("source_node", "node that says when the recording is complete")
+    budget: int = parameter(3, "the tracker's budget, for the report", low=1, high=255)
+    seed: int = parameter(0, "the tracker's seed, for the report", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer: its epoch, the anchors that answered, how many of them with a range."""
+
+    ns: int
+    anchors: tuple[str, ...]
+    released: int
+
+
+class EvaluatorNode(UwbNode):
+    """Listens until the source is complete, then scores."""
+
+    def __init__(self) -> None:
+        super().__init__("evaluator_node", EvaluatorConfig)
+
+    def configure(self) -> None:
+        """Subscribe to everything but the ranges."""
+        self.config: Any = read(self, self.group)
+        self._names = names(self.config.trackers)
+        self._anchors: Anchors | None = None
+        self._truth: dict[int, FloatArray] = {}
+        self._schedules: dict[int, tuple[str, ...]] = {}
+        self._answers: dict[int, Answer] = {}
+        self._estimates: dict[str, dict[int, Estimate]] = {name: {} for name in self._names}
+        self._statuses: dict[str, dict[int, TrackerStatus]] = {name: {} for name in self._names}
+        self._source: dict[str, str] = {}
+        self._heard_at = monotonic()
+        self.finished = False
+        self.listen(AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
+        self.listen(PoseStamped, "ground_truth/pose", self._on_truth)
+        self.listen(AnchorSchedule, "uwb/schedule", self._on_schedule)
+        self.listen(DiagnosticArray, "/diagnostics", self._on_diagnostics)
+        for name in self._names:
+            self._listen_to(name)
+
+    def _listen_to(self, name: str) -> None:
+        estimates, statuses = self._estimates[name], self._statuses[name]
+
+        def on_odometry(message: Odometry) -> None:
+            estimates[nanoseconds(message.header.stamp)] = from_odometry(message)
+
+        def on_status(message: TrackerStatus) -> None:
+            if message.sequence in statuses:
+                self.counts["duplicated_statuses"] += 1
+            statuses[message.sequence] = message
+            self._heard_at = monotonic()
+
+        self.listen(Odometry, f"{name}/odometry", on_odometry)
+        self.listen(TrackerStatus, f"{name}/status", on_status)
+
+    def activate(self) -> None:
+        """Listen to the ranges once the trackers are there; look for the end now and then."""
+        topics = [f"{name}/{topic}" for name in self._names for topic in ("odometry", "status")]
+        when_published(
+            self,
+            ["ground_truth/pose", *topics],
+            lambda: self.listen(RangeArray, "uwb/ranges", self._on_ranges),
+        )
+        self.every(0.1, self._look_for_the_end)
+
+    def _on_anchors(self, message: AnchorArray) -> None:
+        self._anchors = from_anchors(message)
+
+    def _on_truth(self, message: PoseStamped) -> None:
+        place = message.pose.position
+        self._truth[nanoseconds(message.header.stamp)] = np.array([place.x, place.y, place.z])
+
+    def _on_schedule(self, message: AnchorSchedule) -> None:
+        self._schedules[message.sequence] = tuple(message.anchors)
+
+    def _on_ranges(self, message: RangeArray) -> None:
+        self._heard_at = monotonic()
+        if message.sequence in self._answers:
+            self.counts["duplicated"] += 1
+            return
+        self._answers[message.sequence] = Answer(
+            nanoseconds(message.header.stamp),
+            tuple(entry.anchor for entry in message.ranges),
+            sum(entry.status == RangeStatus.OK for entry in message.ranges),
+        )
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name.rpartition("/")[2] == self.config.source:
+                values = {pair.key: pair.value for pair in status.values}
+                if values.get("complete") == "True" and not self._source:
+                    self._source = values
+                    self._heard_at = monotonic()
+
+    def _look_for_the_end(self) -> None:
+        if self.finished or not self._source:
+            return
+        answers = int(self._source["answers"])
+        heard = [len(self._answers), *(len(statuses) for statuses in self._statuses.values())]
+        if min(heard) >= answers or monotonic() - self._heard_at > PATIENCE_S:
+            self.finished = True
+            self._finish()
+            self.report()
+
+    def accounts(self) -> dict[str, int]:
+        """Where the released ranges went: the source's count against what arrived here."""
+        released = sum(answer.released for answer in self._answers.values())
+        wrong = sum(
+            self._schedules.get(sequence, answer.anchors) != answer.anchors
+            for sequence, answer in self._answers.items()
+        )
+        source = {
+            key: int(self._source[key])
+            for key in ("epochs", "unscheduled", "reoffered", "answers", "released")
+        }
+        return {
+            **source,
+            "received": released,
+            "lost": source["released"] - released,
+            "duplicated": self.counts["duplicated"],
+            "not_as_asked": wrong,
+            **{f"unused_by_{name}": len(self._unused(name)) for name in self._names},
+        }
+
+    def _unused(self, name: str) -> set[int]:
+        return set(self._answers) - set(self._statuses[name])
+
+    def _track(self, name: str) -> tuple[Track, FloatArray]:
+        """Its estimates at the answered epochs, and seconds per step."""
+        estimates, statuses = self._estimates[name], self._statuses[name]
+        answers = sorted(self._answers.items(), key=lambda item: item[1].ns)
+        fixed = [ns for ns in (answer.ns for _, answer in answers) if ns in estimates]
+        if not fixed:
+            raise InputError(f"{name}: no estimate at any of {len(answers)} answered epochs")
+        # An epoch whose estimate is missing later on was not tracked: it cannot be scored.
+        rows = [a for _, a in answers if a.ns in estimates or a.ns < fixed[0]]
+        unknown = np.full(3, np.nan)
+        track = Track.of(
+            [estimates.get(answer.ns) for answer in rows],
+            times=np.array([to_seconds(answer.ns) for answer in rows]),
+            truth=np.array([self._truth.get(answer.ns, unknown) for answer in rows]),
+            asked=[len(answer.anchors) for answer in rows],
+            dimensions=estimates[fixed[0]].dimensions,
+        )
+        seconds = [statuses[sequence].step_time for sequence, _ in answers if sequence in statuses]
+        return track, np.array(seconds)
+
+    def _finish(self) -> None:
+        accounts = self.accounts()
+        reports: list[Mapping[str, Any]] = []
+        tracks: dict[str, Track] = {}
+        problem = ""
+        for name in self._names:
+            try:
+                tracks[name], seconds = self._track(name)
+                status = next(iter(self._statuses[name].values()))
+                row = report(
+                    tracks[name],
+                    tracker=status.tracker,
+                    scheduler=status.scheduler or "(listens)",
+                    budget=self.config.budget,
+                    seed=self.config.seed,
+                    step_us=1e6 * seconds,
+                )
+                reports.append(row)
+                error = f"MAE {row['mae']:.3f} m, " if "mae" in row else ""
+                self.get_logger().info(f"{name}: {error}{row['ranges_per_fix']:.3g} ranges per fix")
+            except InputError as reason:
+                problem = problem or str(reason)
+                self.get_logger().error(str(reason))
+        self.get_logger().info(", ".join(f"{key} {value}" for key, value in accounts.items()))
+        if self.config.output:
+            folder = Path(self.config.output)
+            if self._anchors is not None:
+                save_tracks(folder / "tracks.npz", self._anchors, tracks)
+            # Last: whoever waits for it finds everything else.
+            result = {"problem": problem, "reports": reports, "accounts": accounts}
+            save_json(folder / "metrics.json", result)
+
+    def health(self) -> tuple[str, dict[str, object]]:
+        """How many answers were heard, and whether the scores are out."""
+        return "", {"answers": len(self._answers), "complete": self.finished}
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(EvaluatorNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,227 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The graph without `ros2 launch`: the same nodes, from the same YAML, in processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import write_atomically
+from locdreamer_ros.nodes import catalogue
+from locdreamer_ros.nodes.domain import own_domain
+from locdreamer_ros.nodes.processes import QUIET, NodeProcesses, node_environment
+
+NODES = ("recorder_node", "evaluator_node", "ekf_node", "tracker_node", "source_node")
+STALLED_S = 60.0
+"""Without progress for so long, the graph is given up."""
+CLOSING_S = 20.0
+SPIN_S = 0.05
+
+Parameters = dict[str, dict[str, Any]]
+
+
+def shared_file(name: str) -> Path:
+    """A file of the package (`config/...`, `launch/...`): of the source tree, or as installed."""
+    tree = Path(__file__).resolve().parents[2]
+    prefixes = [sys.prefix, *os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)]
+    places = [tree, *(Path(prefix) / "share" / "locdreamer_ros" for prefix in prefixes)]
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    raise FileNotFoundError(f"share/locdreamer_ros/{name}: not found; reinstall locdreamer_ros")
+
+
+def run_graph(
+    *,
+    output: Path,
+    source: str = "simulator",
+    environment: str = "house",
+    recording: Path | None = None,
+    anchors: Path | None = None,
+    tracker: str = "grid",
+    preset: str = "",
+    parameters: Mapping[str, Any] | None = None,
+    scheduler: str = "gdop",
+    budget: int = 3,
+    baseline: str = "ekf",
+    baseline_preset: str = "",
+    dimensions: str = "auto",
+    tag_height: float = -1.0,
+    duration: float = 120.0,
+    rate: float = 10.0,
+    seed: int = 0,
+    speed: float = 0.0,
+    params: Path | None = None,
+) -> dict[str, Any]:
+    """Run source, tracker, baseline, evaluator and recorder until the recording is over.
+
+    output: folder that gets metrics.json (which is returned), tracks.npz (`tracks.load_tracks`),
+    parameters.yaml, bag/ and log/. parameters: the tracker's own, over the preset. speed: 0 is
+    lockstep. params: YAML for what the arguments do not say (config/tracking.yaml). Raises
+    InputError for bad input and a busy domain, RuntimeError where a node dies or nothing moves.
+    """
+    base = params or shared_file("config/tracking.yaml")
+    merged: Parameters = {name: catalogue.load(base, name) for name in NODES}
+    both = {"dimensions": dimensions, "tag_height": tag_height, "seed": seed, "anchors_file": ""}
+    merged["source_node"] |= {
+        "source": source,
+        "environment": environment,
+        "duration": float(duration),
+        "sample_rate": float(rate),
+        "seed": seed,
+        "recording": "" if recording is None else str(recording),
+        "anchors_file": "" if anchors is None else str(anchors),
+        "speed": float(speed),
+        "listeners": len(NODES) - 1,
+        "answer_timeout": 5.0,  # the machine may be busy, and a lost epoch is lost for good
+    }
+    merged["tracker_node"] |= both | {
+        "tracker": tracker,
+        "preset": preset,
+        "scheduler": scheduler,
+        "budget": budget,
+        "rate": 0.0,
+        **{f"{tracker}.{name}": value for name, value in (parameters or {}).items()},
+    }
+    merged["ekf_node"] |= both | {"tracker": baseline, "preset": baseline_preset, "tag_frame": ""}
+    merged["evaluator_node"] |= {"output": str(output), "budget": budget, "seed": seed}
+    merged["recorder_node"] |= {"output": str(output / "bag"), "use_sim_time": True}
+    for values in merged.values():
+        values["autostart"] = True
+    return _run(output, merged)
+
+
+def _prepare(output: Path, merged: Parameters) -> Path:
+    """Folders, and the file with the parameters of this run; an older result is taken away."""
+    try:
+        (output / "log").mkdir(parents=True, exist_ok=True)
+        for name in ("metrics.json", "tracks.npz"):
+            (output / name).unlink(missing_ok=True)
+    except OSError as reason:
+        raise InputError(f"{output}: cannot write: {reason.strerror}") from None
+    import yaml
+
+    path = output / "parameters.yaml"
+    with write_atomically(path) as stream:
+        tree = {name: {"ros__parameters": values} for name, values in merged.items()}
+        yaml.safe_dump(tree, stream, sort_keys=False)
+    return path
+
+
+def _run(output: Path, merged: Parameters) -> dict[str, Any]:
+    output = output.resolve()
+    path = _prepare(output, merged)
+    result = output / "metrics.json"
+    with own_domain() as domain:
+        environment = node_environment(domain, output / "log")
+        with (
+            NodeProcesses(environment, output / "log") as nodes,
+            _observer(domain, environment) as observer,
+        ):
+            for name in NODES:
+                nodes.start(name, path)
+            observer.wait_for(result, nodes)
+            observer.complete_bag(nodes)
+    metrics: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    if metrics["problem"]:
+        raise InputError(metrics["problem"])
+    return metrics
+
+
+@contextmanager
+def _observer(domain: int, environment: Mapping[str, str]) -> Iterator[_Observer]:
+    """A node of our own in the graph's domain."""
+    names = ("FASTDDS_BUILTIN_TRANSPORTS", "HOME", "ROS_AUTOMATIC_DISCOVERY_RANGE")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update({name: environment[name] for name in names})
+    context = Context()
+    try:
+        # Ctrl-C stays Python's: it unwinds to the block that ends the nodes.
+        rclpy.init(
+            args=["--ros-args", *QUIET],
+            context=context,
+            domain_id=domain,
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+        observer = _Observer(context)
+        try:
+            yield observer
+        finally:
+            observer.destroy_node()
+            context.try_shutdown()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+class _Observer(Node):
+    """Sees how far the source is, and tells the recorder when it is over."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__("locdreamer_graph", context=context, use_global_arguments=False)
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self)
+        self._epochs = self._total = 0
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == "/source_node":
+                values = {pair.key: pair.value for pair in status.values}
+                self._epochs = int(values.get("epochs", 0))
+                self._total = int(values.get("epochs_total", 0))
+
+    def wait_for(self, result: Path, nodes: NodeProcesses) -> None:
+        """Show progress until the evaluator has written the result."""
+        from tqdm import tqdm
+
+        moved = monotonic()
+        with tqdm(desc="starting nodes", unit="epoch", disable=not sys.stderr.isatty()) as bar:
+            while not result.exists():
+                nodes.check()
+                self._executor.spin_once(timeout_sec=SPIN_S)
+                if self._total and not bar.total:
+                    bar.reset(self._total)
+                    bar.set_description("tracking")
+                if self._epochs > bar.n:
+                    moved = monotonic()
+                    bar.update(self._epochs - bar.n)
+                elif monotonic() - moved > STALLED_S:
+                    raise RuntimeError(
+                        f"no progress for {STALLED_S:.0f} s after epoch {self._epochs}; "
+                        f"see {result.parent / 'log'}"
+                    )
+
+    def complete_bag(self, nodes: NodeProcesses) -> None:
+        """Deactivate the recorder: it writes what it still has and completes the bag."""
+        client = self.create_client(ChangeState, "/recorder_node/change_state")
+        deadline = monotonic() + CLOSING_S
+        while not client.service_is_ready() and monotonic() < deadline:
+            self._executor.spin_once(timeout_sec=SPIN_S)
+        request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
+        answer = client.call_async(request)
+        while not answer.done() and monotonic() < deadline:
+            nodes.check()
+            self._executor.spin_once(timeout_sec=SPIN_S)
+        if not answer.done() or not answer.result().success:
+            raise RuntimeError("the recorder did not complete its bag")

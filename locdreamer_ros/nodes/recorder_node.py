@@ -1,0 +1,139 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes every topic of the graph to a rosbag2 (MCAP): what `ros2 bag record` does elsewhere.
+
+The messages are stored as they came over the wire; nothing is decoded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
+from nav_msgs.msg import Odometry, Path
+from rclpy.serialization import deserialize_message
+from rosgraph_msgs.msg import Clock
+from visualization_msgs.msg import MarkerArray
+
+from locdreamer_ros.config import parameter
+from locdreamer_ros.datasets.bag import BagWriter
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
+from locdreamer_ros.nodes.conversions import nanoseconds
+from locdreamer_ros.nodes.lifecycle import LATCHED, LOSSLESS, UwbNode, run_node
+from locdreamer_ros.nodes.listening import ListeningConfig, names, when_published
+from locdreamer_ros.nodes.parameters import read
+
+SHARED = {
+    "/clock": Clock,
+    "/diagnostics": DiagnosticArray,
+    "uwb/anchors": AnchorArray,
+    "uwb/schedule": AnchorSchedule,
+    "ground_truth/pose": PoseStamped,
+}
+OF_TRACKER = {
+    "pose": PoseWithCovarianceStamped,
+    "odometry": Odometry,
+    "path": Path,
+    "markers": MarkerArray,
+    "status": TrackerStatus,
+}
+
+
+@dataclass(frozen=True)
+class RecorderConfig(ListeningConfig):
+    """Parameters of `recorder_node`."""
+
+    output: str = parameter("", "folder of the bag; an older bag there is replaced")
+
+
+def type_name(kind: Any) -> str:
+    """`package/msg/Type`."""
+    return f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
+
+
+class RecorderNode(UwbNode):
+    """Raw subscriptions into a bag. Deactivating it completes the bag."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder_node", RecorderConfig)
+        self._bag: BagWriter | None = None
+
+    def configure(self) -> None:
+        """Read the parameters."""
+        self.config: Any = read(self, self.group)
+        if not self.config.output:
+            raise InputError("recorder_node: needs the parameter output, a folder")
+
+    def activate(self) -> None:
+        """Open the bag and subscribe; to the ranges once all the others have publishers."""
+        self._bag = BagWriter(FilePath(self.config.output))
+        self._early: list[tuple[str, str, bytes, bool]] = []
+        self._now: int | None = None
+        self._heard: list[tuple[Any, Any, Any]] = []
+        topics: dict[str, Any] = dict(SHARED)
+        for name in names(self.config.trackers):
+            topics |= {f"{name}/{topic}": kind for topic, kind in OF_TRACKER.items()}
+        for topic, kind in topics.items():
+            self._record(topic, kind)
+        try:
+            from tf2_msgs.msg import TFMessage
+        except ImportError:
+            pass  # then nobody here publishes it either
+        else:
+            self._record("/tf", TFMessage)
+        when_published(self, list(topics), lambda: self._record("uwb/ranges", RangeArray))
+
+    def _record(self, topic: str, kind: Any) -> None:
+        latched = kind is AnchorArray
+        full, name = self.resolve_topic_name(topic), type_name(kind)
+
+        def write(data: bytes) -> None:
+            if kind is Clock:
+                self._now = nanoseconds(deserialize_message(data, Clock).clock)
+            self._write(full, name, data, latched)
+
+        subscription = self.listen(kind, topic, write, LATCHED if latched else LOSSLESS, raw=True)
+        self._heard.append((subscription, kind, write))
+
+    def _write(self, topic: str, name: str, data: bytes, latched: bool) -> None:
+        """Append; the bag's time is that of `/clock` where there is one, so that it replays so."""
+        assert self._bag is not None
+        if self.get_parameter("use_sim_time").value:
+            if self._now is None:
+                self._early.append((topic, name, data, latched))
+                return
+            stamp = self._now
+        else:
+            stamp = self.get_clock().now().nanoseconds
+        for waiting in self._early:
+            self._bag.write(*waiting[:2], stamp, waiting[2], latched=waiting[3])
+        self._early.clear()
+        self._bag.write(topic, name, stamp, data, latched=latched)
+        self.counts["recorded"] += 1
+
+    def deactivate(self) -> None:
+        """Take in what has arrived and not been read, and complete the bag."""
+        for subscription, kind, write in self._heard:
+            while (taken := subscription.handle.take_message(kind, True)) is not None:
+                write(taken[0])
+        self.close()
+
+    def close(self) -> None:
+        """Complete the bag."""
+        if self._bag is not None:
+            bag, self._bag = self._bag, None
+            bag.close()
+            self.get_logger().info(f"recorded {self.counts['recorded']} messages: {bag.path}")
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(RecorderNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
