@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, told apart by every kind of colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7f7f7f")
 TRUTH = "#1a1a1a"
 TRUTH_LABEL = "ground truth"
 FAINT = "#8a8a8a"
@@ -280,6 +280,7 @@ def plot_bars(
         axes.set_xticks(centres, groups)
         axes.tick_params(axis="x", length=0)
         axes.set_ylabel(ylabel)
+        axes.set_ylim(bottom=0.0)
         axes.set_title(title, fontweight="bold", pad=TITLE_PAD)
         _legend_above(axes)
         _save(path, figure)

@@ -35,23 +35,26 @@ def run_offline(
 ) -> tuple[list[Track], FloatArray]:
     """Track a recording; trackers `beside` it are given the same ranges, as a baseline node is.
 
-    Returns the tracks (the tracker's own, then one per tracker beside) and seconds (T,) per step
-    of the loop without the others. Raises InputError for a budget that is not positive.
+    Returns the tracks (the tracker's own first, then one per tracker beside) and for each of them
+    the seconds (1 + len(beside), T) of a step. Raises InputError for a budget that is not positive.
     """
     if budget < 1:
         raise InputError(f"budget: expected at least 1 anchor per fix, got {budget}")
     source = RecordingSource(recording)
     answered: list[list[Estimate | None]] = [[] for _ in range(1 + len(beside))]
     asked: list[int] = []
-    seconds = np.empty(len(recording))
+    seconds = np.empty((1 + len(beside), len(recording)))
     for row, time in enumerate(_shown(recording, progress)):
         begin = perf_counter()
         step = loop.step(tracker, scheduler, source, site, time=float(time), budget=budget)
-        seconds[row] = perf_counter() - begin
+        seconds[0, row] = perf_counter() - begin
         answered[0].append(step.estimate)
         asked.append(step.plan.anchor.size)
-        for listener, estimates in zip(beside, answered[1:], strict=True):
-            estimates.append(listen(listener, site, time=step.time, ranges=step.ranges))
+        for number, listener in enumerate(beside, start=1):
+            begin = perf_counter()
+            estimate = listen(listener, site, time=step.time, ranges=step.ranges)
+            seconds[number, row] = perf_counter() - begin
+            answered[number].append(estimate)
     tracks = [
         Track.of(
             estimates,
@@ -78,7 +81,9 @@ def _shown(recording: Recording, progress: bool) -> Any:
         return recording.times
     from tqdm import tqdm
 
-    return tqdm(recording.times, desc=recording.name, unit="step", delay=1.0, leave=False)
+    return tqdm(
+        recording.times, desc=recording.name, unit="step", delay=1.0, mininterval=0.5, leave=False
+    )
 
 
 def report(
@@ -136,7 +141,7 @@ def evaluate(
 
     Raises InputError for an unknown name, a bad parameter, or nothing to score.
     """
-    (track,), seconds = run_offline(
+    (track,), (seconds,) = run_offline(
         recording,
         site,
         make_tracker(tracker, site, preset=preset, parameters=parameters or {}, seed=seed),

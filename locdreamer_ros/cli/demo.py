@@ -1,0 +1,207 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`locdreamer demo`: the main job, through the ROS 2 graph or offline.
+
+Both ways end in the same tracks and reports, which are shown and written by the same lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from locdreamer_ros.cli.method import Method, add_method, add_site, read_method
+from locdreamer_ros.cli.options import add_common, check_folder, check_output, check_seed, positive
+from locdreamer_ros.cli.simulate import add_environment
+from locdreamer_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from locdreamer_ros.evaluation.metrics import Track
+    from locdreamer_ros.types import Anchors, FloatArray
+
+SOURCES = ("simulator", "replay", "serial")
+BASELINE, BASELINE_PRESET = "ekf", "paper"
+LISTENS = "(listens)"
+"""Scheduler of a baseline: it is given the ranges that the tracker asked for."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run leaves to show: tracks and reports, the tracker's first, then the baseline's."""
+
+    anchors: Anchors
+    tracks: Sequence[Track]
+    reports: Sequence[Mapping[str, Any]]
+    accounts: Mapping[str, int] = field(default_factory=dict)
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `demo`."""
+    parser = commands.add_parser(
+        "demo",
+        help="the main job: track in closed loop, with a baseline beside it",
+        description="Track a tag in closed loop, the paper's EKF beside it on the same ranges. "
+        "Starts the ROS 2 nodes in processes of their own, or with --offline does the same without "
+        "ROS. Writes DIR/metrics.json, DIR/track.png and DIR/bag/.",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("demo_output"), metavar="DIR", help="(demo_output)"
+    )
+    parser.add_argument(
+        "--source", choices=SOURCES, default="simulator", help="where ranges come from (simulator)"
+    )
+    parser.add_argument("--recording", type=Path, metavar="FILE", help="replay: the recording")
+    parser.add_argument("--anchors", type=Path, metavar="FILE", help="replay: its anchors")
+    add_environment(parser)
+    parser.add_argument(
+        "--duration", type=positive, default=120.0, metavar="S", help="simulator: walk, s (120)"
+    )
+    add_method(parser)
+    add_site(parser)
+    parser.add_argument("--offline", action="store_true", help="without ROS")
+    add_common(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run, print, write. Raises InputError."""
+    check_seed(options.seed)
+    check_folder(options.output)
+    check_output(options.json)
+    if options.source == "serial":
+        raise InputError(
+            "--source serial: the demo cannot range with devices yet; use simulator or replay"
+        )
+    if (options.source == "replay") != (options.recording is not None):
+        raise InputError("--source replay and --recording FILE need each other")
+
+    from locdreamer_ros.cli.show import show_reports
+    from locdreamer_ros.evaluation.plots import plot_track
+    from locdreamer_ros.evaluation.tables import save_json
+
+    method = read_method(options)
+    walls, method = place(options, method)
+    outcome = (run_offline_job if options.offline else run_graph_job)(options, method)
+    metrics = {
+        **outcome.reports[0],
+        "baseline": outcome.reports[1],
+        "mode": "offline" if options.offline else "graph",
+        "source": options.source,
+        "accounts": outcome.accounts,
+    }
+    labels = (method.tracker, f"{BASELINE} ({BASELINE_PRESET})")
+    what = options.environment if options.source == "simulator" else options.recording.stem
+    plot_track(
+        options.output / "track.png",
+        outcome.anchors,
+        dict(zip(labels, outcome.tracks, strict=True)),
+        title=f"{what}: {method.budget} of {len(outcome.anchors)} anchors per fix, "
+        f"chosen by {method.scheduler}",
+        walls=walls,
+    )
+    save_json(options.output / "metrics.json", metrics)
+    if options.json is not None:
+        save_json(options.json, metrics)
+    show_reports(
+        [
+            {**report, "tracker": label}
+            for label, report in zip(labels, outcome.reports, strict=True)
+        ]
+    )
+    if outcome.accounts:
+        print(", ".join(f"{name} {value}" for name, value in outcome.accounts.items()))
+    print("written:", ", ".join(str(options.output / n) for n in ("metrics.json", "track.png")))
+    print("recorded:", options.output / "bag")
+
+
+def place(options: argparse.Namespace, method: Method) -> tuple[FloatArray | None, Method]:
+    """Walls (W, 2, 2) m where known, and the method with the tag height that a simulation has."""
+    if options.source != "simulator":
+        return None, method
+    from dataclasses import replace
+
+    from locdreamer_ros.simulation import make_world
+
+    world = make_world(options.environment, options.seed)
+    known = method.tag_height >= 0.0 or method.dimensions == "3"
+    return world.walls, method if known else replace(method, tag_height=world.tag_height)
+
+
+def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
+    """The loop in this process, at its own speed."""
+    from locdreamer_ros.datasets import load_recording
+    from locdreamer_ros.datasets.bag import write_bag
+    from locdreamer_ros.evaluation.run import report, run_offline
+    from locdreamer_ros.schedulers import make_scheduler
+    from locdreamer_ros.simulation import simulate
+    from locdreamer_ros.trackers import make_tracker
+
+    if options.source == "replay":
+        recording = load_recording(options.recording, options.anchors)
+    else:
+        recording = simulate(
+            options.environment, duration=options.duration, rate=options.rate, seed=options.seed
+        )
+    site = method.site(recording.anchors)
+    tracks, seconds = run_offline(
+        recording,
+        site,
+        make_tracker(
+            method.tracker,
+            site,
+            preset=method.preset,
+            parameters=method.parameters,
+            seed=options.seed,
+        ),
+        make_scheduler(method.scheduler, site, seed=options.seed),
+        budget=method.budget,
+        beside=[make_tracker(BASELINE, site, preset=BASELINE_PRESET, seed=options.seed)],
+        progress=True,
+    )
+    reports = [
+        report(
+            track,
+            tracker=name,
+            scheduler=scheduler,
+            budget=method.budget,
+            seed=options.seed,
+            step_us=1e6 * spent,
+        )
+        for track, spent, name, scheduler in zip(
+            tracks, seconds, (method.tracker, BASELINE), (method.scheduler, LISTENS), strict=True
+        )
+    ]
+    write_bag(options.output / "bag", recording)
+    return Outcome(recording.anchors, tracks, reports)
+
+
+def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
+    """The ROS 2 nodes in processes of their own."""
+    from locdreamer_ros.nodes.graph import run_graph
+    from locdreamer_ros.nodes.tracks import load_tracks
+
+    metrics = run_graph(
+        output=options.output,
+        source=options.source,
+        environment=options.environment,
+        recording=options.recording,
+        anchors=options.anchors,
+        tracker=method.tracker,
+        preset=method.preset,
+        parameters=method.parameters,
+        scheduler=method.scheduler,
+        budget=method.budget,
+        baseline=BASELINE,
+        baseline_preset=BASELINE_PRESET,
+        dimensions=method.dimensions,
+        tag_height=method.tag_height,
+        duration=options.duration,
+        rate=options.rate,
+        seed=options.seed,
+        params=options.params,
+    )
+    anchors, tracks = load_tracks(options.output / "tracks.npz")
+    return Outcome(anchors, list(tracks.values()), metrics["reports"], metrics["accounts"])
