@@ -24,18 +24,24 @@ from locdreamer_ros.types import Estimate, FloatArray, Ranges, Site
 class GridConfig:
     """Histogram filter for rooms with walls."""
 
-    cell: float = parameter(0.3, "edge of a cell, m", low=0.02, high=5.0)
+    cell: float = parameter(
+        0.2, "edge of a cell, m (larger where there would be over 10,000)", low=0.02, high=5.0
+    )
     motion: float = parameter(0.35, "diffusion of the position, m/sqrt(s)", low=1e-3)
-    velocity_time: float = parameter(2.0, "time over which the velocity is learned, s", low=0.05)
+    velocity_time: float = parameter(1.0, "time over which the velocity is learned, s", low=0.05)
     max_speed: float = parameter(2.0, "speed beyond which the velocity is cut, m/s", low=0.0)
-    offset: float = parameter(0.06, "how much longer than the distance a range is, m")
-    slope: float = parameter(0.035, "and how much more per metre of distance")
+    offset: float = parameter(0.0, "how much longer than the distance a range is, m")
+    slope: float = parameter(0.05, "and how much more per metre of distance")
     sigma: float = parameter(0.25, "range noise, m", low=1e-3)
     huber_long: float = parameter(0.7, "sigmas beyond which a longer range costs linearly", low=0.0)
     huber_short: float = parameter(2.0, "sigmas beyond which a shorter one does", low=0.0)
     correlation_time: float = parameter(
-        0.5, "errors repeat over this time: faster ranges count less, s", low=0.0
+        0.3, "errors repeat over this time: faster ranges count less, s", low=0.0
     )
+
+
+MOST_CELLS = 10_000
+"""Beyond this (a large hall, 3-D) cells are made larger: a step stays near a millisecond."""
 
 
 def asymmetric_huber(scaled: FloatArray, short: float, long: float) -> FloatArray:
@@ -51,10 +57,11 @@ class GridTracker:
         self.site = site
         self.config = config
         low, high = site.bounds
-        self.shape = tuple(math.ceil(extent / config.cell) for extent in high - low)
-        self._low, self._high = low, high
+        least = (float(np.prod(high - low)) / MOST_CELLS) ** (1.0 / site.dimensions)
+        self._cell = max(config.cell, least)
+        self.shape = tuple(math.ceil(extent / self._cell) for extent in high - low)
         index = np.indices(self.shape, dtype=np.float64).reshape(site.dimensions, -1).T
-        self._cells = low + (index + 0.5) * config.cell
+        self._cells = low + (index + 0.5) * self._cell
         self._shift = np.zeros(site.dimensions)
         self._belief = np.full(self.shape, 1.0 / len(self._cells))
         self._velocity = np.zeros(site.dimensions)
@@ -84,7 +91,7 @@ class GridTracker:
         deviation = self._cells - centre
         covariance = np.zeros((2 * d, 2 * d))
         covariance[:d, :d] = (deviation * weight[:, None]).T @ deviation
-        covariance[:d, :d] += config.cell**2 / 12.0 * np.eye(d)
+        covariance[:d, :d] += self._cell**2 / 12.0 * np.eye(d)
         covariance[d:, d:] = config.motion**2 / config.velocity_time * np.eye(d)
         mean = np.concatenate([centre + self._shift, self._velocity])
         self._estimate = Estimate(time, mean, covariance)
@@ -103,11 +110,11 @@ class GridTracker:
     def _glide(self, move: FloatArray) -> None:
         """Translate the belief by `move` (D,) m: the origin moves, whole cells are rolled."""
         self._shift += move
-        whole = np.round(self._shift / self.config.cell).astype(int)
+        whole = np.round(self._shift / self._cell).astype(int)
         for axis, cells in enumerate(whole):
             if cells == 0:
                 continue
-            self._shift[axis] -= cells * self.config.cell
+            self._shift[axis] -= cells * self._cell
             belief = np.roll(self._belief, cells, axis=axis)
             edge = [slice(None)] * belief.ndim
             edge[axis] = slice(0, cells) if cells > 0 else slice(cells, None)
@@ -119,7 +126,7 @@ class GridTracker:
 
     def _diffuse(self, variance: float) -> None:
         """Convolve each axis with a kernel of `variance` m^2; nothing leaks over the edge."""
-        total = variance / self.config.cell**2
+        total = variance / self._cell**2
         passes = max(1, math.ceil(total / 0.5))
         tap = 0.5 * total / passes
         belief = self._belief

@@ -47,7 +47,7 @@ def test_the_belief_stays_in_the_area() -> None:
         assert np.isfinite(estimate.mean).all()
         assert grid._belief.sum() == pytest.approx(1.0)
     high = grid.site.bounds[1]
-    assert estimate.position[0] <= high[0] + grid.config.cell
+    assert estimate.position[0] <= high[0] + grid._cell
 
 
 def test_asymmetric_huber_is_a_smooth_huber_on_each_side() -> None:
