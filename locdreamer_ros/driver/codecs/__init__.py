@@ -8,10 +8,20 @@ from collections.abc import Callable
 
 from locdreamer_ros.driver.codec import Codec
 from locdreamer_ros.driver.codecs.decar import DecarCodec
+from locdreamer_ros.driver.codecs.dwm1001 import Dwm1001Codec
+from locdreamer_ros.driver.codecs.dwm1001_shell import Dwm1001ShellCodec
+from locdreamer_ros.driver.codecs.pozyx import PozyxCodec
+from locdreamer_ros.driver.codecs.ryuw122 import Ryuw122Codec
+from locdreamer_ros.driver.codecs.trek1000 import Trek1000Codec
 from locdreamer_ros.errors import InputError
 
 CODECS: dict[str, Callable[[], Codec]] = {
     "decar": DecarCodec,
+    "pozyx": PozyxCodec,
+    "dwm1001": Dwm1001Codec,
+    "dwm1001-shell": Dwm1001ShellCodec,
+    "trek1000": Trek1000Codec,
+    "ryuw122": Ryuw122Codec,
 }
 
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""DECAR/MRASL firmware for the DW1000 (`shalabymhd/uwb_firmware`): the host picks every anchor.
+r"""DECAR/MRASL firmware for the DW1000 (`shalabymhd/uwb_firmware`): the host picks every anchor.
 
-    > C05|<anchor>|<anchor also measures>|<double-sided>|<impulse response>\\r
-    < R05|<anchor>|<m>|tx1|rx1|tx2|rx2|tx3|rx3|fpp1|fpp2|skew1|skew2\\r\\n
-    < COMMANDED TASK FAILED AFTER 5 ATTEMPTS.\\r\\n
+    > C05|<anchor>|<anchor also measures>|<double-sided>|<impulse response>\r
+    < R05|<anchor>|<m>|tx1|rx1|tx2|rx2|tx3|rx3|fpp1|fpp2|skew1|skew2\r\n
+    < COMMANDED TASK FAILED AFTER 5 ATTEMPTS.\r\n
 
 tx, rx: low 32 bits of the clocks in 15.65 ps ticks (they wrap every 67 ms); fpp1, fpp2: first-path
 power dBm at the anchor and at the tag; skew: parts per million. There is no checksum.
@@ -64,9 +64,9 @@ class DecarCodec:
 
     def request(self, anchor: str) -> bytes:
         """One double-sided range; empty for what is no board number."""
-        if not (anchor.isascii() and anchor.isdecimal() and int(anchor) <= 255):
+        if not re.fullmatch("0|[1-9][0-9]{0,2}", anchor) or int(anchor) > 255:
             return b""
-        self._asked = str(int(anchor))
+        self._asked = anchor
         return b"C05|%d|0|1|0\r" % int(anchor)
 
     def cancel(self) -> None:

@@ -1,12 +1,13 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the line protocols share: cutting bytes into lines, and what a range may be."""
+"""What the protocols share: cutting bytes into lines, and what a range may be."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from locdreamer_ros.driver.codec import DroppedEvent
+from locdreamer_ros.driver.codec import DroppedEvent, Event, FailEvent, RangeEvent
 
 MAX_RANGE_M = 300.0
 """A DW1000 reaches this far in the open at 110 kb/s; more is garbage that looks like a range."""
@@ -17,6 +18,23 @@ _END = re.compile(rb"[\r\n]")
 def plausible(metres: float) -> bool:
     """Whether a range may be real: in (0, 300] m. False for NaN."""
     return 0.0 < metres <= MAX_RANGE_M
+
+
+def cycle_events(reported: Sequence[tuple[str, float]]) -> list[Event]:
+    """Events of one cycle's (anchor, m) of a passive device, one per anchor.
+
+    An anchor reported twice fails: nothing says which of its ranges is the true one.
+    """
+    anchors = [anchor for anchor, _ in reported]
+    events: list[Event] = []
+    for anchor, metres in dict(reported).items():
+        if anchors.count(anchor) > 1:
+            events.append(FailEvent(anchor, "reported twice"))
+        elif plausible(metres):
+            events.append(RangeEvent(anchor, metres))
+        else:
+            events.append(FailEvent(anchor, f"impossible range {metres} m"))
+    return events
 
 
 class LineSplitter:

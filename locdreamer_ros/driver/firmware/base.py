@@ -15,7 +15,7 @@ Reply = tuple[float, bytes]
 
 
 class Firmware(Protocol):
-    """One per protocol, made from (anchor ids, measure). It has no clock and no port.
+    """One per protocol, made from (anchor ids, measure). It has no port, and its clock is `tick`.
 
     A device works off its commands one after another: whoever writes the replies keeps their order
     and starts a delay no earlier than the reply before it has gone out.
@@ -27,7 +27,8 @@ class Firmware(Protocol):
     def tick(self, now: float) -> list[Reply]:
         """What the device says by itself up to `now` s, any clock that does not go back.
 
-        To be called every 10 ms or more often; returns nothing where the host must ask.
+        To be called before every `feed` (it tells the device the time) and every 10 ms or more
+        often; returns nothing where the host must ask.
         """
 
     def reboot(self) -> bytes:
@@ -35,5 +36,5 @@ class Firmware(Protocol):
 
 
 def line_time(size: int, baud: int) -> float:
-    """s that `size` bytes take on a UART with one start and one stop bit."""
+    """Seconds that `size` bytes take on a UART with one start and one stop bit."""
     return 10.0 * size / baud

@@ -22,9 +22,9 @@ _COMMAND = re.compile(rb"C(\d\d)((?:\|[^|\r]*)*)\r")
 
 
 class DecarFirmware:
-    """Board 4 unless told otherwise; asks any anchor that `measure` knows."""
+    """Board 0 unless told otherwise; asks any anchor that `measure` knows."""
 
-    def __init__(self, anchors: Sequence[str], measure: Measure, board: int = 4) -> None:
+    def __init__(self, anchors: Sequence[str], measure: Measure, board: int = 0) -> None:
         del anchors  # the host names them
         self._measure = measure
         self._board = board
