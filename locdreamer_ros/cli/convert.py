@@ -8,7 +8,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from locdreamer_ros.cli.options import add_common, check_folder, check_output, check_seed
+from locdreamer_ros.cli.options import (
+    add_common,
+    check_folder,
+    check_output,
+    check_seed,
+    positive,
+)
 from locdreamer_ros.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,7 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--environment", type=int, choices=range(4), metavar="K", help="0, 1, 2 or 3"
     )
     bregar.add_argument(
-        "--rate", type=float, default=1.0, metavar="HZ", help="epochs per second (1)"
+        "--rate", type=positive, default=1.0, metavar="HZ", help="epochs per second (1)"
     )
     bregar.add_argument("--channel", metavar="C", help="ch1 .. ch5 or ch7 (all of them)")
     add_output(bregar, "rosbag2 folder, or range table if it ends in .csv")
@@ -75,6 +81,8 @@ def run_csv(options: argparse.Namespace) -> int:
     check_places(options)
     if options.source.suffix != ".csv":
         raise InputError(f"{options.source}: expected a range table (.csv)")
+    if options.output.suffix == ".csv":
+        raise InputError(f"{options.output}: expected the name of a rosbag2 folder")
     return write(load_recording(options.source, options.anchors), options)
 
 

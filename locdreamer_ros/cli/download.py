@@ -16,10 +16,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`download bregar`."""
     parser = subparsers.add_parser("download", help="download a public data set")
     sets = parser.add_subparsers(title="data sets", metavar="DATASET", required=True)
-    bregar = sets.add_parser(
-        "bregar", help="Bregar 2023: four environments, 16.4 GB; run again to resume"
+    about = "Bregar 2023: four environments, 16.4 GB; run again to resume"
+    bregar = sets.add_parser("bregar", help=about, description=about)
+    bregar.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder for data_set.zip"
     )
-    bregar.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder")
     add_common(bregar)
     bregar.set_defaults(run=run_bregar)
 

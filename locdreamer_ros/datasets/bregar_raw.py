@@ -29,7 +29,7 @@ from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray
 EPS_M = 2.0
 MIN_SAMPLES = 5
 DROPPED = {2: ("A6",)}
-"""Anchors that were not working, by environment."""
+"""Anchors the published data leave out, by environment."""
 FILE = re.compile(r"(ch\d+)_(A\d+)\.csv")
 USED = ("X_ANCHOR", "Y_ANCHOR", "Z_ANCHOR", "NLOS", "RANGE", "RSS", "RSS_FP")
 FARTHEST_M = 1000.0
