@@ -43,6 +43,10 @@ __all__ = [
 ]
 
 
+MAX_EPOCHS = 1_000_000
+"""A day at 10 Hz; more would fill the memory."""
+
+
 def simulate(
     environment: str,
     *,
@@ -66,10 +70,17 @@ def simulate(
 def simulate_in(
     world: World, *, duration: float, rate: float, rng: np.random.Generator
 ) -> Recording:
-    """A recording of one walk in `world` with all its anchors; another `rng`, another walk."""
+    """A recording of one walk in `world` with all its anchors; another `rng`, another walk.
+
+    Its `nlos` is what a device would guess from the powers; which ranges were blocked stays here.
+    """
     for name, value in (("duration", duration), ("rate", rate)):
         if not (math.isfinite(value) and value > 0.0):
             raise InputError(f"{name}: expected a number > 0, got {value:g}")
+    if duration * rate > MAX_EPOCHS:
+        raise InputError(
+            f"duration: {duration:g} s at {rate:g} Hz are more than {MAX_EPOCHS} epochs"
+        )
     truth = draw_walk(world, duration=duration, rate=rate, rng=rng)
     drawn = draw_ranges(world, truth, rng)
     return Recording(

@@ -133,8 +133,8 @@ def _next_leg(
     near = np.flatnonzero((length >= MIN_LEG_M) & (length < LONG_LEG_M))
     goals = [rng.choice(cells, CANDIDATES) for cells in (far, near) if cells.size]
     if not goals:
-        goals = [np.array([np.argmax(length)])]
-    best: tuple[float, list[int]] | None = None
+        raise InputError(f"no room to walk: nowhere to go that is {MIN_LEG_M:g} m away")
+    best, straightest = [start], -np.inf
     for goal in np.concatenate(goals):
         way = [int(goal)]
         while way[-1] != start:
@@ -142,27 +142,39 @@ def _next_leg(
         way.reverse()
         ahead = floor.cells[way[min(len(way) - 1, 5)]] - floor.cells[start]
         turn = float(heading @ _unit(ahead))
-        if best is None or turn > best[0]:
-            best = (turn, way)
+        if turn > straightest:
+            best, straightest = way, turn
         if turn >= SHARPEST_TURN:
             break
-    assert best is not None
-    return floor.pulled(best[1]), best[1][-1]
+    return floor.pulled(best), best[-1]
 
 
 def draw_path(world: World, length: float, rng: np.random.Generator) -> FloatArray:
-    """Points (P, 2) m along a smooth walk at least `length` m long, at most `STEP_M` apart."""
+    """Points (P, 2) m along a smooth walk at least `length` m long, at most `STEP_M` apart.
+
+    Raises InputError where walls leave no room to walk.
+    """
+    from tqdm import tqdm
+
     floor = FloorGraph(world)
     spot = int(rng.integers(floor.cells.shape[0]))
     heading = _unit(rng.standard_normal(2))
     corners = [floor.cells[spot]]
-    reach = 0.0
-    while reach < length * 1.3 + 2.0:  # rounding corners makes the way shorter
-        leg, spot = _next_leg(floor, spot, heading, rng)
-        corners.extend(leg[1:])
-        heading = _unit(leg[-1] - leg[-2])
-        reach += float(np.linalg.norm(np.diff(leg, axis=0), axis=1).sum())
-    return _rounded(floor, _resample(np.array(corners), STEP_M))
+    reach, target = 0.0, 1.2 * length + 2.0  # rounding corners makes the way shorter
+    bar = tqdm(total=round(target), desc=f"walk in {world.name}", unit="m", delay=3.0, leave=False)
+    with bar:
+        while True:
+            while reach < target:
+                leg, spot = _next_leg(floor, spot, heading, rng)
+                corners.extend(leg[1:])
+                heading = _unit(leg[-1] - leg[-2])
+                gone = float(_along(leg)[-1])
+                reach += gone
+                bar.update(round(gone))
+            path = _rounded(floor, _resample(np.array(corners), STEP_M))
+            if _along(path)[-1] >= length:
+                return path
+            target *= 1.2
 
 
 def _along(path: FloatArray) -> FloatArray:

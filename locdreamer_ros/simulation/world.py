@@ -14,12 +14,15 @@ import numpy as np
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import Anchors, FloatArray, IntArray
 
-WAVES = 64
+WAVES = 96
 """Plane waves per anchor in a random field: enough that its values look Gaussian."""
-
+MATERN_FALL = 1.239
+"""Distance, in length scales, at which Matern's correlation of smoothness 3/2 is 1/e."""
 
 WORLD_STREAM = 0
+"""What belongs to the place: bias fields, and in `random` the building and its anchors."""
 RUN_STREAM = 1
+"""What belongs to one run: the walk, and what is drawn anew at each range."""
 
 
 def stream(seed: int, which: int) -> np.random.Generator:
@@ -34,11 +37,9 @@ def stream(seed: int, which: int) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class ErrorModel:
-    """How ranges err in one place; lengths in m, powers in dB or dBm.
+    """How ranges err in one place. Lengths in m, powers in dB or dBm, probabilities per range."""
 
-    What belongs to the place and the anchor, and is the same whenever the tag comes back:
-    """
-
+    # What belongs to the place and the anchor: the same whenever the tag comes back.
     common_offset: float = 0.0
     """Antenna delays that all anchors share."""
     anchor_offset: float = 0.03
@@ -54,7 +55,7 @@ class ErrorModel:
     correlation: float = 1.0
     """Distance over which the tag sees the same multipath."""
 
-    # What is drawn anew at each range:
+    # What is drawn anew at each range.
     noise: float = 0.026
     """Sigma of the receiver's time stamps."""
     late: float = 0.0
@@ -68,7 +69,7 @@ class ErrorModel:
     lost: float = 0.0
     """Probability of a drop-out whatever the power; weak signals are lost besides."""
 
-    # Power:
+    # Power.
     wall_loss: float = 4.0
     """Loss per wall crossed."""
     shadowing: float = 2.0
@@ -81,8 +82,8 @@ class ErrorModel:
 class Field:
     """A standard normal random field over the plane for each anchor, as a sum of plane waves.
 
-    wave (A, M, 2) rad/m, phase (A, M) rad. Its correlation falls as exp(-d / correlation): rough,
-    as interference is, yet continuous in the sum of finitely many waves.
+    wave (A, M, 2) rad/m, phase (A, M) rad. Its covariance is Matern's of smoothness 3/2: rough, as
+    interference is, but a step aside changes it little.
     """
 
     wave: FloatArray
@@ -91,11 +92,15 @@ class Field:
     @classmethod
     def draw(cls, anchors: int, correlation: float, rng: np.random.Generator) -> Field:
         """A field whose correlation falls to 1/e at `correlation` m."""
-        direction = rng.standard_normal((anchors, WAVES, 2))
-        # Normal over the root of a chi-square: the spectrum of the exponential covariance in 2-D.
-        spread = np.maximum(np.abs(rng.standard_normal((anchors, WAVES, 1))), 0.1)
+        # The spectrum in 2-D has P(|wave| > k) = (1 + (k length)^2 / 3)^(-3/2). Each wave stands
+        # for an equal share of it: fully random ones leave visible stripes.
+        share = (np.arange(WAVES) + rng.random((anchors, WAVES))) / WAVES
+        number = np.sqrt(3.0 * ((1.0 - share) ** (-2.0 / 3.0) - 1.0))
+        length = correlation / MATERN_FALL
+        angle = rng.uniform(0.0, 2.0 * np.pi, (anchors, WAVES))
+        direction = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
         phase = rng.uniform(0.0, 2.0 * np.pi, (anchors, WAVES))
-        return cls(direction / spread / correlation, phase)
+        return cls(number[..., None] / length * direction, phase)
 
     def at(self, position: FloatArray) -> FloatArray:
         """Values (T, A) at positions (T, 2) m."""
