@@ -191,6 +191,8 @@ def _epoch(body: Any, row_of: dict[str, int], where: str) -> FloatArray:
             raise InputError(
                 f"{where}: unknown anchor {entry.anchor!r}; {ANCHORS[0]} has {', '.join(row_of)}"
             )
+        if not np.isnan(epoch[row, 0]):
+            raise InputError(f"{where}: anchor {entry.anchor!r} appears twice")
         good = entry.status == RangeStatus.OK
         if good and not 0.0 < entry.range <= MAX_RANGE_M:
             raise InputError(

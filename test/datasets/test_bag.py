@@ -263,6 +263,7 @@ def set_(path: str, value: Any, message_number: int = 1) -> Any:
     ("edit", "words"),
     [
         (set_("ranges.1.anchor", "Z9"), r"/uwb/ranges: message 1: unknown anchor 'Z9'"),
+        (set_("ranges.1.anchor", "A1", 2), "message 2: anchor 'A1' appears twice"),
         (set_("ranges.1.range", -1.0, 3), r"message 3: anchor b: expected a range in \(0, 1000\]"),
         (set_("ranges.1.range", 4321.0), "expected a range in"),
         (set_("ranges.1.range", float("nan")), "expected a range in"),
