@@ -219,7 +219,7 @@ def test_big_json_writer_writes_the_same_format() -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    """A file of 2 GB is to load within 1 GB. What grows with it are the samples kept: 56 bytes each,
+    """A 2 GB file is to load within 1 GB. What grows with it are the samples kept: 56 bytes each,
     a few times over while they are sorted, so some 30 MB for the 126,410 of 2 GB. The rest is a few
     pieces of 1 MB. Here 150 MB with 16,000 samples may cost 40 MB: a reader that held the file, or
     its impulse responses, would need 150 MB and more.
