@@ -38,6 +38,7 @@ TEXT = ColorRGBA(r=0.1, g=0.1, b=0.1, a=1.0)
 class EstimateConfig(NodeConfig):
     """How an estimate is shown."""
 
+    frame: str = parameter("map", "frame of the anchors and of every position (REP-105)")
     tag_frame: str = parameter("tag", "TF frame of the tag; empty: no TF")
     path_length: int = parameter(2000, "poses kept in ~/path", low=1, high=100_000)
     display_period: float = parameter(

@@ -41,7 +41,6 @@ class NodeConfig:
     """Parameters of every node."""
 
     autostart: bool = parameter(True, "configure and activate at start, without a manager")
-    frame: str = parameter("map", "frame of the anchors and of every position (REP-105)")
 
 
 class UwbNode(LifecycleNode):

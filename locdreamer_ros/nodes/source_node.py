@@ -61,6 +61,7 @@ class SourceConfig(NodeConfig):
         low=0.0,
         high=1000.0,
     )
+    frame: str = parameter("map", "frame of the anchors and of every position (REP-105)")
     listeners: int = parameter(
         1, "start when this many nodes listen to uwb/ranges", low=1, high=100
     )

@@ -21,6 +21,7 @@ from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS, from_ranges, nanosec
 from locdreamer_ros.nodes.lifecycle import LOSSLESS, run_node
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
 from locdreamer_ros.schedulers import NAMES as SCHEDULERS
+from locdreamer_ros.trackers import NAMES as TRACKERS
 
 DEADLINE = 0.9
 """Part of a period that the source has for its answer; the rest is for computing."""
@@ -30,6 +31,7 @@ DEADLINE = 0.9
 class TrackerConfig(TrackingConfig):
     """Parameters of `tracker_node`."""
 
+    tracker: str = parameter("grid", "which tracker", choices=TRACKERS)
     scheduler: str = parameter("gdop", "who chooses the anchors to ask", choices=SCHEDULERS)
     budget: int = parameter(3, "anchors to ask for each fix", low=1, high=255)
     rate: float = parameter(
