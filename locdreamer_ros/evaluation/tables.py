@@ -57,6 +57,7 @@ def plain(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
 def markdown(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
     """The same as a Markdown table."""
     lines, widths = _grid(rows, columns)
+    widths = [max(width, 2) for width in widths]  # room for `-:`
     right = _numeric(lines)
     lines.insert(
         1,

@@ -1,0 +1,40 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from worlds import circle_recording
+
+from locdreamer_ros.evaluation.plots import plot_bars, plot_track
+from locdreamer_ros.evaluation.run import evaluate
+from locdreamer_ros.types import Site
+
+WALLS = np.array([[[0.0, 0.0], [8.0, 0.0]], [[8.0, 0.0], [8.0, 8.0]]])
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_track_with_walls_and_baseline(tmp_path, suffix):
+    recording = circle_recording(duration=5.0)
+    site = Site(recording.anchors)
+    tracks = {name: evaluate(recording, site=site, tracker=name)[0] for name in ("grid", "ekf")}
+    path = tmp_path / f"track.{suffix}"
+    plot_track(path, recording.anchors, tracks, title="a walk", walls=WALLS)
+    assert path.stat().st_size > 5000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_track_without_truth_and_with_a_late_fix(tmp_path):
+    recording = dataclasses.replace(circle_recording(duration=5.0), truth=None)
+    recording.ranges[:7] = np.nan
+    track, _ = evaluate(recording, site=Site(recording.anchors))
+    plot_track(tmp_path / "track.png", recording.anchors, {"grid": track})
+    assert (tmp_path / "track.png").stat().st_size > 5000
+
+
+def test_bars_take_a_missing_interval(tmp_path):
+    values = {"ekf": [(1.0, 0.1), (0.9, float("nan"))], "grid": [(0.4, 0.02), (0.3, 0.01)]}
+    plot_bars(tmp_path / "b.png", ["random", "gdop"], values, ylabel="MAE [m]", title="house")
+    assert (tmp_path / "b.png").stat().st_size > 5000
