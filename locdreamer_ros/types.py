@@ -185,7 +185,7 @@ class Site:
     anchors: Anchors
     dimensions: int = 2
     tag_height: float = 1.0
-    margin: float = field(default=2.0, repr=False)
+    margin: float = field(default=3.0, repr=False)
 
     def __post_init__(self) -> None:
         if self.dimensions not in (2, 3):
