@@ -85,7 +85,8 @@ class RecordingSource:
     def measure(self, anchor: IntArray, deadline: float) -> Ranges:
         """Answer from the last epoch at or before `deadline` s; InputError before the first."""
         record = self.recording
-        epoch = int(np.searchsorted(record.times, deadline, side="right")) - 1
+        # Half a nanosecond of grace: a time that went through a ROS stamp may come back smaller.
+        epoch = int(np.searchsorted(record.times, deadline + 5e-10, side="right")) - 1
         if epoch < 0:
             raise InputError(f"{record.name}: no epoch at or before {deadline:.3f} s")
 
