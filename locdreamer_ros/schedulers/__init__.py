@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.learning import require_model
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.gdop import Gdop, Wls
 from locdreamer_ros.schedulers.simple import All, Nearest, Random, RoundRobin
@@ -23,10 +25,21 @@ _SCHEDULERS: dict[str, Callable[[Site, int], Scheduler]] = {
 }
 
 NAMES: tuple[str, ...] = tuple(_SCHEDULERS)
+LEARNED: tuple[str, ...] = ("actor",)
+"""Schedulers that need torch and a model file."""
 
 
-def make_scheduler(name: str, site: Site, *, seed: int = 0) -> Scheduler:
-    """A scheduler for the site. Raises InputError for an unknown name."""
+def make_scheduler(name: str, site: Site, *, seed: int = 0, model: Path | None = None) -> Scheduler:
+    """A scheduler for the site; model: the file of a learned one, others ignore it.
+
+    Raises InputError for an unknown name, or a model that is missing or does not fit.
+    """
+    if name in LEARNED:
+        path = require_model(f"scheduler {name}", model)
+        from locdreamer_ros.schedulers.actor import ActorScheduler
+
+        return ActorScheduler.load(site, path)
     if name not in _SCHEDULERS:
-        raise InputError(f"unknown scheduler {name!r}; expected one of {', '.join(NAMES)}")
+        known = ", ".join((*NAMES, *LEARNED))
+        raise InputError(f"unknown scheduler {name!r}; expected one of {known}")
     return _SCHEDULERS[name](site, seed)

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from locdreamer_ros.config import build
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.learning import require_model
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.bias_ekf import BiasEkf, BiasEkfConfig
 from locdreamer_ros.trackers.ekf import EkfConfig, RobustEkfConfig, ekf, robust_ekf
@@ -17,6 +20,12 @@ from locdreamer_ros.trackers.particle import ParticleConfig, ParticleTracker
 from locdreamer_ros.types import Site
 
 Make = Callable[[Site, Any, int], Tracker]
+
+
+@dataclass(frozen=True)
+class NoConfig:
+    """What a tracker without parameters takes."""
+
 
 _TRACKERS: dict[str, tuple[type, Make]] = {
     "ekf": (EkfConfig, lambda site, config, seed: ekf(site, config)),
@@ -30,6 +39,8 @@ _TRACKERS: dict[str, tuple[type, Make]] = {
 }
 
 NAMES: tuple[str, ...] = tuple(_TRACKERS)
+LEARNED: tuple[str, ...] = ("locdreamer",)
+"""Trackers that need torch and a model file, and have no parameters."""
 
 PRESETS: dict[str, dict[str, dict[str, float]]] = {
     "ekf": {
@@ -44,8 +55,11 @@ PRESETS: dict[str, dict[str, dict[str, float]]] = {
 
 def config_of(name: str) -> type:
     """The config dataclass of a tracker. Raises InputError for an unknown name."""
+    if name in LEARNED:
+        return NoConfig
     if name not in _TRACKERS:
-        raise InputError(f"unknown tracker {name!r}; expected one of {', '.join(NAMES)}")
+        known = ", ".join((*NAMES, *LEARNED))
+        raise InputError(f"unknown tracker {name!r}; expected one of {known}")
     return _TRACKERS[name][0]
 
 
@@ -56,10 +70,12 @@ def make_tracker(
     preset: str = "",
     parameters: Mapping[str, object] | None = None,
     seed: int = 0,
+    model: Path | None = None,
 ) -> Tracker:
     """A tracker for the site: its defaults, then the preset, then `parameters` over them.
 
-    Raises InputError for an unknown name, preset or parameter, or a value out of range.
+    model: the file of a learned tracker; others ignore it. Raises InputError for an unknown name,
+    preset or parameter, a value out of range, and a model that is missing or does not fit.
     """
     config = config_of(name)
     presets = PRESETS.get(name, {})
@@ -67,4 +83,15 @@ def make_tracker(
         known = ", ".join(presets) or "none"
         raise InputError(f"tracker {name}: unknown preset {preset!r}; it has: {known}")
     values = {**presets.get(preset, {}), **(parameters or {})}
+    if name in LEARNED:
+        build(config, values, f"tracker {name}")
+        return _learned(name, site, model)
     return _TRACKERS[name][1](site, build(config, values, f"tracker {name}"), seed)
+
+
+def _learned(name: str, site: Site, model: Path | None) -> Tracker:
+    """Imported here only: the others do without torch."""
+    path = require_model(f"tracker {name}", model)
+    from locdreamer_ros.trackers.locdreamer import LocDreamerTracker
+
+    return LocDreamerTracker.load(site, path)
