@@ -1,0 +1,75 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The main job offline; through the graph it is tested with the nodes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from worlds import circle_recording
+
+from locdreamer_ros.cli import main
+from locdreamer_ros.datasets import load_recording
+from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
+from locdreamer_ros.simulation import simulate
+
+
+def offline(folder: Path, *arguments: object) -> int:
+    return main(["demo", "--offline", "--output", str(folder), *map(str, arguments)])
+
+
+def test_simulator(tmp_path, capsys):
+    out, copy = tmp_path / "out", tmp_path / "copy.json"
+    assert offline(out, "--duration", 20, "--seed", 2, "--json", copy) == 0
+    printed = capsys.readouterr().out
+    assert "grid" in printed
+    assert "ekf (paper)" in printed
+    assert sorted(path.name for path in out.iterdir()) == ["bag", "metrics.json", "track.png"]
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics == json.loads(copy.read_text())
+    assert (metrics["tracker"], metrics["scheduler"], metrics["budget"]) == ("grid", "gdop", 3)
+    assert (metrics["mode"], metrics["source"], metrics["seed"]) == ("offline", "simulator", 2)
+    assert metrics["baseline"]["tracker"] == "ekf"
+    assert metrics["steps"] == metrics["baseline"]["steps"] == 190
+    bag = load_recording(out / "bag")
+    walk = simulate("house", duration=20.0, seed=2)
+    np.testing.assert_allclose(bag.ranges, walk.ranges)
+
+
+def test_replay_agrees_with_track(tmp_path, capsys):
+    walk = circle_recording(duration=10.0)
+    path, result = tmp_path / "walk.csv", tmp_path / "track.json"
+    save_range_table(path, walk)
+    save_anchors(tmp_path / "walk_anchors.csv", walk.anchors)
+    method = ["--tracker", "particle", "--scheduler", "random", "--budget", "4", "--seed", "3"]
+    assert offline(tmp_path / "out", "--source", "replay", "--recording", path, *method) == 0
+    assert main(["track", str(path), *method, "--json", str(result)]) == 0
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    for key, value in json.loads(result.read_text()).items():
+        if not key.startswith("step_us"):
+            assert metrics[key] == value
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--source", "serial"], "--source serial"),
+        (["--source", "replay"], "--source replay and --recording FILE need each other"),
+        (["--recording", "x.csv"], "--source replay and --recording FILE need each other"),
+        (["--environment", "castle"], "unknown environment 'castle'"),
+        (["--tracker", "foo"], "unknown tracker 'foo'"),
+        (["--scheduler", "foo"], "unknown scheduler 'foo'"),
+        (["--source", "replay", "--recording", "nope.csv"], "nope.csv: no such file"),
+        (["--duration", "0.5"], "no epoch to score"),
+    ],
+)
+def test_bad_input_leaves_nothing(tmp_path, capsys, arguments, expected):
+    assert offline(tmp_path / "out", *arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("locdreamer: ")
+    assert expected in line
+    assert not (tmp_path / "out").exists()

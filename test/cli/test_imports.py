@@ -1,0 +1,93 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Importing stays light: torch is for learned parts, rclpy for nodes, matplotlib for pictures."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from locdreamer_ros.cli import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "rclpy", "matplotlib", "pandas")
+LIGHT = (
+    "locdreamer_ros",
+    "locdreamer_ros.cli",
+    "locdreamer_ros.loop",
+    "locdreamer_ros.trackers",
+    "locdreamer_ros.schedulers",
+    "locdreamer_ros.datasets.range_table",
+    "locdreamer_ros.simulation",
+    "locdreamer_ros.evaluation.run",
+    "locdreamer_ros.evaluation.plots",
+    "locdreamer_ros.benchmarks",
+)
+
+
+def loaded_after(code: str) -> set[str]:
+    """Names in sys.modules of a fresh Python after running `code`."""
+    answer = subprocess.run(
+        [sys.executable, "-c", f"import sys, json\n{code}\nprint(json.dumps(list(sys.modules)))"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    return set(json.loads(answer.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_import_is_light(module):
+    assert not loaded_after(f"import {module}") & set(HEAVY)
+
+
+def test_the_test_can_fail():
+    found = [name for name in HEAVY if importlib.util.find_spec(name)]
+    if not found:
+        pytest.skip("none of the heavy packages is installed")
+    assert loaded_after(f"import {found[0]}") & set(HEAVY)
+
+
+def test_making_every_classical_tracker_is_light():
+    code = (
+        "from worlds import square_anchors\n"
+        "from locdreamer_ros.trackers import NAMES, make_tracker\n"
+        "from locdreamer_ros.schedulers import NAMES as S, make_scheduler\n"
+        "from locdreamer_ros.types import Site\n"
+        "site = Site(square_anchors())\n"
+        "classical = ('ekf', 'robust-ekf', 'bias-ekf', 'grid', 'particle')\n"
+        "[make_tracker(n, site) for n in classical]\n"
+        "[make_scheduler(n, site) for n in ('all', 'random', 'gdop', 'wls')]\n"
+    )
+    assert not loaded_after(f"sys.path.insert(0, 'test')\n{code}") & set(HEAVY)
+
+
+def test_the_command_line_needs_not_even_numpy_for_help():
+    code = "from locdreamer_ros.cli import parser\nparser().format_help()"
+    assert not loaded_after(code) & {*HEAVY, "numpy", "scipy", "tqdm", "yaml"}
+
+
+def test_help_is_quick():
+    times = []
+    for _ in range(3):
+        begin = perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "locdreamer_ros.cli", "--help"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=ROOT,
+        )
+        times.append(perf_counter() - begin)
+    assert min(times) < 0.3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_modules_are_light(command):
+    assert not loaded_after(f"import locdreamer_ros.cli.{command}") & {*HEAVY, "numpy"}
