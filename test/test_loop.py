@@ -108,7 +108,7 @@ def test_a_recording_answers_only_what_is_asked_time_outs_included() -> None:
     assert answer.status.tolist() == [RangeStatus.TIMEOUT, RangeStatus.OK]
     assert answer.value[1] == recording.ranges[3, 1]
     assert answer.stamp.tolist() == [recording.times[3]] * 2
-    through_ros = round(float(recording.times[3]) * 1e9) * 1e-9
+    through_ros = round(float(recording.times[3]) * 1e9) / 1e9
     assert through_ros < recording.times[3], "0.30000000000000004 came back as 0.3"
     assert source.measure(rows(1), through_ros).value[0] == recording.ranges[3, 1]
     with pytest.raises(InputError, match="no epoch at or before"):
