@@ -35,7 +35,7 @@ from locdreamer_ros.types import FloatArray
 WALK_S = 150.0
 PIXEL_M = 0.06
 WORST_M = 1.5
-"""Biases beyond are drawn in the last colour: few places have them, and they would hide the rest."""
+"""Biases beyond are drawn in the last colour: they are few and would hide the rest."""
 MAPPED = "A4"
 LABEL_SIDE = {"A1": (-1, -1), "A2": (-1, 1), "A4": (1, -1), "A7": (-1, 1), "A8": (1, -1)}
 """Where a label stands from its anchor (right and above elsewhere), clear of walls."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of docs/simulator.md: range errors per environment, and trackers in the house and lab.
+"""The figures of docs/simulator.md: range errors, and trackers in the house and the laboratory.
 
 python benchmarks/simulator.py [--seeds 20]
 """

@@ -42,7 +42,6 @@ HALL_ERRORS = ErrorModel(
     tail=0.78,
     correlation=1.0,
     noise=0.026,
-    outlier=0.001,
     lost=0.01,
     wall_loss=1.5,
 )

@@ -16,7 +16,7 @@ POWER_AT_1M_DBM = -63.0
 """-41.3 dBm/MHz over 500 MHz, less the free-space loss of one metre at 6.5 GHz."""
 GAP_LOS_DB = 3.5
 """Received less first-path power in line of sight."""
-GAP_PER_WALL_DB = 2.0
+GAP_PER_WALL_DB = 4.0
 GAP_PER_METRE_DB = 5.0
 """How much more of the power comes late, per metre of excess path."""
 GAP_SIGMA_DB = 1.0
