@@ -93,7 +93,8 @@ def run(options: argparse.Namespace) -> None:
         "accounts": outcome.accounts,
     }
     labels = (method.tracker, f"{BASELINE} ({BASELINE_PRESET})")
-    what = options.environment if options.source == "simulator" else options.recording.stem
+    simulated = options.source == "simulator"
+    what = f"Simulated {options.environment}" if simulated else options.recording.stem
     plot_track(
         options.output / "track.png",
         outcome.anchors,
@@ -183,25 +184,28 @@ def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
     from locdreamer_ros.nodes.graph import run_graph
     from locdreamer_ros.nodes.tracks import load_tracks
 
-    metrics = run_graph(
-        output=options.output,
-        source=options.source,
-        environment=options.environment,
-        recording=options.recording,
-        anchors=options.anchors,
-        tracker=method.tracker,
-        preset=method.preset,
-        parameters=method.parameters,
-        scheduler=method.scheduler,
-        budget=method.budget,
-        baseline=BASELINE,
-        baseline_preset=BASELINE_PRESET,
-        dimensions=method.dimensions,
-        tag_height=method.tag_height,
-        duration=options.duration,
-        rate=options.rate,
-        seed=options.seed,
-        params=options.params,
-    )
+    try:
+        metrics = run_graph(
+            output=options.output,
+            source=options.source,
+            environment=options.environment,
+            recording=options.recording,
+            anchors=options.anchors,
+            tracker=method.tracker,
+            preset=method.preset,
+            parameters=method.parameters,
+            scheduler=method.scheduler,
+            budget=method.budget,
+            baseline=BASELINE,
+            baseline_preset=BASELINE_PRESET,
+            dimensions=method.dimensions,
+            tag_height=method.tag_height,
+            duration=options.duration,
+            rate=options.rate,
+            seed=options.seed,
+            params=options.params,
+        )
+    except RuntimeError as reason:  # a node died or nothing moves: the message says where to look
+        raise SystemExit(f"locdreamer: {reason}") from None
     anchors, tracks = load_tracks(options.output / "tracks.npz")
     return Outcome(anchors, list(tracks.values()), metrics["reports"], metrics["accounts"])

@@ -171,7 +171,7 @@ def draw_ecdf(axes: Axes, tracks: Mapping[str, Track]) -> None:
         colour = COLOURS[order % len(COLOURS)]
         share = np.arange(1, errors.size + 1) / errors.size
         axes.plot(
-            np.concatenate([[0.0], errors, [np.inf]]),
+            np.concatenate([[0.0], errors, [1e6]]),
             np.concatenate([[0.0], share, [1.0]]),
             color=colour,
             linewidth=2.0,
