@@ -38,7 +38,9 @@ CAPABILITIES = Capabilities(
 POLL_S = 0.002
 """Between two looks at INT_STATUS."""
 WHO_AM_I = 0x43
-ERRORS = {0x11: "ranging failed", 0x12: "timeout", 0x13: "timeout", 0x15: "busy", 0x17: "no ack"}
+BUSY, BUSY_S = 0x15, 0.005
+"""Error code, and the pause before trying again."""
+ERRORS = {0x11: "ranging failed", 0x12: "timeout", 0x13: "timeout", 0x17: "no ack"}
 
 _REPLY = re.compile(rb"D,((?:[0-9a-fA-F]{2}){1,28})")
 _CLEAR_OR_POLL = b"R,05,1\r"
@@ -137,9 +139,11 @@ class PozyxCodec:
             else:
                 self._send(_Wait.POLL, _CLEAR_OR_POLL, events, POLL_S)
         elif self._wait is _Wait.ERROR:
-            self._end(
-                FailEvent(self._asked, ERRORS.get(reply[0], f"error 0x{reply[0]:02x}")), events
-            )
+            if reply[0] == BUSY:  # with a range given up before; its flag is to be cleared too
+                self._send(_Wait.CLEAR, _CLEAR_OR_POLL, events, BUSY_S)
+            else:
+                reason = ERRORS.get(reply[0], f"error 0x{reply[0]:02x}")
+                self._end(FailEvent(self._asked, reason), events)
         elif self._wait is _Wait.RANGE:
             self._end(self._range(reply), events)
 

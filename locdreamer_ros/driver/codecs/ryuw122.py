@@ -64,7 +64,7 @@ class Ryuw122Codec:
 
     def request(self, anchor: str) -> bytes:
         """One range; empty for what is no address."""
-        if not re.fullmatch("[!-+--~]{1,8}", anchor):
+        if not re.fullmatch(r"[!-+\-.-~]{1,8}", anchor):
             return b""
         self._asked, self._setting = anchor, ""
         return b"AT+ANCHOR_SEND=%b,1,P\r\n" % anchor.encode()

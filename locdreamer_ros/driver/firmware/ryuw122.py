@@ -11,7 +11,7 @@ from locdreamer_ros.driver.firmware.base import Measure, Reply, line_time
 
 BAUD = 115200
 ACCEPT_S = 0.002
-RANGING_S = 0.055
+RANGING_S = 0.0605
 """With the text to and fro, 15 ranges/s."""
 
 _SEND = re.compile(rb"AT\+ANCHOR_SEND=([^,]{1,8}),(\d{1,2}),(.*)")

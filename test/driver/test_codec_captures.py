@@ -1,0 +1,205 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every captured line against values read off it by hand. `captures/` says where each is from."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from locdreamer_ros.driver.codec import (
+    CycleEvent,
+    DroppedEvent,
+    Event,
+    FailEvent,
+    RangeEvent,
+    ReadyEvent,
+    SendEvent,
+)
+from locdreamer_ros.driver.codecs import make_codec
+
+CAPTURES = Path(__file__).parent / "captures"
+
+
+def lines(name: str) -> list[bytes]:
+    text = (CAPTURES / name).read_bytes()
+    return [line for line in text.split(b"\n") if line and not line.startswith(b"#")]
+
+
+def ranges(events: list[Event]) -> dict[str, float]:
+    found = [event for event in events if isinstance(event, RangeEvent)]
+    assert len({event.anchor for event in found}) == len(found)
+    return {event.anchor: event.range for event in found}
+
+
+def test_decar() -> None:
+    identity, measured, failed, set_delay = lines("decar.txt")
+    codec = make_codec("decar")
+    assert codec.start() == b"C01\r"
+    assert codec.feed(identity + b"\r\n") == [ReadyEvent("DECAR/MRASL firmware, board 4")]
+    assert codec.request("1") == b"C05|1|0|1|0\r"
+    (event,) = codec.feed(measured + b"\r\n")
+    assert isinstance(event, RangeEvent)
+    assert (event.anchor, event.range) == ("1", 2.718)
+    assert event.first_path_power == pytest.approx((-80.12 - 79.90) / 2)
+    assert math.isnan(event.rx_power)
+    assert math.isnan(event.nlos_probability)
+    codec.request("9")
+    (event,) = codec.feed(failed + b"\r\n")
+    assert isinstance(event, FailEvent)
+    assert event.anchor == "9"
+    assert codec.feed(set_delay + b"\r\n") == []
+
+
+def test_pozyx_says_and_hears_what_was_on_the_wire() -> None:
+    trace = lines("pozyx.txt")
+    codec = make_codec("pozyx")
+    said = [codec.start()]
+    heard: list[Event] = []
+    for number, line in enumerate(trace):
+        if line.startswith(b"> "):
+            assert said.pop(0) == line[2:] + b"\r"
+            continue
+        events = codec.feed(line[2:] + b"\r\n")
+        said += [event.data for event in events if isinstance(event, SendEvent)]
+        heard += [event for event in events if not isinstance(event, SendEvent)]
+        if number == 1:
+            said.append(codec.request("6e10"))
+    ready, measured = heard
+    assert ready == ReadyEvent("Pozyx tag")
+    assert isinstance(measured, RangeEvent)
+    assert (measured.anchor, measured.range, measured.rx_power) == ("6E10", 3.456, -81.0)
+
+
+def test_dwm1001_binary() -> None:
+    location, broken = (bytes.fromhex(line.decode()) for line in lines("dwm1001.hex"))
+    codec = make_codec("dwm1001")
+    assert codec.start() == b"\x0c\x00"
+    events = codec.feed(location)
+    assert isinstance(events[0], ReadyEvent)
+    assert ranges(events) == {"1151": 6.44, "0CA8": 6.5, "111C": 3.24, "1150": 3.19}
+    assert isinstance(events[-2], CycleEvent)
+    assert events[-1] == SendEvent(b"\x0c\x00", 0.03)
+    dropped, again = codec.feed(broken)
+    assert isinstance(dropped, DroppedEvent)
+    assert again == SendEvent(b"\x0c\x00", 0.1)
+
+
+SHELL: list[dict[str, float] | None] = [
+    {"CD37": 2.80, "1495": 2.74, "592F": 3.60, "5B01": 3.70},
+    {"1495": 2.68, "CD37": 2.82, "5B01": 3.71, "592F": 3.65},
+    {"CD37": 2.82, "1495": 2.73, "592F": 3.67, "5B01": 3.69},
+    {"022E": 3.38, "9280": 5.49, "DCAE": 7.73, "5431": 9.01},
+    None,
+    {"022E": 3.44, "9280": 5.68, "DCAE": 7.76, "5431": 8.73},
+    None,  # AN3 begins again: nothing of a broken line is trusted
+    None,
+    {"2F2F": 2.21, "2C9D": 2.39, "2ED0": 2.19, "2BA2": 2.56},
+    {"2F2F": 2.20, "2ED0": 2.23, "2BA2": 3.13},
+    {"582A": 0.46, "5AA5": 0.77, "95A7": 0.92},
+    {"0E15": 1.61, "1516": 2.15, "41B1": 4.23, "089F": 4.37},
+    {"0C2E": 2.03, "47A7": 5.32, "5B39": 6.91, "5B26": 8.38},
+    {"0F9C": 0.20, "0D10": 0.41},
+    None,
+    None,
+    None,
+    {"1151": 6.48, "0CA8": 6.51, "111C": 3.18, "1150": 3.16},
+    {"1151": 6.44, "0CA8": 6.50, "111C": 3.24, "1150": 3.19},
+    None,
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"), list(zip(lines("dwm1001_shell.txt"), SHELL, strict=True))
+)
+def test_dwm1001_shell(line: bytes, expected: dict[str, float] | None) -> None:
+    codec = make_codec("dwm1001-shell")
+    codec.start()
+    events = codec.feed(line + b"\r\n")
+    assert ranges(events) == (expected or {})
+    assert (CycleEvent() in events) == (expected is not None)
+
+
+TREK: list[dict[str, float] | None] = [
+    None,
+    None,
+    {"A0": 1.260, "A1": 2.286, "A2": 2.174},
+    None,
+    {"A0": 1.200, "A1": 2.277, "A2": 2.132},
+    None,
+    None,
+    {"A0": 3.896, "A1": 3.291, "A2": 3.666},
+    None,
+    {"A0": 3.858, "A1": 3.301, "A2": 3.680, "A3": 0.422},
+    {"A0": 5.924, "A1": 5.161, "A2": 8.000, "A3": 7.709},
+    {"A0": 1.635, "A1": 1.443, "A2": 1.298, "A3": 1.227},
+    {"A0": 1.635, "A1": 1.443, "A2": 1.298, "A3": 1.227},
+]
+
+
+@pytest.mark.parametrize(("line", "expected"), list(zip(lines("trek1000.txt"), TREK, strict=True)))
+def test_trek1000(line: bytes, expected: dict[str, float] | None) -> None:
+    codec = make_codec("trek1000")
+    assert codec.start() == b""
+    events = codec.feed(line + b"\r\n")
+    assert ranges(events) == (expected or {})
+    assert (CycleEvent() in events) == (expected is not None)
+
+
+RYUW: list[tuple[str, float, float] | None] = [
+    None,
+    ("DAVID123", 0.40, -72.0),
+    ("ANCHOR01", 0.70, math.nan),
+    ("TAG1", 0.26, math.nan),
+    ("TAG00001", 0.40, math.nan),
+    ("ANCH0001", 0.40, -71.0),
+    ("TAG", 0.16, -52.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"), list(zip(lines("ryuw122.txt")[:-1], RYUW, strict=True))
+)
+def test_ryuw122(line: bytes, expected: tuple[str, float, float] | None) -> None:
+    codec = make_codec("ryuw122")
+    codec.start()
+    anchor = expected[0] if expected else "TAG00001"
+    assert codec.request(anchor) == f"AT+ANCHOR_SEND={anchor},1,P\r\n".encode()
+    found = [event for event in codec.feed(line + b"\r\n") if isinstance(event, RangeEvent)]
+    if expected is None:
+        assert not found
+    else:
+        (event,) = found
+        assert (event.anchor, event.range) == expected[:2]
+        assert event.rx_power == pytest.approx(expected[2], nan_ok=True)
+
+
+def test_ryuw122_error() -> None:
+    codec = make_codec("ryuw122")
+    codec.request("TAG00001")
+    assert codec.feed(lines("ryuw122.txt")[-1] + b"\r\n") == [FailEvent("TAG00001", "not executed")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        # Other devices' lines, real: no codec may read a range into them.
+        b"AT+RANGE=tid:1,mask:04,seq:63,range:(0,0,30,0,0,0,0,0),rssi:(0.00,0.00,-77.93,0.00)",
+        b"an0:0.57m",
+        b"0x704b :  657409ms, 167772160mm, 8192dBm",
+        b'{"utime": 9484254696807, "twr": {"rng": "1.071","uid": "d22d"},"uid": "55a6"}',
+        b'[mac_address=0x0001, status="SUCCESS", distance[cm]=210, RSSI[dBm]=-78.0]}',
+    ],
+)
+def test_lines_of_other_devices(line: bytes) -> None:
+    for name, anchor in [("decar", "1"), ("pozyx", "704B"), ("ryuw122", "0"), ("dwm1001", "")]:
+        codec = make_codec(name)
+        codec.start()
+        codec.request(anchor)
+        assert not ranges(codec.feed(line + b"\r\n"))
+    for name in ("dwm1001-shell", "trek1000"):
+        codec = make_codec(name)
+        codec.start()
+        assert not ranges(codec.feed(line + b"\r\n"))
