@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -59,6 +58,7 @@ class DriverConfig(NodeConfig):
         "ds", "single- or double-sided, for the energy model", choices=tuple(MESSAGES)
     )
     tag: str = parameter("", "id of the tag, repeated in the answers")
+    frame: str = parameter("map", "frame of the anchors (REP-105)")
 
 
 class DriverNode(UwbNode):
@@ -70,7 +70,7 @@ class DriverNode(UwbNode):
 
     def configure(self) -> None:
         """Load the anchors, make publishers and the subscription, look for the device."""
-        self.config: Any = read(self, self.group)
+        self.config = read(self, DriverConfig)
         if not self.config.anchors_file:
             raise InputError("driver_node: the parameter anchors_file is needed (CSV id,x,y,z)")
         file = Path(self.config.anchors_file)

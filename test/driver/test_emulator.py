@@ -1,0 +1,155 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every device end to end without ROS: firmware, wire with faults, transport, codec, ranger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from locdreamer_ros.driver.codecs import CODECS, make_codec
+from locdreamer_ros.driver.emulator import FAULTS, Emulator, SimulatedTag, emulate
+from locdreamer_ros.driver.ranger import Ranger
+from locdreamer_ros.driver.session import Session
+from locdreamer_ros.driver.transport import Transport
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.types import Ranges, RangeStatus
+
+DEVICES = tuple(CODECS)
+OK, NOT_OFFERED = RangeStatus.OK, RangeStatus.NOT_OFFERED
+START_S = 6.0
+"""The DWM1001 takes a while to open its shell."""
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.link = folder / "usb-emulated"
+        self.closing: list[Callable[[], None]] = []
+
+    def __call__(
+        self, device: str, *, baud: int | None = None, **more
+    ) -> tuple[Emulator, SimulatedTag, Ranger]:
+        emulator, tag = emulate(device, link=self.link, **more)
+        codec = make_codec(device)
+        rate = baud or codec.capabilities.baud
+        ranger = Ranger(tag.anchors, Session(Transport(str(self.link), rate), codec))
+        self.closing += [ranger.session.close, emulator.close]
+        return emulator, tag, ranger
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    for close in bench.closing:
+        close()
+
+
+def ask(ranger: Ranger, wait: float = 0.6) -> Ranges:
+    return ranger.measure(np.arange(len(ranger.anchors)), time.time() + wait)
+
+
+def tracks_again(ranger: Ranger, within: float = 2.0) -> float:
+    """Seconds until three ranges came in one answer."""
+    start = time.monotonic()
+    while time.monotonic() - start < within:
+        if (ask(ranger, 0.3).status == OK).sum() >= 3:
+            return time.monotonic() - start
+    raise AssertionError(f"no fix within {within} s: {ranger.session.problem}")
+
+
+def assert_measured(tag: SimulatedTag, ranges: Ranges) -> None:
+    """Every OK range is one that the radio did measure on this walk, to the device's centimetre."""
+    for row, value in zip(ranges.anchor, ranges.value, strict=True):
+        if np.isfinite(value):
+            column = tag._walk.ranges[:, tag._columns[row]]
+            assert np.nanmin(np.abs(column - value)) < 0.0051, (row, value)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_device_ranges(bench: Bench, device: str) -> None:
+    _, tag, ranger = bench(device)
+    tracks_again(ranger, START_S)
+    answer = ask(ranger)
+    assert_measured(tag, answer)
+    if not make_codec(device).capabilities.schedulable:
+        chosen = min(4, len(tag.anchors)) if device.startswith("dwm") else len(tag.anchors)
+        assert (answer.status != NOT_OFFERED).sum() <= chosen
+    assert (answer.status == OK).sum() >= 3
+    places = tag.anchors.positions[answer.anchor[answer.status == OK]]
+    distance = np.linalg.norm(places - tag.truth(time.monotonic()), axis=1)
+    error = answer.value[answer.status == OK] - distance
+    assert np.median(np.abs(error)) < 2.0
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("event", ["unplug", "reboot"])
+def test_every_device_comes_back(bench: Bench, device: str, event: str) -> None:
+    emulator, _, ranger = bench(device)
+    tracks_again(ranger, START_S)
+    if event == "unplug":
+        emulator.unplug()
+        ask(ranger, 0.7)
+        emulator.plug()
+    else:
+        emulator.reboot()
+    # Its shell alone takes 0.8 s to open, and is asked for only when the silence is noticed.
+    assert tracks_again(ranger, 7.0 if device == "dwm1001-shell" else 2.0)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_wire_with_every_fault_gives_no_range_that_was_not_measured(
+    bench: Bench, device: str
+) -> None:
+    faults = [f for f in FAULTS if f not in ("unplug", "reboot", "deaf")]
+    emulator, tag, ranger = bench(device, faults=faults)
+    end = time.monotonic() + 6.0
+    while time.monotonic() < end:
+        assert_measured(tag, ask(ranger, 0.2))
+    emulator.faults.clear()
+    tracks_again(ranger, START_S)
+
+
+@pytest.mark.parametrize("device", ["dwm1001", "ryuw122"])
+def test_a_wrong_baud_rate_is_named(bench: Bench, device: str) -> None:
+    _, _, ranger = bench(device, baud=9600)
+    answer = ask(ranger, 1.0)
+    assert not (answer.status == OK).any()
+    assert "baud" in ranger.session.problem
+
+
+def test_dead_anchors_never_answer(bench: Bench) -> None:
+    _, _, ranger = bench("decar", dead=("1", "2"))
+    tracks_again(ranger)
+    assert not (ask(ranger).status[:2] == OK).any()
+
+
+def test_the_same_seed_gives_the_same_place_and_walk() -> None:
+    one, two = (SimulatedTag("decar", "house", 5) for _ in range(2))
+    assert np.array_equal(one._walk.ranges, two._walk.ranges, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"device": "gps"},
+        {"device": "decar", "environment": "moon"},
+        {"device": "decar", "faults": ["fire"]},
+        {"device": "decar", "dead": ["99"]},
+    ],
+)
+def test_what_is_unknown_is_named(wrong: dict) -> None:
+    with pytest.raises(InputError, match=r"expected one of|unknown"):
+        emulate(**wrong)
+
+
+def test_a_link_that_is_a_file_is_not_overwritten(tmp_path: Path) -> None:
+    link = tmp_path / "file"
+    link.write_text("mine")
+    with pytest.raises(InputError, match="cannot make a link"):
+        emulate("decar", link=link)
+    assert link.read_text() == "mine"
