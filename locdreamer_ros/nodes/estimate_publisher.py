@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped, TransformStamped
 from nav_msgs.msg import Odometry, Path
+from rclpy.qos import QoSProfile
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -27,6 +28,8 @@ from locdreamer_ros.types import Estimate, FloatArray, IntArray, Site
 
 ELLIPSE_95 = 2.4477
 """Radius, in standard deviations, of the ellipse that holds 95 % of a 2-D Gaussian."""
+SHOWN = QoSProfile(depth=10)
+"""For people to look at: large, and the next one replaces it."""
 ELLIPSE_POINTS = 48
 ASKED = ColorRGBA(r=0.95, g=0.5, b=0.1, a=1.0)
 IDLE = ColorRGBA(r=0.45, g=0.5, b=0.55, a=0.8)
@@ -53,8 +56,8 @@ class EstimatePublisher:
         self._config = config
         self._pose = node.advertise(PoseWithCovarianceStamped, "~/pose")
         self._odometry = node.advertise(Odometry, "~/odometry")
-        self._path = node.advertise(Path, "~/path")
-        self._markers = node.advertise(MarkerArray, "~/markers")
+        self._path = node.advertise(Path, "~/path", SHOWN)
+        self._markers = node.advertise(MarkerArray, "~/markers", SHOWN)
         self._send = transform_sender(node) if config.tag_frame else None
         self._poses: deque[PoseStamped] = deque(maxlen=config.path_length)
         self._shown: int | None = None

@@ -23,7 +23,7 @@ from locdreamer_ros.evaluation.run import report
 from locdreamer_ros.evaluation.tables import save_json
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import from_anchors, from_odometry, nanoseconds
-from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode, run_node
+from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, UwbNode, run_node
 from locdreamer_ros.nodes.listening import ListeningConfig, names, when_published
 from locdreamer_ros.nodes.parameters import read
 from locdreamer_ros.nodes.tracks import save_tracks
@@ -72,8 +72,8 @@ class EvaluatorNode(UwbNode):
         self._heard_at = monotonic()
         self.finished = False
         self.listen(AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
-        self.listen(PoseStamped, "ground_truth/pose", self._on_truth)
-        self.listen(AnchorSchedule, "uwb/schedule", self._on_schedule)
+        self.listen(PoseStamped, "ground_truth/pose", self._on_truth, KEPT)
+        self.listen(AnchorSchedule, "uwb/schedule", self._on_schedule, KEPT)
         self.listen(DiagnosticArray, "/diagnostics", self._on_diagnostics)
         for name in self._names:
             self._listen_to(name)
@@ -90,8 +90,8 @@ class EvaluatorNode(UwbNode):
             statuses[message.sequence] = message
             self._heard_at = monotonic()
 
-        self.listen(Odometry, f"{name}/odometry", on_odometry)
-        self.listen(TrackerStatus, f"{name}/status", on_status)
+        self.listen(Odometry, f"{name}/odometry", on_odometry, KEPT)
+        self.listen(TrackerStatus, f"{name}/status", on_status, KEPT)
 
     def activate(self) -> None:
         """Listen to the ranges once the trackers are there; look for the end now and then."""
@@ -99,7 +99,7 @@ class EvaluatorNode(UwbNode):
         when_published(
             self,
             ["ground_truth/pose", *topics],
-            lambda: self.listen(RangeArray, "uwb/ranges", self._on_ranges),
+            lambda: self.listen(RangeArray, "uwb/ranges", self._on_ranges, KEPT),
         )
         self.every(0.1, self._look_for_the_end)
 

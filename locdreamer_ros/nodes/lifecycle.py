@@ -28,6 +28,12 @@ from locdreamer_ros.nodes.parameters import declare, refuse_unknown
 
 LOSSLESS = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
 """Deep, because a replay at full speed is ahead of its listeners for a while."""
+KEPT = QoSProfile(
+    depth=5000,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""What must not be lost is published so: a recorder that is discovered late still gets it all."""
 LATCHED = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,
@@ -85,7 +91,7 @@ class UwbNode(LifecycleNode):
 
     # What a subclass makes its parts with.
 
-    def advertise(self, kind: type, topic: str, qos: QoSProfile = LOSSLESS) -> Any:
+    def advertise(self, kind: type, topic: str, qos: QoSProfile = KEPT) -> Any:
         """A publisher that is silent while the node is not active."""
         publisher = self.create_lifecycle_publisher(kind, topic, qos)
         self._made.append((self.destroy_lifecycle_publisher, publisher))

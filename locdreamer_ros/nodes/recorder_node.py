@@ -23,7 +23,7 @@ from locdreamer_ros.datasets.bag import BagWriter
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import nanoseconds
-from locdreamer_ros.nodes.lifecycle import LATCHED, LOSSLESS, UwbNode, run_node
+from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, LOSSLESS, UwbNode, run_node
 from locdreamer_ros.nodes.listening import ListeningConfig, names, when_published
 from locdreamer_ros.nodes.parameters import read
 
@@ -41,6 +41,7 @@ OF_TRACKER = {
     "markers": MarkerArray,
     "status": TrackerStatus,
 }
+VOLATILE = ("/tf", "/diagnostics")
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ class RecorderNode(UwbNode):
                 self._now = nanoseconds(deserialize_message(data, Clock).clock)
             self._write(full, name, data, latched)
 
-        subscription = self.listen(kind, topic, write, LATCHED if latched else LOSSLESS, raw=True)
+        qos = LOSSLESS if topic in VOLATILE or kind in (Path, MarkerArray) else KEPT
+        subscription = self.listen(kind, topic, write, LATCHED if latched else qos, raw=True)
         self._heard.append((subscription, kind, write))
 
     def _write(self, topic: str, name: str, data: bytes, latched: bool) -> None:

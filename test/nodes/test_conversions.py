@@ -1,0 +1,148 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+
+from locdreamer_ros.msg import RangeArray
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes.estimate_publisher import ELLIPSE_95, ellipse, markers
+from locdreamer_ros.types import Anchors, Estimate, Ranges, RangeStatus, Site
+
+ANCHORS = Anchors(
+    ("a", "b", "c", "d"),
+    np.array([[0.0, 0.0, 2.0], [8.0, 0.0, 2.5], [8.0, 6.0, 2.0], [0.0, 6.0, 2.5]]),
+)
+NS = 12_345_678_901
+
+
+def answer(ranges: Ranges, ns: int = NS) -> RangeArray:
+    return RangeArray(header=c.header(ns, "map"), ranges=c.to_ranges(ranges, ANCHORS))
+
+
+def good() -> RangeArray:
+    return answer(Ranges.of([2, 0], [3.5, 4.25], NS / 1e9))
+
+
+@given(st.integers(min_value=-(2**31) * 10**9, max_value=2**31 * 10**9 - 1))
+def test_stamps_come_back_to_the_nanosecond(ns: int) -> None:
+    stamp = c.to_stamp(ns)
+    assert 0 <= stamp.nanosec < 10**9
+    assert c.nanoseconds(stamp) == ns
+
+
+def test_anchors_come_back() -> None:
+    back = c.from_anchors(c.to_anchors(ANCHORS, NS, "map"))
+    assert back.ids == ANCHORS.ids
+    assert np.array_equal(back.positions, ANCHORS.positions)
+
+
+def test_ranges_come_back_with_stamps_status_and_quality() -> None:
+    ranges = Ranges.of(
+        [3, 1],
+        np.array([2.5, np.nan]),
+        np.array([12.000000001, 12.000000002]),
+        rx_power=np.array([-80.5, np.nan]),
+        nlos_probability=np.array([0.25, 1.0]),
+    )
+    message = answer(ranges)
+    assert [entry.stamp.nanosec for entry in message.ranges] == [1, 2]
+    back = c.from_ranges(message, ANCHORS)
+    for name in ("anchor", "value", "stamp", "status", "variance", "rx_power", "nlos_probability"):
+        assert np.array_equal(getattr(back, name), getattr(ranges, name), equal_nan=True), name
+    assert back.status.tolist() == [RangeStatus.OK, RangeStatus.TIMEOUT]
+
+
+def test_numpy_scalars_are_cast() -> None:
+    ranges = Ranges.of(np.array([0]), np.array([1.5], dtype=np.float32), 1.0)
+    (entry,) = c.to_ranges(ranges, ANCHORS)
+    assert type(entry.range) is float
+    assert type(entry.status) is int
+
+
+def spoil(message: RangeArray, **values: object) -> RangeArray:
+    for name, value in values.items():
+        setattr(message.ranges[0], name, value)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("message", "complaint"),
+    [
+        (spoil(good(), range=float("nan")), "range"),
+        (spoil(good(), range=float("inf")), "range"),
+        (spoil(good(), range=-1.0), "range"),
+        (spoil(good(), range=0.0), "range"),
+        (spoil(good(), range=5000.0), "range"),
+        (spoil(good(), anchor="zz"), "unknown anchor 'zz'"),
+        (spoil(good(), anchor="a"), "twice"),
+        (spoil(good(), status=9), "status"),
+        (spoil(good(), variance=-0.1), "variance"),
+        (spoil(good(), stamp=c.to_stamp(NS + 11 * 10**9)), "stamp"),
+        (spoil(good(), stamp=c.to_stamp(-5)), "stamp"),
+    ],
+)
+def test_malformed_ranges_are_refused(message: RangeArray, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        c.from_ranges(message, ANCHORS)
+
+
+def test_a_range_that_is_not_ok_may_hold_anything() -> None:
+    message = spoil(good(), range=float("nan"), status=int(RangeStatus.INVALID))
+    assert len(c.from_ranges(message, ANCHORS).usable()) == 1
+
+
+def test_anchors_without_one_are_refused() -> None:
+    with pytest.raises(InputError, match="no anchors"):
+        c.from_anchors(c.to_anchors(Anchors((), np.empty((0, 3))), NS, "map"))
+
+
+def estimate(dimensions: int) -> Estimate:
+    rng = np.random.default_rng(1)
+    root = rng.normal(size=(2 * dimensions, 2 * dimensions))
+    return Estimate(NS / 1e9, rng.normal(size=2 * dimensions), root @ root.T)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_odometry_comes_back(dimensions: int) -> None:
+    before = estimate(dimensions)
+    pose = c.to_pose(before, 1.2, NS, "map")
+    after = c.from_odometry(c.to_odometry(pose, before, "tag"))
+    assert after.dimensions == dimensions
+    assert after.time == before.time
+    assert np.array_equal(after.mean, before.mean)
+    d = dimensions
+    assert np.array_equal(after.position_covariance, before.position_covariance)
+    assert np.array_equal(after.covariance[d:, d:], before.covariance[d:, d:])
+
+
+def test_what_is_not_estimated_has_a_large_variance() -> None:
+    before = estimate(2)
+    pose = c.to_pose(before, 1.2, NS, "map").pose
+    full = np.asarray(pose.covariance).reshape(6, 6)
+    assert np.array_equal(full[:2, :2], before.position_covariance)
+    assert full.diagonal()[2:].tolist() == [c.UNKNOWN_VARIANCE] * 4
+    assert pose.pose.position.z == 1.2
+    assert pose.pose.orientation.w == 1.0
+
+
+def test_asked_anchors_stand_out_and_the_ellipse_holds_95_percent() -> None:
+    site = Site(ANCHORS)
+    mean, covariance = np.array([4.0, 3.0, 0.0, 0.0]), np.diag([4.0, 1.0, 1.0, 1.0])
+    found = markers(
+        Estimate(0.0, mean, covariance), site, ns=NS, frame="map", asked=np.array([0, 2])
+    ).markers
+    size = {m.id: m.scale.x for m in found if m.ns == "anchors"}
+    assert size[0] == size[2] > size[1] == size[3]
+    assert [m.text for m in found if m.ns == "names"] == list(ANCHORS.ids)
+    outline = ellipse(Estimate(0.0, mean, covariance), 1.0)
+    assert np.allclose(np.ptp(outline[:, :2], axis=0), 2 * ELLIPSE_95 * np.array([2.0, 1.0]))
+    assert np.allclose(outline[0], outline[-1])

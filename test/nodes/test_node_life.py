@@ -1,0 +1,363 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One node at a time, spoken to over real topics and services by a probe."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
+from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
+from nodes.ros_graph import Graph, graph
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes.lifecycle import LATCHED
+from locdreamer_ros.types import Anchors, Ranges, RangeStatus, Site
+
+ANCHORS = Anchors(
+    ("a", "b", "c", "d"),
+    np.array([[0.0, 0.0, 2.0], [8.0, 0.0, 2.5], [8.0, 6.0, 2.0], [0.0, 6.0, 2.5]]),
+)
+TRUTH = np.array([3.0, 2.0])
+STEP_NS = 100_000_000
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Graph]:
+    with graph(tmp_path) as empty:
+        yield empty
+
+
+def anchors_message(anchors: Anchors = ANCHORS) -> AnchorArray:
+    return c.to_anchors(anchors, 0, "map")
+
+
+def answer_to(schedule: AnchorSchedule) -> RangeArray:
+    """What a perfect source says."""
+    rows = ANCHORS.rows(schedule.anchors)
+    ranges = Ranges.of(
+        rows,
+        Site.of(ANCHORS, "2").expected(TRUTH, rows),
+        c.nanoseconds(schedule.header.stamp) / 1e9,
+    )
+    return RangeArray(
+        header=schedule.header,
+        sequence=schedule.sequence,
+        ranges=c.to_ranges(ranges, ANCHORS),
+    )
+
+
+class Closed:
+    """The probe as source of a tracker_node that hears its ticks."""
+
+    def __init__(self, nodes: Graph, **parameters: Any) -> None:
+        self.probe = nodes.probe
+        self.schedules = self.probe.hear(AnchorSchedule, "uwb/schedule")
+        self.poses = self.probe.hear(PoseWithCovarianceStamped, "tracker_node/pose")
+        nodes.start("tracker_node", tracker="ekf", dimensions="2", **parameters)
+        self.anchors = self.probe.publisher(AnchorArray, "uwb/anchors", LATCHED)
+        self.anchors.publish(anchors_message())
+        self.ranges = self.probe.publisher(RangeArray, "uwb/ranges")
+        self.clock = self.probe.publisher(Clock, "/clock")
+        self.epoch = 0
+
+    def tick(self) -> AnchorSchedule:
+        """The schedule of the next epoch."""
+        self.epoch += 1
+        count = len(self.schedules)
+        self.clock.publish(Clock(clock=c.to_stamp(self.epoch * STEP_NS)))
+        self.probe.until(lambda: len(self.schedules) > count, "a schedule")
+        return self.schedules[-1]
+
+    def turn(self) -> PoseWithCovarianceStamped:
+        """One epoch, well answered."""
+        count = len(self.poses)
+        self.ranges.publish(answer_to(self.tick()))
+        self.probe.until(lambda: len(self.poses) > count, "a pose")
+        return self.poses[-1]
+
+    def value(self, key: str) -> int:
+        """A count in the node's diagnostics."""
+        return int(self.probe.diagnostics.get("/tracker_node", {}).get(key, "0"))
+
+
+def test_the_loop_is_closed_and_tf_follows(nodes: Graph) -> None:
+    tf2_msgs = pytest.importorskip("tf2_msgs.msg", reason="needs tf2_msgs")
+    transforms = nodes.probe.hear(tf2_msgs.TFMessage, "/tf", QoSProfile(depth=100))
+    statuses = nodes.probe.hear(TrackerStatus, "tracker_node/status")
+    closed = Closed(nodes, scheduler="gdop", budget=3)
+    first = closed.tick()
+    assert list(first.anchors) == list(ANCHORS.ids)  # all, until there is a fix
+    closed.ranges.publish(answer_to(first))
+    closed.probe.until(lambda: closed.poses, "a first fix")
+    for _ in range(3):
+        pose = closed.turn()
+    place = pose.pose.pose.position
+    assert np.hypot(place.x - TRUTH[0], place.y - TRUTH[1]) < 0.05
+    assert c.nanoseconds(pose.header.stamp) == closed.epoch * STEP_NS
+    assert len(closed.schedules[-1].anchors) == 3
+    closed.probe.until(lambda: len(transforms) == 4 and len(statuses) == 4, "TF and status")
+    (transform,) = transforms[-1].transforms
+    assert (transform.header.frame_id, transform.child_frame_id) == ("map", "tag")
+    assert transform.transform.translation.x == place.x
+    assert statuses[-1].ranges_asked == statuses[-1].ranges_used == 3
+    assert (statuses[-1].tracker, statuses[-1].scheduler) == ("ekf", "gdop")
+    assert 0.0 < statuses[-1].step_time < 1.0
+    assert statuses[-1].sequence == 3
+
+
+def nan(message: RangeArray) -> None:
+    message.ranges[0].range = float("nan")
+
+
+def unknown(message: RangeArray) -> None:
+    message.ranges[0].anchor = "zz"
+
+
+def twice(message: RangeArray) -> None:
+    message.ranges.append(copy.deepcopy(message.ranges[0]))
+
+
+def other_sequence(message: RangeArray) -> None:
+    message.sequence += 7
+
+
+def absurd_header(message: RangeArray) -> None:
+    message.header.stamp.sec += 1_000_000
+    for entry in message.ranges:
+        entry.stamp.sec += 1_000_000
+
+
+def absurd_stamp(message: RangeArray) -> None:
+    message.ranges[0].stamp.sec = -1_000_000
+
+
+def test_malformed_messages_are_dropped_and_counted(nodes: Graph) -> None:
+    closed = Closed(nodes)
+    closed.turn()
+    spoilers: list[Callable[[RangeArray], None]] = [
+        nan, unknown, twice, other_sequence, absurd_header, absurd_stamp,
+    ]  # fmt: skip
+    for spoil in spoilers:
+        schedule = closed.tick()
+        message = copy.deepcopy(answer_to(schedule))
+        spoil(message)
+        closed.ranges.publish(message)
+        count = len(closed.poses)
+        closed.ranges.publish(answer_to(schedule))  # the good one still counts
+        closed.probe.until(lambda n=count: len(closed.poses) > n, f"a pose after {spoil.__name__}")
+    closed.anchors.publish(anchors_message(Anchors((), np.empty((0, 3)))))
+    count = len(spoilers) + 1
+    closed.probe.until(lambda: closed.value("messages_dropped") == count, "the count")
+    bad = anchors_message()
+    bad.anchors[0].position.x = float("nan")
+    closed.anchors.publish(bad)
+    closed.probe.until(lambda: closed.value("messages_dropped") == count + 1, "the count")
+    assert "dropped" in closed.probe.diagnostics["/tracker_node"]["message"]
+    assert closed.value("restarts") == 0
+    closed.turn()
+
+
+def test_an_epoch_offered_again_gets_the_same_schedule(nodes: Graph) -> None:
+    closed = Closed(nodes, scheduler="random", budget=2)
+    closed.turn()
+    first = closed.tick()
+    closed.epoch -= 1
+    assert closed.tick() == first
+
+
+def test_a_tick_that_overtakes_the_answer_waits_for_it(nodes: Graph) -> None:
+    closed = Closed(nodes)
+    closed.turn()
+    schedule = closed.tick()
+    count = len(closed.schedules)
+    early = Clock(clock=c.to_stamp((closed.epoch + 1) * STEP_NS))
+    closed.clock.publish(early)
+    closed.probe.rest(0.3)
+    assert len(closed.schedules) == count
+    closed.ranges.publish(answer_to(schedule))
+    closed.probe.until(lambda: len(closed.schedules) == count + 1, "the held tick's schedule")
+    assert closed.value("messages_dropped") == 0
+    # And where the answer is lost, a second tick ends the waiting.
+    closed.epoch += 1
+    closed.clock.publish(Clock(clock=c.to_stamp((closed.epoch + 1) * STEP_NS)))
+    closed.clock.publish(Clock(clock=c.to_stamp((closed.epoch + 2) * STEP_NS)))
+    closed.probe.until(lambda: len(closed.schedules) == count + 2, "a schedule after the loss")
+
+
+def test_time_that_goes_back_restarts_the_tracker(nodes: Graph) -> None:
+    closed = Closed(nodes)
+    closed.epoch = 1000
+    closed.turn()
+    assert len(closed.tick().anchors) == 3
+    closed.epoch = 0
+    closed.clock.publish(Clock(clock=c.to_stamp(1)))
+    schedule = closed.tick()
+    assert list(schedule.anchors) == list(ANCHORS.ids)  # a new first fix
+    closed.probe.until(lambda: closed.value("restarts") == 1, "the restart in the diagnostics")
+
+
+def test_lifecycle_by_services(nodes: Graph) -> None:
+    probe = nodes.probe
+    nodes.start("tracker_node", tracker="ekf", dimensions="2", autostart=False)
+    assert probe.state("tracker_node") == "unconfigured"
+    for _ in range(2):  # and all over again
+        assert probe.transition("tracker_node", "configure")
+        assert probe.state("tracker_node") == "inactive"
+        assert probe.transition("tracker_node", "activate")
+        assert probe.state("tracker_node") == "active"
+        assert probe.transition("tracker_node", "deactivate")
+        assert probe.transition("tracker_node", "cleanup")
+        assert probe.state("tracker_node") == "unconfigured"
+    assert not probe.transition("tracker_node", "activate")  # not from here
+
+
+def test_an_inactive_tracker_asks_nothing(nodes: Graph) -> None:
+    closed = Closed(nodes)
+    closed.turn()
+    assert closed.probe.transition("tracker_node", "deactivate")
+    count = len(closed.schedules)
+    closed.clock.publish(Clock(clock=c.to_stamp(99 * STEP_NS)))
+    closed.probe.rest(0.5)
+    assert len(closed.schedules) == count
+    assert closed.probe.transition("tracker_node", "activate")
+    # The anchors were latched once, and are known still; the estimate is not.
+    closed.probe.until(lambda: closed.clock.get_subscription_count() == 1, "the tracker's return")
+    closed.epoch = 100
+    assert list(closed.tick().anchors) == list(ANCHORS.ids)
+
+
+def set_parameter(nodes: Graph, name: str, value: ParameterValue) -> Any:
+    request = SetParameters.Request(parameters=[Parameter(name=name, value=value)])
+    return nodes.probe.call(SetParameters, "/tracker_node/set_parameters", request).results[0]
+
+
+def test_parameters_are_described_and_kept_in_range(nodes: Graph) -> None:
+    nodes.start("tracker_node")
+    request = DescribeParameters.Request(names=["budget", "tracker", "grid.sigma"])
+    described = nodes.probe.call(
+        DescribeParameters, "/tracker_node/describe_parameters", request
+    ).descriptors
+    assert all(each.description for each in described)
+    assert described[0].integer_range[0].to_value == 255
+    assert "'grid'" in described[1].additional_constraints
+    assert described[2].floating_point_range[0].from_value == 0.001
+    good = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=4)
+    assert set_parameter(nodes, "budget", good).successful
+    bad = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=0)
+    assert not set_parameter(nodes, "budget", bad).successful
+    word = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="ukf")
+    refused = set_parameter(nodes, "tracker", word)
+    assert not refused.successful
+    assert "expected one of ekf" in refused.reason
+
+
+def watch(nodes: Graph) -> None:
+    """Look after the processes for a while."""
+    for _ in range(400):
+        nodes.processes.check()
+        nodes.probe.rest(0.05)
+
+
+@pytest.mark.parametrize(
+    ("node", "parameters", "complaint"),
+    [
+        ("tracker_node", {"budget": 0}, "budget"),
+        ("tracker_node", {"rate": "fast"}, "rate"),
+        ("tracker_node", {"bugdet": 3}, "unknown parameter 'bugdet'"),
+        ("tracker_node", {"preset": "paper"}, "no preset 'paper'"),
+        ("source_node", {"source": "replay"}, "recording"),
+        ("recorder_node", {}, "output"),
+    ],
+)
+def test_bad_parameters_end_the_node_in_one_line(
+    nodes: Graph, node: str, parameters: dict[str, Any], complaint: str
+) -> None:
+    nodes.start(node, **parameters)
+    with pytest.raises(InputError, match=complaint):
+        watch(nodes)
+
+
+def test_the_passive_tracker_lives_on_the_ranges_of_another(nodes: Graph) -> None:
+    probe = nodes.probe
+    poses = probe.hear(PoseWithCovarianceStamped, "ekf_node/pose")
+    nodes.start("ekf_node", dimensions="2")
+    probe.publisher(AnchorArray, "uwb/anchors", LATCHED).publish(anchors_message())
+    ranges = probe.publisher(RangeArray, "uwb/ranges")
+
+    def say(ns: int) -> None:
+        schedule = c.to_schedule(
+            np.arange(4), ANCHORS, ns=ns, deadline=ns, sequence=0, tag="", frame="map"
+        )
+        ranges.publish(answer_to(schedule))
+
+    for epoch in range(1, 4):
+        say(epoch * STEP_NS)
+    probe.until(lambda: len(poses) == 3, "poses")
+    say(10**15)  # a stamp from nowhere
+    say(4 * STEP_NS)
+    probe.until(lambda: len(poses) == 4, "a pose after it")
+    assert c.nanoseconds(poses[-1].header.stamp) == 4 * STEP_NS
+    say(10**15)  # but where two agree, it is the new time
+    say(10**15 + STEP_NS)
+    probe.until(lambda: len(poses) == 5, "a pose at the new time")
+    assert c.nanoseconds(poses[-1].header.stamp) == 10**15 + STEP_NS
+
+
+def test_the_source_answers_only_the_epoch_on_offer(nodes: Graph) -> None:
+    probe = nodes.probe
+    ticks = probe.hear(Clock, "/clock")
+    answers = probe.hear(RangeArray, "uwb/ranges")
+    truths = probe.hear(PoseStamped, "ground_truth/pose")
+    nodes.start(
+        "source_node", duration=0.5, sample_rate=10.0, speed=0.0, answer_timeout=0.3, seed=1
+    )
+    ask = probe.publisher(AnchorSchedule, "uwb/schedule")
+    probe.until(lambda: ticks, "the first epoch")
+    late = probe.hear(AnchorArray, "uwb/anchors", LATCHED)
+    probe.until(lambda: late, "the anchors, late")
+    known = late[0].anchors[0].id
+
+    def schedule(tick: Clock, *anchors: str) -> AnchorSchedule:
+        message = AnchorSchedule(sequence=len(ticks), anchors=list(anchors))
+        message.header.stamp = tick.clock
+        return message
+
+    wrong = Clock(clock=c.to_stamp(c.nanoseconds(ticks[0].clock) + 1))
+    ask.publish(schedule(wrong, known))
+    ask.publish(schedule(ticks[0], known, known))
+    probe.rest(0.1)
+    assert not answers
+    ask.publish(schedule(ticks[0], "nobody", known))
+    ask.publish(schedule(ticks[0], known))  # answered already
+    probe.until(lambda: len(answers) == 1 and len(ticks) == 2, "the answer")
+    assert [entry.anchor for entry in answers[0].ranges] == ["nobody", known]
+    assert answers[0].ranges[0].status == RangeStatus.NOT_OFFERED
+    assert np.isnan(answers[0].ranges[0].range)
+    assert answers[0].sequence == 1
+    # Nobody schedules any more: each epoch is offered twice, then given up.
+    probe.until(
+        lambda: probe.diagnostics.get("/source_node", {}).get("complete") == "True", "the end"
+    )
+    values = probe.diagnostics["/source_node"]
+    epochs = int(values["epochs_total"])
+    assert int(values["epochs"]) == epochs
+    assert int(values["unscheduled"]) == int(values["reoffered"]) == epochs - 1
+    assert int(values["answers"]) == 1
+    assert int(values["messages_dropped"]) == 2
+    assert len(ticks) == 1 + 2 * (epochs - 1)
+    assert len(truths) == epochs
