@@ -25,7 +25,6 @@ from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerS
 from locdreamer_ros.nodes.conversions import from_anchors, from_odometry, nanoseconds
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, UwbNode, run_node
 from locdreamer_ros.nodes.listening import ListeningConfig, names, when_published
-from locdreamer_ros.nodes.parameters import read
 from locdreamer_ros.nodes.tracks import save_tracks
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, RangeStatus
 
@@ -60,7 +59,6 @@ class EvaluatorNode(UwbNode):
 
     def configure(self) -> None:
         """Subscribe to everything but the ranges."""
-        self.config: Any = read(self, self.group)
         self._names = names(self.config.trackers)
         self._anchors: Anchors | None = None
         self._truth: dict[int, FloatArray] = {}

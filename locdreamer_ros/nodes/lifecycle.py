@@ -24,7 +24,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.nodes.parameters import declare, refuse_unknown
+from locdreamer_ros.nodes.parameters import declare, read, refuse_unknown
 
 LOSSLESS = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
 """Deep, because a replay at full speed is ahead of its listeners for a while."""
@@ -60,6 +60,8 @@ class UwbNode(LifecycleNode):
     def __init__(self, name: str, group: type[NodeConfig]) -> None:
         super().__init__(name)
         self.group = group
+        self.config: Any = None
+        """An instance of `group`, from configure on."""
         self.active = False
         self.counts: Counter[str] = Counter()
         self.problem = ""
@@ -74,7 +76,7 @@ class UwbNode(LifecycleNode):
     # What a subclass fills in.
 
     def configure(self) -> None:
-        """Read parameters, make publishers and subscriptions. InputError: the transition fails."""
+        """Make publishers and subscriptions from `config`. InputError: the transition fails."""
 
     def activate(self) -> None:
         """Begin."""
@@ -142,7 +144,7 @@ class UwbNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unconfigured -> inactive; fails on bad parameters."""
-        result = self._attempt(self.configure)
+        result = self._attempt(self._read_and_configure)
         if result != TransitionCallbackReturn.SUCCESS:
             self._destroy_made(0)
             return result
@@ -176,6 +178,10 @@ class UwbNode(LifecycleNode):
         """Any -> finalized."""
         self.active = False
         return self.on_cleanup(state)
+
+    def _read_and_configure(self) -> None:
+        self.config = read(self, self.group)
+        self.configure()
 
     def _attempt(self, work: Callable[[], None]) -> TransitionCallbackReturn:
         try:

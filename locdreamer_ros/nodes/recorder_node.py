@@ -25,7 +25,6 @@ from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerS
 from locdreamer_ros.nodes.conversions import nanoseconds
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, LOSSLESS, UwbNode, run_node
 from locdreamer_ros.nodes.listening import ListeningConfig, names, when_published
-from locdreamer_ros.nodes.parameters import read
 
 SHARED = {
     "/clock": Clock,
@@ -64,8 +63,7 @@ class RecorderNode(UwbNode):
         self._bag: BagWriter | None = None
 
     def configure(self) -> None:
-        """Read the parameters."""
-        self.config: Any = read(self, self.group)
+        """Check that there is a place for the bag."""
         if not self.config.output:
             raise InputError("recorder_node: needs the parameter output, a folder")
 

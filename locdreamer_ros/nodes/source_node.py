@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -32,7 +31,6 @@ from locdreamer_ros.nodes.conversions import (
     to_stamp,
 )
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, run_node
-from locdreamer_ros.nodes.parameters import read
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.simulation import ENVIRONMENTS, simulate
 from locdreamer_ros.types import RangeStatus
@@ -105,7 +103,6 @@ class SourceNode(UwbNode):
 
     def configure(self) -> None:
         """Load or simulate the recording; make publishers and the subscription to schedules."""
-        self.config: Any = read(self, self.group)
         self.recording = make_recording(self.config)
         self._source = RecordingSource(self.recording)
         self._times = [to_nanoseconds(float(time)) for time in self.recording.times]

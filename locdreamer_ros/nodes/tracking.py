@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from locdreamer_ros.msg import AnchorArray, RangeArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import from_anchors, header
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig, EstimatePublisher
 from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode
-from locdreamer_ros.nodes.parameters import changed, declare, read
+from locdreamer_ros.nodes.parameters import changed, declare
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.trackers import NAMES, PRESETS, config_of, make_tracker
@@ -66,7 +66,6 @@ class TrackingNode(UwbNode):
 
     def configure(self) -> None:
         """Make publishers and, where a file gives the anchors, the tracker."""
-        self.config: Any = read(self, self.group)
         if self.config.preset not in ("", *PRESETS.get(self.config.tracker, {})):
             raise InputError(
                 f"{self.get_name()}: tracker {self.config.tracker} has no preset "
