@@ -40,7 +40,7 @@ _MARK = re.compile(rb"dwm> |\x40\x01\x01")
 _N = rb"-?\d{1,4}\.\d\d"
 _ANCHOR = rb"[0-9A-F]{4}\[%b,%b,%b\]=\d{1,3}\.\d\d" % (_N, _N, _N)
 _LES = re.compile(
-    rb"((?:%b )*%b) ?(?:le_us=\d{1,7} ?)?(?:est\[%b,%b,%b,\d{1,3}\] ?)?"
+    rb"((?:%b )*%b)(?: le_us=\d{1,7})?(?: est\[%b,%b,%b,\d{1,3}\])? ?"
     % (_ANCHOR, _ANCHOR, _N, _N, _N)
 )
 _LES_HEAD = re.compile(rb"(?:.*[^0-9A-Za-z.,=\]-]|(?:.*\W)?le[scp]?|)", re.DOTALL)
