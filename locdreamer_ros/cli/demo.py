@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
     check_output(options.json)
     if options.source == "serial":
         raise InputError(
-            "--source serial: the demo cannot range with devices yet; use simulator or replay"
+            "--source serial: comes with the driver, not yet here; use simulator or replay"
         )
     if (options.source == "replay") != (options.recording is not None):
         raise InputError("--source replay and --recording FILE need each other")
