@@ -146,3 +146,12 @@ def test_rviz_shows_topics_that_are_published() -> None:
     trackers = {f"/{node}/{topic}" for node in ("tracker_node", "ekf_node") for topic in OF_TRACKER}
     assert shown <= trackers | {f"/{topic}" for topic in SHARED}
     assert {"/tracker_node/markers", "/tracker_node/path", "/ekf_node/path"} < shown
+
+
+def test_the_documentation_lists_every_parameter() -> None:
+    text = (ROOT / "docs" / "nodes.md").read_text(encoding="utf-8")
+    sections = {part.splitlines()[0]: part for part in text.split("\n## ")[1:]}
+    for node in set(catalogue.GROUPS) - {"ekf_node"}:  # whose section refers to tracker_node's
+        rows = {line.split("`")[1] for line in sections[node].splitlines() if line[:3] == "| `"}
+        declared = {key for key in catalogue.fields_of(node) if "." not in key}
+        assert declared <= rows, node
