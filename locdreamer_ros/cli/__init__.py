@@ -18,7 +18,17 @@ from typing import NoReturn
 from locdreamer_ros import __version__
 from locdreamer_ros.errors import InputError
 
-COMMANDS = ("demo", "track", "simulate", "convert", "download", "benchmark")
+COMMANDS = (
+    "demo",
+    "track",
+    "simulate",
+    "convert",
+    "download",
+    "benchmark",
+    "doctor",
+    "emulate",
+    "calibrate",
+)
 BAD_INPUT = 2
 INTERRUPTED = 130
 

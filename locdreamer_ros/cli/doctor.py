@@ -1,0 +1,78 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`locdreamer doctor`: which UWB modules are plugged in, and what keeps them from working."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from typing import TYPE_CHECKING
+
+from locdreamer_ros.cli.options import add_common, check_output
+
+if TYPE_CHECKING:
+    from locdreamer_ros.driver.detect import Port
+
+NOTHING_USABLE = 1
+NO_PORTS = """\
+No USB serial port is there. Plug the UWB module in; if it is, try another cable (many carry power
+only), and see in `dmesg` whether the computer noticed it. Without a module, `locdreamer emulate`
+makes a simulated one."""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `doctor`."""
+    parser = commands.add_parser(
+        "doctor",
+        help="find UWB modules and what keeps them from working",
+        description="Look at every USB serial port, recognise the UWB module behind it and say "
+        "what to do where something is wrong. It asks devices only questions that change nothing. "
+        f"Exit status {NOTHING_USABLE}: no module that can be used was found.",
+    )
+    parser.add_argument("port", nargs="?", metavar="PORT", help="look at this port only")
+    add_common(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look, print, write. Raises InputError."""
+    check_output(options.json)
+
+    import dataclasses
+
+    from tqdm import tqdm
+
+    from locdreamer_ros.driver.detect import examine, find_ports
+    from locdreamer_ros.evaluation.tables import save_json
+
+    ports = find_ports(options.port)
+    for port in tqdm(ports, unit="port", leave=False, disable=None):
+        examine(port)
+    print("\n\n".join(describe(port) for port in ports) or NO_PORTS)
+    if options.json is not None:
+        save_json(options.json, [dataclasses.asdict(port) for port in ports])
+    return 0 if any(port.device for port in ports) else NOTHING_USABLE
+
+
+def describe(port: Port) -> str:
+    """What is known of the port and what to do, for people."""
+    about = ", ".join(text for text in (port.description, port.usb) if text)
+    lines = [f"{port.path} ({about})"]
+    facts = {}
+    device = port.device
+    if device is not None:
+        chooses = "anchors are asked one by one" if device.schedulable else "chooses by itself"
+        facts["device"] = f"{device.device}, {device.mode} ({chooses})"
+        facts["baud"] = str(device.baud)
+        if device.rate == device.rate:
+            facts["rate"] = f"{device.rate:.1f} reports/s"
+        if device.reply_ms == device.reply_ms:
+            facts["reply"] = f"after {device.reply_ms:.1f} ms"
+        facts["use it"] = f"device: {device.device}  port: {port.stable}"
+    facts["permission"] = "ok" if port.usable else "the port cannot be used, see below"
+    if port.latency_ms is not None:
+        facts["latency"] = f"{port.latency_ms} ms"
+    lines += [f"  {name:<11} {value}" for name, value in facts.items()]
+    for advice in port.advice:
+        lines += textwrap.wrap(advice, 98, initial_indent="  -> ", subsequent_indent="     ")
+    return "\n".join(lines)

@@ -1,0 +1,217 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Finding modules: what ports there are, what stands in the way, and which device answers.
+
+Probing is read-only: it listens first, then sends questions that change nothing in any of the
+devices (no mode is switched, nothing is written to flash).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from serial.tools import list_ports
+
+from locdreamer_ros.driver.codecs import make_codec
+from locdreamer_ros.driver.transport import Transport, stable_name
+
+BAUDS = (115200, 921600, 57600, 9600)
+"""115200 is what all supported devices are delivered with."""
+LISTEN_S = 0.7
+"""Seven cycles of a tag that streams at its fastest."""
+ANSWER_S = 0.25
+SLOW_LATENCY_MS = 4
+"""FTDI adapters hold received bytes back this long or (by default 16 ms) longer."""
+RULES = "99-locdreamer-uwb.rules"
+
+SIGNS: tuple[tuple[str, str, re.Pattern[bytes]], ...] = (
+    ("trek1000", "streaming ranges", re.compile(rb"m[cra] [0-9a-f]{2} [0-9a-f]{8} ", re.I)),
+    ("dwm1001-shell", "shell, streaming (les)", re.compile(rb"[0-9A-F]{4}\[-?\d+\.\d\d,")),
+    ("dwm1001-shell", "shell, streaming (lec)", re.compile(rb"DIST,\d,AN\d")),
+    ("dwm1001-shell", "shell, streaming positions (lep)", re.compile(rb"POS,-?\d+\.\d\d,")),
+    ("dwm1001-shell", "shell, waiting for a command", re.compile(rb"dwm> ")),
+    ("dwm1001", "binary mode (TLV)", re.compile(rb"\x40\x01[\x00\x01]")),
+    ("decar", "waiting to be asked", re.compile(rb"R01\|\d{1,3}\r")),
+    ("pozyx", "waiting to be asked", re.compile(rb"D,43\r")),
+    ("ryuw122", "ready to range (mode 1)", re.compile(rb"\+MODE=1\r")),
+    ("ryuw122", "in a mode of fixed units; the driver sets mode 1", re.compile(rb"\+MODE=\d\r")),
+)
+"""How each device and mode shows in what is received: device, mode in words, pattern."""
+
+QUESTIONS = (b"C01\r", b"R,00,1\r", b"\nAT+MODE?\r\n", b"\x32\x00")
+"""DECAR: who are you; Pozyx: the same; RYUW122: which mode (after the end of the line that it takes
+the others for); DWM1001: status. To the others each is an unknown command, and the DWM1001 says in
+either mode that it is one."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """What answered on a port. rate: reports per second of one that streams, else NaN."""
+
+    device: str
+    mode: str
+    baud: int
+    schedulable: bool
+    rate: float = float("nan")
+    reply_ms: float = float("nan")
+
+
+@dataclass
+class Port:
+    """A serial port. `advice`: what to do about it, one sentence each, most urgent first."""
+
+    path: str
+    stable: str
+    description: str
+    usb: str = ""
+    usable: bool = False
+    latency_ms: int | None = None
+    device: Device | None = None
+    advice: list[str] = field(default_factory=list)
+
+
+def find_ports(named: str | None = None) -> list[Port]:
+    """USB serial ports of this machine, or only the one named (a path or pattern)."""
+    if named is not None:
+        return [Port(named, stable_name(named) or named, "as given")]
+    found = []
+    for port in sorted(list_ports.comports(), key=lambda port: str(port.device)):
+        if port.vid is None:  # a port of the board itself: no module hangs there
+            continue
+        usb = f"{port.vid:04x}:{port.pid:04x}"
+        stable = stable_name(port.device) or port.device
+        found.append(Port(port.device, stable, port.description or "", usb))
+    return found
+
+
+def latency_timer(path: str) -> tuple[int, Path] | None:
+    """Milliseconds an FTDI adapter holds bytes back, and the file that sets it; None for others."""
+    file = Path("/sys/bus/usb-serial/devices") / Path(path).resolve().name / "latency_timer"
+    try:
+        return int(file.read_text()), file
+    except (OSError, ValueError):
+        return None
+
+
+def examine(port: Port) -> None:
+    """Fill in what can be learned of the port and the device behind it; takes up to 10 s."""
+    if (latency := latency_timer(port.path)) is not None:
+        port.latency_ms, file = latency
+        if port.latency_ms > SLOW_LATENCY_MS:
+            port.advice.append(
+                f"The adapter holds bytes back for {port.latency_ms} ms. Run "
+                f"`echo 1 | sudo tee {file}`, or install the udev rule {RULES} for good."
+            )
+    if modem_manager_runs() and not is_ignored_by_modem_manager(port.path):
+        port.advice.append(
+            "ModemManager runs and writes to new ports for some seconds. "
+            f"Install the udev rule {RULES}, which makes it leave UWB modules alone."
+        )
+    for baud in BAUDS:
+        transport = Transport(port.path, baud)
+        try:
+            if not transport.open():
+                port.advice.insert(0, transport.problem)
+                return
+            port.usable = True
+            device, heard = recognise(transport)
+        finally:
+            transport.close()
+        if device is not None:
+            port.device = device
+            _advise(port, device)
+            return
+        if heard and baud == BAUDS[0]:
+            port.advice.append(f"{heard} bytes came at {baud} baud that fit no supported device.")
+    port.advice.append(
+        "No supported device answered. Is the module powered, is this its data port (not a charger "
+        "or debugger port), and does it run one of the firmwares in docs/driver.md?"
+    )
+
+
+def recognise(transport: Transport) -> tuple[Device | None, int]:
+    """The device at the other end of an open port, and how many bytes were heard from it."""
+    received, first, last = _listen(transport, LISTEN_S)
+    found = _match(received)
+    if found is not None:
+        rate = (received.count(b"\n") - 1) / (last - first) if last > first else float("nan")
+        return _device(*found, transport.baud, rate=rate), len(received)
+    for question in QUESTIONS:
+        asked = time.monotonic()
+        if not transport.write(question):
+            break
+        answer, first, _ = _listen(transport, ANSWER_S)
+        received = received[-256:] + answer
+        found = _match(received)
+        if found is not None:
+            return _device(*found, transport.baud, reply_ms=(first - asked) * 1e3), len(received)
+    return None, len(received)
+
+
+def _device(
+    name: str, mode: str, baud: int, *, rate: float = float("nan"), reply_ms: float = float("nan")
+) -> Device:
+    return Device(name, mode, baud, make_codec(name).capabilities.schedulable, rate, reply_ms)
+
+
+def _listen(transport: Transport, seconds: float) -> tuple[bytes, float, float]:
+    """What comes within the time, and when its first and last bytes came (NaN without any)."""
+    data, first, last = b"", float("nan"), float("nan")
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0 and transport.up:
+        chunk = transport.read(left)
+        if chunk:
+            last = time.monotonic()
+            first = first if data else last
+            data += chunk
+    return data, first, last
+
+
+def _match(data: bytes) -> tuple[str, str] | None:
+    for device, mode, pattern in SIGNS:
+        if pattern.search(data):
+            return device, mode
+    return None
+
+
+def _advise(port: Port, device: Device) -> None:
+    if not device.schedulable:
+        port.advice.append(
+            "This device chooses its anchors by itself: tracking works, but choosing anchors saves "
+            "no energy, because the radio ranges with the others all the same."
+        )
+    if device.device == "dwm1001":
+        port.advice.append(
+            "A tag at rest reports rarely unless told otherwise: in its shell, `aurs 1 1` makes it "
+            "range every 0.1 s also at rest."
+        )
+    if port.stable == port.path and port.usb:
+        port.advice.append(
+            f"{port.path} may get another number at the next plugging; there is no name for it "
+            "under /dev/serial/by-id, so name it with a pattern, as /dev/ttyACM*."
+        )
+
+
+def modem_manager_runs() -> bool:
+    """Whether ModemManager is among the processes."""
+    for name in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if name.read_text().strip() == "ModemManager":
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def is_ignored_by_modem_manager(path: str) -> bool:
+    """Whether a udev rule keeps ModemManager off the port."""
+    try:
+        device = Path(path).stat().st_rdev
+        text = Path(f"/run/udev/data/c{os.major(device)}:{os.minor(device)}").read_text()
+    except OSError:
+        return False
+    return "ID_MM_DEVICE_IGNORE=1" in text
