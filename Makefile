@@ -57,7 +57,7 @@ colcon: $(COLCON_VENV)/.installed
 	.ci/check_colcon $(COLCON_VENV)
 
 clean:
-	rm -rf build $(VENV) $(COLCON_VENV) demo_output benchmark_output *.egg-info .coverage
+	rm -rf build $(VENV) $(COLCON_VENV) demo_output benchmark_output *.egg-info .coverage*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find locdreamer_ros test -name __pycache__ -prune -exec rm -rf {} +
 
