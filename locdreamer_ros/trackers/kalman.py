@@ -29,7 +29,13 @@ def transition(dt: float, dimensions: int, size: int) -> FloatArray:
 
 
 def _blocks(position: float, cross: float, velocity: float, dimensions: int) -> FloatArray:
-    return np.kron(np.array([[position, cross], [cross, velocity]]), np.eye(dimensions))
+    """Each axis has the same 2 x 2 covariance of position and velocity; axes do not mix."""
+    matrix = np.zeros((2 * dimensions, 2 * dimensions))
+    first = np.arange(dimensions)
+    second = first + dimensions
+    matrix[first, first], matrix[second, second] = position, velocity
+    matrix[first, second] = matrix[second, first] = cross
+    return matrix
 
 
 def piecewise_acceleration(dt: float, sigma: float, dimensions: int) -> FloatArray:
