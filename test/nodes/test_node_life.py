@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
+import rclpy
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
 from nodes.ros_graph import Graph, graph
@@ -25,8 +26,10 @@ from rosgraph_msgs.msg import Clock
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.lifecycle import LATCHED
-from locdreamer_ros.types import Anchors, Ranges, RangeStatus, Site
+from locdreamer_ros.nodes.tracker_node import TrackerNode
+from locdreamer_ros.types import Anchors, Estimate, Ranges, RangeStatus, Site
 
 ANCHORS = Anchors(
     ("a", "b", "c", "d"),
@@ -361,3 +364,42 @@ def test_the_source_answers_only_the_epoch_on_offer(nodes: Graph) -> None:
     assert int(values["messages_dropped"]) == 2
     assert len(ticks) == 1 + 2 * (epochs - 1)
     assert len(truths) == epochs
+
+
+def fail(ranges: Ranges) -> None:
+    raise np.linalg.LinAlgError("singular matrix")
+
+
+def lost(ranges: Ranges) -> Estimate:
+    return Estimate(1.0, np.full(4, np.nan), np.eye(4))
+
+
+@pytest.mark.parametrize("update", [fail, lost])
+def test_a_tracker_whose_numbers_fail_starts_again(
+    update: Callable[[Ranges], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    with own_domain() as domain:
+        rclpy.init(domain_id=domain)
+        try:
+            node = TrackerNode()
+            node.trigger_configure()
+            node.trigger_activate()
+            node._on_anchors(anchors_message())
+
+            def turn(epoch: int) -> None:
+                node._ask(epoch * STEP_NS)
+                node.on_ranges(answer_to(node._pending.message), 0.0)
+
+            turn(1)
+            assert node.tracker.estimate is not None
+            monkeypatch.setattr(node.tracker, "update", update)
+            turn(2)
+            assert node.counts["restarts"] == 1
+            assert node.tracker.estimate is None
+            turn(3)
+            assert node.tracker.estimate is not None
+            node.destroy_node()
+        finally:
+            rclpy.try_shutdown()
