@@ -41,8 +41,11 @@ def node_environment(domain: int, logs: Path) -> dict[str, str]:
 
 
 def _end_with_parent() -> None:
-    """In the child, before exec: be told to end when the parent is killed (Linux)."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+    """In the child, before exec: end when the parent is killed (Linux).
+
+    By SIGKILL: a node that is still starting its middleware can miss a SIGINT and live on.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class NodeProcesses:
