@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,14 +51,14 @@ class _Exchange:
     """Monotonic time when it has surely failed."""
 
 
-@dataclass(frozen=True)
-class _Answer:
+NOTHING = (float("nan"),) * 5
+
+
+class _Answer(NamedTuple):
     status: RangeStatus
     stamp: float
-    range: float = float("nan")
-    rx_power: float = float("nan")
-    first_path_power: float = float("nan")
-    nlos_probability: float = float("nan")
+    numbers: tuple[float, float, float, float, float] = NOTHING
+    """Range m, variance m^2, RX power and first-path power dBm, NLOS probability."""
 
 
 class Ranger:
@@ -114,17 +115,16 @@ class Ranger:
             answers = self._ask_each(anchor, end)
         else:
             answers = self._wait_for_cycle(anchor, end)
-        now = self._clock()
-        silent = _Answer(RangeStatus.TIMEOUT, now)
+        silent = _Answer(RangeStatus.TIMEOUT, self._clock())
         given = [answers.get(int(row), silent) for row in anchor]
-        return Ranges.of(
+        columns = np.array([a.numbers for a in given], dtype=np.float64).reshape(-1, 5).T
+        return Ranges(
             anchor,
-            np.array([a.range for a in given]),
-            np.array([a.stamp for a in given]),
-            status=np.array([a.status for a in given], dtype=np.uint8),
-            rx_power=np.array([a.rx_power for a in given]),
-            first_path_power=np.array([a.first_path_power for a in given]),
-            nlos_probability=np.array([a.nlos_probability for a in given]),
+            columns[0],
+            np.array([a.stamp for a in given], dtype=np.float64),
+            np.array([a.status for a in given], dtype=np.uint8),
+            columns[1],
+            *columns[2:],
         )
 
     # A device that is asked: one exchange in flight.
@@ -133,14 +133,12 @@ class Ranger:
         answers: dict[int, _Answer] = {}
         self._good = self._failed = 0
         waiting = self._in_turn(anchor)
+        # What already lies here is late, and must not be taken for the answer to a request.
+        self._take(self.session.events(time.monotonic()), None)
         while waiting:
-            now = time.monotonic()
-            if now >= end:
+            if time.monotonic() >= end:
                 break
             if self._exchange is None and self.session.ready:
-                # Nothing is owed now, so what already lies here is late and must not be taken for
-                # the answer to the next request.
-                self._take(self.session.events(now), None)
                 row = waiting[0]
                 request = self.session.codec.request(self._anchors.ids[row])
                 if not request:
@@ -257,14 +255,10 @@ class Ranger:
                 mine.invalid += 1
                 return _Answer(RangeStatus.INVALID, now)
             mine.ok += 1
-            return _Answer(
-                RangeStatus.OK,
-                now,
-                metres,
-                event.rx_power,
-                event.first_path_power,
-                event.nlos_probability,
-            )
+            powers = (event.rx_power, event.first_path_power)
+            unknown = float("nan")  # no device says how sure it is
+            numbers = (metres, unknown, *powers, event.nlos_probability)
+            return _Answer(RangeStatus.OK, now, numbers)
         if event.reason.startswith(UNUSABLE):
             mine.strikes = 0
             self._good += 1

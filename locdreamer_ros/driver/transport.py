@@ -191,7 +191,12 @@ class Transport:
                 os.read(self._wake_out, CHUNK)
             if port is None or len(ready) == (self._wake_out in ready):
                 return b""
-            data: bytes = port.read(CHUNK)
+            # Not port.read, which waits and looks at the clock once more.
+            data = os.read(port.fileno(), CHUNK)
+            if not data:  # ready to read, and nothing there: what an unplugged port looks like
+                raise serial.SerialException("readiness to read but returned no data")
+        except BlockingIOError:
+            return b""
         except FAULTS as fault:
             self.drop(explain(fault, self.name))
             return b""

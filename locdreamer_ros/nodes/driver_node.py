@@ -116,7 +116,8 @@ class DriverNode(UwbNode):
         self._worker.ask(message, self.site.rows(known), deadline)
 
     def _answer(self, message: AnchorSchedule, ranges: Ranges) -> None:
-        """Publish; called in the ranging thread."""
+        """Publish, then see to the rest; called in the ranging thread."""
+        self._publish(message, ranges)
         good, failed = self._ranger.spent
         self._cost = fix_cost(
             good,
@@ -125,7 +126,6 @@ class DriverNode(UwbNode):
             ranging=self.config.ranging,
             timeout_ms=self._codec.capabilities.range_timeout * 1e3,
         )
-        self._publish(message, ranges)
 
     def _superseded(self, message: AnchorSchedule) -> None:
         """Answer a schedule that another has overtaken: nobody was asked."""

@@ -1,0 +1,383 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the driver itself costs, how fast it comes back, and whether it grows; see docs/driver.md.
+
+    python benchmarks/driver.py [overhead rate recovery endurance] [--endurance 60]
+
+overhead: from the device's write of an answer's last byte to the message published. rate: fixes/s
+of three ranges against a bare loop that writes and reads the same bytes. recovery: from the
+device's return to the first range. endurance: memory, descriptors and threads of a driver_node
+under 50 schedules a second, unplugged once a minute. Devices run in processes of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from locdreamer_ros.datasets.range_table import save_anchors
+from locdreamer_ros.driver.codecs import make_codec
+from locdreamer_ros.driver.emulator import Emulator
+from locdreamer_ros.driver.firmware import make_firmware
+from locdreamer_ros.driver.ranger import Ranger
+from locdreamer_ros.driver.session import Session
+from locdreamer_ros.driver.transport import Transport
+from locdreamer_ros.types import Anchors, RangeStatus
+
+IDS = ("1", "2", "3")
+SITE = Anchors(IDS, np.array([[0.0, 0.0, 2.0], [8.0, 0.0, 2.0], [0.0, 8.0, 2.0]]))
+ANSWER = (
+    b"R05|%b|5.0000|0|4029487283|51121000|4080610000|146000000|4175000000|-82.1|-81.7|0.5|-0.4\r\n"
+)
+RATE_HZ = 50.0
+DOMAIN = 63
+Result = dict[str, Any]
+
+
+def device(link: str, instant: bool, control: Connection, written: Any) -> None:
+    """The module's process: DECAR firmware with its timing, or one that answers at once.
+
+    The latter leaves the time of each write in `written`, so that the radio does not count.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not instant:
+        emulator = Emulator(make_firmware("decar", IDS, lambda _: 5.0), link=Path(link))
+        control.send("up")
+        while (word := control.recv()) != "close":
+            getattr(emulator, word)()
+            control.send(time.monotonic())
+        emulator.close()
+        return
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    Path(link).symlink_to(os.ttyname(slave))
+    control.send("up")
+    buffer, count = b"", 0
+    while True:
+        *commands, buffer = (buffer + os.read(master, 4096)).split(b"\r")
+        for command in commands:
+            if command == b"C01":
+                os.write(master, b"R01|4\r\n")
+                continue
+            answer = ANSWER % command.split(b"|")[1]
+            written[count % len(written)] = time.monotonic_ns()
+            os.write(master, answer)
+            count += 1
+
+
+@contextmanager
+def module(folder: Path, *, instant: bool = False) -> Iterator[tuple[Path, Connection, Any]]:
+    """A module in its own process: its port, its remote control, its times of writing."""
+    link = folder / "usb-module"
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    written = context.Array("q", 1 << 16, lock=False)
+    process = context.Process(target=device, args=(str(link), instant, theirs, written))
+    process.start()
+    ours.recv()
+    try:
+        yield link, ours, written
+    finally:
+        process.terminate()
+        process.join()
+        link.unlink(missing_ok=True)
+
+
+def make_ranger(port: Path) -> Ranger:
+    """A ranger on the module."""
+    return Ranger(SITE, Session(Transport(str(port), 115200), make_codec("decar")))
+
+
+def percentiles(values: np.ndarray, *which: float) -> list[float]:
+    """Rounded percentiles."""
+    return [round(float(p), 3) for p in np.percentile(values, which)]
+
+
+def overhead(folder: Path, schedules: int) -> Result:
+    """Milliseconds from the last byte written by the device to the message published."""
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+
+    from locdreamer_ros.nodes.conversions import to_schedule
+    from locdreamer_ros.nodes.driver_node import DriverNode
+
+    save_anchors(folder / "site.csv", SITE)
+    with module(folder, instant=True) as (port, _, written):
+        given = {"port": port, "anchors_file": folder / "site.csv"}
+        arguments = [f"{name}:={value}" for name, value in given.items()]
+        rclpy.init(args=["--ros-args", *[w for a in arguments for w in ("-p", a)]])
+        node = DriverNode()
+        node.trigger_configure()
+        node.trigger_activate()
+        published: list[int] = []
+        publisher, real = node._ranges, node._ranges.publish
+
+        def publish(message: Any) -> None:
+            real(message)
+            if all(entry.status == RangeStatus.OK for entry in message.ranges):
+                published.append(time.monotonic_ns())
+
+        publisher.publish = publish
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        threading.Thread(target=executor.spin, daemon=True).start()
+        listener = subprocess.Popen([sys.executable, __file__, "--listen"])
+        while publisher.get_subscription_count() == 0:
+            time.sleep(0.05)
+        rows = np.arange(3)
+        spent: list[float] = []
+        for sequence in tqdm(range(schedules), desc="overhead", leave=False, disable=None):
+            ns = time.time_ns()
+            message = to_schedule(
+                rows,
+                SITE,
+                ns=ns,
+                deadline=ns + 10**9,
+                sequence=sequence,
+                tag="",
+                frame="map",
+            )
+            before = len(published)
+            node._on_schedule(message)
+            end = time.monotonic() + 2.0
+            while len(published) == before and time.monotonic() < end:
+                time.sleep(0.0005)
+            if len(published) > before and sequence >= 50:  # the first warm up
+                spent.append((published[-1] - max(written)) * 1e-6)
+            time.sleep(max(0.0, 1.0 / RATE_HZ - (time.time_ns() - ns) * 1e-9))
+        listener.terminate()
+        executor.shutdown()
+        node.close()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    p50, p99, most = percentiles(np.array(spent), 50, 99, 100)
+    return {"schedules": len(spent), "p50_ms": p50, "p99_ms": p99, "max_ms": most}
+
+
+def bare_loop(port: Path, seconds: float) -> float:
+    """Fixes/s of three ranges with nothing but write and read."""
+    descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY)
+    tty.setraw(descriptor)
+    begin, fixes = time.monotonic(), 0
+    while time.monotonic() - begin < seconds:
+        for anchor in IDS:
+            os.write(descriptor, b"C05|%b|0|1|0\r" % anchor.encode())
+            answer = b""
+            while not answer.endswith(b"\n"):
+                answer += os.read(descriptor, 4096)
+        fixes += 1
+    rate = fixes / (time.monotonic() - begin)
+    os.close(descriptor)
+    return rate
+
+
+def rate(folder: Path, rounds: int, seconds: float) -> Result:
+    """Share of the radio's own maximum rate, by turns to even out the load of the machine."""
+    bare, ours, lost = [], [], 0
+    with module(folder) as (port, _, _):
+        for _ in tqdm(range(rounds), desc="rate", leave=False, disable=None):
+            bare.append(bare_loop(port, seconds))
+            ranger = make_ranger(port)
+            ranger.measure(np.arange(3), time.time() + 2.0)
+            begin, fixes = time.monotonic(), 0
+            while time.monotonic() - begin < seconds:
+                answer = ranger.measure(np.arange(3), time.time() + 1.0)
+                lost += int((answer.status != RangeStatus.OK).sum())
+                fixes += 1
+            ours.append(fixes / (time.monotonic() - begin))
+            ranger.session.close()
+    share = np.array(ours) / np.array(bare)
+    return {
+        "rounds": rounds,
+        "radio_fixes_per_s": round(float(np.median(bare)), 2),
+        "driver_fixes_per_s": round(float(np.median(ours)), 2),
+        "share_median": round(float(np.median(share)), 4),
+        "share_min": round(float(share.min()), 4),
+        "ranges_lost": lost,
+    }
+
+
+def recovery(folder: Path, times: int) -> Result:
+    """Seconds from the device's return to the first good range."""
+    waits: dict[str, list[float]] = {"replug": [], "reboot": []}
+    with module(folder) as (port, control, _):
+        ranger = make_ranger(port)
+        ranger.measure(np.arange(3), time.time() + 2.0)
+        for i in tqdm(range(2 * times), desc="recovery", leave=False, disable=None):
+            event = ("replug", "reboot")[i % 2]
+            if event == "replug":
+                control.send("unplug")
+                control.recv()
+                away = time.monotonic() + 0.3 + 0.37 * i % 3.0
+                while time.monotonic() < away:
+                    ranger.measure(np.arange(3), time.time() + 0.05)
+                control.send("plug")
+            else:
+                control.send("reboot")
+            back = control.recv()
+            while not (ranger.measure(np.arange(3), time.time() + 0.05).status == 0).any():
+                pass
+            waits[event].append(time.monotonic() - back)
+        ranger.session.close()
+    return {
+        event: dict(zip(("median_s", "max_s"), percentiles(np.array(found), 50, 100), strict=True))
+        for event, found in waits.items()
+    }
+
+
+def usage(process: int) -> tuple[float, int, int]:
+    """Resident MB, open descriptors and threads of a process."""
+    status = Path(f"/proc/{process}/status").read_text()
+    words = dict(line.split(":\t", 1) for line in status.splitlines())
+    descriptors = sum(1 for _ in Path(f"/proc/{process}/fd").iterdir())
+    return int(words["VmRSS"].split()[0]) / 1024.0, descriptors, int(words["Threads"])
+
+
+@contextmanager
+def node_process(port: Path, anchors: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A driver_node as a user runs it."""
+    command = [sys.executable, "-m", "locdreamer_ros.nodes.driver_node", "--ros-args"]
+    command += ["-p", f"port:={port}", "-p", f"anchors_file:={anchors}"]
+    node = subprocess.Popen(command)
+    try:
+        yield node
+        node.send_signal(signal.SIGINT)
+        node.wait(timeout=10)
+    finally:
+        node.kill()
+
+
+def endurance(folder: Path, seconds: float) -> Result:
+    """A driver_node for `seconds`: what it used early and late, and what it answered."""
+    import rclpy
+    from locdreamer_ros.msg import AnchorSchedule, RangeArray
+
+    from locdreamer_ros.nodes.conversions import to_schedule
+    from locdreamer_ros.nodes.lifecycle import LOSSLESS
+
+    save_anchors(folder / "site.csv", SITE)
+    counts = {"answers": 0, "ranges": 0}
+
+    def count(message: Any) -> None:
+        counts["answers"] += 1
+        counts["ranges"] += sum(entry.status == RangeStatus.OK for entry in message.ranges)
+
+    samples: list[tuple[float, float, int, int]] = []
+    asked, plugged = 0, True
+    with module(folder) as (port, control, _), node_process(port, folder / "site.csv") as node:
+        rclpy.init()
+        client = rclpy.create_node("endurance")
+        client.create_subscription(RangeArray, "uwb/ranges", count, LOSSLESS)
+        schedule = client.create_publisher(AnchorSchedule, "uwb/schedule", LOSSLESS)
+        while schedule.get_subscription_count() == 0 or client.count_publishers("uwb/ranges") == 0:
+            rclpy.spin_once(client, timeout_sec=0.05)
+        begin = time.monotonic()
+        bar = tqdm(total=int(seconds), desc="endurance", leave=False, disable=None)
+        while (now := time.monotonic() - begin) < seconds:
+            if now * RATE_HZ >= asked:
+                ns = time.time_ns()
+                message = to_schedule(
+                    np.arange(3),
+                    SITE,
+                    ns=ns,
+                    deadline=ns + round(0.9e9 / RATE_HZ),
+                    sequence=asked,
+                    tag="",
+                    frame="map",
+                )
+                schedule.publish(message)
+                asked += 1
+            # Once a minute half a second without the module: descriptors would leak here.
+            away = 30.0 < now % 60.0 < 30.5
+            if away == plugged:
+                plugged = not away
+                control.send("plug" if plugged else "unplug")
+                control.recv()
+            if now >= len(samples) * 2.0:
+                samples.append((now, *usage(node.pid)))
+                bar.update(int(now) - bar.n)
+            rclpy.spin_once(client, timeout_sec=0.004)
+        bar.close()
+        client.destroy_node()
+        rclpy.try_shutdown()
+    # The first tenth warms up; growth is that of the rest, end against beginning.
+    table = np.array(samples[len(samples) // 10 :])
+    edge = max(len(table) // 10, 1)
+    growth = np.median(table[-edge:], axis=0) - np.median(table[:edge], axis=0)
+    return {
+        "seconds": round(seconds),
+        "schedules": asked,
+        **counts,
+        "exit_status": node.returncode,
+        "rss_mb": round(float(np.median(table[:, 1])), 1),
+        "rss_growth_mb": round(float(growth[1]), 2),
+        "descriptors": int(np.median(table[:, 2])),
+        "descriptor_growth": int(growth[2]),
+        "threads": int(np.median(table[:, 3])),
+        "thread_growth": int(growth[3]),
+    }
+
+
+def listen() -> None:
+    """A process that takes in the ranges, so that publishing them is real work."""
+    import rclpy
+    from locdreamer_ros.msg import RangeArray
+
+    from locdreamer_ros.nodes.lifecycle import LOSSLESS
+
+    rclpy.init()
+    node = rclpy.create_node("listener")
+    node.create_subscription(RangeArray, "uwb/ranges", lambda _: None, LOSSLESS)
+    rclpy.spin(node)
+
+
+def main() -> None:
+    """Run what was asked for and print it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parts = ("overhead", "rate", "recovery", "endurance")
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="which measurements (all)")
+    parser.add_argument("--endurance", type=float, default=60.0, metavar="S", help="length (60)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
+    parser.add_argument("--listen", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    os.environ.setdefault("ROS_DOMAIN_ID", str(DOMAIN))
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    if options.listen:
+        listen()
+        return
+    result: Result = {"machine": platform.platform(), "cpus": os.cpu_count()}
+    measure = {
+        "overhead": lambda folder: overhead(folder, 3000),
+        "rate": lambda folder: rate(folder, 6, 4.0),
+        "recovery": lambda folder: recovery(folder, 10),
+        "endurance": lambda folder: endurance(folder, options.endurance),
+    }
+    for part in options.parts or parts:
+        load = round(os.getloadavg()[0], 1)
+        with tempfile.TemporaryDirectory() as folder:
+            result[part] = {**measure[part](Path(folder)), "load_before": load}
+        print(part, json.dumps(result[part]), flush=True)
+    if options.json is not None:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
