@@ -68,11 +68,11 @@ $(VENV)/.core: $(SOURCES)
 
 # By name: the package is installed by now, only what the extra adds is fetched.
 $(VENV)/.tools: $(VENV)/.core
-	$(VENV)/bin/python -m pip install 'locdreamer_ros[test,dev]'
+	$(VENV)/bin/python -m pip install 'locdreamer_ros[juno,test,dev]'
 	touch $@
 
 $(VENV)/.learn: $(VENV)/.core
-	$(VENV)/bin/python -m pip install 'locdreamer_ros[learn]'
+	$(VENV)/bin/python -m pip install 'locdreamer_ros[learn,juno]'
 	touch $@
 
 # What the package depends on without the package itself, which colcon is to build.

@@ -25,8 +25,8 @@ _SCHEDULERS: dict[str, Callable[[Site, int], Scheduler]] = {
 }
 
 NAMES: tuple[str, ...] = tuple(_SCHEDULERS)
-LEARNED: tuple[str, ...] = ("actor",)
-"""Schedulers that need torch and a model file."""
+LEARNED: tuple[str, ...] = ("actor", "juno")
+"""Schedulers that need a model file; `actor` needs torch besides."""
 
 
 def make_scheduler(name: str, site: Site, *, seed: int = 0, model: Path | None = None) -> Scheduler:
@@ -34,6 +34,15 @@ def make_scheduler(name: str, site: Site, *, seed: int = 0, model: Path | None =
 
     Raises InputError for an unknown name, or a model that is missing or does not fit.
     """
+    if name == "juno":
+        if model is None:
+            raise InputError(
+                "scheduler juno needs a trained model: --model FILE (locdreamer juno train makes "
+                "one)"
+            )
+        from locdreamer_ros.schedulers.juno import JunoScheduler
+
+        return JunoScheduler.load(site, model)
     if name in LEARNED:
         path = require_model(f"scheduler {name}", model)
         from locdreamer_ros.schedulers.actor import ActorScheduler

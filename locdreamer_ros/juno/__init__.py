@@ -1,0 +1,20 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The JUNO paper: jump-start reinforcement learning of which UWB beacons to locate a user with.
+
+Equation numbers are the paper's; docs/juno.md says how they were reconstructed. Shape legend:
+A beacons that can be chosen, Z zones, M actions (sets of K beacons), T steps. The reference beacon,
+where there is one, is the last row of `beacons` (A + 1, 2) and of whatever is per beacon.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from locdreamer_ros.errors import InputError
+
+
+def require_numba(what: str) -> None:
+    """Raises InputError, naming `what` asked for it, where numba is not installed."""
+    if find_spec("numba") is None:
+        raise InputError(f"{what} needs numba: pip install 'locdreamer_ros[juno]'")
