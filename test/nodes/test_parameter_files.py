@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import configparser
+import dataclasses
 import runpy
 import sys
 import types
@@ -17,14 +18,21 @@ import yaml
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
+from locdreamer_ros.config import build, load_parameters
+from locdreamer_ros.driver.codecs import CODECS
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import catalogue
+from locdreamer_ros.nodes.driver_node import DriverConfig
 from locdreamer_ros.nodes.recorder_node import OF_TRACKER, SHARED
 from locdreamer_ros.trackers import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 YAML = ROOT / "config" / "tracking.yaml"
-ON_PURPOSE = {("source_node", "listeners"): 3, ("ekf_node", "tag_frame"): ""}
+ON_PURPOSE = {
+    ("source_node", "listeners"): 3,
+    ("ekf_node", "tag_frame"): "",
+    ("ekf_node", "preset"): "paper",
+}
 """Values of the YAML that are not the node's own defaults."""
 
 
@@ -87,8 +95,10 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[Recorded]:
 
     module("launch", "LaunchDescription")
     module("launch.actions", "DeclareLaunchArgument")
-    module("launch.conditions", "IfCondition")
-    module("launch.substitutions", "LaunchConfiguration", "PathJoinSubstitution")
+    module("launch.conditions", "IfCondition", "UnlessCondition")
+    module(
+        "launch.substitutions", "LaunchConfiguration", "PathJoinSubstitution", "PythonExpression"
+    )
     module("launch_ros")
     module("launch_ros.actions", "Node")
     module("launch_ros.parameter_descriptions", "ParameterValue")
@@ -96,6 +106,24 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[Recorded]:
     described = runpy.run_path(str(ROOT / "launch" / "tracking.launch.py"))
     entities: list[Recorded] = described["generate_launch_description"]().args[0]
     return entities
+
+
+def evaluate(expression: Recorded, values: dict[str, str]) -> Any:
+    """What a PythonExpression gives where the launch arguments have these values."""
+    parts = expression.args[0]
+    return eval("".join(p if isinstance(p, str) else values[p.args[0]] for p in parts))
+
+
+def fields_of(node: str) -> dict[str, Any]:
+    if node == "driver_node":
+        return {field.name: field for field in dataclasses.fields(DriverConfig)}
+    return catalogue.fields_of(node)
+
+
+def shown_for(node: str) -> dict[str, Any]:
+    if node == "driver_node":
+        return load_parameters(ROOT / "config" / "driver.yaml", node)
+    return catalogue.load(YAML, node)
 
 
 def nodes_of(launched: list[Recorded]) -> dict[str, Recorded]:
@@ -108,7 +136,8 @@ def test_launched_executables_are_console_scripts(launched: list[Recorded]) -> N
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     lines = setup["options.entry_points"]["console_scripts"].strip().splitlines()
     scripts = dict(line.replace(" ", "").split("=") for line in lines)
-    assert {"source_node", "tracker_node", "ekf_node", "evaluator_node"} == set(nodes_of(launched))
+    expected = {"source_node", "driver_node", "tracker_node", "ekf_node", "evaluator_node"}
+    assert expected == set(nodes_of(launched))
     for executable in nodes_of(launched):
         assert scripts[executable] == f"locdreamer_ros.nodes.{executable}:main"
 
@@ -119,9 +148,9 @@ def test_launch_sets_parameters_that_exist_from_arguments_that_exist(
     arguments = {e.args[0] for e in launched if type(e).__name__ == "DeclareLaunchArgument"}
     used = set()
     for executable, node in nodes_of(launched).items():
-        fields = catalogue.fields_of(executable)
+        fields = fields_of(executable)
         assert node.kwargs["name"] == executable  # the key in the YAML
-        for key, value in node.kwargs["parameters"][1].items():
+        for key, value in node.kwargs["parameters"][-1].items():
             assert value.kwargs["value_type"] is type(fields[key].default), key
             used.add(value.args[0].args[0])
     assert used | {"rviz"} == arguments
@@ -134,9 +163,42 @@ def test_launch_defaults_are_those_of_the_yaml(launched: list[Recorded]) -> None
         if type(e).__name__ == "DeclareLaunchArgument"
     }
     for executable, node in nodes_of(launched).items():
-        shown = catalogue.load(YAML, executable)
-        for key, value in node.kwargs["parameters"][1].items():
-            assert str(shown[key]) == default[value.args[0].args[0]], (executable, key)
+        shown = shown_for(executable)
+        for key, value in node.kwargs["parameters"][-1].items():
+            given = default[value.args[0].args[0]]
+            if isinstance(given, Recorded):  # an expression: as for a recording
+                given = evaluate(given, {"source": default["source"]})
+            assert str(shown[key]) == given, (executable, key)
+
+
+def test_a_serial_source_is_asked_by_the_wall_clock(launched: list[Recorded]) -> None:
+    nodes = nodes_of(launched)
+    for source, present in (("serial", {"driver_node"}), ("replay", {"source_node"})):
+        started = set()
+        for executable, node in nodes.items():
+            condition = node.kwargs["condition"]
+            if condition is None:
+                continue
+            wanted = type(condition).__name__ == "IfCondition"
+            if evaluate(condition.args[0], {"source": source}) is wanted:
+                started.add(executable)
+        assert started - {"evaluator_node"} == present
+        assert ("evaluator_node" in started) is (source != "serial"), "no truth, nothing to score"
+    rate = next(
+        e.kwargs["default_value"]
+        for e in launched
+        if type(e).__name__ == "DeclareLaunchArgument" and e.args[0] == "rate"
+    )
+    assert evaluate(rate, {"source": "serial"}) == "10.0"
+    assert evaluate(rate, {"source": "simulator"}) == "0.0"
+
+
+def test_each_device_has_its_file(launched: list[Recorded]) -> None:
+    _, device = nodes_of(launched)["driver_node"].kwargs["parameters"][:2]
+    for codec in CODECS:
+        name = evaluate(device.args[0][1], {"device": codec})
+        values = load_parameters(ROOT / "config" / name, "driver_node")
+        assert build(DriverConfig, values, name).device == codec  # type: ignore[arg-type]
 
 
 def test_rviz_shows_topics_that_are_published() -> None:
