@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Track a tag: `ros2 launch locdreamer_ros tracking.launch.py --show-args`.
 
-Parameters come from config/tracking.yaml (driver_node's from config/driver.yaml and its device's file
-in config/driver/); the arguments below go over them.
+Parameters come from config/tracking.yaml, driver_node's from config/driver.yaml and its device's
+file in config/driver/; the arguments below go over them.
 """
 
 from launch.actions import DeclareLaunchArgument
