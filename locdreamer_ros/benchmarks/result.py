@@ -37,11 +37,15 @@ MEASURES = (
 
 @dataclass(frozen=True)
 class Settings:
-    """Seeds to repeat over, processes to use, and (recording, anchors or None) files to read."""
+    """Seeds to repeat over, processes to use, and (recording, anchors or None) files to read.
+
+    environment: the simulated place of the benchmarks that train.
+    """
 
     seeds: tuple[int, ...]
     jobs: int = 1
     recordings: tuple[tuple[Path, Path | None], ...] = ()
+    environment: str = "house"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ COMMANDS = (
     "convert",
     "download",
     "benchmark",
+    "train",
     "doctor",
     "emulate",
     "calibrate",

@@ -18,7 +18,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="measure trackers and schedulers over seeds",
         description="Run a benchmark; writes DIR/NAME.json (rows and claims), .csv, .md and .png.",
     )
-    parser.add_argument("name", metavar="NAME", help="house, lias or latency")
+    parser.add_argument("name", metavar="NAME", help="house, lias, latency, table2 or figures")
     parser.add_argument("--seeds", type=count, default=10, metavar="N", help="repetitions (10)")
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes (1)")
     parser.add_argument(
@@ -28,6 +28,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parser.add_argument(
             option, type=Path, action="append", default=[], metavar="FILE", help=f"{what} (lias)"
         )
+    parser.add_argument(
+        "--environment", default="house", metavar="E", help="simulated place (table2, figures)"
+    )
     add_common(parser)
     parser.set_defaults(run=run)
 
@@ -53,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     seeds = tuple(range(options.seed, options.seed + options.seeds))
     pairs = tuple(zip(recordings, anchors or [None] * len(recordings), strict=True))
     begin = perf_counter()
-    result = run_benchmark(options.name, Settings(seeds, options.jobs, pairs))
+    result = run_benchmark(options.name, Settings(seeds, options.jobs, pairs, options.environment))
     about = {
         "machine": machine(),
         "seeds": seeds,

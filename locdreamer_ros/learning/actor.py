@@ -21,17 +21,19 @@ from torch import Tensor, nn
 from locdreamer_ros.world_model.encoder import inverse_2x2
 from locdreamer_ros.world_model.gaussian import Gaussian
 from locdreamer_ros.world_model.layers import Attention, at_least_one, mlp, uniform
+from locdreamer_ros.world_model.memory import MEMORY, memory_features
 from locdreamer_ros.world_model.observation import expected_range
 
 HEADS = ("categorical", "plackett-luce")
 FEW_SUBSETS = 100
 """Up to this many subsets the categorical head is trained, beyond it Plackett-Luce."""
 MOST_SUBSETS = 5000
-MEMORY = 3
-"""What is remembered of each anchor: residual, its magnitude (running means, m), steps unasked."""
-FORGET = 0.3
+RANGE_SIGMA_M = 0.3
+"""What any range is worth to the physics of the policy; its residual learns the differences."""
 SHARPNESS = 4.0
 """How much the policy trusts the expected variance before anything is learned."""
+RESIDUAL = 0.05
+"""The learned part begins slowly: a dream's rewards are mostly the luck of its noise."""
 SMALL = -1e9
 
 
@@ -57,32 +59,10 @@ class State:
     offered: Tensor
 
 
-def first_memory(batch: int, anchors: int) -> Tensor:
-    """Nothing is known of any anchor (B, A, MEMORY)."""
-    return torch.zeros(batch, anchors, MEMORY)
-
-
-def remember_ranges(memory: Tensor, residual: Tensor, asked: Tensor) -> Tensor:
-    """The memory (B, A, MEMORY) after a step that left residuals (B, A) m at the anchors asked."""
-    residual = residual.clamp(-3.0, 3.0)
-    fresh = torch.stack([residual, residual.abs()], dim=-1)
-    # What was not asked fades: an old residual says little about another place.
-    kept = memory[..., :2] + torch.where(
-        asked[..., None], FORGET * (fresh - memory[..., :2]), -0.1 * memory[..., :2]
-    )
-    age = torch.where(asked, 0.0, memory[..., 2] + 1.0)
-    return torch.cat([kept, age[..., None]], dim=-1)
-
-
-def precisions(state: State) -> Tensor:
-    """(B, A) 1/m^2: what a range of each anchor is expected to be worth."""
-    return 1.0 / (state.sigma.square() + state.memory[..., 1].square() + 0.1**2)
-
-
 def expected_variance(state: State, subsets: Tensor) -> Tensor:
     """Position variance (B, N) m^2 expected after asking each subset (N, K): GDOP with a prior."""
     _, direction = expected_range(state.prior.mean[:, :2], state.anchor)  # (B, A, 2)
-    outer = precisions(state)[..., None, None] * direction[..., :, None] * direction[..., None, :]
+    outer = direction[..., :, None] * direction[..., None, :] / RANGE_SIGMA_M**2
     information = inverse_2x2(state.prior.covariance[:, None, :2, :2])
     posterior = inverse_2x2(information + outer[:, subsets].sum(dim=2))  # (B, N, 2, 2)
     return posterior[..., 0, 0] + posterior[..., 1, 1]
@@ -110,12 +90,10 @@ class AnchorView(nn.Module):
                 (spread + 1e-4).log(),
                 (direction * velocity).sum(-1),
                 state.sigma.log(),
-                state.memory[..., 0],
-                state.memory[..., 1],
-                state.memory[..., 2].clamp(max=10.0) / 5.0,
             ],
             dim=-1,
         )
+        features = torch.cat([features, memory_features(state.memory)], dim=-1)
         trace = covariance.diagonal(dim1=1, dim2=2).sum(-1, keepdim=True)
         determinant = (covariance[:, 0, 0] * covariance[:, 1, 1] - covariance[:, 0, 1] ** 2)[
             :, None
@@ -152,7 +130,7 @@ class Actor(nn.Module):
         outside = total - inside
         pooled = torch.cat([inside / budget, outside / max(1, tokens.shape[1] - budget)], dim=-1)
         prior = -0.5 * self.sharpness * expected_variance(state, subsets).log()
-        logits = prior + self.score(pooled)[..., 0]
+        logits = prior + RESIDUAL * self.score(pooled)[..., 0]
         possible = state.offered[:, subsets].all(dim=-1)
         return Categorical(logits.masked_fill(~possible, SMALL), subsets)
 

@@ -13,42 +13,50 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from locdreamer_ros.learning.actor import (
-    Actor,
-    State,
-    first_memory,
-    remember_ranges,
+from locdreamer_ros.learning.actor import Actor, State, all_subsets
+from locdreamer_ros.learning.critic import (
+    Critic,
+    actor_loss,
+    critic_loss,
+    discounted,
+    expected_loss,
 )
-from locdreamer_ros.learning.critic import Critic, actor_loss, critic_loss, discounted
 from locdreamer_ros.learning.data import Batch
 from locdreamer_ros.learning.hyperparameters import TrainConfig
 from locdreamer_ros.learning.imagination import Dream
 from locdreamer_ros.world_model.elbo import elbo, reconstruction
 from locdreamer_ros.world_model.gaussian import Gaussian, stack
 from locdreamer_ros.world_model.layers import uniform
+from locdreamer_ros.world_model.memory import first_memory, remember_ranges, residuals
 from locdreamer_ros.world_model.model import WorldModel
-from locdreamer_ros.world_model.observation import Observation, expected_range
+from locdreamer_ros.world_model.observation import Observation
 
+REPLAY_EVERY = 2
+"""Steps of a dream between those at which every subset is tried."""
 LARGEST_ERROR_M = 3.0
 """A lost track is one bad step to the policy, not a hundred."""
 
 
 def real_loss(model: WorldModel, batch: Batch, generator: torch.Generator) -> Tensor:
     """Stage 1: -L^ELBO per step of the real ranges of the bootstrap anchors R, all asked."""
-    posterior, hidden = batch.start, model.sequence.initial(batch.anchor.shape[0])  # line 3
+    size, rows = batch.anchor.shape[0], batch.anchor.shape[1]
+    posterior, hidden = batch.start, model.sequence.initial(size)  # line 3
+    memory = first_memory(size, rows).to(batch.dt)
     priors, posteriors, memories = [], [], []
     for t in range(batch.steps):  # line 4
         prior = model.predict(posterior, hidden, batch.dt[:, t])  # line 5
-        belief = model.infer(prior, hidden, batch.at(t), batch.dt[:, t])  # line 6
+        seen = batch.at(t, memory)
+        belief = model.infer(prior, hidden, seen, batch.dt[:, t])  # line 6
         posterior = model.passed_on(belief, generator)
         priors.append(prior)
         posteriors.append(belief)
         memories.append(hidden[-1])
         hidden = model.remember(posterior, hidden)  # line 8
-    prior, belief, memory = stack(priors), stack(posteriors), torch.stack(memories, dim=1)
+        memory = remember_ranges(memory, residuals(belief.mean.detach(), seen), seen.asked)
+    prior, belief, past = stack(priors), stack(posteriors), torch.stack(memories, dim=1)
     anchor = batch.anchor[:, None].expand(-1, batch.steps, -1, -1)
     state = belief.sample(generator)  # z~_t
-    log_prob = model.reconstruct(state, memory, anchor).log_prob(batch.distance)  # lines 7 and 10
+    log_prob = model.reconstruct(state, past, anchor).log_prob(batch.distance)  # lines 7 and 10
     return -elbo(log_prob, batch.asked, belief, prior).mean() / batch.steps  # lines 9 and 10
 
 
@@ -78,14 +86,18 @@ def dream_loss(
     role = _roles(size, config, generator).to(dream.dt.device)
     posterior, hidden = dream.start, model.sequence.initial(size)  # line 13
     memory = first_memory(size, rows).to(dream.dt)
+    exact = dream.truth is not None and actor.head == "categorical" and config.subsets != "all"
     priors, posteriors, memories, states, choices, distances, asks = [], [], [], [], [], [], []
+    outcomes: list[Tensor] = []
     for t in range(steps):  # line 14
         prior = model.predict(posterior, hidden, dream.dt[:, t])  # line 15
         distance, comes = dream.ranges(t, prior, hidden)  # line 16
         state = look(model, prior, hidden, dream.anchor, memory)
         chosen = choose(actor, state, role, budget, generator)  # line 17
+        if exact and t % REPLAY_EVERY == 0:
+            outcomes.append(all_rewards(model, state, dream, t, distance, comes, hidden, config))
         asked = chosen_mask(chosen, rows, everybody=role == ALL) & comes
-        seen = Observation(distance, asked, dream.anchor, torch.zeros_like(distance))
+        seen = Observation(distance, asked, dream.anchor, torch.zeros_like(distance), memory)
         belief = model.infer(prior, hidden, seen, dream.dt[:, t])  # line 18
         posterior = model.passed_on(belief, generator)
         memory = remember_ranges(memory, residuals(belief.mean.detach(), seen), asked)
@@ -112,23 +124,67 @@ def dream_loss(
         loss = sleep_loss(belief, dream.truth)
         error = (belief.mean[..., :2] - dream.truth[..., :2]).norm(dim=-1)
         reward = -error.detach().clamp(max=LARGEST_ERROR_M)
-    returns = discounted(reward, config.gamma)
-    flat = _flat(states)  # line 23
-    by_policy = (role == POLICY)[:, None].expand(-1, steps).reshape(-1)
-    rows_chosen = torch.stack(choices, dim=1).flatten(0, 1)
-    value = critic(flat)
+    if config.subsets == "all":
+        nothing = loss.new_zeros(())
+        return DreamLoss(loss, nothing, nothing, float(-reward.mean()))
+    flat = _flat(states)
     policy = actor.policy(flat, budget)
-    advantage = (returns.flatten() - value).detach()
-    mine = by_policy.nonzero()[:, 0]
-    zero = loss.new_zeros(())
-    return DreamLoss(
-        loss,
-        actor_loss(policy.log_prob(rows_chosen)[mine], advantage[mine], policy.entropy()[mine])
-        if mine.numel() > 1
-        else zero,
-        critic_loss(value[mine], returns.flatten()[mine]) if mine.numel() > 1 else zero,
-        float(-reward.mean()),
+    returns = discounted(reward, config.gamma).flatten()
+    value = critic(flat)
+    mine = (role == POLICY)[:, None].expand(-1, steps).reshape(-1)
+    judged = critic_loss(value[mine], returns[mine]) if bool(mine.any()) else loss.new_zeros(())
+    if exact:  # line 23: the expectation of (16) as a sum over all subsets
+        scores = policy.scores.view(size, steps, -1)[:, ::REPLAY_EVERY]
+        acted = expected_loss(scores.flatten(0, 1), torch.stack(outcomes, dim=1).flatten(0, 1))
+    else:  # line 23: as the mean over what the policy drew
+        rows_drawn = torch.stack(choices, dim=1).flatten(0, 1)
+        advantage = (returns - value).detach()
+        log_prob, entropy = policy.log_prob(rows_drawn), policy.entropy()
+        acted = actor_loss(log_prob[mine], advantage[mine], entropy[mine])
+    return DreamLoss(loss, acted, judged, float(-reward.mean()))
+
+
+def all_rewards(
+    model: WorldModel,
+    state: State,
+    dream: Dream,
+    t: int,
+    distance: Tensor,
+    comes: Tensor,
+    hidden: Tensor,
+    config: TrainConfig,
+) -> Tensor:
+    """What asking each subset (N) would have brought at step t (B, N): a dream can be replayed.
+
+    Minus the error after this step, and gamma times that of the next one as far as this step
+    decides it: the error carried on by the velocity's.
+    """
+    assert dream.truth is not None
+    size, rows = distance.shape
+    subsets = all_subsets(rows, min(config.budget, rows))
+    count = len(subsets)
+    mask = chosen_mask(subsets, rows, everybody=torch.zeros(count, dtype=torch.bool))
+
+    def each(x: Tensor) -> Tensor:  # (B, ...) -> (B N, ...)
+        return x.repeat_interleave(count, dim=0)
+
+    asked = mask.to(comes.device).repeat(size, 1) & each(comes)
+    seen = Observation(
+        each(distance),
+        asked,
+        each(dream.anchor),
+        torch.zeros_like(asked, dtype=distance.dtype),
+        each(state.memory),
     )
+    prior = Gaussian(each(state.prior.mean), each(state.prior.covariance))
+    dt = each(dream.dt[:, t])
+    with torch.no_grad():
+        mean = model.infer(prior, hidden.repeat_interleave(count, dim=1), seen, dt).mean
+    wrong = mean - each(dream.truth[:, t])
+    now = wrong[:, :2].norm(dim=-1)
+    then = (wrong[:, :2] + dt[:, None] * wrong[:, 2:]).norm(dim=-1)
+    cost = now.clamp(max=LARGEST_ERROR_M) + config.gamma * then.clamp(max=LARGEST_ERROR_M)
+    return -cost.view(size, count)
 
 
 POLICY, RANDOM, ALL = 0, 1, 2
@@ -182,12 +238,6 @@ def chosen_mask(rows: Tensor, anchors: int, *, everybody: Tensor) -> Tensor:
     """alpha_t (B, A) bool from rows (B, K); all of them where `everybody` (B,)."""
     mask = torch.zeros(rows.shape[0], anchors, dtype=torch.bool, device=rows.device)
     return mask.scatter(1, rows, True) | everybody[:, None]
-
-
-def residuals(mean: Tensor, seen: Observation) -> Tensor:
-    """Measured less expected ranges (B, A) m at state mean (B, S), 0 where not asked."""
-    distance, _ = expected_range(mean[:, :2], seen.anchor)
-    return torch.where(seen.asked, seen.distance - distance, 0.0)
 
 
 def sleep_loss(belief: Gaussian, truth: Tensor) -> Tensor:

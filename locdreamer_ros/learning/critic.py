@@ -44,6 +44,17 @@ def actor_loss(log_prob: Tensor, advantage: Tensor, entropy: Tensor) -> Tensor:
     return -(log_prob * scaled.detach()).mean() - ENTROPY * entropy.mean()
 
 
+def expected_loss(logits: Tensor, reward: Tensor) -> Tensor:
+    """Equation (16) with its expectation as the sum over all subsets: logits, reward (M, N).
+
+    Neither baseline nor entropy is needed: what all subsets share has no gradient, and every subset
+    is tried at every step.
+    """
+    chance = logits.softmax(dim=-1)
+    scaled = (reward - reward.mean(dim=-1, keepdim=True)) / (reward.std() + 1e-6)
+    return -(chance * scaled).sum(dim=-1).mean()
+
+
 def critic_loss(value: Tensor, returns: Tensor) -> Tensor:
     """Equation (17), both (M,)."""
     return (value - returns.detach()).square().mean()

@@ -22,6 +22,8 @@ from locdreamer_ros.world_model.model import Area
 from locdreamer_ros.world_model.observation import Observation
 
 LARGEST_SHIFT_M = 3.0
+ALIKE = 0.95
+"""Walks whose lengths differ by no more are cut to the shortest and run side by side."""
 GAP = 3.0
 """Steps of a sequence may be this much longer than the median one."""
 
@@ -50,13 +52,14 @@ class Batch:
         distance, asked, anchor = (x.to(device) for x in (self.distance, self.asked, self.anchor))
         return Batch(distance, asked, anchor, self.dt.to(device), start)
 
-    def at(self, t: int) -> Observation:
-        """o_t: the ranges of step t."""
+    def at(self, t: int, memory: Tensor) -> Observation:
+        """o_t: the ranges of step t, with the memory (B, A, M) of what came before."""
         return Observation(
             self.distance[:, t],
             self.asked[:, t],
             self.anchor,
             torch.zeros_like(self.distance[:, t]),
+            memory,
         )
 
 
@@ -152,16 +155,21 @@ class Walks:
         return self.cut(taken)
 
     def whole(self) -> list[Batch]:
-        """Each walk as one long sequence (B = 1) from its first possible start."""
+        """Each walk as one long sequence from its first possible start; alike ones together."""
+        first: dict[int, int] = {}
+        for walk, epoch in self.starts:
+            first.setdefault(walk, epoch)
+        lengths = {w: (len(self._times[w]) - 1 - e) // self.stride for w, e in first.items()}
+        usual = self.steps
         batches = []
-        for walk in range(len(self)):
-            epochs = [e for w, e in self.starts if w == walk]
-            if not epochs:
-                continue
-            steps = (len(self._times[walk]) - 1 - epochs[0]) // self.stride
-            usual, self.steps = self.steps, steps
-            batches.append(self.cut([(walk, epochs[0])]))
-            self.steps = usual
+        if min(lengths.values()) >= ALIKE * max(lengths.values()):
+            self.steps = min(lengths.values())
+            batches.append(self.cut(list(first.items())))
+        else:
+            for walk, epoch in first.items():
+                self.steps = lengths[walk]
+                batches.append(self.cut([(walk, epoch)]))
+        self.steps = usual
         return batches
 
     @property

@@ -19,9 +19,12 @@ from torch import Tensor
 from locdreamer_ros.learning.data import Batch, Walks
 from locdreamer_ros.world_model.dynamics import transition
 from locdreamer_ros.world_model.gaussian import Gaussian, stack
+from locdreamer_ros.world_model.memory import first_memory, remember_ranges, residuals
 from locdreamer_ros.world_model.model import Area, WorldModel
 from locdreamer_ros.world_model.observation import expected_range
 
+NOISE_BINS = 4
+"""From near to far; fewer where there are few ranges."""
 LOST = 0.03
 """Share of imagined ranges that never come, so that trackers and schedulers have met it."""
 FIX_SIGMA_M = 0.45
@@ -79,26 +82,68 @@ class GroundedDream:
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """Where a frozen tracker thinks the tag went: state (T, S), hidden (T, H), dt (T,) s."""
+    """Where a frozen tracker thinks the tag went: state (T, S), dt (T,) s."""
 
     state: Tensor
-    hidden: Tensor
     dt: Tensor
+
+
+class ResidualNoise:
+    """The errors that the decoder leaves to chance, as the real ranges of R show them.
+
+    Quantiles of measured less expected range along the smoothed trajectories, for ranges from near
+    to far. The decoder's own noise is what one filtering step cannot explain; smoothing sees more
+    of it: the narrow core, the bias, the heavy tail.
+    """
+
+    def __init__(self, distance: Tensor, residual: Tensor) -> None:
+        """From expected ranges and residuals (M,) m."""
+        order = distance.argsort()
+        bins = max(1, min(NOISE_BINS, len(order) // 200))
+        self.levels = torch.linspace(0.0, 1.0, 201, dtype=residual.dtype)
+        self.quantiles = torch.stack(
+            [residual[part].quantile(self.levels) for part in order.chunk(bins)]
+        )  # (bins, 201)
+        self.edges = distance.quantile(
+            torch.linspace(0.0, 1.0, bins + 1, dtype=distance.dtype)[1:-1]
+        )
+
+    def errors(self, distance: Tensor, score: Tensor) -> Tensor:
+        """Errors (..., A) m of ranges of this distance whose standard normal scores are given."""
+        row = torch.bucketize(distance, self.edges)
+        at = torch.special.ndtr(score) * (len(self.levels) - 1)
+        low = at.floor().clamp(max=len(self.levels) - 2)
+        share = at - low
+        index = low.long()
+        return (1.0 - share) * self.quantiles[row, index] + share * self.quantiles[row, index + 1]
 
 
 class Ground:
     """The frozen stage-1 model's reading of the real walks, and dreams along them."""
 
-    def __init__(self, model: WorldModel, walks: Walks, *, area: Area, steps: int) -> None:
-        self.model = model
+    def __init__(
+        self,
+        model: WorldModel,
+        walks: Walks,
+        *,
+        area: Area,
+        steps: int,
+        noise: ResidualNoise | None = None,
+    ) -> None:
+        """`noise`: that of other walks, where these are too few to say."""
         self.steps = steps
         self.trajectories: list[Trajectory] = []
-        residuals: list[Tensor] = []
+        errors: list[Tensor] = []
+        distances: list[Tensor] = []
         for batch in walks.whole():
-            trajectory = follow(model, batch, area)
-            self.trajectories.append(trajectory)
-            residuals.append(_residuals(batch, trajectory))
-        self.correlation = lag_one_correlation(residuals)
+            state = follow(model, batch, area)
+            self.trajectories += [Trajectory(*pair) for pair in zip(state, batch.dt, strict=True)]
+            expected, residual = _residuals(batch, state)
+            distances.append(expected[torch.isfinite(residual)])
+            errors += list(residual)
+        self.correlation = lag_one_correlation(errors)
+        every = torch.cat([e[torch.isfinite(e)] for e in errors])
+        self.noise = noise or ResidualNoise(torch.cat(distances), every)
         self.starts = [
             (walk, epoch)
             for walk, trajectory in enumerate(self.trajectories)
@@ -112,14 +157,12 @@ class Ground:
         size, rows = len(starts), anchor.shape[0]
         index = torch.arange(self.steps + 1)
         state = torch.stack([self.trajectories[w].state[e + index] for w, e in starts])
-        hidden = torch.stack([self.trajectories[w].hidden[e + index[1:]] for w, e in starts])
         dt = torch.stack([self.trajectories[w].dt[e + index[1:]] for w, e in starts])
         truth = state[:, 1:]  # (B, T, S)
         places = anchor.expand(size, self.steps, rows, 3)
         score = correlated_scores((size, self.steps, rows), self.correlation, generator).to(truth)
-        with torch.no_grad():
-            noise = self.model.reconstruct(truth, hidden, places)
-            distance = noise.sample(score, generator).clamp(min=0.05)  # (B, T, A)
+        expected, _ = expected_range(truth[..., :2], places)
+        distance = (expected + self.noise.errors(expected, score)).clamp(min=0.05)  # (B, T, A)
         comes = (torch.rand(distance.shape, generator=generator) >= LOST).to(distance.device)
         first = state[:, 0].clone()
         wrong = FIX_SIGMA_M * torch.randn(size, 2, generator=generator).to(first)
@@ -146,22 +189,24 @@ class Ground:
         return self.dream(starts, anchor, generator)
 
 
-def follow(model: WorldModel, batch: Batch, area: Area) -> Trajectory:
-    """Track one long sequence (B = 1) with the frozen model, smooth it, keep it in the area."""
-    posterior, hidden = batch.start, model.sequence.initial(1)
-    priors, posteriors, memory = [], [], []
+def follow(model: WorldModel, batch: Batch, area: Area) -> Tensor:
+    """States (B, T, S): tracked with the frozen model, smoothed, kept in the area."""
+    posterior, hidden = batch.start, model.sequence.initial(batch.anchor.shape[0])
+    memory = first_memory(*batch.anchor.shape[:2]).to(batch.dt)
+    priors, posteriors = [], []
     with torch.no_grad():
         for t in range(batch.steps):
             prior = model.predict(posterior, hidden, batch.dt[:, t])
-            posterior = model.infer(prior, hidden, batch.at(t), batch.dt[:, t])
-            memory.append(hidden[-1, 0])
+            seen = batch.at(t, memory)
+            posterior = model.infer(prior, hidden, seen, batch.dt[:, t])
+            memory = remember_ranges(memory, residuals(posterior.mean, seen), seen.asked)
             hidden = model.remember(posterior, hidden)
             priors.append(prior)
             posteriors.append(posterior)
-        mean = smoothed(stack(priors), stack(posteriors), batch.dt)[0]  # (T, S)
+        mean = smoothed(stack(priors), stack(posteriors), batch.dt)  # (B, T, S)
     low, high = mean.new_tensor(area.low), mean.new_tensor(area.high)
-    position = torch.maximum(torch.minimum(mean[:, :2], high), low)
-    return Trajectory(torch.cat([position, mean[:, 2:]], dim=-1), torch.stack(memory), batch.dt[0])
+    position = torch.maximum(torch.minimum(mean[..., :2], high), low)
+    return torch.cat([position, mean[..., 2:]], dim=-1)
 
 
 def smoothed(prior: Gaussian, posterior: Gaussian, dt: Tensor) -> Tensor:
@@ -178,10 +223,12 @@ def smoothed(prior: Gaussian, posterior: Gaussian, dt: Tensor) -> Tensor:
     return torch.stack(means[::-1], dim=1)
 
 
-def _residuals(batch: Batch, trajectory: Trajectory) -> Tensor:
-    """Measured less expected (T, R) m of the real ranges along a trajectory; NaN where none."""
-    distance, _ = expected_range(trajectory.state[:, :2], batch.anchor.expand(batch.steps, -1, 3))
-    return torch.where(batch.asked[0], batch.distance[0] - distance, math.nan)
+def _residuals(batch: Batch, state: Tensor) -> tuple[Tensor, Tensor]:
+    """Expected ranges (B, T, R) m along states, and measured less those; NaN where none."""
+    distance, _ = expected_range(
+        state[..., :2], batch.anchor[:, None].expand(-1, batch.steps, -1, -1)
+    )
+    return distance, torch.where(batch.asked, batch.distance - distance, math.nan)
 
 
 def lag_one_correlation(residuals: list[Tensor]) -> float:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -103,11 +104,13 @@ def train(
     curve: Curve = lambda name, value, epoch: None,
     progress: bool = False,
     snapshot: Callable[[Learner], None] = lambda learner: None,
+    pretrained: WorldModel | None = None,
 ) -> Learner:
     """Algorithm 1, both stages. Checkpoints go to `resume` and are taken up from there.
 
     curve(name, value, epoch) gets the losses; snapshot(learner) is called at each validation of
-    stage 2. Raises InputError for a checkpoint of another run.
+    stage 2; pretrained: what stage 1 gave, where it is not to be run again. Raises InputError for
+    a checkpoint of another run.
     """
     learner = begin(task, model_config, config, seed)
     learner.modules.to(device)
@@ -115,6 +118,9 @@ def train(
         checkpoint.load(resume, learner, _fingerprint(task, model_config, config, seed))
     run = _Run(task, config, seed, device, resume, curve, progress, snapshot)
     run.fingerprint = _fingerprint(task, model_config, config, seed)
+    if pretrained is not None and learner.stage == REAL:
+        learner.model.load_state_dict(pretrained.state_dict())
+        _next_stage(learner)
     if learner.stage == REAL:
         run.real(learner)  # lines 2-11
         if config.imagine_epochs == 0:
@@ -249,9 +255,11 @@ class _Dreams:
         self.anchor = anchor_rows(task.deploy, task.tag_height).to(device)
         self.grounds: list[Ground] = []
         if config.mode == "grounded":
+            where: dict[str, Any] = {"area": task.area, "steps": config.steps}
+            train = Ground(dreamer, task.train, **where)
             self.grounds = [
-                Ground(dreamer, walks, area=task.area, steps=config.steps)
-                for walks in (task.train, task.validation)
+                train,
+                Ground(dreamer, task.validation, noise=train.noise, **where),
             ]
 
     def loss(self, learner: Learner, generator: torch.Generator) -> DreamLoss:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from locdreamer_ros.learning.actor import MOST_SUBSETS, first_memory, remember_ranges
+from locdreamer_ros.learning.actor import MOST_SUBSETS
 from locdreamer_ros.learning.algorithm1 import look
 from locdreamer_ros.learning.data import anchor_rows
 from locdreamer_ros.learning.model_file import Trained, load_model
@@ -22,6 +22,7 @@ from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.gdop import Gdop
 from locdreamer_ros.types import Anchors, Estimate, IntArray, Ranges, Site
 from locdreamer_ros.world_model.gaussian import Gaussian
+from locdreamer_ros.world_model.memory import first_memory, remember_ranges
 
 
 class ActorScheduler(Scheduler):
@@ -58,7 +59,7 @@ class ActorScheduler(Scheduler):
             torch.tensor(prediction.mean[None], dtype=torch.float32),
             torch.tensor(prediction.covariance[None], dtype=torch.float32),
         )
-        with torch.inference_mode():
+        with torch.no_grad():
             state = look(self._model, prior, self._hidden, self._anchor, self._memory)
             policy = self._actor.policy(state, budget)
             finite = bool(torch.isfinite(policy.scores).all())
@@ -78,7 +79,7 @@ class ActorScheduler(Scheduler):
         row[0, used.anchor] = torch.tensor(residual, dtype=torch.float32)
         asked[0, used.anchor] = True
         self._memory = remember_ranges(self._memory, row, asked)
-        with torch.inference_mode():
+        with torch.no_grad():
             mean = torch.tensor(posterior.mean[None], dtype=torch.float32)
             self._hidden = self._model.sequence(mean, self._hidden)
             if not bool(torch.isfinite(self._hidden).all()):

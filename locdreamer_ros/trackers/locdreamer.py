@@ -24,6 +24,7 @@ from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
 from locdreamer_ros.trackers.kalman import recent, started
 from locdreamer_ros.types import Estimate, Ranges, Site
 from locdreamer_ros.world_model.gaussian import Gaussian
+from locdreamer_ros.world_model.memory import first_memory, remember_ranges, residuals
 from locdreamer_ros.world_model.model import Area
 from locdreamer_ros.world_model.observation import Observation
 
@@ -67,6 +68,7 @@ class LocDreamerTracker:
         self._nowhere = outside(self.model.area, site.anchors.positions[:, :2])
         self._belief: Gaussian | None = None
         self._hidden = self.model.sequence.initial(1)
+        self._memory = first_memory(1, len(site.anchors))
         self._step = torch.ones(1)
         self._since_update = 0.0
         self._late = 0
@@ -98,6 +100,7 @@ class LocDreamerTracker:
             torch.tensor(fix.covariance[None], dtype=torch.float32),
         )
         self._hidden = self.model.sequence.initial(1)
+        self._memory = first_memory(1, len(self.site.anchors))
 
     def predict(self, dt: float) -> Estimate:
         """Move dt >= 0 s ahead by equation (9); returns the prior."""
@@ -129,19 +132,30 @@ class LocDreamerTracker:
         reason = self.fallback
         if not reason and self._belief is not None:
             begin = perf_counter()
-            rows = torch.from_numpy(used.anchor)
-            seen = Observation(
-                torch.tensor(used.value[None], dtype=torch.float32),
-                torch.ones(1, len(used), dtype=torch.bool),
-                self._anchor[rows][None],
-                torch.tensor((used.stamp - now.time)[None], dtype=torch.float32),
-            )
             with torch.inference_mode():
-                self._belief = self.model.infer(self._belief, self._hidden, seen, self._step)
-                self._hidden = self.model.remember(self._belief, self._hidden)
+                self._infer(self._belief, used, now.time)
             reason = self._settle(perf_counter() - begin, float(self._step[0]))
         self._since_update = 0.0
         return self._answer(standby, reason)
+
+    def _infer(self, prior: Gaussian, used: Ranges, time: float) -> None:
+        """The posterior of equation (11), and the memories for the next step."""
+        rows = torch.from_numpy(used.anchor)
+        seen = Observation(
+            torch.tensor(used.value[None], dtype=torch.float32),
+            torch.ones(1, len(used), dtype=torch.bool),
+            self._anchor[rows][None],
+            torch.tensor((used.stamp - time)[None], dtype=torch.float32),
+            self._memory[:, rows],
+        )
+        posterior = self.model.infer(prior, self._hidden, seen, self._step)
+        everybody = torch.zeros_like(self._memory[..., 0])
+        everybody[:, rows] = residuals(posterior.mean, seen)
+        asked = torch.zeros_like(everybody, dtype=torch.bool)
+        asked[:, rows] = True
+        self._memory = remember_ranges(self._memory, everybody, asked)
+        self._hidden = self.model.remember(posterior, self._hidden)
+        self._belief = posterior
 
     def _unfit(self, dt: float) -> str:
         """Why the model cannot make this step, before it tries."""

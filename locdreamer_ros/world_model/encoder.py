@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from locdreamer_ros.world_model.gaussian import STATE, Gaussian, where
 from locdreamer_ros.world_model.layers import Attention, at_least_one, mlp
+from locdreamer_ros.world_model.memory import MEMORY, memory_features
 from locdreamer_ros.world_model.observation import Observation, expected_range
 
 SIGMA_FLOOR_M = 0.03
@@ -74,7 +75,7 @@ class InnovationEncoder(nn.Module):
 
     def __init__(self, *, hidden: int, width: int) -> None:
         super().__init__()
-        self.token = nn.Linear(FEATURES, width)
+        self.token = nn.Linear(FEATURES + MEMORY, width)
         self.context = nn.Linear(hidden + 1, width)
         self.block = Attention(width=width, heads=4)
         self.head = mlp(width, width, 2, zero=True)
@@ -84,6 +85,7 @@ class InnovationEncoder(nn.Module):
         innovation, jacobian = linearise(prior.mean, seen)  # (B, A), (B, A, S)
         features = innovation_features(prior, innovation, jacobian, seen)
         context = torch.cat([hidden[-1], dt.clamp(min=1e-3).log()[:, None]], dim=-1)
+        features = torch.cat([features, memory_features(seen.memory)], dim=-1)
         tokens = self.token(features) + self.context(context)[:, None]  # (B, A, W)
         tokens = self.block(tokens, tokens, at_least_one(seen.asked))
         bias, log_sigma = self.head(tokens).unbind(dim=-1)  # (B, A) each
@@ -171,7 +173,7 @@ def kalman_update(
     noise = torch.where(asked, sigma**2, 1.0)
     spread = jacobian @ prior.covariance  # (B, A, S)
     own = spread @ jacobian.transpose(1, 2) + torch.diag_embed(noise)  # (B, A, A)
-    factor = torch.linalg.cholesky(own)
+    factor = torch.linalg.cholesky_ex(own).L
     white = torch.linalg.solve_triangular(
         factor, torch.cat([spread, (innovation * asked)[..., None]], dim=-1), upper=False
     )  # (B, A, S + 1)

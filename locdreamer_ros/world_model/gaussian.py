@@ -35,12 +35,12 @@ class Gaussian:
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """A reparameterised draw (..., S): gradients flow through mean and covariance."""
         noise = torch.randn(self.mean.shape, generator=generator, device=_of(generator))
-        factor = torch.linalg.cholesky(self.covariance)
+        factor = torch.linalg.cholesky_ex(self.covariance).L
         return self.mean + (factor @ noise.to(self.mean).unsqueeze(-1)).squeeze(-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density (...,) of value (..., S)."""
-        factor = torch.linalg.cholesky(self.covariance)
+        factor = torch.linalg.cholesky_ex(self.covariance).L
         deviation = (value - self.mean).unsqueeze(-1)
         white = torch.linalg.solve_triangular(factor, deviation, upper=False).squeeze(-1)
         constant = self.mean.shape[-1] * math.log(2.0 * math.pi)
@@ -58,8 +58,8 @@ def _half_log_det(factor: Tensor) -> Tensor:
 def kl_divergence(posterior: Gaussian, prior: Gaussian) -> Tensor:
     """KL(posterior || prior) (...,) in nats, in closed form; never below zero but for rounding."""
     assert posterior.mean.shape == prior.mean.shape
-    outer = torch.linalg.cholesky(prior.covariance)
-    inner = torch.linalg.cholesky(posterior.covariance)
+    outer = torch.linalg.cholesky_ex(prior.covariance).L
+    inner = torch.linalg.cholesky_ex(posterior.covariance).L
     deviation = (posterior.mean - prior.mean).unsqueeze(-1)
     white = torch.linalg.solve_triangular(
         outer, torch.cat([inner, deviation], dim=-1), upper=False

@@ -17,19 +17,21 @@ class Observation:
 
     distance (B, A) m, slant, any number where not asked; asked (B, A) bool, alpha_t; anchor
     (B, A, 3) m: x, y and how far the tag is above the anchor; ahead (B, A) s: a range's own stamp
-    less the time of the step.
+    less the time of the step; memory (B, A, M): see `memory`.
     """
 
     distance: Tensor
     asked: Tensor
     anchor: Tensor
     ahead: Tensor
+    memory: Tensor
 
     def __post_init__(self) -> None:
         rows = self.distance.shape
         assert self.asked.shape == rows, (self.asked.shape, rows)
         assert self.ahead.shape == rows, (self.ahead.shape, rows)
         assert self.anchor.shape == (*rows, 3), (self.anchor.shape, rows)
+        assert self.memory.shape[:-1] == rows, (self.memory.shape, rows)
 
 
 def expected_range(position: Tensor, anchor: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,209 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Figures 3, 4 and 5 of the LocDreamer paper, in the simulated house: one picture, three panels.
+
+Figure 3: trajectories of the methods. Figure 4: which subset the policy asks where. Figure 5:
+validation loss and test MAE against imagination epochs, to 1000, mean over the seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from locdreamer_ros.benchmarks.learned import configs, house, learn, learned, run_test
+from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread
+from locdreamer_ros.evaluation.metrics import Track
+from locdreamer_ros.schedulers import make_scheduler
+from locdreamer_ros.trackers import make_tracker
+from locdreamer_ros.types import FloatArray, IntArray
+
+IMAGINE_EPOCHS = 1000
+EVERY = 50
+"""Imagination epochs between looks at the test walk (only to draw the curve, never to choose)."""
+CELL_M = 0.5
+SHOWN_S = 120.0
+"""How much of the walk Figure 3 shows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """One seed's: tracks by method, cells (M, 2) m and the subset asked there (M,), curves."""
+
+    tracks: dict[str, Track]
+    cells: FloatArray
+    subset: IntArray
+    curve: list[tuple[int, float, float]]
+
+
+def one_house(seed: int, environment: str = "house") -> Drawn:
+    """Train in one house and collect what the figures show."""
+    from locdreamer_ros.learning.train import train
+
+    where = house(seed, environment)
+    first = learn(where.task, seed, imagine_epochs=0)
+    tracks: dict[str, Track] = {}
+    real = learn(where.real_task, seed, imagine_epochs=0)
+    tracker, _ = learned(real, where.real_task, where.site)
+    tracks["DSSM, all (real)"] = run_test(where, "", tracker(), make_scheduler("all", where.site))[
+        0
+    ]
+    ekf = make_tracker("ekf", where.site, preset="paper")
+    random = make_scheduler("random", where.site, seed=seed)
+    tracks["EKF, random"] = run_test(where, "", ekf, random)[0]
+
+    curve: list[tuple[int, float, float]] = []
+    model_config, config = configs({"imagine_epochs": IMAGINE_EPOCHS, "patience": IMAGINE_EPOCHS})
+    losses: dict[int, float] = {}
+
+    def look(learner: Any) -> None:
+        if (learner.epoch + 1) % EVERY == 0 or learner.epoch + 1 == VALIDATION_FIRST:
+            tracker, policy = learned(learner, where.task, where.site)
+            error = run_test(where, "", tracker(), policy())[1]["mae"]
+            learner.modules.requires_grad_(True)
+            learner.model.decoder.requires_grad_(False)
+            curve.append((learner.epoch + 1, losses[learner.epoch], error))
+
+    def note(name: str, value: float, epoch: int) -> None:
+        if name == "dream/validation":
+            losses[epoch] = value
+
+    last = train(
+        where.task,
+        model_config,
+        config,
+        seed=seed,
+        curve=note,
+        snapshot=look,
+        pretrained=first.model,
+    )
+    tracker, policy = learned(last, where.task, where.site)
+    tracks = {
+        "LocDreamer, scheduling": run_test(where, "", tracker(), policy())[0],
+        **tracks,
+    }
+    cells, subset = _choices(where, policy())
+    return Drawn(tracks, cells, subset, curve)
+
+
+VALIDATION_FIRST = 5
+
+
+def _choices(where: Any, policy: Any) -> tuple[FloatArray, IntArray]:
+    """Cells (M, 2) m of the floor, and the subset (M,) that a policy without memory asks there."""
+    from itertools import combinations
+
+    from locdreamer_ros.benchmarks.learned import BUDGET
+    from locdreamer_ros.types import Estimate
+
+    low, high = np.array(where.task.area.low), np.array(where.task.area.high)
+    axes = [np.arange(a + CELL_M / 2, b, CELL_M) for a, b in zip(low, high, strict=True)]
+    cells = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    number = {s: i for i, s in enumerate(combinations(range(len(where.site.anchors)), BUDGET))}
+    covariance = np.diag([0.1, 0.1, 0.2, 0.2])
+    chosen = [
+        policy.select(
+            Estimate(0.0, np.array([x, y, 0.0, 0.0]), covariance), where.site.anchors, BUDGET
+        )
+        for x, y in cells
+    ]
+    return cells, np.array([number[tuple(int(r) for r in rows)] for rows in chosen])
+
+
+def run(settings: Settings) -> Result:
+    """Train for each seed; the first seed's house is drawn, the curves are means over all."""
+    drawn = spread(
+        partial(one_house, environment=settings.environment),
+        settings.seeds,
+        processes=settings.jobs,
+        label="houses",
+    )
+    rows: list[Row] = [
+        {
+            "epoch": epoch,
+            "validation_loss": float(np.mean([d.curve[i][1] for d in drawn])),
+            "test_mae": float(np.mean([d.curve[i][2] for d in drawn])),
+        }
+        for i, (epoch, _, _) in enumerate(drawn[0].curve)
+    ]
+    best = min(rows, key=lambda row: float(row["validation_loss"]))
+    return Result(
+        rows=rows,
+        claims={
+            "best_validation_epoch": float(best["epoch"]),
+            "test_mae_there": float(best["test_mae"]),
+            "test_mae_last": float(rows[-1]["test_mae"]),
+        },
+        columns={
+            "epoch": "imagination epochs",
+            "validation_loss": "validation loss",
+            "test_mae": "test MAE m",
+        },
+        draw=lambda path: _draw(path, drawn[0], rows, settings.seeds[0], settings.environment),
+        notes=["The test walk is looked at to draw the curve only."],
+    )
+
+
+def _draw(path: Path, shown: Drawn, rows: Sequence[Row], seed: int, environment: str) -> None:
+    """Three panels: Figures 3, 4 and 5."""
+    from itertools import combinations
+
+    from matplotlib import colormaps
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.collections import LineCollection
+    from matplotlib.figure import Figure
+
+    from locdreamer_ros.benchmarks.learned import BUDGET
+    from locdreamer_ros.files import replaced
+    from locdreamer_ros.simulation import HOUSE_DEPLOY, make_world
+
+    world = make_world(environment, seed)
+    anchors = world.anchors.subset(HOUSE_DEPLOY)
+    figure = Figure(figsize=(16.0, 6.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    paths, map_, curves = figure.subplots(1, 3, width_ratios=[1.0, 1.25, 1.3])
+    colours = ("#0072b2", "#009e73", "#d55e00")
+    for axes in (paths, map_):
+        axes.add_collection(LineCollection(list(world.walls), colors="0.6", linewidths=1.5))
+        axes.scatter(*anchors.positions[:, :2].T, marker="^", s=70, c="k", zorder=5)
+        for name, place in zip(anchors.ids, anchors.positions, strict=True):
+            axes.annotate(name, place[:2], (5, 5), textcoords="offset points", zorder=6)
+        axes.set(aspect="equal", xlabel="x [m]", ylabel="y [m]")
+    first = next(iter(shown.tracks.values()))
+    part = first.scored() & (first.times <= SHOWN_S)
+    paths.plot(*first.truth[part, :2].T, color="k", linewidth=1.2, label="truth")
+    for (name, track), colour in zip(shown.tracks.items(), colours, strict=False):
+        paths.plot(*track.mean[part, :2].T, color=colour, linewidth=1.0, label=name)
+    paths.set_title(f"Figure 3: trajectories, {SHOWN_S:g} s")
+    paths.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0.0, -0.12), ncols=2)
+    subsets = list(combinations(anchors.ids, BUDGET))
+    used = sorted(set(shown.subset.tolist()), key=lambda i: -int((shown.subset == i).sum()))
+    for rank, index in enumerate(used):
+        here = shown.cells[shown.subset == index]
+        map_.scatter(
+            *here.T,
+            marker="s",
+            s=55,
+            color=colormaps["tab10"](rank % 10),
+            alpha=0.6,
+            label=", ".join(subsets[index]),
+            linewidths=0,
+        )
+    map_.set_title("Figure 4: whom the policy asks")
+    map_.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    epochs = [row["epoch"] for row in rows]
+    curves.plot(epochs, [row["validation_loss"] for row in rows], color=colours[0])
+    curves.set(xlabel="imagination epochs")
+    curves.set_ylabel("validation loss", color=colours[0])
+    errors = curves.twinx()
+    errors.plot(epochs, [row["test_mae"] for row in rows], color=colours[2])
+    errors.set_ylabel("test MAE [m]", color=colours[2])
+    errors.set_ylim(bottom=0.0)
+    curves.set_title("Figure 5: learning in imagination")
+    with replaced(path) as temporary:
+        figure.savefig(temporary, dpi=130)

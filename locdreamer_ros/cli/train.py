@@ -1,0 +1,225 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`locdreamer train`: Algorithm 1 of the LocDreamer paper, on a recording or a simulated place."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from locdreamer_ros.cli.options import add_common, check_output, check_seed, count, positive
+from locdreamer_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from locdreamer_ros.learning.hyperparameters import TrainConfig
+    from locdreamer_ros.learning.train import Task
+
+CHECKPOINT = ".checkpoint.safetensors"
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `train`."""
+    parser = commands.add_parser(
+        "train",
+        help="train the world model, its tracker and its scheduler (needs torch)",
+        description="Learn from real ranges of the bootstrap anchors, then in imagination for the "
+        "deployed ones, of which only the places are known. Ground truth is never looked at.",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--recording", type=Path, metavar="FILE", help="range table or rosbag2")
+    source.add_argument("--environment", metavar="E", help="simulated place: house, ...")
+    parser.add_argument(
+        "--anchors",
+        type=Path,
+        metavar="FILE",
+        help="CSV id,x,y,z of all anchors, heard or not",
+    )
+    parser.add_argument("--bootstrap", metavar="IDS", help="anchors with real ranges, as A3,A6,A8")
+    parser.add_argument("--deploy", metavar="IDS", help="anchors to imagine (all others)")
+    parser.add_argument("--output", type=Path, required=True, metavar="MODEL", help="model file")
+    parser.add_argument(
+        "--preset", default="default", metavar="P", help="hyperparameters: default or paper"
+    )
+    parser.add_argument(
+        "--mode", default="grounded", metavar="M", help="stage 2: grounded or literal (grounded)"
+    )
+    parser.add_argument("--epochs", type=count, metavar="N", help="of stage 1 (50)")
+    parser.add_argument("--imagine-epochs", type=count, metavar="N", help="of stage 2 (300)")
+    parser.add_argument("--budget", type=count, default=3, metavar="K", help="anchors per fix (3)")
+    parser.add_argument(
+        "--rate", type=positive, default=1.0, metavar="HZ", help="simulated fixes per second (1)"
+    )
+    parser.add_argument("--tag-height", type=float, metavar="Z", help="of a recording's tag, m")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (auto)")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--curves", type=Path, metavar="DIR", help="TensorBoard curves")
+    add_common(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train, save, print. Raises InputError."""
+    check_seed(options.seed)
+    check_output(options.output, (".safetensors",))
+    check_output(options.json)
+    from locdreamer_ros.learning import require_torch
+
+    require_torch("locdreamer train")
+    from time import perf_counter
+
+    from locdreamer_ros.config import build
+    from locdreamer_ros.evaluation.tables import save_json
+    from locdreamer_ros.learning.hyperparameters import PRESETS, TrainConfig
+    from locdreamer_ros.learning.model_file import Trained, places, save_model
+    from locdreamer_ros.learning.train import train
+    from locdreamer_ros.world_model.model import ModelConfig
+
+    if options.preset not in PRESETS:
+        raise InputError(f"--preset: expected one of {', '.join(PRESETS)}, got {options.preset!r}")
+    model_values, values = PRESETS[options.preset]
+    given = {
+        "mode": options.mode,
+        "epochs": options.epochs,
+        "imagine_epochs": options.imagine_epochs,
+        "budget": options.budget,
+    }
+    values = {**values, **{k: v for k, v in given.items() if v is not None}}
+    config = build(TrainConfig, values, "train")
+    model_config = build(ModelConfig, model_values, "train")
+    task = _task(options, config)
+    checkpoint = options.output.with_suffix(CHECKPOINT)
+    if not options.resume:
+        checkpoint.unlink(missing_ok=True)
+    history: dict[str, list[list[float]]] = {}
+    begin = perf_counter()
+    with _Curves(options.curves, history) as curve:
+        learner = train(
+            task,
+            model_config,
+            config,
+            seed=options.seed,
+            device=_device(options.device),
+            resume=checkpoint,
+            curve=curve,
+            progress=True,
+        )
+    trained = Trained(
+        learner.model,
+        learner.actor,
+        config,
+        places(task.train.anchors),
+        places(task.deploy),
+        (task.train.step_s, task.train.step_s),
+        task.tag_height,
+        task.train.digest,
+        options.seed,
+    )
+    save_model(options.output, trained)
+    checkpoint.unlink(missing_ok=True)
+    seconds = perf_counter() - begin
+    report: dict[str, Any] = {
+        "model": str(options.output),
+        "bootstrap": list(trained.bootstrap),
+        "deploy": list(trained.deploy),
+        "seed": options.seed,
+        "duration_s": seconds,
+        "validation": learner.best,
+        "curves": history,
+    }
+    if options.json is not None:
+        save_json(options.json, report)
+    print(
+        f"{options.output}: trained on {', '.join(trained.bootstrap)} for "
+        f"{', '.join(trained.deploy)} in {seconds:.0f} s, validation loss {learner.best:.3f}"
+    )
+
+
+def _ids(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _task(options: argparse.Namespace, config: TrainConfig) -> Task:
+    """What the options say to learn from. Raises InputError."""
+    from locdreamer_ros.learning.tasks import recorded_task, simulated_task
+
+    bootstrap, deploy = _ids(options.bootstrap), _ids(options.deploy)
+    if options.environment is not None:
+        from locdreamer_ros.simulation import HOUSE_BOOTSTRAP, make_world
+
+        world = make_world(options.environment, options.seed)
+        if bootstrap is None:
+            if options.environment != "house":
+                raise InputError(f"train: {options.environment} needs --bootstrap IDS")
+            bootstrap = HOUSE_BOOTSTRAP
+        return simulated_task(
+            options.environment,
+            seed=options.seed,
+            bootstrap=bootstrap,
+            deploy=deploy or _others(world.anchors.ids, bootstrap),
+            rate=options.rate,
+            steps=config.steps,
+        )
+    from locdreamer_ros.datasets import load_recording
+    from locdreamer_ros.datasets.range_table import load_anchors
+
+    if bootstrap is None:
+        raise InputError("train: --recording needs --bootstrap IDS")
+    recording = load_recording(options.recording, options.anchors)
+    anchors = recording.anchors if options.anchors is None else load_anchors(options.anchors)
+    return recorded_task(
+        recording,
+        anchors,
+        bootstrap=bootstrap,
+        deploy=deploy or _others(anchors.ids, bootstrap),
+        tag_height=options.tag_height,
+        steps=config.steps,
+    )
+
+
+def _others(ids: tuple[str, ...], bootstrap: tuple[str, ...]) -> tuple[str, ...]:
+    others = tuple(i for i in ids if i not in bootstrap)
+    if len(others) < 3:
+        raise InputError(
+            f"train: only {len(others)} anchors are left to deploy; name them with --deploy"
+        )
+    return others
+
+
+def _device(name: str) -> str:
+    """Raises InputError for a device that is not there."""
+    import torch
+
+    if name not in ("auto", "cpu", "cuda"):
+        raise InputError(f"--device: expected auto, cpu or cuda, got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: torch sees no such device here")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
+class _Curves:
+    """Collects the curves, and writes them for TensorBoard where a folder is given."""
+
+    def __init__(self, folder: Path | None, history: dict[str, list[list[float]]]) -> None:
+        self._history = history
+        self._writer: Any = None
+        if folder is not None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise InputError("--curves needs tensorboard: pip install tensorboard") from None
+            self._writer = SummaryWriter(str(folder))
+
+    def __enter__(self) -> _Curves:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def __call__(self, name: str, value: float, epoch: int) -> None:
+        self._history.setdefault(name, []).append([epoch, value])
+        if self._writer is not None:
+            self._writer.add_scalar(name, value, epoch)

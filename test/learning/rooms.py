@@ -1,0 +1,42 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A small room to learn in."""
+
+from __future__ import annotations
+
+import numpy as np
+from worlds import circle_recording, square_anchors
+
+from locdreamer_ros.learning.data import Walks, area_of
+from locdreamer_ros.learning.train import Task
+from locdreamer_ros.recording import Recording
+
+IDS = ("A1", "A3", "A6")
+
+
+def recording(seed: int, *, sigma: float = 0.1, duration: float = 60.0) -> Recording:
+    """A circle walked once a second past all eight anchors."""
+    return circle_recording(
+        anchors=square_anchors(), rate=1.0, duration=duration, sigma=sigma, seed=seed
+    )
+
+
+def walks(seed: int, *, steps: int = 6, sigma: float = 0.1, duration: float = 60.0) -> Walks:
+    """Of three anchors."""
+    return Walks(
+        [recording(seed, sigma=sigma, duration=duration).only(IDS)], tag_height=1.0, steps=steps
+    )
+
+
+def task(*, steps: int = 6, sigma: float = 0.1, duration: float = 60.0) -> Task:
+    """To learn from three anchors for the five others."""
+    anchors = square_anchors()
+    others = anchors.subset([i for i in anchors.ids if i not in IDS])
+    train = walks(1, steps=steps, sigma=sigma, duration=duration)
+    return Task(
+        train, walks(2, steps=steps, sigma=sigma), others, 1.0, area_of(train.anchors, others)
+    )
+
+
+def errors(means: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return np.hypot(*(means[:, :2] - truth[:, :2]).T)
