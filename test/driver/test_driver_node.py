@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +25,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from locdreamer_ros.datasets.range_table import save_anchors
+from locdreamer_ros.driver import emulator as module
 from locdreamer_ros.driver.emulator import Emulator, SimulatedTag, emulate
 from locdreamer_ros.nodes.conversions import from_anchors, to_stamp
 from locdreamer_ros.nodes.driver_node import DriverNode
@@ -47,7 +51,7 @@ class Graph:
         self.device = device
         return self.tag
 
-    def start(self, **parameters) -> TransitionCallbackReturn:
+    def start(self, *more: str, **parameters) -> TransitionCallbackReturn:
         save_anchors(self.folder / "site.csv", self.tag.anchors)
         given = {
             "device": self.device,
@@ -57,8 +61,9 @@ class Graph:
         }
         arguments = ["--ros-args"]
         for name, value in given.items():
-            arguments += ["-p", f"{name}:={value}"]
-        rclpy.init(args=arguments, domain_id=61)
+            arguments += ["-p", f"driver_node:{name}:={value}"]
+        self.arguments = [*arguments, *more]
+        rclpy.init(args=self.arguments, domain_id=61)
         self.node = DriverNode()
         self.client = rclpy.create_node("client", use_global_arguments=False)
         self.answers: dict[int, RangeArray] = {}
@@ -119,6 +124,7 @@ class Graph:
 
 @pytest.fixture
 def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
+    monkeypatch.setattr(module, "WALK_S", 60.0)
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     monkeypatch.setenv("ROS_PYTHON_CHECK_FIELDS", "1")
     os.environ.setdefault("HOME", str(tmp_path))
@@ -298,3 +304,56 @@ def test_it_can_be_cleaned_up_and_started_again(graph: Graph) -> None:
         assert graph.node.trigger_activate() == SUCCESS
         graph.spin(lambda: graph.schedule.get_subscription_count() > 0)
         graph.tracks_again(4.0)
+
+
+def test_a_tracker_tracks_through_it_and_through_an_unplugging(graph: Graph) -> None:
+    from geometry_msgs.msg import PoseWithCovarianceStamped
+
+    from locdreamer_ros.nodes.tracker_node import TrackerNode
+
+    graph.emulate()
+    given = {"tracker": "grid", "rate": 10.0, "tag_height": 1.2}
+    graph.start(*[w for k, v in given.items() for w in ("-p", f"tracker_node:{k}:={v}")])
+    tracker = TrackerNode()
+    graph.executor.add_node(tracker)
+    errors: list[float] = []
+
+    def compare(message: PoseWithCovarianceStamped) -> None:
+        place = message.pose.pose.position
+        truth = graph.tag.truth(time.monotonic())
+        errors.append(float(np.hypot(place.x - truth[0], place.y - truth[1])))
+
+    graph.client.create_subscription(
+        PoseWithCovarianceStamped, "/tracker_node/pose", compare, LOSSLESS
+    )
+    assert tracker.trigger_configure() == SUCCESS
+    assert tracker.trigger_activate() == SUCCESS
+    assert graph.spin(lambda: len(errors) > 60, 20.0)
+    assert np.median(errors[20:]) < 1.0
+    graph.emulator.unplug()
+    graph.spin(lambda: False, 1.0)
+    graph.emulator.plug()
+    graph.spin(lambda: False, 2.0)
+    before = len(errors)
+    assert graph.spin(lambda: len(errors) > before + 40, 10.0)
+    assert np.median(errors[before + 10 :]) < 1.0
+    tracker.close()
+    tracker.destroy_node()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_minute_at_fifty_fixes_a_second_does_not_grow(tmp_path: Path) -> None:
+    """The short form of benchmarks/driver.py; one hour of it is in docs/results."""
+    root = Path(__file__).parents[2]
+    report = tmp_path / "endurance.json"
+    command = [sys.executable, str(root / "benchmarks" / "driver.py"), "endurance"]
+    command += ["--endurance", "60", "--json", str(report)]
+    environment = {**os.environ, "PYTHONPATH": str(root), "ROS_DOMAIN_ID": "62"}
+    subprocess.run(command, check=True, env=environment, timeout=200)
+    found = json.loads(report.read_text())["endurance"]
+    assert found["exit_status"] == 0
+    assert found["answers"] >= 0.99 * found["schedules"]
+    assert found["descriptor_growth"] == 0
+    assert found["thread_growth"] == 0
+    assert found["rss_growth_mb"] < 3.0  # what a minute of warming up takes

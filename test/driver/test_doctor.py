@@ -1,0 +1,183 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`doctor` and `emulate` as a user runs them; each device and mode is recognised."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+import tty
+from pathlib import Path
+
+import pytest
+
+from locdreamer_ros.cli import main
+from locdreamer_ros.config import build, load_parameters
+from locdreamer_ros.driver import detect, emulator
+from locdreamer_ros.driver.codecs import CODECS
+from locdreamer_ros.driver.detect import Port, examine, find_ports
+from locdreamer_ros.driver.emulator import FAULTS, emulate
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def short_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "WALK_S", 30.0)
+
+
+@pytest.mark.parametrize("device", CODECS)
+def test_every_device_is_recognised(tmp_path: Path, device: str) -> None:
+    module, _ = emulate(device, link=tmp_path / "port")
+    port = Port(str(tmp_path / "port"), str(tmp_path / "port"), "test")
+    examine(port)
+    module.close()
+    assert port.usable
+    assert port.device is not None
+    # One module, two modes: at power-on it is in the binary one.
+    assert port.device.device == device.removesuffix("-shell")
+    assert port.device.baud == 115200
+    schedulable = CODECS[device]().capabilities.schedulable
+    assert port.device.schedulable == schedulable
+    assert any("saves no energy" in advice for advice in port.advice) != schedulable
+    if device == "trek1000":
+        assert port.device.rate == pytest.approx(10.0, abs=1.5)
+    else:
+        assert 0.0 < port.device.reply_ms < 100.0
+
+
+@pytest.mark.parametrize(
+    ("line", "mode"),
+    [
+        (b"1151[5.00,8.00,2.25]=6.48 0CA8[0.00,8.00,2.25]=6.51 \r\n", "les"),
+        (b"DIST,1,AN0,1151,5.00,8.00,2.25,6.44\r\n", "lec"),
+        (b"POS,2.57,2.00,1.67,97\r\n", "lep"),
+        (b"dwm> ", "waiting"),
+    ],
+)
+def test_the_modes_of_the_shell_are_told_apart(line: bytes, mode: str) -> None:
+    found = detect._match(line)
+    assert found is not None
+    assert found[0] == "dwm1001-shell"
+    assert mode in found[1]
+
+
+def test_a_silent_port_and_a_chattering_one_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detect, "LISTEN_S", 0.1)
+    monkeypatch.setattr(detect, "ANSWER_S", 0.02)
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    silent = Port(os.ttyname(slave), "", "test")
+    examine(silent)
+    assert silent.device is None
+    assert "No supported device answered" in silent.advice[-1]
+    monkeypatch.setattr(detect.Transport, "read", lambda *_: b"$GPGGA,1,2*33\r\n")
+    chatter = Port(os.ttyname(slave), "", "test")
+    monkeypatch.setattr(detect, "_listen", lambda *_: (b"$GPGGA,1,2*33\r\n", 0.0, 0.1))
+    examine(chatter)
+    assert any("fit no supported device" in advice for advice in chatter.advice)
+    os.close(master)
+    os.close(slave)
+
+
+def test_a_slow_adapter_and_modem_manager_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detect, "latency_timer", lambda _: (16, tmp_path / "latency_timer"))
+    monkeypatch.setattr(detect, "modem_manager_runs", lambda: True)
+    port = Port("/dev/does-not-exist", "", "test")
+    examine(port)
+    assert "no such port" in port.advice[0]
+    assert any("16 ms" in advice and "echo 1" in advice for advice in port.advice)
+    assert any("ModemManager" in advice for advice in port.advice)
+
+
+def test_doctor_without_modules_says_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detect, "find_ports", lambda _: [])
+    assert main(["doctor"]) == 1
+    assert "locdreamer emulate" in capsys.readouterr().out
+
+
+def test_ports_are_listed_without_opening_them() -> None:
+    assert all(port.usb for port in find_ports())
+    assert find_ports("/dev/x")[0].path == "/dev/x"
+
+
+def test_emulate_then_doctor_as_a_user_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link, anchors = tmp_path / "uwb", tmp_path / "site.csv"
+    command = [sys.executable, "-m", "locdreamer_ros.cli", "emulate", "decar"]
+    command += ["--link", str(link), "--anchors", str(anchors), "--fault", "split"]
+    command += ["--fault", "dead=1,2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    said = process.stdout.readline() + process.stdout.readline()
+    assert str(link) in said
+    assert "anchors_file:=" in said
+    assert anchors.read_text().startswith("id,x,y,z\n1,")
+    report = tmp_path / "doctor.json"
+    assert main(["doctor", str(link), "--json", str(report)]) == 0
+    assert "decar" in capsys.readouterr().out
+    assert json.loads(report.read_text())[0]["device"]["schedulable"] is True
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 0
+    assert not link.is_symlink()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["gps"],
+        ["decar", "--fault", "fire"],
+        ["decar", "--fault", "dead="],
+        ["decar", "--fault", "dead=77"],
+        ["decar", "--environment", "moon"],
+        ["decar", "--seed", "-1"],
+    ],
+)
+def test_bad_input_is_one_line(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    begin = time.monotonic()
+    assert main(["emulate", *wrong]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert time.monotonic() - begin < 10.0
+
+
+def test_help_names_every_device_and_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["emulate", "--help"])
+    text = re.sub(r"\s+", " ", capsys.readouterr().out)
+    for word in (*CODECS, *FAULTS, "dead="):
+        assert word in text
+
+
+@pytest.mark.parametrize("file", ["driver.yaml", *(f"driver/{name}.yaml" for name in CODECS)])
+def test_the_presets_are_parameters_of_the_node(file: str) -> None:
+    pytest.importorskip("rclpy", reason="needs ROS 2")
+    from locdreamer_ros.nodes.driver_node import DriverConfig
+
+    path = ROOT / "config" / file
+    values = load_parameters(path, "driver_node")
+    config = build(DriverConfig, values, str(path))
+    if file == "driver.yaml":
+        assert config == DriverConfig()
+        assert set(values) == set(DriverConfig.__dataclass_fields__)
+    else:
+        assert config.device == path.stem
+
+
+def test_the_udev_rule_jumps_only_to_labels_it_has() -> None:
+    text = (ROOT / "config" / "99-locdreamer-uwb.rules").read_text()
+    jumps = set(re.findall(r'GOTO="(\w+)"', text))
+    assert jumps == set(re.findall(r'LABEL="(\w+)"', text))
+    assert 'ENV{ID_MM_DEVICE_IGNORE}="1"' in text
+    assert 'ATTR{latency_timer}="1"' in text
