@@ -44,9 +44,18 @@ class AnchorStatistics:
     rest_until: float = field(default=0.0, repr=False)
 
 
+class Spent(NamedTuple):
+    """Exchanges of the radio for one answer, wanted or not; s waited in those that failed."""
+
+    good: int = 0
+    failed: int = 0
+    waited: float = 0.0
+
+
 @dataclass
 class _Exchange:
     row: int
+    begun: float
     gone_at: float
     """Monotonic time when it has surely failed."""
 
@@ -82,16 +91,16 @@ class Ranger:
         """Late, duplicate and wrong-id answers, and failures nobody waited for."""
         self.foreign = 0
         """Ranges to anchors that are not of this site (passive devices choose for themselves)."""
-        self.spent = (0, 0)
-        """Exchanges of the radio for the last answer: good and failed, wanted or not."""
+        self.spent = Spent()
+        """What the last answer took."""
         self._anchors = anchors
         self._rows = {anchor.upper(): row for row, anchor in enumerate(anchors.ids)}
         self._offset = np.array([(offsets or {}).get(anchor, 0.0) for anchor in anchors.ids])
         self._clock = clock
         self._exchange: _Exchange | None = None
-        self._good = self._failed = 0
+        self._spending = Spent()
         self._cycle: dict[int, _Answer] = {}
-        self._complete: tuple[float, dict[int, _Answer], tuple[int, int]] | None = None
+        self._complete: tuple[float, dict[int, _Answer], Spent] | None = None
 
     @property
     def anchors(self) -> Anchors:
@@ -110,7 +119,7 @@ class Ranger:
         """
         wait = min(deadline - self._clock(), LONGEST_WAIT_S)
         end = time.monotonic() + max(wait, 0.0)
-        self.spent = (0, 0)
+        self.spent = Spent()
         if self.session.codec.capabilities.schedulable:
             answers = self._ask_each(anchor, end)
         else:
@@ -131,7 +140,7 @@ class Ranger:
 
     def _ask_each(self, anchor: IntArray, end: float) -> dict[int, _Answer]:
         answers: dict[int, _Answer] = {}
-        self._good = self._failed = 0
+        self._spending = Spent()
         waiting = self._in_turn(anchor)
         # What already lies here is late, and must not be taken for the answer to a request.
         self._take(self.session.events(time.monotonic()), None)
@@ -147,14 +156,15 @@ class Ranger:
                     continue
                 if self.session.send(request):
                     limit = self.session.codec.capabilities.range_timeout
-                    self._exchange = _Exchange(row, time.monotonic() + limit)
+                    now = time.monotonic()
+                    self._exchange = _Exchange(row, now, now + limit)
                     self.statistics[row].asked += 1
             gone = end if self._exchange is None else min(end, self._exchange.gone_at)
             asked = None if self._exchange is None else self._exchange.row
             self._take(self.session.events(gone), answers)
             if self._exchange is None and asked in waiting and asked in answers:
                 waiting.remove(asked)
-        self.spent = (self._good, self._failed)
+        self.spent = self._spending
         return answers
 
     def _in_turn(self, anchor: IntArray) -> list[int]:
@@ -194,17 +204,20 @@ class Ranger:
                 self.unexpected += 1
                 continue
             self._exchange = None
-            answer = self._answer(event, asked.row)
+            waited = time.monotonic() - asked.begun
+            answer = self._answer(event, asked.row, waited)
             if answers is None:
                 self.unexpected += 1
             else:
                 answers[asked.row] = answer
         if self._exchange is not None:
             lost = not self.session.ready
-            if lost or time.monotonic() >= self._exchange.gone_at:
-                row, self._exchange = self._exchange.row, None
+            now, row = time.monotonic(), self._exchange.row
+            if lost or now >= self._exchange.gone_at:
+                waited, self._exchange = now - self._exchange.begun, None
                 self.session.cancel()
-                failed = self._answer(FailEvent(self._anchors.ids[row], "timeout"), row, lost)
+                timeout = FailEvent(self._anchors.ids[row], "timeout")
+                failed = self._answer(timeout, row, waited, lost)
                 if answers is not None:
                     answers[row] = failed
 
@@ -229,28 +242,36 @@ class Ranger:
     def _take_reports(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, CycleEvent):
-                spent = (self._good, self._failed)
-                self._complete = (time.monotonic(), self._cycle, spent)
-                self._cycle, self._good, self._failed = {}, 0, 0
+                self._complete = (time.monotonic(), self._cycle, self._spending)
+                self._cycle, self._spending = {}, Spent()
             elif isinstance(event, (RangeEvent, FailEvent)):
                 row = self._rows.get(event.anchor.upper())
                 if row is None:
                     self.foreign += 1
-                    self._good += isinstance(event, RangeEvent)
+                    self._spend(isinstance(event, RangeEvent), 0.0)
                 elif row in self._cycle:
                     self.unexpected += 1
                 else:
                     self.statistics[row].asked += 1
-                    self._cycle[row] = self._answer(event, row)
+                    self._cycle[row] = self._answer(event, row, 0.0)
 
-    def _answer(self, event: RangeEvent | FailEvent, row: int, port_lost: bool = False) -> _Answer:
+    def _spend(self, good: bool, waited: float) -> None:
+        before = self._spending
+        if good:
+            self._spending = before._replace(good=before.good + 1)
+        else:
+            self._spending = Spent(before.good, before.failed + 1, before.waited + waited)
+
+    def _answer(
+        self, event: RangeEvent | FailEvent, row: int, waited: float, port_lost: bool = False
+    ) -> _Answer:
         """The answer an event is, entered into the statistics of its anchor."""
         mine = self.statistics[row]
         now = self._clock()
         if isinstance(event, RangeEvent):
             metres = event.range - float(self._offset[row])
             mine.strikes = 0
-            self._good += 1
+            self._spend(True, waited)
             if not 0.0 < metres <= MAX_RANGE_M:  # nor for NaN
                 mine.invalid += 1
                 return _Answer(RangeStatus.INVALID, now)
@@ -261,11 +282,11 @@ class Ranger:
             return _Answer(RangeStatus.OK, now, numbers)
         if event.reason.startswith(UNUSABLE):
             mine.strikes = 0
-            self._good += 1
+            self._spend(True, waited)
             mine.invalid += 1
             return _Answer(RangeStatus.INVALID, now)
         mine.timeouts += 1
-        self._failed += 1
+        self._spend(False, waited)
         if not port_lost:  # no fault of the anchor's
             mine.strikes += 1
             rest = FIRST_REST_S * 2.0 ** min(mine.strikes - STRIKES, 10)

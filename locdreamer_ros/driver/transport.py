@@ -82,7 +82,8 @@ def explain(fault: Exception, port: str) -> str:
 
 def candidates(port: str) -> list[str]:
     """The paths meant by `port`: a path, or a pattern such as `/dev/serial/by-id/usb-*`."""
-    return [port] if Path(port).exists() else sorted(glob(port))  # noqa: PTH207
+    # os.path.exists and glob, because those of pathlib raise where a folder may not be read.
+    return [port] if os.path.exists(port) else sorted(glob(port))  # noqa: PTH110, PTH207
 
 
 def stable_name(port: str) -> str | None:
@@ -229,6 +230,7 @@ class Transport:
         for descriptor in (self._wake_out, self._wake_in):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
+        self._wake_out = self._wake_in = -1  # a late `wake` must not write to somebody else's file
 
     def _back_off(self) -> None:
         self._retry_at = time.monotonic() + self._pause

@@ -88,7 +88,7 @@ class DriverNode(UwbNode):
         self._ranger = Ranger(self.site, self._session, offsets=offsets)
         self._cost = Cost(0.0, 0.0)
         self._reported = (time.monotonic(), 0)
-        for name in ("schedules", "answers", "superseded"):
+        for name in ("schedules", "answers", "superseded", "expired"):
             self.counts[name] = 0
         self._worker = Worker(self._ranger, self._answer, self._superseded)
 
@@ -109,22 +109,24 @@ class DriverNode(UwbNode):
         if len(set(message.anchors)) != len(message.anchors):
             raise InputError(f"uwb/schedule: sequence {message.sequence}: an anchor is asked twice")
         self.counts["schedules"] += 1
-        deadline = nanoseconds(message.deadline) * 1e-9
+        deadline, now = nanoseconds(message.deadline) * 1e-9, time.time()
         if deadline <= nanoseconds(message.header.stamp) * 1e-9:
-            deadline = time.time() + self.config.answer_time
+            deadline = now + self.config.answer_time
+        elif deadline < now:  # many of them: the tracker's clock and ours differ
+            self.counts["expired"] += 1
         known = [anchor for anchor in message.anchors if anchor in self.site.ids]
         self._worker.ask(message, self.site.rows(known), deadline)
 
     def _answer(self, message: AnchorSchedule, ranges: Ranges) -> None:
         """Publish, then see to the rest; called in the ranging thread."""
         self._publish(message, ranges)
-        good, failed = self._ranger.spent
+        good, failed, waited = self._ranger.spent
         self._cost = fix_cost(
             good,
             failed,
             radio=self.config.radio,
             ranging=self.config.ranging,
-            timeout_ms=self._codec.capabilities.range_timeout * 1e3,
+            timeout_ms=waited / max(failed, 1) * 1e3,
         )
 
     def _superseded(self, message: AnchorSchedule) -> None:
