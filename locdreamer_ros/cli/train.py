@@ -30,10 +30,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     source.add_argument("--recording", type=Path, metavar="FILE", help="range table or rosbag2")
     source.add_argument("--environment", metavar="E", help="simulated place: house, ...")
     parser.add_argument(
-        "--anchors",
-        type=Path,
-        metavar="FILE",
-        help="CSV id,x,y,z of all anchors, heard or not",
+        "--anchors", type=Path, metavar="FILE", help="the recording's: CSV id,x,y,z"
+    )
+    parser.add_argument(
+        "--unheard", type=Path, metavar="FILE", help="further anchors, known only by place"
     )
     parser.add_argument("--bootstrap", metavar="IDS", help="anchors with real ranges, as A3,A6,A8")
     parser.add_argument("--deploy", metavar="IDS", help="anchors to imagine (all others)")
@@ -87,6 +87,7 @@ def run(options: argparse.Namespace) -> None:
     values = {**values, **{k: v for k, v in given.items() if v is not None}}
     config = build(TrainConfig, values, "train")
     model_config = build(ModelConfig, model_values, "train")
+    device = _device(options.device)
     task = _task(options, config)
     checkpoint = options.output.with_suffix(CHECKPOINT)
     if not options.resume:
@@ -99,7 +100,7 @@ def run(options: argparse.Namespace) -> None:
             model_config,
             config,
             seed=options.seed,
-            device=_device(options.device),
+            device=device,
             resume=checkpoint,
             curve=curve,
             progress=True,
@@ -160,13 +161,21 @@ def _task(options: argparse.Namespace, config: TrainConfig) -> Task:
             rate=options.rate,
             steps=config.steps,
         )
+    import numpy as np
+
     from locdreamer_ros.datasets import load_recording
     from locdreamer_ros.datasets.range_table import load_anchors
+    from locdreamer_ros.types import Anchors
 
     if bootstrap is None:
         raise InputError("train: --recording needs --bootstrap IDS")
     recording = load_recording(options.recording, options.anchors)
-    anchors = recording.anchors if options.anchors is None else load_anchors(options.anchors)
+    anchors = recording.anchors
+    if options.unheard is not None:
+        more = load_anchors(options.unheard)
+        anchors = Anchors(
+            anchors.ids + more.ids, np.concatenate([anchors.positions, more.positions])
+        )
     return recorded_task(
         recording,
         anchors,
