@@ -17,7 +17,7 @@ from locdreamer_ros.types import Anchors, IntArray, Ranges, RangeStatus
 
 MAX_RANGE_M = 1000.0
 """No UWB module ranges farther: what says so is garbage that looks like a frame."""
-UNUSABLE = ("impossible", "malformed")
+UNUSABLE = ("impossible", "malformed", "reported twice", "an old range")
 """How the codecs' reasons begin where the anchor did answer, but not with a range."""
 STRIKES = 2
 """Failures in a row after which an anchor is asked only now and then."""
