@@ -35,6 +35,8 @@ class Scheduler(ABC):
 
     needs_all: bool = False
     """True where the choice itself costs a range of every anchor (`all`, `wls`)."""
+    fallback: str = ""
+    """Why another scheduler chose in its place just now; empty: it chose itself."""
 
     @abstractmethod
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:

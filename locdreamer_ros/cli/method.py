@@ -43,6 +43,7 @@ class Method:
     budget: int = parameter(3, "anchors asked for each fix", low=1)
     dimensions: str = parameter("auto", "2, 3 or auto", choices=("2", "3", "auto"))
     tag_height: float = parameter(-1.0, "known height of the tag, m; -1: unknown", low=-1.0)
+    model: str = parameter("", "model file of a learned tracker or scheduler")
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """The tracker's own, those of the file that are not its defaults."""
 
@@ -53,6 +54,11 @@ class Method:
         known = None if self.tag_height < 0.0 else self.tag_height
         return Site.of(anchors, self.dimensions, known)
 
+    @property
+    def model_file(self) -> Path | None:
+        """The model file, where one is named."""
+        return Path(self.model) if self.model else None
+
 
 def add_method(parser: argparse.ArgumentParser) -> None:
     """Options that choose tracker and scheduler; what is not given comes from `--params`."""
@@ -60,6 +66,7 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", metavar="P", help="named parameters; ekf: paper, calibrated")
     parser.add_argument("--params", type=Path, metavar="FILE", help="ROS 2 file: tracker_node")
     parser.add_argument("--scheduler", metavar="S", help=f"{SCHEDULERS} (gdop)")
+    parser.add_argument("--model", metavar="FILE", help="of a learned tracker or scheduler")
     parser.add_argument("--budget", type=count, metavar="K", help="anchors asked for a fix (3)")
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from locdreamer_ros.errors import InputError
 
 # Written out, because the modules that know them import numpy, and --help should not wait for it.
-TRACKERS = "ekf, robust-ekf, bias-ekf, grid or particle"
-SCHEDULERS = "all, random, round-robin, nearest, gdop, gdop-memory or wls"
+TRACKERS = "ekf, robust-ekf, bias-ekf, grid, particle or locdreamer"
+SCHEDULERS = "all, random, round-robin, nearest, gdop, gdop-memory, wls, actor or juno"
 PLACES = "house, hall, lab or random"
 PICTURES = (".png", ".svg", ".pdf")
 

@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> None:
         parameters=method.parameters,
         scheduler=method.scheduler,
         budget=method.budget,
+        model=method.model_file,
         seed=options.seed,
         progress=True,
     )

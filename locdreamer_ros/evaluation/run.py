@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -133,19 +134,23 @@ def evaluate(
     parameters: Mapping[str, Any] | None = None,
     scheduler: str = "gdop",
     budget: int = 3,
+    model: Path | None = None,
     seed: int = 0,
     skip: int = SKIP,
     progress: bool = False,
 ) -> tuple[Track, Report]:
     """Track `recording` with the named tracker and scheduler, and score it.
 
-    Raises InputError for an unknown name, a bad parameter, or nothing to score.
+    Raises InputError for an unknown name, a bad parameter, a model that is missing or does not
+    fit, or nothing to score.
     """
     (track,), (seconds,) = run_offline(
         recording,
         site,
-        make_tracker(tracker, site, preset=preset, parameters=parameters or {}, seed=seed),
-        make_scheduler(scheduler, site, seed=seed),
+        make_tracker(
+            tracker, site, preset=preset, parameters=parameters or {}, seed=seed, model=model
+        ),
+        make_scheduler(scheduler, site, seed=seed, model=model),
         budget=budget,
         progress=progress,
     )
@@ -157,6 +162,7 @@ def evaluate(
             budget=budget,
             seed=seed,
             step_us=1e6 * seconds,
+            model=None if model is None else str(model),
             skip=skip,
         )
     except InputError as reason:

@@ -20,7 +20,9 @@ from locdreamer_ros.msg import AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS, from_ranges, nanoseconds, to_schedule
 from locdreamer_ros.nodes.lifecycle import LOSSLESS, run_node
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
+from locdreamer_ros.schedulers import LEARNED as LEARNED_SCHEDULERS
 from locdreamer_ros.schedulers import NAMES as SCHEDULERS
+from locdreamer_ros.trackers import LEARNED as LEARNED_TRACKERS
 from locdreamer_ros.trackers import NAMES as TRACKERS
 
 DEADLINE = 0.9
@@ -31,8 +33,10 @@ DEADLINE = 0.9
 class TrackerConfig(TrackingConfig):
     """Parameters of `tracker_node`."""
 
-    tracker: str = parameter("grid", "which tracker", choices=TRACKERS)
-    scheduler: str = parameter("gdop", "who chooses the anchors to ask", choices=SCHEDULERS)
+    tracker: str = parameter("grid", "which tracker", choices=(*TRACKERS, *LEARNED_TRACKERS))
+    scheduler: str = parameter(
+        "gdop", "who chooses the anchors to ask", choices=(*SCHEDULERS, *LEARNED_SCHEDULERS)
+    )
     budget: int = parameter(3, "anchors to ask for each fix", low=1, high=255)
     rate: float = parameter(
         0.0,

@@ -28,6 +28,8 @@ from locdreamer_ros.types import Anchors, Estimate, Ranges, Site
 
 Result = TypeVar("Result")
 UNKNOWN_HEIGHT = -1.0
+STANDBY = ("robust-ekf", "gdop")
+"""What tracks and schedules where a learned model cannot."""
 PRESET_NAMES = ("", *sorted({preset for presets in PRESETS.values() for preset in presets}))
 
 
@@ -38,6 +40,7 @@ class TrackingConfig(EstimateConfig):
     tracker: str = parameter("ekf", "which tracker", choices=NAMES)
     preset: str = parameter("", "named parameter set of the tracker", choices=PRESET_NAMES)
     seed: int = parameter(0, "seed of what is drawn at random", low=0, high=2**31 - 1)
+    model: str = parameter("", "model file of a learned tracker or scheduler")
     dimensions: str = parameter(
         "auto", "estimate x, y or x, y, z; auto: by the anchors", choices=("auto", "2", "3")
     )
@@ -63,6 +66,8 @@ class TrackingNode(UwbNode):
         self._scheduler = scheduler
         self.site: Site | None = None
         self.fallback = ""
+        self.instead = ""
+        """Why the standby tracker and scheduler were made in place of those asked for."""
 
     def configure(self) -> None:
         """Make publishers and, where a file gives the anchors, the tracker."""
@@ -126,16 +131,42 @@ class TrackingNode(UwbNode):
         self._fresh_tracker()
 
     def _fresh_tracker(self) -> None:
-        name = self.config.tracker
-        self.tracker = make_tracker(
+        try:
+            self.tracker, self.scheduler = self._make()
+            self.instead = ""
+        except InputError as reason:  # a model that is missing or does not fit: go on without
+            self.instead = str(reason)
+            self.get_logger().error(f"{reason}; {' and '.join(STANDBY)} stand in")
+            tracker, scheduler = STANDBY
+            self.tracker = make_tracker(tracker, self.known_site)
+            self.scheduler = make_scheduler(scheduler, self.known_site)
+
+    def _make(self) -> tuple[Tracker, Scheduler]:
+        model = Path(self.config.model) if self.config.model else None
+        name, scheduler = self.config.tracker, self._scheduler or self.config.scheduler
+        tracker = make_tracker(
             name,
             self.known_site,
             preset=self.config.preset,
             parameters=changed(self, config_of(name), f"{name}."),
             seed=self.config.seed,
+            model=model,
         )
-        self.scheduler = make_scheduler(
-            self._scheduler or self.config.scheduler, self.known_site, seed=self.config.seed
+        return tracker, make_scheduler(
+            scheduler, self.known_site, seed=self.config.seed, model=model
+        )
+
+    def _asked_by(self) -> str:
+        return STANDBY[1] if self.instead else str(self.config.scheduler)
+
+    def _fallback(self) -> str:
+        """Why somebody else does the work of tracker or scheduler just now; empty: nobody does."""
+        # Only learned trackers have somebody standing by.
+        return (
+            self.instead
+            or self.fallback
+            or getattr(self.tracker, "fallback", "")
+            or self.scheduler.fallback
         )
 
     @property
@@ -195,9 +226,9 @@ class TrackingNode(UwbNode):
         self._status.publish(
             TrackerStatus(
                 header=header(ns, self.config.frame),
-                tracker=self.config.tracker,
-                scheduler=self.config.scheduler if self.asking else "",
-                fallback=self.fallback or ("" if estimate is not None else "no first fix yet"),
+                tracker=STANDBY[0] if self.instead else self.config.tracker,
+                scheduler=self._asked_by() if self.asking else "",
+                fallback=self._fallback() or ("" if estimate is not None else "no first fix yet"),
                 sequence=sequence,
                 ranges_asked=plan.anchor.size,
                 ranges_used=len(ranges.usable()),
@@ -218,4 +249,6 @@ class TrackingNode(UwbNode):
             "dimensions": self.site.dimensions,
             "restarts": self.counts["restarts"],
         }
-        return "" if self.tracker.estimate is not None else "waiting for a first fix", values
+        if self.tracker.estimate is None:
+            return "waiting for a first fix", values
+        return self._fallback(), values

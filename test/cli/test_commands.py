@@ -15,12 +15,11 @@ import numpy as np
 import pytest
 from worlds import circle_recording
 
+from locdreamer_ros import schedulers, trackers
 from locdreamer_ros.cli import COMMANDS, main, options
 from locdreamer_ros.cli import method as method_module
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
-from locdreamer_ros.schedulers import NAMES as SCHEDULERS
 from locdreamer_ros.simulation import ENVIRONMENTS
-from locdreamer_ros.trackers import NAMES as TRACKERS
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,8 +60,8 @@ def test_help(command, capsys):
 
 def test_help_names_what_there_is():
     for names, text in (
-        (TRACKERS, options.TRACKERS),
-        (SCHEDULERS, options.SCHEDULERS),
+        ((*trackers.NAMES, *trackers.LEARNED), options.TRACKERS),
+        ((*schedulers.NAMES, *schedulers.LEARNED), options.SCHEDULERS),
         (ENVIRONMENTS, options.PLACES),
     ):
         assert text.replace(" or ", ", ").split(", ") == list(names)

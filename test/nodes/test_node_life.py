@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ class Closed:
         self.probe = nodes.probe
         self.schedules = self.probe.hear(AnchorSchedule, "uwb/schedule")
         self.poses = self.probe.hear(PoseWithCovarianceStamped, "tracker_node/pose")
-        nodes.start("tracker_node", tracker="ekf", dimensions="2", **parameters)
+        nodes.start("tracker_node", **{"tracker": "ekf", "dimensions": "2", **parameters})
         self.anchors = self.probe.publisher(AnchorArray, "uwb/anchors", LATCHED)
         self.anchors.publish(anchors_message())
         self.ranges = self.probe.publisher(RangeArray, "uwb/ranges")
@@ -121,6 +122,28 @@ def test_the_loop_is_closed_and_tf_follows(nodes: Graph) -> None:
     assert (statuses[-1].tracker, statuses[-1].scheduler) == ("ekf", "gdop")
     assert 0.0 < statuses[-1].step_time < 1.0
     assert statuses[-1].sequence == 3
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        ({"scheduler": "juno"}, "needs a trained model"),
+        ({"scheduler": "juno", "model": "absent.npz"}, "absent.npz"),
+        ({"tracker": "locdreamer", "model": "absent.safetensors"}, "locdreamer|absent"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_stood_in_for(
+    nodes: Graph, parameters: dict[str, Any], complaint: str
+) -> None:
+    statuses = nodes.probe.hear(TrackerStatus, "tracker_node/status")
+    closed = Closed(nodes, **parameters)
+    for _ in range(4):
+        pose = closed.turn()
+    place = pose.pose.pose.position
+    assert np.hypot(place.x - TRUTH[0], place.y - TRUTH[1]) < 0.1
+    closed.probe.until(lambda: len(statuses) == 4, "status")
+    assert (statuses[-1].tracker, statuses[-1].scheduler) == ("robust-ekf", "gdop")
+    assert re.search(complaint, statuses[-1].fallback)
 
 
 def nan(message: RangeArray) -> None:
