@@ -13,6 +13,7 @@ BENCHMARKS = {
     "house": "trackers and schedulers in the simulated house, against the paper's EKF",
     "lias": "trackers and schedulers on recordings (--recording, --anchors)",
     "latency": "time per step, and for a recording of ten minutes",
+    "juno": "the JUNO paper's Figures 2 to 4 and RMSE, in rooms of its own",
     "table2": "the LocDreamer paper's Table 2, trained and tested in the simulated house",
     "figures": "the LocDreamer paper's Figures 3, 4 and 5, in the simulated house",
 }

@@ -26,6 +26,7 @@ COMMANDS = (
     "download",
     "benchmark",
     "train",
+    "juno",
     "doctor",
     "emulate",
     "calibrate",

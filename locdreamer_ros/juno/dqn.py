@@ -28,11 +28,11 @@ WAVE_M = 1.5
 class DeepLearning:
     """How the net is trained."""
 
-    updates: int = 4000
+    updates: int = 1500
     users: int = 32
     """That walk side by side; each adds a step between two updates."""
-    hidden: int = 128
-    batch: int = 256
+    hidden: int = 96
+    batch: int = 192
     memory: int = 20_000
     rate: float = 1e-3
     epsilon_last: float = 0.05

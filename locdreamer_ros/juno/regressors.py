@@ -19,7 +19,7 @@ from locdreamer_ros.types import FloatArray
 
 WINDOW = 5
 BATCH = 256
-PASSES = 20
+PASSES = 8
 RATE = 2e-3
 
 

@@ -60,6 +60,9 @@ def _weigh(
     """Belief (Z,) after a fix, in place; floor: density, 1/m^2, of a fix that says nothing."""
     scale = (1.0 - FIX_OUTLIER) / (2.0 * np.pi * sigma**2)
     for zone in range(belief.size):
+        if belief[zone] < LEAST:
+            belief[zone] = 0.0
+            continue
         square = (centres[zone, 0] - x) ** 2 + (centres[zone, 1] - y) ** 2
         belief[zone] *= scale * exp(-0.5 * square / sigma**2) + floor
     belief /= belief.sum()
