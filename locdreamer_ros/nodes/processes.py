@@ -41,10 +41,12 @@ def node_environment(domain: int, logs: Path) -> dict[str, str]:
 
 
 def _end_with_parent() -> None:
-    """In the child, before exec: end when the parent is killed (Linux).
+    """In the child, before exec: end when the parent is killed (Linux), and heed SIGINT.
 
-    By SIGKILL: a node that is still starting its middleware can miss a SIGINT and live on.
+    By SIGKILL: a node that is still starting its middleware can miss a SIGINT and live on. A shell
+    starts what it runs in the background deaf to SIGINT, and that would be inherited.
     """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

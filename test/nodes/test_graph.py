@@ -216,8 +216,11 @@ def alive(pid: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_node_outlives_an_interrupted_graph(tmp_path: Path, number: signal.Signals) -> None:
     code = (
+        "import signal\n"
         "from pathlib import Path\n"
         "from locdreamer_ros.nodes.graph import run_graph\n"
+        # A shell that runs the tests in the background has made them deaf to it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"run_graph(output=Path({str(tmp_path)!r}), duration=3600.0, speed=1.0)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

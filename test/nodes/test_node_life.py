@@ -350,7 +350,7 @@ def test_the_source_answers_only_the_epoch_on_offer(nodes: Graph) -> None:
     answers = probe.hear(RangeArray, "uwb/ranges")
     truths = probe.hear(PoseStamped, "ground_truth/pose")
     nodes.start(
-        "source_node", duration=0.5, sample_rate=10.0, speed=0.0, answer_timeout=0.3, seed=1
+        "source_node", duration=0.5, sample_rate=10.0, speed=0.0, answer_timeout=0.5, seed=1
     )
     ask = probe.publisher(AnchorSchedule, "uwb/schedule")
     probe.until(lambda: ticks, "the first epoch")
@@ -359,7 +359,7 @@ def test_the_source_answers_only_the_epoch_on_offer(nodes: Graph) -> None:
     known = late[0].anchors[0].id
 
     def schedule(tick: Clock, *anchors: str) -> AnchorSchedule:
-        message = AnchorSchedule(sequence=len(ticks), anchors=list(anchors))
+        message = AnchorSchedule(sequence=7, anchors=list(anchors))
         message.header.stamp = tick.clock
         return message
 
@@ -370,11 +370,11 @@ def test_the_source_answers_only_the_epoch_on_offer(nodes: Graph) -> None:
     assert not answers
     ask.publish(schedule(ticks[0], "nobody", known))
     ask.publish(schedule(ticks[0], known))  # answered already
-    probe.until(lambda: len(answers) == 1 and len(ticks) == 2, "the answer")
+    probe.until(lambda: len(answers) == 1, "the answer")
     assert [entry.anchor for entry in answers[0].ranges] == ["nobody", known]
     assert answers[0].ranges[0].status == RangeStatus.NOT_OFFERED
     assert np.isnan(answers[0].ranges[0].range)
-    assert answers[0].sequence == 1
+    assert answers[0].sequence == 7
     # Nobody schedules any more: each epoch is offered twice, then given up.
     probe.until(
         lambda: probe.diagnostics.get("/source_node", {}).get("complete") == "True", "the end"
@@ -382,10 +382,13 @@ def test_the_source_answers_only_the_epoch_on_offer(nodes: Graph) -> None:
     values = probe.diagnostics["/source_node"]
     epochs = int(values["epochs_total"])
     assert int(values["epochs"]) == epochs
-    assert int(values["unscheduled"]) == int(values["reoffered"]) == epochs - 1
+    assert int(values["unscheduled"]) == epochs - 1
+    # The first one too, where this test was slow to schedule it.
+    reoffered = int(values["reoffered"])
+    assert reoffered in (epochs - 1, epochs)
     assert int(values["answers"]) == 1
     assert int(values["messages_dropped"]) == 2
-    assert len(ticks) == 1 + 2 * (epochs - 1)
+    assert len(ticks) == epochs + reoffered
     assert len(truths) == epochs
 
 
