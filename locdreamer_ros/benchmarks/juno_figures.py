@@ -134,6 +134,6 @@ def _figure_4(axes: Sequence[Axes], seeds: Sequence[juno.Seed]) -> None:
     axes[0].plot(*beacons[-1:].T, "s", color=TRUTH, markersize=7)
     axes[0].set(title="A rectangle walked (first seed)", xlabel="x [m]", ylabel="y [m]")
     axes[0].set_aspect("equal")
-    axes[0].legend(loc="center")
+    axes[0].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes[1].set(title="Error along it", xlabel="step", ylabel="error [m]")
     axes[1].legend()
