@@ -44,6 +44,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--mode", default="grounded", metavar="M", help="stage 2: grounded or literal (grounded)"
     )
+    parser.add_argument(
+        "--noise", metavar="N", help="range errors: gaussian, bias or asymmetric (asymmetric)"
+    )
     parser.add_argument("--epochs", type=count, metavar="N", help="of stage 1 (50)")
     parser.add_argument("--imagine-epochs", type=count, metavar="N", help="of stage 2 (300)")
     parser.add_argument("--budget", type=count, default=3, metavar="K", help="anchors per fix (3)")
@@ -86,6 +89,8 @@ def run(options: argparse.Namespace) -> None:
     }
     values = {**values, **{k: v for k, v in given.items() if v is not None}}
     config = build(TrainConfig, values, "train")
+    if options.noise is not None:
+        model_values = {**model_values, "noise": options.noise}
     model_config = build(ModelConfig, model_values, "train")
     device = _device(options.device)
     task = _task(options, config)

@@ -68,8 +68,10 @@ def test_complaints(tmp_path, walk, capsys, change, complaint):
     assert not list(tmp_path.glob("*.safetensors"))
 
 
-def test_table2_has_the_papers_rows_and_claims(tmp_path, monkeypatch, capsys):
-    from locdreamer_ros.benchmarks import learned, table2
+@pytest.fixture
+def quick(monkeypatch):
+    """Benchmarks that train hardly at all, on short walks."""
+    from locdreamer_ros.benchmarks import figures, learned
     from locdreamer_ros.learning import tasks
 
     monkeypatch.setattr(learned, "EPOCHS", {"epochs": 1, "imagine_epochs": 2, "minibatches": 1})
@@ -77,6 +79,15 @@ def test_table2_has_the_papers_rows_and_claims(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tasks, "WALKS", 1)
     monkeypatch.setattr(tasks, "VALIDATION_WALKS", 1)
     monkeypatch.setattr(tasks, "WALK_S", 60.0)
+    monkeypatch.setattr(figures, "IMAGINE_EPOCHS", 10)
+    monkeypatch.setattr(figures, "EVERY", 10)
+    monkeypatch.setattr(figures, "CELL_M", 3.0)
+
+
+@pytest.mark.usefixtures("quick")
+def test_table2_has_the_papers_rows_and_claims(tmp_path, capsys):
+    from locdreamer_ros.benchmarks import table2
+
     command = ["benchmark", "table2", "--environment", "house", "--seeds", "1"]
     assert main([*command, "--output", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "table2.json").read_text())
@@ -88,3 +99,13 @@ def test_table2_has_the_papers_rows_and_claims(tmp_path, monkeypatch, capsys):
     assert found["rows"][0]["paper_mae"] == 1.05
     assert main(["benchmark", "table2", "--environment", "lab", "--output", str(tmp_path)]) == 2
     assert "made for house" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quick")
+def test_figures_are_drawn(tmp_path, capsys):
+    command = ["benchmark", "figures", "--environment", "house", "--seeds", "1"]
+    assert main([*command, "--output", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert [row["epoch"] for row in found["rows"]] == [5, 10]
+    assert (tmp_path / "figures.png").stat().st_size > 20000
+    capsys.readouterr()
