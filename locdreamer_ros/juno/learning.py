@@ -28,7 +28,7 @@ THRESHOLD_M = 0.5
 
 @dataclass(frozen=True)
 class Learning:
-    """How an agent learns. The paper's own values are lost; docs/juno.md says how these were chosen.
+    """How an agent learns. The paper's values are lost; docs/juno.md says how these were chosen.
 
     epsilon of epoch n is max(`epsilon_last`, `epsilon` * `epsilon_fall` ** n).
     """
