@@ -134,12 +134,16 @@ class TrackingNode(UwbNode):
         try:
             self.tracker, self.scheduler = self._make()
             self.instead = ""
-        except InputError as reason:  # a model that is missing or does not fit: go on without
-            self.instead = str(reason)
-            self.get_logger().error(f"{reason}; {' and '.join(STANDBY)} stand in")
-            tracker, scheduler = STANDBY
-            self.tracker = make_tracker(tracker, self.known_site)
-            self.scheduler = make_scheduler(scheduler, self.known_site)
+        except InputError as reason:
+            self._stand_in(str(reason))
+
+    def _stand_in(self, reason: str) -> None:
+        """Go on without a model that is missing or does not fit the site or the budget."""
+        self.instead = reason
+        self.get_logger().error(f"{reason}; {' and '.join(STANDBY)} stand in")
+        tracker, scheduler = STANDBY
+        self.tracker = make_tracker(tracker, self.known_site)
+        self.scheduler = make_scheduler(scheduler, self.known_site)
 
     def _make(self) -> tuple[Tracker, Scheduler]:
         model = Path(self.config.model) if self.config.model else None
@@ -187,6 +191,9 @@ class TrackingNode(UwbNode):
         begin = perf_counter()
         try:
             return work(), perf_counter() - begin
+        except InputError as reason:
+            self._stand_in(str(reason))
+            return None, perf_counter() - begin
         except (ArithmeticError, ValueError) as reason:
             self.restart(f"{type(reason).__name__}: {reason}")
             return None, perf_counter() - begin

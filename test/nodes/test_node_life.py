@@ -429,3 +429,25 @@ def test_a_tracker_whose_numbers_fail_starts_again(
             node.destroy_node()
         finally:
             rclpy.try_shutdown()
+
+
+def test_a_model_for_another_budget_is_stood_in_for(nodes: Graph, tmp_path: Path) -> None:
+    pytest.importorskip("numba", reason="needs pip install 'locdreamer_ros[juno]'")
+    from locdreamer_ros.cli import main
+
+    model = tmp_path / "juno.npz"
+    train = ["juno", "train", "--environment", "house", "--budget", "2", "--output", str(model)]
+    assert main(train) == 0
+    statuses = nodes.probe.hear(TrackerStatus, "tracker_node/status")
+    closed = Closed(nodes, scheduler="juno", model=str(model), budget=3)
+    closed.ranges.publish(answer_to(closed.tick()))
+    closed.probe.until(lambda: closed.poses, "a first fix")
+    # The first choice fails: this tick goes without a schedule, then the standby starts.
+    closed.epoch += 1
+    closed.clock.publish(Clock(clock=c.to_stamp(closed.epoch * STEP_NS)))
+    closed.probe.rest(0.3)
+    for _ in range(3):
+        closed.turn()
+    closed.probe.until(lambda: len(statuses) == 4, "status")
+    assert "the budget is 3" in statuses[-1].fallback
+    assert (statuses[-1].tracker, statuses[-1].scheduler) == ("robust-ekf", "gdop")
