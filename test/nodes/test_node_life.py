@@ -24,7 +24,10 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
+from worlds import circle_recording
 
+from locdreamer_ros.cli import main
+from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.domain import own_domain
@@ -433,10 +436,10 @@ def test_a_tracker_whose_numbers_fail_starts_again(
 
 def test_a_model_for_another_budget_is_stood_in_for(nodes: Graph, tmp_path: Path) -> None:
     pytest.importorskip("numba", reason="needs pip install 'locdreamer_ros[juno]'")
-    from locdreamer_ros.cli import main
-
-    model = tmp_path / "juno.npz"
-    train = ["juno", "train", "--environment", "house", "--budget", "2", "--output", str(model)]
+    walk, model = tmp_path / "walk.csv", tmp_path / "juno.npz"
+    save_range_table(walk, circle_recording(anchors=ANCHORS))
+    save_anchors(tmp_path / "walk_anchors.csv", ANCHORS)
+    train = ["juno", "train", "--recording", str(walk), "--budget", "2", "--output", str(model)]
     assert main(train) == 0
     statuses = nodes.probe.hear(TrackerStatus, "tracker_node/status")
     closed = Closed(nodes, scheduler="juno", model=str(model), budget=3)
