@@ -16,16 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from locdreamer_ros.benchmarks.learned import configs, house, learn, learned, run_test
+from locdreamer_ros.benchmarks.learned import configs, learn, learned, place, run_test
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.trackers import make_tracker
-from locdreamer_ros.types import FloatArray, IntArray
+from locdreamer_ros.types import Anchors, FloatArray, IntArray
 
 IMAGINE_EPOCHS = 1000
 EVERY = 50
 """Imagination epochs between looks at the test walk (only to draw the curve, never to choose)."""
+VALIDATION_FIRST = 5
+"""The first look, the first validation of stage 2."""
 CELL_M = 0.5
 SHOWN_S = 120.0
 """How much of the walk Figure 3 shows."""
@@ -39,13 +41,15 @@ class Drawn:
     cells: FloatArray
     subset: IntArray
     curve: list[tuple[int, float, float]]
+    anchors: Anchors
+    walls: FloatArray | None
 
 
-def one_house(seed: int, environment: str = "house") -> Drawn:
+def one_place(seed: int, settings: Settings) -> Drawn:
     """Train in one house and collect what the figures show."""
     from locdreamer_ros.learning.train import train
 
-    where = house(seed, environment)
+    where = place(seed, settings)
     first = learn(where.task, seed, imagine_epochs=0)
     tracks: dict[str, Track] = {}
     real = learn(where.real_task, seed, imagine_epochs=0)
@@ -88,10 +92,7 @@ def one_house(seed: int, environment: str = "house") -> Drawn:
         **tracks,
     }
     cells, subset = _choices(where, policy())
-    return Drawn(tracks, cells, subset, curve)
-
-
-VALIDATION_FIRST = 5
+    return Drawn(tracks, cells, subset, curve, where.site.anchors, where.walls)
 
 
 def _choices(where: Any, policy: Any) -> tuple[FloatArray, IntArray]:
@@ -118,7 +119,7 @@ def _choices(where: Any, policy: Any) -> tuple[FloatArray, IntArray]:
 def run(settings: Settings) -> Result:
     """Train for each seed; the first seed's house is drawn, the curves are means over all."""
     drawn = spread(
-        partial(one_house, environment=settings.environment),
+        partial(one_place, settings=settings),
         settings.seeds,
         processes=settings.jobs,
         label="houses",
@@ -144,12 +145,12 @@ def run(settings: Settings) -> Result:
             "validation_loss": "validation loss",
             "test_mae": "test MAE m",
         },
-        draw=lambda path: _draw(path, drawn[0], rows, settings.seeds[0], settings.environment),
+        draw=lambda path: _draw(path, drawn[0], rows),
         notes=["The test walk is looked at to draw the curve only."],
     )
 
 
-def _draw(path: Path, shown: Drawn, rows: Sequence[Row], seed: int, environment: str) -> None:
+def _draw(path: Path, shown: Drawn, rows: Sequence[Row]) -> None:
     """Three panels: Figures 3, 4 and 5."""
     from itertools import combinations
 
@@ -160,19 +161,18 @@ def _draw(path: Path, shown: Drawn, rows: Sequence[Row], seed: int, environment:
 
     from locdreamer_ros.benchmarks.learned import BUDGET
     from locdreamer_ros.files import replaced
-    from locdreamer_ros.simulation import HOUSE_DEPLOY, make_world
 
-    world = make_world(environment, seed)
-    anchors = world.anchors.subset(HOUSE_DEPLOY)
+    anchors = shown.anchors
     figure = Figure(figsize=(16.0, 6.2), layout="constrained")
     FigureCanvasAgg(figure)
     paths, map_, curves = figure.subplots(1, 3, width_ratios=[1.0, 1.25, 1.3])
     colours = ("#0072b2", "#009e73", "#d55e00")
     for axes in (paths, map_):
-        axes.add_collection(LineCollection(list(world.walls), colors="0.6", linewidths=1.5))
+        if shown.walls is not None:
+            axes.add_collection(LineCollection(list(shown.walls), colors="0.6", linewidths=1.5))
         axes.scatter(*anchors.positions[:, :2].T, marker="^", s=70, c="k", zorder=5)
-        for name, place in zip(anchors.ids, anchors.positions, strict=True):
-            axes.annotate(name, place[:2], (5, 5), textcoords="offset points", zorder=6)
+        for name, spot in zip(anchors.ids, anchors.positions, strict=True):
+            axes.annotate(name, spot[:2], (5, 5), textcoords="offset points", zorder=6)
         axes.set(aspect="equal", xlabel="x [m]", ylabel="y [m]")
     first = next(iter(shown.tracks.values()))
     part = first.scored() & (first.times <= SHOWN_S)

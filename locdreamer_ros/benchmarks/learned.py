@@ -4,54 +4,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from locdreamer_ros.benchmarks.result import Settings
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.evaluation.run import Report, report, run_offline
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.roles import Scheduler, Tracker
-from locdreamer_ros.types import Site
+from locdreamer_ros.types import FloatArray, Site
 
 RATE_HZ = 1.0
 DURATION_S = 600.0
 """The test walk: that of the benchmark `house`, on which nothing is trained."""
 BUDGET = 3
+TRAIN_SHARE = 0.6
+"""Of a single recording; the rest tests."""
 EPOCHS: dict[str, int] = {}
 """Fewer epochs than the paper's, for tests: fields of `TrainConfig`."""
 
 
 @dataclass(frozen=True, eq=False)
-class House:
-    """One seed's house: the test walk of the five unseen anchors, and what to learn from."""
+class Place:
+    """One seed's place: the test walk of the unseen anchors, and what to learn from."""
 
     seed: int
     test: Recording
     site: Site
     task: Any
     real_task: Any
+    walls: FloatArray | None = None
 
 
-def house(seed: int, environment: str) -> House:
-    """Raises InputError for an environment that has no bootstrap anchors."""
+def place(seed: int, settings: Settings) -> Place:
+    """The simulated place of the seed, or the recordings of the settings.
+
+    Of one recording the first part trains (and validates), the rest tests; of two, the first trains
+    and the second tests. Raises InputError where anchors are not named or not known.
+    """
+    if settings.recordings:
+        return _recorded(seed, settings)
     from locdreamer_ros.learning.tasks import simulated_task
     from locdreamer_ros.simulation import HOUSE_BOOTSTRAP, HOUSE_DEPLOY, make_world, simulate
 
-    if environment != "house":
-        raise InputError(f"--environment: the paper's table is made for house, not {environment!r}")
-    test = simulate(environment, duration=DURATION_S, rate=RATE_HZ, seed=seed, deploy=HOUSE_DEPLOY)
+    environment = settings.environment
+    if environment != "house" and not (settings.bootstrap and settings.deploy):
+        raise InputError(f"--environment {environment}: name --bootstrap IDS and --deploy IDS")
+    bootstrap, deploy = settings.bootstrap or HOUSE_BOOTSTRAP, settings.deploy or HOUSE_DEPLOY
+    test = simulate(environment, duration=DURATION_S, rate=RATE_HZ, seed=seed, deploy=deploy)
     world = make_world(environment, seed)
     steps = configs({})[1].steps
 
-    def task(bootstrap: tuple[str, ...]) -> Any:
-        return simulated_task(
-            environment, seed=seed, bootstrap=bootstrap, deploy=HOUSE_DEPLOY, steps=steps
-        )
+    def task(real: tuple[str, ...]) -> Any:
+        return simulated_task(environment, seed=seed, bootstrap=real, deploy=deploy, steps=steps)
 
     site = Site(test.anchors, 2, world.tag_height)
-    return House(seed, test, site, task(HOUSE_BOOTSTRAP), task(HOUSE_DEPLOY))
+    return Place(seed, test, site, task(bootstrap), task(deploy), world.walls)
+
+
+def _recorded(seed: int, settings: Settings) -> Place:
+    from locdreamer_ros.datasets import load_recording
+    from locdreamer_ros.learning.tasks import piece, recorded_task
+
+    bootstrap, deploy = settings.bootstrap, settings.deploy
+    if not (bootstrap and deploy):
+        raise InputError("--recording: name --bootstrap IDS and --deploy IDS")
+    train, *others = (load_recording(*files) for files in settings.recordings)
+    cut = round(TRAIN_SHARE * len(train))
+    if others:
+        test = others[0]
+    else:
+        train, test = piece(train, 0, cut), piece(train, cut, len(train), truth=True)
+    if test.truth is None:
+        raise InputError(f"{test.name}: the benchmark needs ground truth (gt_x, gt_y, gt_z)")
+    steps = configs({})[1].steps
+
+    def task(real: tuple[str, ...]) -> Any:
+        return recorded_task(train, train.anchors, bootstrap=real, deploy=deploy, steps=steps)
+
+    test = test.only(deploy)
+    site = Site.of(test.anchors, "2")
+    return Place(seed, test, site, task(bootstrap), task(deploy))
 
 
 def configs(changes: Mapping[str, object], preset: str = "default") -> tuple[Any, Any]:
@@ -106,7 +141,7 @@ def learned(learner: Any, task: Any, site: Site) -> tuple[Callable[[], Tracker],
 
 
 def run_test(
-    where: House, name: str, tracker: Tracker, scheduler: Scheduler
+    where: Place, name: str, tracker: Tracker, scheduler: Scheduler
 ) -> tuple[Track, Report]:
     """Track and score the test walk."""
     (track,), seconds = run_offline(where.test, where.site, tracker, scheduler, budget=BUDGET)
@@ -118,8 +153,3 @@ def run_test(
         seed=where.seed,
         step_us=1e6 * seconds[0],
     )
-
-
-def mean_of(reports: Sequence[Report], key: str) -> float:
-    """Mean of a measure over seeds."""
-    return float(sum(r[key] for r in reports)) / len(reports)

@@ -39,13 +39,16 @@ MEASURES = (
 class Settings:
     """Seeds to repeat over, processes to use, and (recording, anchors or None) files to read.
 
-    environment: the simulated place of the benchmarks that train.
+    environment, bootstrap, deploy: the simulated place of the benchmarks that train, and the ids of
+    the anchors with real ranges and of those imagined (empty: the place's own).
     """
 
     seeds: tuple[int, ...]
     jobs: int = 1
     recordings: tuple[tuple[Path, Path | None], ...] = ()
     environment: str = "house"
+    bootstrap: tuple[str, ...] = ()
+    deploy: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Table 2 of the LocDreamer paper in the simulated house, and the rows a sceptic asks for.
+"""Table 2 of the LocDreamer paper in the simulated house or on recordings, and a sceptic's rows.
 
 Each seed is another house. Training, validation and test are different walks in it; training sees
 ranges of the three bootstrap anchors only (DSSM - all (real): of the five deployed ones), and no
@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from locdreamer_ros.benchmarks.learned import house, learn, learned, run_test
+from locdreamer_ros.benchmarks.learned import learn, learned, place, run_test
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, summarise, with_interval
 from locdreamer_ros.evaluation.intervals import mean_interval, paired_reduction
 from locdreamer_ros.evaluation.run import Report
@@ -50,11 +50,11 @@ COLUMNS = {
 SECONDS = "training_s"
 
 
-def one_house(seed: int, environment: str = "house") -> dict[str, Report]:
+def one_place(seed: int, settings: Settings) -> dict[str, Report]:
     """Every row's report for one seed."""
     from time import perf_counter
 
-    where = house(seed, environment)
+    where = place(seed, settings)
     task, site = where.task, where.site
     found: dict[str, Report] = {}
 
@@ -110,12 +110,11 @@ def one_house(seed: int, environment: str = "house") -> dict[str, Report]:
 
 def run(settings: Settings) -> Result:
     """Run all rows over all seeds."""
-    environment = settings.environment
     by_seed = spread(
-        partial(one_house, environment=environment),
+        partial(one_place, settings=settings),
         settings.seeds,
         processes=settings.jobs,
-        label="houses",
+        label="seeds",
     )
     mae = {name: [found[name]["mae"] for found in by_seed] for name in by_seed[0]}
     rows: list[Row] = []
@@ -176,7 +175,7 @@ def _draw(path: Path, rows: list[Row], seeds: int) -> None:
         path,
         [str(row["name"]).replace(" - ", "\n").replace(" scheduling", "") for row in six],
         {
-            "simulated house": [(row["mae"], row["mae_ci"]) for row in six],
+            "here": [(row["mae"], row["mae_ci"]) for row in six],
             "paper (Bregar's house)": [(row["paper_mae"], 0.0) for row in six],
         },
         ylabel="MAE [m]",

@@ -18,7 +18,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="measure trackers and schedulers over seeds",
         description="Run a benchmark; writes DIR/NAME.json (rows and claims), .csv, .md and .png.",
     )
-    parser.add_argument("name", metavar="NAME", help="house, lias, latency, juno, table2 or figures")
+    parser.add_argument(
+        "name", metavar="NAME", help="house, lias, latency, juno, table2 or figures"
+    )
     parser.add_argument("--seeds", type=count, default=10, metavar="N", help="repetitions (10)")
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes (1)")
     parser.add_argument(
@@ -31,6 +33,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--environment", default="house", metavar="E", help="simulated place (table2, figures)"
     )
+    parser.add_argument("--bootstrap", default="", metavar="IDS", help="real anchors (table2)")
+    parser.add_argument("--deploy", default="", metavar="IDS", help="imagined anchors (table2)")
     add_common(parser)
     parser.set_defaults(run=run)
 
@@ -56,7 +60,12 @@ def run(options: argparse.Namespace) -> None:
     seeds = tuple(range(options.seed, options.seed + options.seeds))
     pairs = tuple(zip(recordings, anchors or [None] * len(recordings), strict=True))
     begin = perf_counter()
-    result = run_benchmark(options.name, Settings(seeds, options.jobs, pairs, options.environment))
+    bootstrap, deploy = (
+        tuple(part.strip() for part in text.split(",") if part.strip())
+        for text in (options.bootstrap, options.deploy)
+    )
+    settings = Settings(seeds, options.jobs, pairs, options.environment, bootstrap, deploy)
+    result = run_benchmark(options.name, settings)
     about = {
         "machine": machine(),
         "seeds": seeds,

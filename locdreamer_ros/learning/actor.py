@@ -118,19 +118,27 @@ class Actor(nn.Module):
         else:
             self.score = mlp(width, width, 1, zero=True)
 
+    def physics(self, state: State, subsets: Tensor) -> Tensor:
+        """Logits (B, N) before anything is learned: the less expected variance, the better."""
+        return -0.5 * self.sharpness * expected_variance(state, subsets).log()
+
+    def forget(self) -> None:
+        """Take the learned residual back: physics alone decides."""
+        for parameter in self.score[-1].parameters():
+            nn.init.zeros_(parameter)
+
     def policy(self, state: State, budget: int) -> Categorical | PlackettLuce:
         """pi(. | s_t) for subsets of `budget` anchors."""
         tokens = self.view(state)
         if self.head == "plackett-luce":
             scores = self.score(tokens)[..., 0]
             return PlackettLuce(scores.masked_fill(~state.offered, SMALL), budget)
-        subsets = all_subsets(tokens.shape[1], budget)
+        subsets = all_subsets(tokens.shape[1], budget).to(tokens.device)
         total = tokens.sum(dim=1, keepdim=True)
         inside = tokens[:, subsets].sum(dim=2)  # (B, N, W)
         outside = total - inside
         pooled = torch.cat([inside / budget, outside / max(1, tokens.shape[1] - budget)], dim=-1)
-        prior = -0.5 * self.sharpness * expected_variance(state, subsets).log()
-        logits = prior + RESIDUAL * self.score(pooled)[..., 0]
+        logits = self.physics(state, subsets) + RESIDUAL * self.score(pooled)[..., 0]
         possible = state.offered[:, subsets].all(dim=-1)
         return Categorical(logits.masked_fill(~possible, SMALL), subsets)
 

@@ -62,12 +62,17 @@ def real_loss(model: WorldModel, batch: Batch, generator: torch.Generator) -> Te
 
 @dataclass(frozen=True, eq=False)
 class DreamLoss:
-    """Losses of one dream: the tracker's, actor's (16), critic's (17); the mean error m there."""
+    """Losses of one dream: the tracker's, actor's (16), critic's (17); the mean error m there.
+
+    gain (B,): how much more reward the policy's best subsets bring than those of physics alone,
+    where all subsets were tried.
+    """
 
     tracker: Tensor
     actor: Tensor
     critic: Tensor
     error: float
+    gain: Tensor | None = None
 
 
 def dream_loss(
@@ -133,15 +138,21 @@ def dream_loss(
     value = critic(flat)
     mine = (role == POLICY)[:, None].expand(-1, steps).reshape(-1)
     judged = critic_loss(value[mine], returns[mine]) if bool(mine.any()) else loss.new_zeros(())
+    gain = None
     if exact:  # line 23: the expectation of (16) as a sum over all subsets
         scores = policy.scores.view(size, steps, -1)[:, ::REPLAY_EVERY]
-        acted = expected_loss(scores.flatten(0, 1), torch.stack(outcomes, dim=1).flatten(0, 1))
+        tried = torch.stack(outcomes, dim=1)  # (B, T / REPLAY_EVERY, N)
+        acted = expected_loss(scores.flatten(0, 1), tried.flatten(0, 1))
+        physics = actor.physics(flat, all_subsets(rows, budget).to(tried.device))
+        physics = physics.view(size, steps, -1)[:, ::REPLAY_EVERY]
+        best, plain = (tried.gather(2, s.argmax(2, keepdim=True)) for s in (scores, physics))
+        gain = (best - plain).mean(dim=(1, 2)).detach()
     else:  # line 23: as the mean over what the policy drew
         rows_drawn = torch.stack(choices, dim=1).flatten(0, 1)
         advantage = (returns - value).detach()
         log_prob, entropy = policy.log_prob(rows_drawn), policy.entropy()
         acted = actor_loss(log_prob[mine], advantage[mine], entropy[mine])
-    return DreamLoss(loss, acted, judged, float(-reward.mean()))
+    return DreamLoss(loss, acted, judged, float(-reward.mean()), gain)
 
 
 def all_rewards(

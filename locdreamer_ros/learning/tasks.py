@@ -82,8 +82,8 @@ def recorded_task(
     height = Site.of(anchors, "2", tag_height).tag_height
     deployed = anchors.subset(tuple(deploy))
     return Task(
-        Walks([_piece(whole, 0, cut)], tag_height=height, steps=steps),
-        Walks([_piece(whole, cut, len(whole))], tag_height=height, steps=steps),
+        Walks([piece(whole, 0, cut)], tag_height=height, steps=steps),
+        Walks([piece(whole, cut, len(whole))], tag_height=height, steps=steps),
         deployed,
         height,
         area_of(whole.anchors, deployed),
@@ -99,11 +99,18 @@ def check_bootstrap(bootstrap: Sequence[str]) -> tuple[str, ...]:
     return tuple(bootstrap)
 
 
-def _piece(recording: Recording, begin: int, end: int) -> Recording:
-    """Epochs begin <= row < end; the truth stays behind."""
+def piece(recording: Recording, begin: int, end: int, *, truth: bool = False) -> Recording:
+    """Epochs begin <= row < end; the truth stays behind unless it is asked for.
+
+    Raises InputError where nothing is left.
+    """
     if end - begin < 2:
         raise InputError(f"{recording.name}: {len(recording)} epochs are too few to learn from")
     rows = np.arange(begin, end)
     return Recording(
-        recording.name, recording.anchors, recording.times[rows], recording.ranges[rows]
+        recording.name,
+        recording.anchors,
+        recording.times[rows],
+        recording.ranges[rows],
+        recording.truth[rows] if truth and recording.truth is not None else None,
     )

@@ -31,6 +31,8 @@ LARGEST_GRADIENT = 5.0
 VALIDATE_EVERY = 5
 """Epochs of stage 2 between looks at the validation walk (stage 1: every epoch)."""
 CHECKPOINT_EVERY = 10
+JUDGE_EVERY = 3
+"""Epochs between the starts of the dreams in which the policy is judged at the end."""
 REAL, IMAGINED = 1, 2
 Curve = Callable[[str, float, int], None]
 
@@ -235,6 +237,8 @@ class _Run:
             if learner.epoch - learner.best_epoch > config.patience:
                 break
         learner.restore()
+        if not dreams.worth_learning(learner, self.generator(IMAGINED, -1)):
+            learner.actor.forget()
 
     def _end_of_epoch(self, learner: Learner, score: float) -> None:
         learner.epoch += 1
@@ -279,6 +283,25 @@ class _Dreams:
     def _literal(self, real: Batch, generator: torch.Generator) -> LiteralDream:
         anchor = self.anchor.expand(real.anchor.shape[0], *self.anchor.shape)
         return LiteralDream(self.model, anchor, real.dt, real.start, generator)
+
+    def worth_learning(self, learner: Learner, generator: torch.Generator) -> bool:
+        """Whether what the policy learned helps in dreams of the validation walks.
+
+        It must bring more reward than physics alone by two standard errors. Rewards are mostly the
+        luck of the noise: without this test a policy drifts where its dreams see no harm.
+        """
+        if not self.grounds or learner.actor.head != "categorical" or self.config.subsets == "all":
+            return True
+        ground = self.grounds[1]
+        starts = [ground.starts[i] for i in range(0, len(ground.starts), JUDGE_EVERY)]
+        dream = ground.dream(starts, self.anchor, generator)
+        with torch.no_grad():
+            gain = dream_loss(
+                learner.model, learner.actor, learner.critic, dream, self.config, generator
+            ).gain
+        assert gain is not None
+        error = float(gain.std()) / len(starts) ** 0.5
+        return float(gain.mean()) > 2.0 * error
 
     def validation(self, learner: Learner, generator: torch.Generator) -> float:
         """The tracker's loss in dreams from the validation walk, the same every time."""

@@ -98,7 +98,7 @@ def test_table2_has_the_papers_rows_and_claims(tmp_path, capsys):
         assert {"mae", "rmse", "p50", "p90", "mae_ci", "rmse_ci", "p50_ci", "p90_ci"} <= set(row)
     assert found["rows"][0]["paper_mae"] == 1.05
     assert main(["benchmark", "table2", "--environment", "lab", "--output", str(tmp_path)]) == 2
-    assert "made for house" in capsys.readouterr().err
+    assert "name --bootstrap" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("quick")
