@@ -73,8 +73,8 @@ def run(options: argparse.Namespace) -> None:
     check_output(options.json)
     if options.source == "serial":
         raise InputError(
-            "--source serial: nobody knows where a real tag is, so there is nothing to score; start "
-            "driver_node and tracker_node as docs/driver.md says, or use simulator or replay"
+            "--source serial: nobody knows where a real tag is, so there is nothing to score; "
+            "start driver_node and tracker_node as docs/driver.md says, or use simulator or replay"
         )
     if (options.source == "replay") != (options.recording is not None):
         raise InputError("--source replay and --recording FILE need each other")
