@@ -44,9 +44,11 @@ def _end_with_parent() -> None:
     """In the child, before exec: end when the parent is killed (Linux), and heed SIGINT.
 
     By SIGKILL: a node that is still starting its middleware can miss a SIGINT and live on. A shell
-    starts what it runs in the background deaf to SIGINT, and that would be inherited.
+    starts what it runs in the background deaf to SIGINT, and rclpy blocks it in the thread that
+    initialised it: both would be inherited.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -251,4 +251,3 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     samples, before, after = map(int, result.stdout.split())  # MB
     assert samples == count
     assert after - before < 40
-    assert after < 300

@@ -219,8 +219,10 @@ def test_no_node_outlives_an_interrupted_graph(tmp_path: Path, number: signal.Si
         "import signal\n"
         "from pathlib import Path\n"
         "from locdreamer_ros.nodes.graph import run_graph\n"
-        # A shell that runs the tests in the background has made them deaf to it.
+        # A shell that runs the tests in the background has made them deaf to it, and rclpy in
+        # another test may have left it blocked: both are inherited.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))\n"
         f"run_graph(output=Path({str(tmp_path)!r}), duration=3600.0, speed=1.0)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
