@@ -25,7 +25,7 @@ import threading
 import time
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -340,13 +340,15 @@ def listen() -> None:
     """A process that takes in the ranges, so that publishing them is real work."""
     import rclpy
     from locdreamer_ros.msg import RangeArray
+    from rclpy.executors import ExternalShutdownException
 
     from locdreamer_ros.nodes.lifecycle import LOSSLESS
 
     rclpy.init()
     node = rclpy.create_node("listener")
     node.create_subscription(RangeArray, "uwb/ranges", lambda _: None, LOSSLESS)
-    rclpy.spin(node)
+    with suppress(ExternalShutdownException):  # the benchmark ends it
+        rclpy.spin(node)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,23 @@ CAPTURES = Path(__file__).parent / "captures"
 def lines(name: str) -> list[bytes]:
     text = (CAPTURES / name).read_bytes()
     return [line for line in text.split(b"\n") if line and not line.startswith(b"#")]
+
+
+WHOLE = Path(__file__).parents[3] / "shared" / "captures" / "seamk_les_full.txt"
+
+
+@pytest.mark.skipif(not WHOLE.exists(), reason="the whole capture is not beside this repository")
+def test_every_line_of_the_whole_les_capture() -> None:
+    """The excerpt's values were read by hand; here the same reading is done by a pattern."""
+    codec = make_codec("dwm1001-shell")
+    codec.start()
+    pattern = re.compile(r"([0-9A-F]{4})\[[^]]*\]=([0-9.]+)")
+    captured = [line for line in WHOLE.read_text().splitlines() if "le_us" in line]
+    assert len(captured) == 70
+    for line in captured:
+        expected = {anchor: float(value) for anchor, value in pattern.findall(line)}
+        assert len(expected) == 4
+        assert ranges(codec.feed(line.encode() + b"\r\n")) == expected
 
 
 def ranges(events: list[Event]) -> dict[str, float]:
