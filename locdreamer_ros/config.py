@@ -9,7 +9,7 @@ is an ordinary ROS 2 one (`<node or /**>: ros__parameters: ...`).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,6 +67,15 @@ def build(group: type[Group], values: Mapping[str, object], where: str) -> Group
                 f"{where}: unknown key {key!r}; expected one of {', '.join(sorted(fields))}"
             )
     return group(**{k: check(fields[k], v, f"{where}: {k}") for k, v in values.items()})
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested parameters under the dotted names that ROS gives them."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def load_parameters(path: Path, node: str) -> dict[str, Any]:

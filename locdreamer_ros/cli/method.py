@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from locdreamer_ros.cli.options import SCHEDULERS, TRACKERS, count
-from locdreamer_ros.config import build, load_parameters, parameter
+from locdreamer_ros.config import build, flat, load_parameters, parameter
 from locdreamer_ros.errors import InputError
 
 if TYPE_CHECKING:
@@ -78,15 +78,6 @@ def add_site(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested parameters under the dotted names that ROS gives them."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
 def read_method(options: argparse.Namespace) -> Method:
     """The method that the options and the file `--params` name.
 
@@ -101,7 +92,7 @@ def read_method(options: argparse.Namespace) -> Method:
     where = "options"
     if options.params is not None:
         where = f"{options.params}: {NODE}"
-        file = dict(_flat(load_parameters(options.params, NODE)))
+        file = dict(flat(load_parameters(options.params, NODE)))
         if not file:
             raise InputError(f"{where}: no such node, or it has no parameters")
     groups: dict[str, dict[str, Any]] = {name: {} for name in NAMES}

@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from locdreamer_ros.config import check, load_parameters
+from locdreamer_ros.config import check, flat, load_parameters
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes.evaluator_node import EvaluatorConfig
 from locdreamer_ros.nodes.lifecycle import NodeConfig
@@ -38,15 +37,6 @@ def fields_of(node: str) -> dict[str, dataclasses.Field[Any]]:
                 f"{name}.{field.name}": field for field in dataclasses.fields(config_of(name))
             }
     return fields
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested parameters under the dotted names that ROS gives them."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def load(path: Path, node: str) -> dict[str, Any]:
