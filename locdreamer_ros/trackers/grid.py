@@ -172,5 +172,7 @@ class GridTracker:
             velocity = self._velocity + share * (posterior.position - before) / step
             speed = float(np.linalg.norm(velocity))
             self._velocity = velocity * min(1.0, config.max_speed / max(speed, 1e-9))
-            posterior = self._publish(now.time)
+            mean = np.concatenate([posterior.position, self._velocity])
+            posterior = Estimate(now.time, mean, posterior.covariance)
+            self._estimate = posterior
         return posterior
