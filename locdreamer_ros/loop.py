@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
 from locdreamer_ros.first_fix import first_fix
 from locdreamer_ros.roles import RangeSource, Scheduler, Tracker
-from locdreamer_ros.types import Estimate, IntArray, Ranges, Site
+from locdreamer_ros.types import Estimate, IntArray, Motion, Ranges, Site
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +38,23 @@ class Step:
     estimate: Estimate | None
 
 
-def plan(tracker: Tracker, scheduler: Scheduler, site: Site, *, time: float, budget: int) -> Plan:
-    """Predict to `time` and choose at most `budget` anchors; all of them while there is no fix."""
+def plan(
+    tracker: Tracker,
+    scheduler: Scheduler,
+    site: Site,
+    *,
+    time: float,
+    budget: int,
+    motion: Motion | None = None,
+) -> Plan:
+    """Predict to `time` and choose at most `budget` anchors; all of them while there is no fix.
+
+    motion: from the tracker's time to `time`, where wheels or gyro know it.
+    """
     before = tracker.estimate
     if before is None:
         return Plan(time, None, np.arange(len(site.anchors)))
-    prediction = tracker.predict(max(time - before.time, 0.0))
+    prediction = tracker.predict(max(time - before.time, 0.0), motion)
     return Plan(time, prediction, scheduler.select(prediction, site.anchors, budget))
 
 
@@ -69,9 +81,10 @@ def step(
     *,
     time: float,
     budget: int,
+    motion: Motion | None = None,
 ) -> Step:
-    """One turn at `time` s with `budget` ranges."""
-    schedule = plan(tracker, scheduler, site, time=time, budget=budget)
+    """One turn at `time` s with `budget` ranges, after `motion` since the last."""
+    schedule = plan(tracker, scheduler, site, time=time, budget=budget, motion=motion)
     ranges = source.measure(schedule.anchor, time)
     estimate = absorb(tracker, scheduler, site, plan=schedule, ranges=ranges, budget=budget)
     return Step(time, schedule, ranges, estimate)
@@ -85,7 +98,8 @@ def run(
     *,
     times: Iterable[float],
     budget: int,
+    motions: Iterable[Motion | None] = repeat(None),
 ) -> Iterator[Step]:
-    """Turn the loop at each of `times` s, in order."""
-    for time in times:
-        yield step(tracker, scheduler, source, site, time=float(time), budget=budget)
+    """Turn the loop at each of `times` s, in order; `motions`: before each of them."""
+    for time, motion in zip(times, motions, strict=False):
+        yield step(tracker, scheduler, source, site, time=float(time), budget=budget, motion=motion)

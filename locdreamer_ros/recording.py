@@ -7,12 +7,13 @@ Loaders (`datasets`) and the simulator both make a `Recording`; nothing downstre
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.types import Anchors, FloatArray, IntArray, Ranges
+from locdreamer_ros.odometry import jumped, motion_of, turned
+from locdreamer_ros.types import Anchors, FloatArray, IntArray, Motion, Ranges
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,8 @@ class Recording:
     times (T,) s, strictly increasing; ranges (T, A) m, NaN where there is none; truth (T, 3) m or
     None: only the evaluator may look at it; stamps (T, A) s or None where a range has its epoch's
     time; nlos (T, A) 0..1 or None; rx_power, first_path_power (T, A) dBm or None.
+    odometry (T, 3) or None: x m, y m, yaw rad in the odometry's own frame; turn_rate (T,) or None:
+    rad/s about the vertical, of a gyro. NaN where unknown.
     """
 
     name: str
@@ -33,6 +36,8 @@ class Recording:
     nlos: FloatArray | None = None
     rx_power: FloatArray | None = None
     first_path_power: FloatArray | None = None
+    odometry: FloatArray | None = None
+    turn_rate: FloatArray | None = None
 
     def __post_init__(self) -> None:
         shape = (self.times.size, len(self.anchors))
@@ -40,8 +45,15 @@ class Recording:
             value = getattr(self, what)
             if value is not None and value.shape != shape:
                 raise InputError(f"{self.name}: {what}: expected {shape}, got {value.shape}")
-        if self.truth is not None and self.truth.shape != (self.times.size, 3):
-            raise InputError(f"{self.name}: truth: expected ({self.times.size}, 3)")
+        epochs = self.times.size
+        for what, expected in (
+            ("truth", (epochs, 3)),
+            ("odometry", (epochs, 3)),
+            ("turn_rate", (epochs,)),
+        ):
+            value = getattr(self, what)
+            if value is not None and value.shape != expected:
+                raise InputError(f"{self.name}: {what}: expected {expected}, got {value.shape}")
         if self.times.size == 0:
             raise InputError(f"{self.name}: no epochs")
         if not (np.diff(self.times) > 0.0).all():
@@ -58,17 +70,29 @@ class Recording:
         def pick(values: FloatArray | None) -> FloatArray | None:
             return None if values is None else values[:, rows]
 
-        return Recording(
-            self.name,
-            self.anchors.subset(ids),
-            self.times,
-            self.ranges[:, rows],
-            self.truth,
-            pick(self.stamps),
-            pick(self.nlos),
-            pick(self.rx_power),
-            pick(self.first_path_power),
+        return replace(
+            self,
+            anchors=self.anchors.subset(ids),
+            ranges=self.ranges[:, rows],
+            stamps=pick(self.stamps),
+            nlos=pick(self.nlos),
+            rx_power=pick(self.rx_power),
+            first_path_power=pick(self.first_path_power),
         )
+
+    def motion(self, previous: int, epoch: int) -> Motion | None:
+        """What wheels and gyro say of the time from epoch `previous` to `epoch`; None: nothing.
+
+        The turn is the odometry's where it knows one, else the gyro's rate, integrated.
+        """
+        span = slice(previous, epoch + 1)
+        gyro = None if self.turn_rate is None else turned(self.times[span], self.turn_rate[span])
+        if self.odometry is None:
+            return motion_of(None, None, gyro)
+        before, after = self.odometry[previous], self.odometry[epoch]
+        if jumped(before, after, float(self.times[epoch] - self.times[previous])):
+            return motion_of(None, None, gyro)
+        return motion_of(before, after, gyro)
 
 
 class RecordingSource:

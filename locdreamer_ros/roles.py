@@ -7,7 +7,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Protocol
 
-from locdreamer_ros.types import Anchors, Estimate, IntArray, Ranges
+from locdreamer_ros.types import Anchors, Estimate, IntArray, Motion, Ranges
 
 
 class Tracker(Protocol):
@@ -23,8 +23,12 @@ class Tracker(Protocol):
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix."""
 
-    def predict(self, dt: float) -> Estimate:
-        """Move the state dt >= 0 seconds ahead; returns the prior."""
+    def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
+        """Move the state dt >= 0 seconds ahead; returns the prior.
+
+        motion: what wheels and gyro say of these dt seconds, where there are any. A tracker that
+        cannot use it passes it over.
+        """
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in (unusable ones are passed over); returns the posterior."""

@@ -145,6 +145,19 @@ class Ranges:
 
 
 @dataclass(frozen=True, eq=False)
+class Motion:
+    """What wheels and gyro say of the time since the tracker's last `predict`.
+
+    displacement (2,) m in the odometry's own frame, or None: that frame's heading against the map
+    is unknown, the same from one step to the next, and drifts slowly. turn rad, the change of
+    heading, counter-clockwise, from the odometry's yaw or a gyro, or None.
+    """
+
+    displacement: FloatArray | None = None
+    turn: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Estimate:
     """Where the tag is: mean (S,), covariance (S, S), at `time` s."""
 

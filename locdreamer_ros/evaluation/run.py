@@ -19,7 +19,7 @@ from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.schedulers.simple import All
 from locdreamer_ros.trackers import make_tracker
-from locdreamer_ros.types import Estimate, FloatArray, Ranges, Site
+from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 
 Report = dict[str, Any]
 
@@ -46,14 +46,17 @@ def run_offline(
     asked: list[int] = []
     seconds = np.empty((1 + len(beside), len(recording)))
     for row, time in enumerate(_shown(recording, progress)):
+        motion = recording.motion(row - 1, row) if row > 0 else None
         begin = perf_counter()
-        step = loop.step(tracker, scheduler, source, site, time=float(time), budget=budget)
+        step = loop.step(
+            tracker, scheduler, source, site, time=float(time), budget=budget, motion=motion
+        )
         seconds[0, row] = perf_counter() - begin
         answered[0].append(step.estimate)
         asked.append(step.plan.anchor.size)
         for number, listener in enumerate(beside, start=1):
             begin = perf_counter()
-            estimate = listen(listener, site, time=step.time, ranges=step.ranges)
+            estimate = listen(listener, site, time=step.time, ranges=step.ranges, motion=motion)
             seconds[number, row] = perf_counter() - begin
             answered[number].append(estimate)
     tracks = [
@@ -69,10 +72,12 @@ def run_offline(
     return tracks, seconds
 
 
-def listen(tracker: Tracker, site: Site, *, time: float, ranges: Ranges) -> Estimate | None:
+def listen(
+    tracker: Tracker, site: Site, *, time: float, ranges: Ranges, motion: Motion | None = None
+) -> Estimate | None:
     """What a tracker that was not asked makes of another's ranges, as the baseline node does."""
     everything = All()
-    plan = loop.plan(tracker, everything, site, time=time, budget=len(ranges))
+    plan = loop.plan(tracker, everything, site, time=time, budget=len(ranges), motion=motion)
     return loop.absorb(tracker, everything, site, plan=plan, ranges=ranges, budget=len(ranges))
 
 

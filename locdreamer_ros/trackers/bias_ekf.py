@@ -23,7 +23,7 @@ from locdreamer_ros.trackers.kalman import (
     transition,
     white_acceleration,
 )
-from locdreamer_ros.types import Estimate, FloatArray, Ranges, Site
+from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class BiasEkf:
         )
         return self._estimate
 
-    def predict(self, dt: float) -> Estimate:
+    def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
         now = started(self._estimate)
         if dt == 0.0:

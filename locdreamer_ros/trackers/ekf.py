@@ -20,7 +20,7 @@ from locdreamer_ros.trackers.kalman import (
     transition,
     white_acceleration,
 )
-from locdreamer_ros.types import Estimate, FloatArray, Ranges, Site
+from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class KalmanTracker:
         """(Re)start from a first fix."""
         self._estimate = fix
 
-    def predict(self, dt: float) -> Estimate:
+    def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
         now = started(self._estimate)
         if dt > 0.0:

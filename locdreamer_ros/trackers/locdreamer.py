@@ -22,7 +22,7 @@ from locdreamer_ros.learning.data import anchor_rows
 from locdreamer_ros.learning.model_file import Trained, load_model
 from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
 from locdreamer_ros.trackers.kalman import recent, started
-from locdreamer_ros.types import Estimate, Ranges, Site
+from locdreamer_ros.types import Estimate, Motion, Ranges, Site
 from locdreamer_ros.world_model.gaussian import Gaussian
 from locdreamer_ros.world_model.memory import first_memory, remember_ranges, residuals
 from locdreamer_ros.world_model.model import Area
@@ -102,7 +102,7 @@ class LocDreamerTracker:
         self._hidden = self.model.sequence.initial(1)
         self._memory = first_memory(1, len(self.site.anchors))
 
-    def predict(self, dt: float) -> Estimate:
+    def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead by equation (9); returns the prior."""
         now = started(self._estimate)
         if dt == 0.0:

@@ -16,7 +16,7 @@ from scipy.special import log_ndtr
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.trackers.kalman import recent, started
-from locdreamer_ros.types import Estimate, FloatArray, Ranges, Site
+from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class ParticleTracker:
         self._estimate = Estimate(time, mean, covariance)
         return self._estimate
 
-    def predict(self, dt: float) -> Estimate:
+    def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
         now = started(self._estimate)
         if dt == 0.0:

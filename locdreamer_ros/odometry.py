@@ -1,0 +1,172 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Motion from wheels and gyro: between two epochs of a recording, or between any two times live.
+
+Odometry comes at its own rate and stamps; a tracker asks for the motion from its time to the next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.types import FloatArray, Motion
+
+MAX_GAP_S = 0.5
+"""Samples farther apart say nothing of the time between, nor the last one of later times."""
+SAME_S = 1e-6
+"""Times this close are one stamp; a time of day in seconds is no finer than 0.24 us."""
+MAX_SPEED_M_S = 20.0
+"""Odometry that moves faster did not move: it was set anew."""
+LEAST_STEP_S = 0.02
+"""Stamps jitter: for speeds, time steps are taken to be at least this long."""
+KEPT = 1000
+"""Samples kept: five seconds of a fast gyro, far more than a tracker looks back."""
+
+
+def wrapped(angle: float) -> float:
+    """The angle in rad brought into [-pi, pi)."""
+    return (angle + math.pi) % (2.0 * math.pi) - math.pi
+
+
+def turned(times: FloatArray, rate: FloatArray) -> float | None:
+    """Rad turned from the first of times (N,) s to the last, at rate (N,) rad/s at each.
+
+    None where a rate is NaN or two times are farther apart than `MAX_GAP_S`.
+    """
+    steps = np.diff(times)
+    if (steps > MAX_GAP_S + SAME_S).any() or not np.isfinite(rate).all():
+        return None
+    return float((0.5 * (rate[1:] + rate[:-1]) * steps).sum())
+
+
+def jumped(before: FloatArray, after: FloatArray, seconds: float) -> bool:
+    """Whether odometry was set anew between two poses (3,) so many seconds apart."""
+    moved = math.hypot(*(after[:2] - before[:2]))
+    return moved > MAX_SPEED_M_S * max(seconds, LEAST_STEP_S)
+
+
+def motion_of(
+    before: FloatArray | None, after: FloatArray | None, gyro: float | None
+) -> Motion | None:
+    """The motion between two poses (3,): x m, y m, yaw rad, NaN or None where unknown.
+
+    gyro: rad turned meanwhile, for where the poses have no yaw. None where nothing is known.
+    """
+    displacement, turn = None, gyro
+    if before is not None and after is not None:
+        if np.isfinite(before[:2]).all() and np.isfinite(after[:2]).all():
+            displacement = after[:2] - before[:2]
+        if math.isfinite(before[2]) and math.isfinite(after[2]):
+            turn = wrapped(float(after[2] - before[2]))
+    return None if displacement is None and turn is None else Motion(displacement, turn)
+
+
+class _Samples:
+    """Stamped vectors (D,) in time order, the last `KEPT` of them, read at any time."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=KEPT)
+        self._values: deque[FloatArray] = deque(maxlen=KEPT)
+        self._refused = math.inf
+
+    def last(self) -> tuple[float, FloatArray] | None:
+        """Time and value of the newest sample."""
+        return (self._times[-1], self._values[-1]) if self._times else None
+
+    def begin_anew(self) -> None:
+        """Forget all samples."""
+        self._times.clear()
+        self._values.clear()
+        self._refused = math.inf
+
+    def admit(self, time: float) -> None:
+        """Make sure that a sample at `time` may follow. Raises InputError: it is late or repeated.
+
+        Where a second one in a row is, and after the first, the time itself has gone back.
+        """
+        if self._times and time <= self._times[-1]:
+            if time <= self._refused:
+                self._refused = time
+                raise InputError(f"stamp is {self._times[-1] - time:.3f} s before the last")
+            self.begin_anew()
+        self._refused = math.inf
+
+    def add(self, time: float, value: FloatArray) -> None:
+        """Append a sample that was admitted."""
+        self._times.append(time)
+        self._values.append(value)
+
+    def at(self, time: float) -> FloatArray | None:
+        """The value (D,) at `time` s: interpolated, or carried on from the last two samples.
+
+        None before the first sample, within a gap, and later than `MAX_GAP_S` after the last.
+        """
+        after = len(self._times)  # the place of the first sample later than `time`
+        while after > 0 and self._times[after - 1] > time + SAME_S:
+            after -= 1
+        if after == 0:
+            return None
+        if time - self._times[after - 1] <= SAME_S:
+            return self._values[after - 1]
+        if after == len(self._times):
+            if time - self._times[-1] > MAX_GAP_S:
+                return None
+            after -= 1
+        if after == 0 or self._times[after] - self._times[after - 1] > MAX_GAP_S + SAME_S:
+            return None
+        start, end = self._times[after - 1], self._times[after]
+        first, second = self._values[after - 1], self._values[after]
+        return first + (time - start) / (end - start) * (second - first)
+
+
+class MotionBuffer:
+    """The last odometry poses and gyro rates, and the motion between two times."""
+
+    def __init__(self) -> None:
+        self._poses = _Samples()
+        self._headings = _Samples()
+        """What the gyro has turned since the first sample (1,) rad."""
+        self._rate = 0.0
+
+    def add_pose(self, time: float, x: float, y: float, yaw: float) -> None:
+        """Odometry at `time` s: m and rad. Raises InputError: not finite, late or repeated."""
+        if not all(map(math.isfinite, (x, y, yaw))):
+            raise InputError("expected finite numbers")
+        self._poses.admit(time)
+        pose, last = np.array([x, y, yaw]), self._poses.last()
+        if last is not None and jumped(last[1], pose, time - last[0]):
+            self._poses.begin_anew()
+        elif last is not None:  # kept continuous, so that it can be interpolated
+            pose[2] = last[1][2] + wrapped(yaw - float(last[1][2]))
+        self._poses.add(time, pose)
+
+    def add_rate(self, time: float, rate: float) -> None:
+        """A gyro's rad/s about the vertical at `time` s. Raises InputError as `add_pose`."""
+        if not math.isfinite(rate):
+            raise InputError("expected finite numbers")
+        self._headings.admit(time)
+        last = self._headings.last()
+        if last is not None and time - last[0] > MAX_GAP_S + SAME_S:
+            self._headings.begin_anew()
+            last = None
+        heading = 0.0 if last is None else float(last[1][0])
+        heading += 0.0 if last is None else 0.5 * (self._rate + rate) * (time - last[0])
+        self._headings.add(time, np.array([heading]))
+        self._rate = rate
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._poses.begin_anew()
+        self._headings.begin_anew()
+
+    def between(self, start: float, end: float) -> Motion | None:
+        """The motion from `start` to `end` s; None where it is not known or end <= start."""
+        if end <= start:
+            return None
+        first, last = self._headings.at(start), self._headings.at(end)
+        gyro = None if first is None or last is None else float(last[0] - first[0])
+        return motion_of(self._poses.at(start), self._poses.at(end), gyro)
