@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Simulated places, walks and ranges with the error structure of real ones; see docs/simulator.md.
 
-One `seed` gives two independent streams by numpy's SeedSequence: spawn key (0,) the world (what
+One `seed` gives independent streams by numpy's SeedSequence: spawn key (0,) the world (what
 belongs to places: bias fields, and in `random` the building itself), spawn key (1,) the run (the
-walk and what is drawn anew at each range).
+walk and what is drawn anew at each range), spawn key (2,) the odometry.
 """
 
 from __future__ import annotations
@@ -21,14 +21,23 @@ from locdreamer_ros.simulation.environments import (
     HOUSE_DEPLOY,
     make_world,
 )
+from locdreamer_ros.simulation.odometry import with_odometry
 from locdreamer_ros.simulation.ranges import draw_ranges, place_bias
 from locdreamer_ros.simulation.walk import draw_walk
-from locdreamer_ros.simulation.world import RUN_STREAM, WORLD_STREAM, ErrorModel, World, stream
+from locdreamer_ros.simulation.world import (
+    ODOMETRY_STREAM,
+    RUN_STREAM,
+    WORLD_STREAM,
+    ErrorModel,
+    World,
+    stream,
+)
 
 __all__ = [
     "ENVIRONMENTS",
     "HOUSE_BOOTSTRAP",
     "HOUSE_DEPLOY",
+    "ODOMETRY_STREAM",
     "RUN_STREAM",
     "WORLD_STREAM",
     "ErrorModel",
@@ -40,6 +49,7 @@ __all__ = [
     "simulate",
     "simulate_in",
     "stream",
+    "with_odometry",
 ]
 
 
@@ -54,16 +64,21 @@ def simulate(
     rate: float = 10.0,
     seed: int = 0,
     deploy: tuple[str, ...] | None = None,
+    odometry: float | None = None,
 ) -> Recording:
     """A recording of a walk of `duration` s at `rate` Hz.
 
     deploy: ids of the anchors in it; None: those the environment deploys (house: the five of
-    `HOUSE_DEPLOY`, else all). Raises InputError for an unknown environment or id, and for a
-    duration, rate or seed that makes no sense.
+    `HOUSE_DEPLOY`, else all). odometry: the drift of wheel odometry (.02: 2 % of the distance) that
+    it holds, with a gyro's rate; None: it holds none. Walk and ranges are the same with and
+    without. Raises InputError for an unknown environment or id, and for a duration, rate, seed or
+    drift that makes no sense.
     """
     world = make_world(environment, seed)
     rng = stream(seed, RUN_STREAM)
     recording = simulate_in(world, duration=duration, rate=rate, rng=rng)
+    if odometry is not None:
+        recording = with_odometry(recording, drift=odometry, rng=stream(seed, ODOMETRY_STREAM))
     return recording.only(world.deploy if deploy is None else deploy)
 
 

@@ -23,10 +23,12 @@ WORLD_STREAM = 0
 """What belongs to the place: bias fields, and in `random` the building and its anchors."""
 RUN_STREAM = 1
 """What belongs to one run: the walk, and what is drawn anew at each range."""
+ODOMETRY_STREAM = 2
+"""What wheels and gyro add to it."""
 
 
 def stream(seed: int, which: int) -> np.random.Generator:
-    """One of the independent streams of a seed: `WORLD_STREAM` or `RUN_STREAM`.
+    """One of the independent streams of a seed: `WORLD_STREAM`, `RUN_STREAM`, `ODOMETRY_STREAM`.
 
     Raises InputError for a negative seed.
     """
