@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from locdreamer_ros.cli.emulate import DEVICES
 from locdreamer_ros.cli.method import Method, add_method, add_site, read_method
 from locdreamer_ros.cli.options import add_common, check_folder, check_output, check_seed, positive
 from locdreamer_ros.cli.simulate import add_environment
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 SOURCES = ("simulator", "replay", "serial")
 BASELINE, BASELINE_PRESET = "ekf", "paper"
+PACE_HZ = 10.0
+DURATION_S = {"serial": 30.0}
+"""Of a source in real time; 120 s of the others."""
+DEVICE_SHARE = 0.8
+"""Part of a device's own rate that is asked for: an answer is wanted before the next schedule."""
 LISTENS = "(listens)"
 """Scheduler of a baseline: it is given the ranges that the tracker asked for."""
 
@@ -45,7 +51,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="the main job: track in closed loop, with a baseline beside it",
         description="Track a tag in closed loop, the paper's EKF beside it on the same ranges. "
         "Starts the ROS 2 nodes in processes of their own, or with --offline does the same without "
-        "ROS. Writes DIR/metrics.json, DIR/track.png and DIR/bag/.",
+        "ROS. With --source serial an emulated UWB module and the driver stand for the simulator, "
+        "in real time. Writes DIR/metrics.json, DIR/track.png and DIR/bag/.",
     )
     parser.add_argument(
         "--output", type=Path, default=Path("demo_output"), metavar="DIR", help="(demo_output)"
@@ -55,15 +62,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--recording", type=Path, metavar="FILE", help="replay: the recording")
     parser.add_argument("--anchors", type=Path, metavar="FILE", help="replay: its anchors")
+    parser.add_argument(
+        "--device", default="decar", metavar="D", help=f"serial: what to emulate: {DEVICES} (decar)"
+    )
     add_environment(parser)
     parser.add_argument(
-        "--duration", type=positive, default=120.0, metavar="S", help="simulator: walk, s (120)"
+        "--duration", type=positive, metavar="S", help="length of the walk, s (120; serial: 30)"
     )
     add_method(parser)
     add_site(parser)
     parser.add_argument("--offline", action="store_true", help="without ROS")
     add_common(parser)
-    parser.set_defaults(run=run)
+    # Without --rate, a module is asked no faster than it can answer.
+    parser.set_defaults(run=run, rate=None)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -71,11 +82,8 @@ def run(options: argparse.Namespace) -> None:
     check_seed(options.seed)
     check_folder(options.output)
     check_output(options.json)
-    if options.source == "serial":
-        raise InputError(
-            "--source serial: nobody knows where a real tag is, so there is nothing to score; "
-            "start driver_node and tracker_node as docs/driver.md says, or use simulator or replay"
-        )
+    if options.source == "serial" and options.offline:
+        raise InputError("--source serial runs the driver in the ROS 2 graph: leave out --offline")
     if (options.source == "replay") != (options.recording is not None):
         raise InputError("--source replay and --recording FILE need each other")
 
@@ -85,6 +93,9 @@ def run(options: argparse.Namespace) -> None:
 
     method = read_method(options)
     walls, method = place(options, method)
+    options.duration = options.duration or DURATION_S.get(options.source, 120.0)
+    usual = pace(options, method)
+    options.rate = options.rate or usual
     outcome = (run_offline_job if options.offline else run_graph_job)(options, method)
     metrics = {
         **outcome.reports[0],
@@ -95,8 +106,10 @@ def run(options: argparse.Namespace) -> None:
         "accounts": outcome.accounts,
     }
     labels = (method.tracker, f"{BASELINE} ({BASELINE_PRESET})")
-    simulated = options.source == "simulator"
-    what = f"Simulated {options.environment}" if simulated else options.recording.stem
+    what = {
+        "simulator": f"Simulated {options.environment}",
+        "serial": f"Emulated {options.device} in a simulated {options.environment}",
+    }.get(options.source) or options.recording.stem
     plot_track(
         options.output / "track.png",
         outcome.anchors,
@@ -122,7 +135,7 @@ def run(options: argparse.Namespace) -> None:
 
 def place(options: argparse.Namespace, method: Method) -> tuple[FloatArray | None, Method]:
     """Walls (W, 2, 2) m where known, and the method with the tag height that a simulation has."""
-    if options.source != "simulator":
+    if options.source == "replay":
         return None, method
     from dataclasses import replace
 
@@ -131,6 +144,17 @@ def place(options: argparse.Namespace, method: Method) -> tuple[FloatArray | Non
     world = make_world(options.environment, options.seed)
     known = method.tag_height >= 0.0 or method.dimensions == "3"
     return world.walls, method if known else replace(method, tag_height=world.tag_height)
+
+
+def pace(options: argparse.Namespace, method: Method) -> float:
+    """Epochs or fixes per second where none is given. Raises InputError for an unknown device."""
+    if options.source != "serial":
+        return PACE_HZ
+    from locdreamer_ros.driver.codecs import make_codec
+
+    able = make_codec(options.device).capabilities
+    fixes = able.max_rate / method.budget if able.schedulable else able.max_rate
+    return min(PACE_HZ, round(DEVICE_SHARE * fixes, 2))
 
 
 def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
@@ -192,6 +216,7 @@ def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
             output=options.output,
             source=options.source,
             environment=options.environment,
+            device=options.device,
             recording=options.recording,
             anchors=options.anchors,
             tracker=method.tracker,

@@ -23,12 +23,13 @@ from pathlib import Path
 
 import numpy as np
 
-from locdreamer_ros.driver.codecs import CODECS
+from locdreamer_ros.driver.codecs import make_codec
 from locdreamer_ros.driver.firmware import make_firmware
 from locdreamer_ros.driver.firmware.base import Firmware
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.simulation import make_world, simulate_in
-from locdreamer_ros.types import Anchors, FloatArray
+from locdreamer_ros.simulation.world import World
+from locdreamer_ros.types import Anchors, FloatArray, IntArray
 
 FAULTS = {
     "unplug": "unplugged every 10 s, back after 2 s under another name",
@@ -67,13 +68,8 @@ class SimulatedTag:
         world = make_world(environment, seed)
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
         self._walk = simulate_in(world, duration=WALK_S, rate=WALK_RATE, rng=rng)
-        most = CODECS[device]().capabilities.max_anchors
-        # Those the place deploys come first: a device with few anchors needs well-placed ones.
-        ids = sorted(world.anchors.ids, key=lambda anchor: anchor not in world.deploy)[:most]
-        self._columns = world.anchors.rows(ids)
-        names = device_ids(device, len(ids))
-        self.anchors = Anchors(names, world.anchors.positions[self._columns])
-        self._row = {anchor: i for i, anchor in enumerate(names)}
+        self.anchors, self._columns = device_anchors(device, world)
+        self._row = {anchor: i for i, anchor in enumerate(self.anchors.ids)}
         self._begin = time.monotonic()
 
     def _epoch(self, now: float) -> int:
@@ -93,6 +89,18 @@ class SimulatedTag:
         """Where the tag is at monotonic `now` s: (3,) m."""
         assert self._walk.truth is not None
         return np.asarray(self._walk.truth[self._epoch(now)])
+
+
+def device_anchors(device: str, world: World) -> tuple[Anchors, IntArray]:
+    """The place's anchors under ids such as the device's have, and their rows (A,) in the place.
+
+    As many as the device can have. Raises InputError for an unknown device.
+    """
+    most = make_codec(device).capabilities.max_anchors
+    # Those the place deploys come first: a device with few anchors needs well-placed ones.
+    ids = sorted(world.anchors.ids, key=lambda anchor: anchor not in world.deploy)[:most]
+    rows = world.anchors.rows(ids)
+    return Anchors(device_ids(device, len(ids)), world.anchors.positions[rows]), rows
 
 
 def device_ids(device: str, count: int) -> tuple[str, ...]:
@@ -335,8 +343,6 @@ def emulate(
 
     Raises InputError for an unknown device, environment, fault or anchor.
     """
-    if device not in CODECS:
-        raise InputError(f"device: expected one of {', '.join(CODECS)}, got {device!r}")
     for fault in faults:
         if fault not in FAULTS:
             raise InputError(f"fault: expected one of {', '.join(FAULTS)}, got {fault!r}")
@@ -347,7 +353,7 @@ def emulate(
         return None if anchor in dead else tag.measure(anchor)
 
     firmware = make_firmware(device, tag.anchors.ids, measure)
-    baud = CODECS[device]().capabilities.baud if device in UARTS else None
+    baud = make_codec(device).capabilities.baud if device in UARTS else None
     emulator = Emulator(firmware, link=link, baud=baud, faults=faults, seed=seed)
     return emulator, tag
 

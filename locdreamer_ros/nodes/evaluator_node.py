@@ -30,6 +30,8 @@ from locdreamer_ros.types import Anchors, Estimate, FloatArray, RangeStatus
 
 PATIENCE_S = 3.0
 """How long after completion a message may still be on its way."""
+OF_SOURCE = ("epochs", "unscheduled", "reoffered", "answers", "released")
+"""Counts of a source that goes into the accounts; a live one knows the first only."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class EvaluatorConfig(ListeningConfig):
     """Parameters of `evaluator_node`."""
 
     output: str = parameter("", "folder for metrics.json and tracks.npz; empty: only the log")
-    source: str = parameter("source_node", "node that says when the recording is complete")
+    source: str = parameter("source_node", "node that says when it is complete")
     budget: int = parameter(3, "the tracker's budget, for the report", low=1, high=255)
     seed: int = parameter(0, "the tracker's seed, for the report", low=0, high=2**31 - 1)
 
@@ -67,7 +69,7 @@ class EvaluatorNode(UwbNode):
         self._estimates: dict[str, dict[int, Estimate]] = {name: {} for name in self._names}
         self._statuses: dict[str, dict[int, TrackerStatus]] = {name: {} for name in self._names}
         self._source: dict[str, str] = {}
-        self._heard_at = monotonic()
+        self._heard_at = self._complete_at = monotonic()
         self.finished = False
         self.listen(AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
         self.listen(PoseStamped, "ground_truth/pose", self._on_truth, KEPT)
@@ -128,37 +130,55 @@ class EvaluatorNode(UwbNode):
                 values = {pair.key: pair.value for pair in status.values}
                 if values.get("complete") == "True" and not self._source:
                     self._source = values
-                    self._heard_at = monotonic()
+                    self._heard_at = self._complete_at = monotonic()
+
+    @property
+    def _live(self) -> bool:
+        """Whether the trackers go on after completion: who answers is not who is complete."""
+        return "answers" not in self._source
 
     def _look_for_the_end(self) -> None:
         if self.finished or not self._source:
             return
-        answers = int(self._source["answers"])
+        answers = int(self._source["epochs" if self._live else "answers"])
         heard = [len(self._answers), *(len(statuses) for statuses in self._statuses.values())]
-        if min(heard) >= answers or monotonic() - self._heard_at > PATIENCE_S:
+        last = self._complete_at if self._live else self._heard_at
+        if min(heard) >= answers or monotonic() - last > PATIENCE_S:
             self.finished = True
+            if self._live:  # what came after completion has no truth
+                kept = {s: a for s, a in self._answers.items() if a.ns in self._truth}
+                self._answers = kept
             self._finish()
             self.report()
 
     def accounts(self) -> dict[str, int]:
-        """Where the released ranges went: the source's count against what arrived here."""
+        """Where the released ranges went: the source's count against what arrived here.
+
+        Of a live source: how many of its epochs were answered, with how many ranges.
+        """
         released = sum(answer.released for answer in self._answers.values())
         wrong = sum(
             self._schedules.get(sequence, answer.anchors) != answer.anchors
             for sequence, answer in self._answers.items()
         )
-        source = {
-            key: int(self._source[key])
-            for key in ("epochs", "unscheduled", "reoffered", "answers", "released")
-        }
+        source = {key: int(self._source[key]) for key in OF_SOURCE if key in self._source}
+        if self._live:
+            lost = {"answers": len(self._answers), "unanswered": self._unanswered()}
+        else:
+            lost = {"lost": source["released"] - released}
         return {
             **source,
             "received": released,
-            "lost": source["released"] - released,
+            **lost,
             "duplicated": self.counts["duplicated"],
             "not_as_asked": wrong,
             **{f"unused_by_{name}": len(self._unused(name)) for name in self._names},
         }
+
+    def _unanswered(self) -> int:
+        """Schedules before the last answered one that got no answer."""
+        last = max(self._answers, default=0)
+        return sum(sequence not in self._answers for sequence in self._schedules if sequence < last)
 
     def _unused(self, name: str) -> set[int]:
         return set(self._answers) - set(self._statuses[name])

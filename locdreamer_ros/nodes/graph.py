@@ -22,13 +22,17 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from locdreamer_ros.config import load_parameters
+from locdreamer_ros.datasets.range_table import save_anchors
+from locdreamer_ros.driver.emulator import device_anchors
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import write_atomically
 from locdreamer_ros.nodes import catalogue
 from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.processes import QUIET, NodeProcesses, node_environment
+from locdreamer_ros.simulation import make_world
 
-NODES = ("recorder_node", "evaluator_node", "ekf_node", "tracker_node", "source_node")
+LISTENERS = ("recorder_node", "evaluator_node", "ekf_node", "tracker_node")
 STALLED_S = 60.0
 """Without progress for so long, the graph is given up."""
 CLOSING_S = 20.0
@@ -53,6 +57,7 @@ def run_graph(
     output: Path,
     source: str = "simulator",
     environment: str = "house",
+    device: str = "decar",
     recording: Path | None = None,
     anchors: Path | None = None,
     tracker: str = "grid",
@@ -73,71 +78,105 @@ def run_graph(
 ) -> dict[str, Any]:
     """Run source, tracker, baseline, evaluator and recorder until the recording is over.
 
-    output: folder that gets metrics.json (which is returned), tracks.npz (`tracks.load_tracks`),
-    parameters.yaml, bag/ and log/. parameters: the tracker's own, over the preset. speed: 0 is
-    lockstep. params: YAML for what the arguments do not say (config/tracking.yaml). Raises
-    InputError for bad input and a busy domain, RuntimeError where a node dies or nothing moves.
+    source: simulator, replay, or serial, which is an emulated `device` on a pseudo-terminal and
+    `driver_node`, in real time at `rate` schedules/s. output: folder that gets metrics.json (which
+    is returned), tracks.npz (`tracks.load_tracks`), parameters.yaml, bag/ and log/. parameters: the
+    tracker's own, over the preset. speed: 0 is lockstep. params: YAML for what the arguments do not
+    say (config/tracking.yaml). Raises InputError for bad input and a busy domain, RuntimeError
+    where a node dies or nothing moves.
     """
+    live = source == "serial"
     base = params or shared_file("config/tracking.yaml")
-    merged: Parameters = {name: catalogue.load(base, name) for name in NODES}
+    merged: Parameters = {name: catalogue.load(base, name) for name in LISTENERS}
     both = {"dimensions": dimensions, "tag_height": tag_height, "seed": seed, "anchors_file": ""}
-    merged["source_node"] |= {
-        "source": source,
-        "environment": environment,
-        "duration": float(duration),
-        "sample_rate": float(rate),
-        "seed": seed,
-        "recording": "" if recording is None else str(recording),
-        "anchors_file": "" if anchors is None else str(anchors),
-        "speed": float(speed),
-        "listeners": len(NODES) - 1,
-        "answer_timeout": 5.0,  # the machine may be busy, and a lost epoch is lost for good
-    }
+    if live:
+        shared = {k: v for k, v in merged["tracker_node"].items() if k in ("tag", "frame")}
+        world = {"environment": environment, "seed": seed, "epochs": round(duration * rate)}
+        merged |= _emulated(output.resolve(), device, world, shared)
+    else:
+        merged["source_node"] = catalogue.load(base, "source_node") | {
+            "source": source,
+            "environment": environment,
+            "duration": float(duration),
+            "sample_rate": float(rate),
+            "seed": seed,
+            "recording": "" if recording is None else str(recording),
+            "anchors_file": "" if anchors is None else str(anchors),
+            "speed": float(speed),
+            "listeners": len(LISTENERS),
+            "answer_timeout": 5.0,  # the machine may be busy, and a lost epoch is lost for good
+        }
     merged["tracker_node"] |= both | {
         "tracker": tracker,
         "preset": preset,
         "scheduler": scheduler,
         "model": "" if model is None else str(model.resolve()),
         "budget": budget,
-        "rate": 0.0,
+        "rate": float(rate) if live else 0.0,
         **{f"{tracker}.{name}": value for name, value in (parameters or {}).items()},
     }
     merged["ekf_node"] |= both | {"tracker": baseline, "preset": baseline_preset, "tag_frame": ""}
-    merged["evaluator_node"] |= {"output": str(output), "budget": budget, "seed": seed}
-    merged["recorder_node"] |= {"output": str(output / "bag"), "use_sim_time": True}
+    paced_by = "emulator_node" if live else "source_node"
+    merged["evaluator_node"] |= {
+        "output": str(output),
+        "budget": budget,
+        "seed": seed,
+        "source": paced_by,
+    }
+    merged["recorder_node"] |= {"output": str(output / "bag"), "use_sim_time": not live}
     for values in merged.values():
         values["autostart"] = True
-    return _run(output, merged)
+    _prepare(output)
+    if live:
+        emulated, _ = device_anchors(device, make_world(environment, seed))
+        save_anchors(Path(merged["driver_node"]["anchors_file"]), emulated)
+    return _run(output, merged, paced_by)
 
 
-def _prepare(output: Path, merged: Parameters) -> Path:
-    """Folders, and the file with the parameters of this run; an older result is taken away."""
+def _emulated(
+    output: Path, device: str, world: dict[str, Any], shared: dict[str, Any]
+) -> Parameters:
+    """Parameters of a module on a pseudo-terminal and of the driver that is to find it there."""
+    port, presets = str(output / "uwb"), ("driver.yaml", f"driver/{device}.yaml")
+    files = [load_parameters(shared_file(f"config/{name}"), "driver_node") for name in presets]
+    found_at = {"port": port, "anchors_file": str(output / "anchors.csv")}
+    return {
+        "emulator_node": {"device": device, "link": port, **world, **shared},
+        "driver_node": {**files[0], **files[1], **found_at, **shared},
+    }
+
+
+def _prepare(output: Path) -> None:
+    """Make the folders; an older result is taken away."""
     try:
         (output / "log").mkdir(parents=True, exist_ok=True)
         for name in ("metrics.json", "tracks.npz"):
             (output / name).unlink(missing_ok=True)
     except OSError as reason:
         raise InputError(f"{output}: cannot write: {reason.strerror}") from None
+
+
+def _save(path: Path, merged: Parameters) -> None:
+    """The parameters of this run."""
     import yaml
 
-    path = output / "parameters.yaml"
     with write_atomically(path) as stream:
         tree = {name: {"ros__parameters": values} for name, values in merged.items()}
         yaml.safe_dump(tree, stream, sort_keys=False)
-    return path
 
 
-def _run(output: Path, merged: Parameters) -> dict[str, Any]:
+def _run(output: Path, merged: Parameters, paced_by: str) -> dict[str, Any]:
     output = output.resolve()
-    path = _prepare(output, merged)
+    path = output / "parameters.yaml"
+    _save(path, merged)
     result = output / "metrics.json"
     with own_domain() as domain:
         environment = node_environment(domain, output / "log")
         with (
             NodeProcesses(environment, output / "log") as nodes,
-            _observer(domain, environment) as observer,
+            _observer(domain, environment, paced_by) as observer,
         ):
-            for name in NODES:
+            for name in merged:
                 nodes.start(name, path)
             observer.wait_for(result, nodes)
             observer.complete_bag(nodes)
@@ -148,7 +187,7 @@ def _run(output: Path, merged: Parameters) -> dict[str, Any]:
 
 
 @contextmanager
-def _observer(domain: int, environment: Mapping[str, str]) -> Iterator[_Observer]:
+def _observer(domain: int, environment: Mapping[str, str], paced_by: str) -> Iterator[_Observer]:
     """A node of our own in the graph's domain."""
     names = ("FASTDDS_BUILTIN_TRANSPORTS", "HOME", "ROS_AUTOMATIC_DISCOVERY_RANGE")
     before = {name: os.environ.get(name) for name in names}
@@ -162,7 +201,7 @@ def _observer(domain: int, environment: Mapping[str, str]) -> Iterator[_Observer
             domain_id=domain,
             signal_handler_options=SignalHandlerOptions.NO,
         )
-        observer = _Observer(context)
+        observer = _Observer(context, paced_by)
         try:
             yield observer
         finally:
@@ -177,18 +216,19 @@ def _observer(domain: int, environment: Mapping[str, str]) -> Iterator[_Observer
 
 
 class _Observer(Node):
-    """Sees how far the source is, and tells the recorder when it is over."""
+    """Sees how far the node `paced_by` is, and tells the recorder when it is over."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, paced_by: str) -> None:
         super().__init__("locdreamer_graph", context=context, use_global_arguments=False)
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self)
+        self._paced_by = f"/{paced_by}"
         self._epochs = self._total = 0
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name == "/source_node":
+            if status.name == self._paced_by:
                 values = {pair.key: pair.value for pair in status.values}
                 self._epochs = int(values.get("epochs", 0))
                 self._total = int(values.get("epochs_total", 0))

@@ -40,6 +40,8 @@ OF_TRACKER = {
     "markers": MarkerArray,
     "status": TrackerStatus,
 }
+OF_REPLAY = ("/clock", "ground_truth/pose")
+"""Published by sources that own the time; a real module does neither."""
 VOLATILE = ("/tf", "/diagnostics")
 
 
@@ -84,7 +86,9 @@ class RecorderNode(UwbNode):
             pass  # then nobody here publishes it either
         else:
             self._record("/tf", TFMessage)
-        when_published(self, list(topics), lambda: self._record("uwb/ranges", RangeArray))
+        replay = self.get_parameter("use_sim_time").value
+        awaited = [topic for topic in topics if replay or topic not in OF_REPLAY]
+        when_published(self, awaited, lambda: self._record("uwb/ranges", RangeArray))
 
     def _record(self, topic: str, kind: Any) -> None:
         latched = kind is AnchorArray

@@ -57,7 +57,7 @@ def test_replay_agrees_with_track(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--source", "serial"], "--source serial"),
+        (["--source", "serial"], "--source serial runs the driver in the ROS 2 graph"),
         (["--source", "replay"], "--source replay and --recording FILE need each other"),
         (["--recording", "x.csv"], "--source replay and --recording FILE need each other"),
         (["--environment", "castle"], "unknown environment 'castle'"),
@@ -73,3 +73,12 @@ def test_bad_input_leaves_nothing(tmp_path, capsys, arguments, expected):
     assert line.startswith("locdreamer: ")
     assert expected in line
     assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_device_leaves_nothing(tmp_path, capsys):
+    out = tmp_path / "out"
+    serial = ["demo", "--output", str(out), "--source", "serial", "--rate", "5"]
+    assert main([*serial, "--device", "gps"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "device: expected one of decar, pozyx" in line
+    assert not out.exists()

@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The main job through the ROS 2 graph, against the same job offline."""
+"""The main job through the ROS 2 graph: against the same job offline, and with a module."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -57,3 +58,39 @@ def test_graph_and_offline_agree(tmp_path):
         for key in ("steps", "mae", "rmse", "p90", "max", "nees", "ranges_per_fix"):
             # ROS stamps are whole nanoseconds, so the last digits may differ.
             assert found[key] == pytest.approx(expected[key], rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(not HAS_ROS, reason="needs rclpy and the compiled messages")
+@pytest.mark.parametrize("device", ["decar", "dwm1001"])
+def test_a_module_is_tracked_through_the_driver(tmp_path, device):
+    """One that is asked and one that chooses: both through port, driver and graph, and scored."""
+    from locdreamer_ros.datasets import load_recording
+
+    out = tmp_path / "out"
+    done = demo(out, "--source", "serial", "--device", device, "--duration", "15", "--seed", "1")
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert (metrics["mode"], metrics["source"]) == ("graph", "serial")
+    assert metrics["mae"] < 1.0
+    assert metrics["baseline"]["mae"] < 3.0
+    accounts = metrics["accounts"]
+    assert accounts["epochs"] == (150 if device == "decar" else 120)
+    assert accounts["answers"] >= 0.9 * accounts["epochs"]
+    assert accounts["received"] > accounts["answers"]
+    assert accounts["not_as_asked"] == 0
+    assert metrics["steps"] >= 0.5 * accounts["epochs"]  # less those while the nodes came up
+    bag = load_recording(out / "bag")
+    assert np.isfinite(bag.truth[:, :2]).all(axis=1).sum() >= accounts["epochs"]
+    assert np.isfinite(bag.ranges).sum() >= accounts["received"]
+    assert (out / "track.png").stat().st_size > 0
+    assert not (out / "uwb").is_symlink()
+
+
+@pytest.mark.skipif(not HAS_ROS, reason="needs rclpy and the compiled messages")
+def test_no_tracker_listens_to_the_truth():
+    """Only whoever scores or records may."""
+    nodes = ROOT / "locdreamer_ros" / "nodes"
+    told = {path.stem for path in nodes.glob("*.py") if "ground_truth/pose" in path.read_text()}
+    assert told == {"source_node", "emulator_node", "evaluator_node", "recorder_node"}
