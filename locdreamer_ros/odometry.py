@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,13 +24,26 @@ MAX_SPEED_M_S = 20.0
 """Odometry that moves faster did not move: it was set anew."""
 LEAST_STEP_S = 0.02
 """Stamps jitter: for speeds, time steps are taken to be at least this long."""
+QUATERNION_SLACK = 0.1
+"""How far the square of a unit quaternion's norm may be from 1: some are rounded a lot."""
 KEPT = 1000
 """Samples kept: five seconds of a fast gyro, far more than a tracker looks back."""
 
 
-def wrapped(angle: float) -> float:
-    """The angle in rad brought into [-pi, pi)."""
+Angle = TypeVar("Angle", float, FloatArray)
+
+
+def wrapped(angle: Angle) -> Angle:
+    """The angle in rad, or angles, brought into [-pi, pi)."""
     return (angle + math.pi) % (2.0 * math.pi) - math.pi
+
+
+def yaw_of(x: float, y: float, z: float, w: float) -> float:
+    """Yaw in rad of a unit quaternion. Raises InputError where it is none."""
+    norm = x * x + y * y + z * z + w * w
+    if not abs(norm - 1.0) <= QUATERNION_SLACK:  # written so that NaN is refused too
+        raise InputError(f"expected a unit quaternion, got ({x:g}, {y:g}, {z:g}, {w:g})")
+    return math.atan2(2.0 * (w * z + x * y), w * w + x * x - y * y - z * z)
 
 
 def turned(times: FloatArray, rate: FloatArray) -> float | None:

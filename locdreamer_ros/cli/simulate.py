@@ -33,6 +33,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--deploy", metavar="IDS", help="anchors, as A1,A2,... (those the place deploys)"
     )
+    parser.add_argument(
+        "--odometry",
+        type=float,
+        metavar="DRIFT",
+        help="wheel odometry and a gyro besides; its drift, as 0.02 for 2%% of the distance (none)",
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="X.csv", help="range table")
     add_common(parser)
     parser.set_defaults(run=run)
@@ -59,6 +65,7 @@ def run(options: argparse.Namespace) -> None:
         rate=options.rate,
         seed=options.seed,
         deploy=None if deploy is None else tuple(part.strip() for part in deploy.split(",")),
+        odometry=options.odometry,
     )
     result = {
         "environment": options.environment,

@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings as rosbag2: `uwb/anchors`, `uwb/ranges` and `ground_truth/pose`.
+"""Recordings as rosbag2: `uwb/anchors`, `uwb/ranges`, `ground_truth/pose`, `odometry` and `imu`.
 
 MCAP is written; MCAP and sqlite3 are read. A time that is a whole number of nanoseconds below
 100 days comes back exactly; later ones (time of day) to the float's resolution, 0.24 us.
@@ -25,6 +25,7 @@ from locdreamer_ros.datasets.rosbag2 import (
     typestore,
 )
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.odometry import wrapped, yaw_of
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Anchors, FloatArray, RangeStatus
 
@@ -33,8 +34,12 @@ __all__ = ["BagWriter", "read_bag", "typestore", "write_bag"]
 ANCHORS = ("/uwb/anchors", "locdreamer_ros/msg/AnchorArray")
 RANGES = ("/uwb/ranges", "locdreamer_ros/msg/RangeArray")
 TRUTH = ("/ground_truth/pose", "geometry_msgs/msg/PoseStamped")
-TRUTH_GAP_S = 0.5
-"""Ground truth that has other stamps than the epochs is interpolated over gaps up to this."""
+ODOMETRY = ("/odometry", "nav_msgs/msg/Odometry")
+IMU = ("/imu", "sensor_msgs/msg/Imu")
+NOT_MEASURED = -1.0
+"""First element of a covariance in `Imu`: the message does not hold that quantity."""
+GAP_S = 0.5
+"""What has other stamps than the epochs is interpolated over gaps up to this."""
 LAST_S = 2.0**31
 """builtin_interfaces/Time counts seconds in an int32."""
 
@@ -65,6 +70,11 @@ def write_bag(path: Path, recording: Recording, *, frame: str = "map", tag: str 
             header = _header(stamp, frame)
             if recording.truth is not None and not np.isnan(recording.truth[epoch]).all():
                 write(TRUTH, stamp, _pose(recording.truth[epoch], header))
+            if recording.odometry is not None and np.isfinite(recording.odometry[epoch]).all():
+                write(ODOMETRY, stamp, _odometry(recording.odometry[epoch], _header(stamp, "odom")))
+            if recording.turn_rate is not None and np.isfinite(recording.turn_rate[epoch]):
+                rate = float(recording.turn_rate[epoch])
+                write(IMU, stamp, _imu(rate, _header(stamp, "base_link")))
             write(RANGES, stamp, _range_array(recording, epoch, stamp, header, tag))
 
 
@@ -82,10 +92,50 @@ def _point(position: FloatArray) -> Any:
     return message("geometry_msgs/msg/Point", x=x, y=y, z=z)
 
 
+def _vector(z: float = 0.0) -> Any:
+    return message("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=z)
+
+
+def _rotated(position: FloatArray, yaw: float) -> Any:
+    turn = message(
+        "geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=math.sin(yaw / 2), w=math.cos(yaw / 2)
+    )
+    return message("geometry_msgs/msg/Pose", position=_point(position), orientation=turn)
+
+
 def _pose(position: FloatArray, header: Any) -> Any:
-    upright = message("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0)
-    pose = message("geometry_msgs/msg/Pose", position=_point(position), orientation=upright)
-    return message(TRUTH[1], header=header, pose=pose)
+    return message(TRUTH[1], header=header, pose=_rotated(position, 0.0))
+
+
+def _odometry(pose: FloatArray, header: Any) -> Any:
+    x, y, yaw = map(float, pose)
+    unknown = np.zeros(36)
+    twist = message("geometry_msgs/msg/Twist", linear=_vector(), angular=_vector())
+    return message(
+        ODOMETRY[1],
+        header=header,
+        child_frame_id="base_link",
+        pose=message(
+            "geometry_msgs/msg/PoseWithCovariance",
+            pose=_rotated(np.array([x, y, 0.0]), yaw),
+            covariance=unknown,
+        ),
+        twist=message("geometry_msgs/msg/TwistWithCovariance", twist=twist, covariance=unknown),
+    )
+
+
+def _imu(rate: float, header: Any) -> Any:
+    absent = np.array([NOT_MEASURED, *np.zeros(8)])
+    return message(
+        IMU[1],
+        header=header,
+        orientation=message("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
+        orientation_covariance=absent,
+        angular_velocity=_vector(rate),
+        angular_velocity_covariance=np.zeros(9),
+        linear_acceleration=_vector(),
+        linear_acceleration_covariance=absent,
+    )
 
 
 def _anchor_array(anchors: Anchors, header: Any) -> Any:
@@ -163,6 +213,8 @@ def read_bag(path: Path) -> Recording:
         nlos,
         rx_power,
         first_path_power,
+        _read_odometry(path, times),
+        _read_gyro(path, times),
     )
 
 
@@ -217,20 +269,69 @@ def _read_truth(path: Path, times: list[int]) -> FloatArray | None:
         poses[_nanoseconds(body.header.stamp)] = (place.x, place.y, place.z)
     if not poses:
         return None
-    unknown = (np.nan, np.nan, np.nan)
-    if poses.keys() <= set(times):
-        return np.array([poses.get(time, unknown) for time in times])
-    known, wanted = np.array(sorted(poses)), np.array(times)  # ns
-    places = np.array([poses[time] for time in known.tolist()])
+    known = sorted(poses)
+    return _at_epochs(known, np.array([poses[time] for time in known]), times)
+
+
+def _read_odometry(path: Path, times: list[int]) -> FloatArray | None:
+    """Odometry (T, 3) x m, y m, yaw rad at the epochs' times; None where there is none."""
+    poses: dict[int, tuple[float, float, float]] = {}
+    for number, body in enumerate(read_messages(path, *ODOMETRY, beside=RANGES[0]), start=1):
+        place, turn = body.pose.pose.position, body.pose.pose.orientation
+        try:
+            yaw = yaw_of(turn.x, turn.y, turn.z, turn.w)
+        except InputError as reason:
+            raise InputError(f"{path}: {ODOMETRY[0]}: message {number}: {reason}") from None
+        _check_finite(path, ODOMETRY[0], number, place.x, place.y)
+        poses[_nanoseconds(body.header.stamp)] = (place.x, place.y, yaw)
+    if not poses:
+        return None
+    known = sorted(poses)
+    values = np.array([poses[time] for time in known])
+    values[:, 2] = np.unwrap(values[:, 2])
+    odometry = _at_epochs(known, values, times)
+    odometry[:, 2] = wrapped(odometry[:, 2])
+    return odometry
+
+
+def _read_gyro(path: Path, times: list[int]) -> FloatArray | None:
+    """The turn rate (T,) rad/s at the epochs' times; None where there is none."""
+    rates: dict[int, float] = {}
+    for number, body in enumerate(read_messages(path, *IMU, beside=RANGES[0]), start=1):
+        if body.angular_velocity_covariance[0] != NOT_MEASURED:
+            _check_finite(path, IMU[0], number, body.angular_velocity.z)
+            rates[_nanoseconds(body.header.stamp)] = body.angular_velocity.z
+    if not rates:
+        return None
+    known = sorted(rates)
+    return _at_epochs(known, np.array([[rates[time]] for time in known]), times)[:, 0]
+
+
+def _check_finite(path: Path, topic: str, number: int, *values: float) -> None:
+    if not all(map(math.isfinite, values)):
+        raise InputError(f"{path}: {topic}: message {number}: expected finite numbers")
+
+
+def _at_epochs(stamps: list[int], values: FloatArray, times: list[int]) -> FloatArray:
+    """Values (S, D) known at increasing stamps (S) ns, at the epochs' times (T): (T, D).
+
+    NaN where unknown. Where all stamps are epochs' they stay there; else they are interpolated.
+    """
+    epochs = {time: epoch for epoch, time in enumerate(times)}
+    if epochs.keys() >= set(stamps):
+        placed = np.full((len(times), values.shape[1]), np.nan)
+        placed[[epochs[stamp] for stamp in stamps]] = values
+        return placed
+    known, wanted = np.array(stamps), np.array(times)
     start = known[0]
-    truth = np.stack(
+    placed = np.stack(
         [
-            np.interp(wanted - start, known - start, places[:, axis], left=np.nan, right=np.nan)
-            for axis in range(3)
+            np.interp(wanted - start, known - start, column, left=np.nan, right=np.nan)
+            for column in values.T
         ],
         axis=1,
     )
     after = np.searchsorted(known, wanted).clip(max=known.size - 1)
     before = (np.searchsorted(known, wanted, side="right") - 1).clip(min=0)
-    truth[known[after] - known[before] > TRUTH_GAP_S * SECOND_NS] = np.nan
-    return truth
+    placed[known[after] - known[before] > GAP_S * SECOND_NS] = np.nan
+    return placed

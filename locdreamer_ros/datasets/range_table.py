@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The range table: a CSV with one row per epoch, and the anchors beside it in a second CSV.
 
-Header `t_s,gt_x,gt_y,gt_z,r_<id>,...` (ground truth optional; empty or `nan`: no range), metres
-and seconds. Anchors: `id,x,y,z`.
+Header `t_s,gt_x,gt_y,gt_z,odom_x,odom_y,odom_yaw,gyro_z,r_<id>,...` (ground truth, odometry and
+gyro optional; empty or `nan`: unknown, no range), metres, seconds, rad and rad/s. Anchors:
+`id,x,y,z`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Anchors
 
 TRUTH = ("gt_x", "gt_y", "gt_z")
+ODOMETRY = ("odom_x", "odom_y", "odom_yaw")
+GYRO = ("gyro_z",)
 MAX_RANGE_M = 1000.0
 """No UWB module ranges farther: a larger value is a unit mistake (millimetres), not a range."""
 
@@ -98,8 +101,12 @@ def _range_column(path: Path, header: list[str], anchors: Anchors) -> list[int]:
     if "t_s" not in columns:
         raise InputError(f"{path}: row 1: missing column t_s")
     for name in header:
-        if name != "t_s" and name not in TRUTH and not name.startswith("r_"):
-            raise InputError(f"{path}: row 1: unknown column {name!r}; expected t_s, gt_*, r_<id>")
+        known = name in ("t_s", *TRUTH, *ODOMETRY, *GYRO)
+        if not known and not name.startswith("r_"):
+            raise InputError(
+                f"{path}: row 1: unknown column {name!r}; "
+                "expected t_s, gt_*, odom_*, gyro_z, r_<id>"
+            )
     recorded = [name[2:] for name in header if name.startswith("r_")]
     for anchor in recorded:
         if anchor not in anchors.ids:
@@ -110,9 +117,9 @@ def _range_column(path: Path, header: list[str], anchors: Anchors) -> list[int]:
     for anchor in anchors.ids:
         if anchor not in recorded:
             raise InputError(f"{path}: row 1: missing column r_{anchor} of anchor {anchor!r}")
-    present = [name for name in TRUTH if name in columns]
-    if present and len(present) != len(TRUTH):
-        raise InputError(f"{path}: row 1: ground truth needs all of {', '.join(TRUTH)}")
+    for what, names in (("ground truth", TRUTH), ("odometry", ODOMETRY)):
+        if len({*names} & {*columns}) not in (0, len(names)):
+            raise InputError(f"{path}: row 1: {what} needs all of {', '.join(names)}")
     return [columns[f"r_{anchor}"] for anchor in anchors.ids]
 
 
@@ -122,10 +129,13 @@ def load_range_table(path: Path, anchors: Anchors) -> Recording:
         header, rows = _rows(path, stream)
         column = _range_column(path, header, anchors)
         time_column = header.index("t_s")
-        truth_column = [header.index(name) for name in TRUTH] if TRUTH[0] in header else None
+        known = [
+            [header.index(name) for name in names] if names[0] in header else []
+            for names in (TRUTH, ODOMETRY, GYRO)
+        ]
         times: list[float] = []
         ranges: list[list[float]] = []
-        truth: list[list[float]] = []
+        others: list[list[list[float]]] = []
         for number, row in rows:
             where = f"{path}: row {number}"
             if len(row) != len(header):
@@ -138,21 +148,26 @@ def load_range_table(path: Path, anchors: Anchors) -> Recording:
                 )
             times.append(time)
             ranges.append([_range(row[c], f"{where}, column {header[c]}") for c in column])
-            if truth_column is not None:
-                truth.append(
-                    [
-                        _number(row[c], f"{where}, column {header[c]}", missing=True)
-                        for c in truth_column
-                    ]
-                )
+            others.append(
+                [
+                    [_number(row[c], f"{where}, column {header[c]}", missing=True) for c in columns]
+                    for columns in known
+                ]
+            )
     if not times:
         raise InputError(f"{path}: no epochs below the header")
+    truth, odometry, gyro = (
+        np.array(rows) if columns else None
+        for rows, columns in zip(zip(*others, strict=True), known, strict=True)
+    )
     return Recording(
         path.stem,
         anchors,
         np.array(times),
         np.array(ranges),
-        np.array(truth) if truth else None,
+        truth,
+        odometry=odometry,
+        turn_rate=None if gyro is None else gyro[:, 0],
     )
 
 
@@ -165,13 +180,19 @@ def _range(text: str, where: str) -> float:
 
 def save_range_table(path: Path, recording: Recording) -> None:
     """Write a range table (epoch times only; stamps and powers do not fit this format)."""
-    columns = [recording.times[:, None], recording.ranges]
-    if recording.truth is not None:
-        columns.insert(1, recording.truth)
-    truth = TRUTH if recording.truth is not None else ()
+    rate = recording.turn_rate
+    blocks = [
+        (("t_s",), recording.times[:, None]),
+        (TRUTH, recording.truth),
+        (ODOMETRY, recording.odometry),
+        (GYRO, None if rate is None else rate[:, None]),
+        (tuple(f"r_{anchor}" for anchor in recording.anchors.ids), recording.ranges),
+    ]
+    names = [name for block, values in blocks if values is not None for name in block]
+    columns = [values for _, values in blocks if values is not None]
     with write_atomically(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["t_s", *truth, *(f"r_{anchor}" for anchor in recording.anchors.ids)])
+        writer.writerow(names)
         writer.writerows([_cell(value) for value in row] for row in np.hstack(columns).tolist())
 
 

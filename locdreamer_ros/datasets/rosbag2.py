@@ -169,9 +169,10 @@ def _qos(latched: bool) -> Qos:
     )
 
 
-def read_messages(path: Path, topic: str, name: str) -> Iterator[Any]:
+def read_messages(path: Path, topic: str, name: str, *, beside: str = "") -> Iterator[Any]:
     """Messages of `topic` (in any namespace), of type `name`, in the bag's order; none if absent.
 
+    beside: another topic; only the namespace that has it too counts, for names that are common.
     `path` is a bag's folder or its .mcap or .db3 file. Raises InputError where it is no bag or a
     damaged one, has the topic under several namespaces, or with another definition of the type.
     """
@@ -183,7 +184,14 @@ def read_messages(path: Path, topic: str, name: str) -> Iterator[Any]:
     # where nothing of ours runs.
     try:
         with Reader(path) as reader:
-            found = [c for c in reader.connections if c.topic.endswith(topic)]
+            spaces = {
+                c.topic.removesuffix(beside) for c in reader.connections if c.topic.endswith(beside)
+            }
+            found = [
+                c
+                for c in reader.connections
+                if c.topic.endswith(topic) and (not beside or c.topic.removesuffix(topic) in spaces)
+            ]
             for connection in found:
                 if connection.topic != found[0].topic:
                     raise InputError(f"holds both {found[0].topic} and {connection.topic}")

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.odometry import wrapped
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import FloatArray
 
@@ -53,8 +54,7 @@ def with_odometry(recording: Recording, *, drift: float, rng: np.random.Generato
     )
     place = origin + np.concatenate([np.zeros((1, 2)), np.cumsum(scale * rotated, axis=0)])
     place += POSE_NOISE_M * rng.standard_normal(place.shape)
-    yaw = heading + turned + YAW_NOISE_RAD * rng.standard_normal(heading.size)
-    yaw = (yaw + math.pi) % (2.0 * math.pi) - math.pi
+    yaw = wrapped(heading + turned + YAW_NOISE_RAD * rng.standard_normal(heading.size))
     rate = np.zeros(heading.size)
     if heading.size > 1:
         rate = np.gradient(heading, recording.times)

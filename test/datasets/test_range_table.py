@@ -82,6 +82,8 @@ def tables(draw: st.DrawFn) -> Recording:
         np.array(times),
         grid(st.floats(1e-9, 1000.0) | missing, len(times), len(ids)),
         grid(coordinate | missing, len(times), 3) if draw(st.booleans()) else None,
+        odometry=grid(coordinate | missing, len(times), 3) if draw(st.booleans()) else None,
+        turn_rate=grid(coordinate | missing, 1, len(times))[0] if draw(st.booleans()) else None,
     )
 
 
@@ -96,7 +98,24 @@ def test_round_trip_is_exact(tmp_path_factory: pytest.TempPathFactory, table: Re
     np.testing.assert_array_equal(again.anchors.positions, table.anchors.positions)
     np.testing.assert_array_equal(again.times, table.times)
     np.testing.assert_array_equal(again.ranges, table.ranges)
-    np.testing.assert_array_equal(again.truth, table.truth)
+    for name in ("truth", "odometry", "turn_rate"):
+        mine, other = getattr(table, name), getattr(again, name)
+        assert (mine is None) == (other is None), name
+        if mine is not None:
+            np.testing.assert_array_equal(mine, other, err_msg=name)
+
+
+def test_odometry_and_gyro_have_columns(tmp_path: Path, anchors: Anchors) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("t_s,gyro_z,odom_yaw,odom_x,r_1,odom_y,r_2\n0,.5,3,1,1,2,1\n1,,nan,4,1,5,1\n")
+    recording = load_range_table(path, anchors)
+    nan = np.nan
+    np.testing.assert_array_equal(recording.odometry, [[1.0, 2.0, 3.0], [4.0, 5.0, nan]])
+    np.testing.assert_array_equal(recording.turn_rate, [0.5, nan])
+    assert recording.truth is None
+    save_range_table(path, recording)
+    header = path.read_text().splitlines()[0]
+    assert header == "t_s,odom_x,odom_y,odom_yaw,gyro_z,r_1,r_2"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +130,8 @@ def test_round_trip_is_exact(tmp_path_factory: pytest.TempPathFactory, table: Re
         ("t_s,r_1,r_2,speed\n0,1,1,1\n", "unknown column 'speed'"),
         ("t_s,r_1,r_2,r_1\n0,1,1,1\n", "column r_1 appears twice"),
         ("t_s,gt_x,r_1,r_2\n0,1,1,1\n", "ground truth needs all of"),
+        ("t_s,odom_x,odom_y,r_1,r_2\n0,1,1,1,1\n", "row 1: odometry needs all of odom_x"),
+        ("t_s,gyro_z,r_1,r_2\n0,fast,1,1\n", "row 2, column gyro_z: expected a number"),
         ("t_s,r_1,r_2\n0,1,1\n0.1,1\n", "row 3: expected 3 columns, got 2"),
         ("t_s,r_1,r_2\n0,1,1\n\n0.1,1,far\n", "row 4, column r_2: expected a number, got 'far'"),
         ("t_s,r_1,r_2\n0,1,1\nnan,1,1\n", "row 3, column t_s: expected a finite number"),
