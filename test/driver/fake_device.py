@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import pty
 import select
+import subprocess
 import threading
 import time
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from locdreamer_ros.driver.codec import (
@@ -128,3 +130,35 @@ class FakeDevice:
             for line in lines:
                 self.heard.append(line)
                 os.write(self.master, self.reply(line))
+
+
+NOBODY = 65534
+
+
+@contextmanager
+def refused(path: str) -> Iterator[Callable[[], None]]:
+    """A port that the kernel refuses to this process; what is given allows it again.
+
+    A superuser is refused nothing, so there the whole process is `nobody` meanwhile. Another
+    process, which keeps the rights, allows it: at no time could this one open the port otherwise.
+    """
+    mode = Path(path).stat().st_mode & 0o777
+    Path(path).chmod(0)
+    keeper = subprocess.Popen(["sh", "-c", f"read go && chmod 666 {path}"], stdin=subprocess.PIPE)
+    superuser = os.geteuid() == 0
+    if superuser:
+        os.seteuid(NOBODY)
+
+    def allow() -> None:
+        keeper.communicate(b"go\n", timeout=5)
+        assert keeper.returncode == 0
+
+    try:
+        yield allow
+    finally:
+        if superuser:
+            os.seteuid(0)
+        keeper.kill()
+        keeper.wait()
+        if Path(path).exists():
+            Path(path).chmod(mode)

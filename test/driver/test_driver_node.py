@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from driver.fake_device import refused
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -47,7 +49,7 @@ class Graph:
         self.sequence = 0
 
     def emulate(self, device: str = "decar", **more) -> SimulatedTag:
-        self.emulator, self.tag = emulate(device, link=self.link, **more)
+        self.emulator, self.tag = emulate(device, **{"link": self.link, **more})
         self.device = device
         return self.tag
 
@@ -230,6 +232,22 @@ def test_port_busy_then_free(graph: Graph) -> None:
     assert "in use" in graph.node.health()[0]
     other.close()
     assert graph.tracks_again() < 2.0
+
+
+def test_permission_denied_then_granted(graph: Graph) -> None:
+    graph.emulate(link=None)
+    # Where pytest keeps its folders, others may not go; the one who is refused must get this far.
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        graph.start(port=f"{folder}/usb-*")
+        with refused(graph.emulator.path) as allow:
+            (Path(folder) / "usb-emulated").symlink_to(graph.emulator.path)
+            end = time.monotonic() + 1.0
+            while time.monotonic() < end:
+                assert statuses(graph.ask("1", "2", "3")) == [TIMEOUT] * 3
+            assert "permission denied" in graph.node.health()[0]
+            allow()
+            assert graph.tracks_again() < 2.0
 
 
 def test_port_absent_at_start_then_there(graph: Graph) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import serial
+from driver.fake_device import refused
 
 from locdreamer_ros.driver import transport as module
 from locdreamer_ros.driver.transport import Transport, explain
@@ -207,26 +208,18 @@ def test_every_fault_says_what_to_do(fault: Exception, words: str) -> None:
     assert "\n" not in message
 
 
-def test_permission_denied_is_survived_and_named(
-    terminal: tuple[int, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Refused as the kernel would (a superuser, as in a container, is refused nothing)."""
+def test_permission_denied_is_survived_and_named(terminal: tuple[int, str]) -> None:
+    """Refused by the kernel, again and again, until the user has the right."""
     port = Transport(terminal[1], 115200)
-    allowed = False
-    real = os.open
-
-    def guarded(path: str, *args: int, **kwargs: int) -> int:
-        if path == terminal[1] and not allowed:
-            raise PermissionError(errno.EACCES, "Permission denied", path)
-        return real(path, *args, **kwargs)
-
-    monkeypatch.setattr(os, "open", guarded)
-    assert not port.open()
-    assert "permission denied" in port.problem
-    assert "usermod -aG" in port.problem
-    allowed = True
-    assert until(port.open)
-    assert port.problem == ""
+    with refused(terminal[1]) as allow:
+        assert not until(port.open, 1.0)
+        assert "permission denied" in port.problem
+        assert "usermod -aG" in port.problem
+        allow()
+        assert until(port.open)
+        assert port.problem == ""
+        os.write(terminal[0], b"hello")
+        assert port.read(1.0) == b"hello"
     port.close()
 
 
