@@ -47,6 +47,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--noise", metavar="N", help="range errors: gaussian, bias or asymmetric (asymmetric)"
     )
+    parser.add_argument(
+        "--guide",
+        metavar="S",
+        help="jump start of the policy by this scheduler: gdop, nearest, ...",
+    )
     parser.add_argument("--epochs", type=count, metavar="N", help="of stage 1 (50)")
     parser.add_argument("--imagine-epochs", type=count, metavar="N", help="of stage 2 (300)")
     parser.add_argument("--budget", type=count, default=3, metavar="K", help="anchors per fix (3)")
@@ -86,6 +91,7 @@ def run(options: argparse.Namespace) -> None:
         "epochs": options.epochs,
         "imagine_epochs": options.imagine_epochs,
         "budget": options.budget,
+        "guide": options.guide,
     }
     values = {**values, **{k: v for k, v in given.items() if v is not None}}
     config = build(TrainConfig, values, "train")

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +23,7 @@ from locdreamer_ros.learning.critic import (
     expected_loss,
 )
 from locdreamer_ros.learning.data import Batch
+from locdreamer_ros.learning.guide import Guide
 from locdreamer_ros.learning.hyperparameters import TrainConfig
 from locdreamer_ros.learning.imagination import Dream
 from locdreamer_ros.world_model.elbo import elbo, reconstruction
@@ -62,8 +64,9 @@ def real_loss(model: WorldModel, batch: Batch, generator: torch.Generator) -> Te
 
 @dataclass(frozen=True, eq=False)
 class DreamLoss:
-    """Losses of one dream: the tracker's, actor's (16), critic's (17); the mean error m there.
+    """Losses of one dream: the tracker's, actor's (16), critic's (17).
 
+    cost: minus the mean reward where the policy chooses (NaN: nowhere), guided steps left out.
     gain (B,): how much more reward the policy's best subsets bring than those of physics alone,
     where all subsets were tried.
     """
@@ -71,7 +74,7 @@ class DreamLoss:
     tracker: Tensor
     actor: Tensor
     critic: Tensor
-    error: float
+    cost: float
     gain: Tensor | None = None
 
 
@@ -83,8 +86,13 @@ def dream_loss(
     config: TrainConfig,
     generator: torch.Generator,
     real: Batch | None = None,
+    guide: Guide | None = None,
+    led: int = 0,
 ) -> DreamLoss:
-    """Stage 2: imagine the anchors A and track with those that the policy asks."""
+    """Stage 2: imagine the anchors A and track with those that the policy asks.
+
+    The guide chooses in the policy's place in the first `led` steps.
+    """
     size, steps = dream.dt.shape
     rows = dream.anchor.shape[1]
     budget = min(config.budget, rows)
@@ -94,12 +102,16 @@ def dream_loss(
     exact = dream.truth is not None and actor.head == "categorical" and config.subsets != "all"
     priors, posteriors, memories, states, choices, distances, asks = [], [], [], [], [], [], []
     outcomes: list[Tensor] = []
+    replayed: list[int] = []
     for t in range(steps):  # line 14
         prior = model.predict(posterior, hidden, dream.dt[:, t])  # line 15
         distance, comes = dream.ranges(t, prior, hidden)  # line 16
         state = look(model, prior, hidden, dream.anchor, memory)
         chosen = choose(actor, state, role, budget, generator)  # line 17
-        if exact and t % REPLAY_EVERY == 0:
+        if guide is not None and t < led:
+            chosen = torch.where((role == POLICY)[:, None], guide.choose(state, budget), chosen)
+        elif exact and t % REPLAY_EVERY == 0:
+            replayed.append(t)
             outcomes.append(all_rewards(model, state, dream, t, distance, comes, hidden, config))
         asked = chosen_mask(chosen, rows, everybody=role == ALL) & comes
         seen = Observation(distance, asked, dream.anchor, torch.zeros_like(distance), memory)
@@ -131,28 +143,30 @@ def dream_loss(
         reward = -error.detach().clamp(max=LARGEST_ERROR_M)
     if config.subsets == "all":
         nothing = loss.new_zeros(())
-        return DreamLoss(loss, nothing, nothing, float(-reward.mean()))
+        return DreamLoss(loss, nothing, nothing, math.nan)
     flat = _flat(states)
     policy = actor.policy(flat, budget)
     returns = discounted(reward, config.gamma).flatten()
     value = critic(flat)
-    mine = (role == POLICY)[:, None].expand(-1, steps).reshape(-1)
+    mine = (role == POLICY)[:, None] & (torch.arange(steps, device=role.device) >= led)
+    mine = mine.flatten()
     judged = critic_loss(value[mine], returns[mine]) if bool(mine.any()) else loss.new_zeros(())
-    gain = None
-    if exact:  # line 23: the expectation of (16) as a sum over all subsets
-        scores = policy.scores.view(size, steps, -1)[:, ::REPLAY_EVERY]
-        tried = torch.stack(outcomes, dim=1)  # (B, T / REPLAY_EVERY, N)
+    acted, gain = loss.new_zeros(()), None
+    if outcomes:  # line 23: the expectation of (16) as a sum over all subsets
+        scores = policy.scores.view(size, steps, -1)[:, replayed]
+        tried = torch.stack(outcomes, dim=1)  # (B, replayed, N)
         acted = expected_loss(scores.flatten(0, 1), tried.flatten(0, 1))
         physics = actor.physics(flat, all_subsets(rows, budget).to(tried.device))
-        physics = physics.view(size, steps, -1)[:, ::REPLAY_EVERY]
+        physics = physics.view(size, steps, -1)[:, replayed]
         best, plain = (tried.gather(2, s.argmax(2, keepdim=True)) for s in (scores, physics))
         gain = (best - plain).mean(dim=(1, 2)).detach()
-    else:  # line 23: as the mean over what the policy drew
+    elif not exact and bool(mine.any()):  # line 23: as the mean over what the policy drew
         rows_drawn = torch.stack(choices, dim=1).flatten(0, 1)
         advantage = (returns - value).detach()
         log_prob, entropy = policy.log_prob(rows_drawn), policy.entropy()
         acted = actor_loss(log_prob[mine], advantage[mine], entropy[mine])
-    return DreamLoss(loss, acted, judged, float(-reward.mean()), gain)
+    cost = float(-reward.flatten()[mine].mean())
+    return DreamLoss(loss, acted, judged, cost, gain)
 
 
 def all_rewards(

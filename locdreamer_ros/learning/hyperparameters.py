@@ -35,6 +35,12 @@ class TrainConfig:
         "whom stage 2 asks: mixed (the policy, random subsets and all) or all (trains no policy)",
         choices=("mixed", "all"),
     )
+    guide: str = parameter(
+        "", "scheduler that leads the first steps of dreams at first (jump start); empty: none"
+    )
+    guide_share: float = parameter(
+        0.2, "share of stage 2 over which the guide withdraws", low=0.0, high=1.0
+    )
     patience: int = parameter(
         100, "stage 2 stops after this many epochs without a better validation loss", low=1
     )

@@ -22,6 +22,7 @@ from locdreamer_ros.learning.actor import Actor, head_for
 from locdreamer_ros.learning.algorithm1 import DreamLoss, dream_loss, real_loss
 from locdreamer_ros.learning.critic import Critic
 from locdreamer_ros.learning.data import Batch, Walks, anchor_rows, moved
+from locdreamer_ros.learning.guide import Guide, led_steps
 from locdreamer_ros.learning.hyperparameters import TrainConfig
 from locdreamer_ros.learning.imagination import Dream, Ground, LiteralDream, frozen
 from locdreamer_ros.types import Anchors
@@ -215,7 +216,7 @@ class _Run:
         config, task = self.config, self.task
         dreamer = learner.dreamer
         assert dreamer is not None
-        dreams = _Dreams(dreamer, learner.model, task, config, self.device)
+        dreams = _Dreams(dreamer, learner.model, task, config, seed=self.seed, device=self.device)
         for epoch in self.epochs(learner, config.imagine_epochs, "stage 2, imagination"):  # line 12
             generator = self.generator(IMAGINED, epoch)
             _anneal(learner.optimisers, config, epoch / config.imagine_epochs)
@@ -224,13 +225,17 @@ class _Run:
             _descend(loss, learner.optimisers)  # line 24
             self.curve("dream/loss", float(losses.tracker.detach()), epoch)
             self.curve("dream/critic", float(losses.critic.detach()), epoch)
+            self.curve("dream/led", float(led_steps(config, epoch)), epoch)
             last = epoch + 1 == config.imagine_epochs
             if (epoch + 1) % VALIDATE_EVERY and not last:
                 learner.epoch += 1
                 continue
             with torch.no_grad():
-                score = dreams.validation(learner, self.generator(IMAGINED, -1))
+                losses = dreams.validation(learner, self.generator(IMAGINED, -1))
+            score = float(losses.tracker)
             self.curve("dream/validation", score, epoch)
+            if config.subsets != "all":
+                self.curve("dream/policy_cost", losses.cost, epoch)
             self.snapshot(learner)
             self._end_of_epoch(learner, score)
             # The letter knows no early stopping, and its loss is another model's at each epoch.
@@ -253,10 +258,20 @@ class _Dreams:
     """Makes the dreams of either mode."""
 
     def __init__(
-        self, dreamer: WorldModel, model: WorldModel, task: Task, config: TrainConfig, device: str
+        self,
+        dreamer: WorldModel,
+        model: WorldModel,
+        task: Task,
+        config: TrainConfig,
+        *,
+        seed: int,
+        device: str,
     ) -> None:
         self.model, self.task, self.config, self.device = model, task, config, device
         self.anchor = anchor_rows(task.deploy, task.tag_height).to(device)
+        self.guide: Guide | None = None
+        if config.guide:
+            self.guide = Guide(config.guide, task.deploy, task.tag_height, seed=seed)
         self.grounds: list[Ground] = []
         if config.mode == "grounded":
             where: dict[str, Any] = {"area": task.area, "steps": config.steps}
@@ -277,7 +292,15 @@ class _Dreams:
             real = self.task.train.draw(config.batch, generator).to(self.device)
             dream = self._literal(real, generator)
         return dream_loss(
-            learner.model, learner.actor, learner.critic, dream, config, generator, real
+            learner.model,
+            learner.actor,
+            learner.critic,
+            dream,
+            config,
+            generator,
+            real,
+            self.guide,
+            led_steps(config, learner.epoch),
         )
 
     def _literal(self, real: Batch, generator: torch.Generator) -> LiteralDream:
@@ -303,8 +326,8 @@ class _Dreams:
         error = float(gain.std()) / len(starts) ** 0.5
         return float(gain.mean()) > 2.0 * error
 
-    def validation(self, learner: Learner, generator: torch.Generator) -> float:
-        """The tracker's loss in dreams from the validation walk, the same every time."""
+    def validation(self, learner: Learner, generator: torch.Generator) -> DreamLoss:
+        """The losses in dreams from the validation walk, the same every time; nobody guides."""
         real = None
         dream: Dream
         if self.grounds:
@@ -312,10 +335,9 @@ class _Dreams:
         else:
             real = self.task.validation.in_order().to(self.device)
             dream = self._literal(real, generator)
-        losses = dream_loss(
+        return dream_loss(
             learner.model, learner.actor, learner.critic, dream, self.config, generator, real
         )
-        return float(losses.tracker)
 
 
 def _adam(module: torch.nn.Module, config: TrainConfig, decay: float) -> torch.optim.Adam:
