@@ -26,6 +26,9 @@ class Capabilities:
     baud: int
     range_timeout: float
     """s after which a silent anchor has surely failed, the device's own retries included."""
+    probe: bytes = b""
+    """What a device that speaks by itself answers at once, whether it reports rarely or restarted;
+    empty where only its silence tells."""
 
 
 @dataclass(frozen=True)

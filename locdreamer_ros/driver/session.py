@@ -20,6 +20,8 @@ SILENCE_S = 1.0
 """A device that was asked and says nothing for this long has forgotten the session."""
 PASSIVE_SILENCE_S = 1.5
 """The same for one that speaks by itself."""
+PROBE_S = 0.5
+"""Silence after which such a device is asked, where it can be, whether it restarted."""
 MAX_REASONS = 32
 
 
@@ -42,6 +44,7 @@ class Session:
         self._attempt = 0
         self._give_up_at = 0.0
         self._owed_since: float | None = None
+        self._probed = False  # since it last spoke
         self._heard = 0  # senseless bytes since the device last answered
         self._passive = not codec.capabilities.schedulable
         self._silence = PASSIVE_SILENCE_S if self._passive else SILENCE_S
@@ -103,6 +106,9 @@ class Session:
             if self._owed_since is not None and now - self._owed_since > self._silence:
                 self._attempt = 0
                 self._start(now)
+            elif now >= self._probe_at():
+                self._probed = True
+                self.transport.write(self.codec.capabilities.probe)
         elif now >= self._give_up_at and not self._pending:
             self._attempt += 1
             if self._attempt < len(READY_WINDOWS_S):
@@ -132,8 +138,14 @@ class Session:
         if not self.ready:
             due.append(self._give_up_at)
         elif self._owed_since is not None:
-            due.append(self._owed_since + self._silence)
+            due += [self._owed_since + self._silence, self._probe_at()]
         return min(due, default=float("inf"))
+
+    def _probe_at(self) -> float:
+        """Monotonic time at which to ask whether a device that speaks by itself restarted."""
+        if self._owed_since is None or self._probed or not self.codec.capabilities.probe:
+            return float("inf")
+        return self._owed_since + PROBE_S
 
     def _sorted(self, events: list[Event]) -> list[Event]:
         """Handle what concerns the session; return the rest."""
@@ -148,6 +160,7 @@ class Session:
                     reasons[event.reason] = reasons.get(event.reason, 0) + event.count
                 continue
             self._owed_since = now if self._passive else None
+            self._probed = False
             if isinstance(event, SendEvent):
                 due = now + event.delay
                 self._give_up_at = max(self._give_up_at, due + READY_WINDOWS_S[0])

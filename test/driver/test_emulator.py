@@ -13,7 +13,9 @@ import pytest
 
 from locdreamer_ros.driver import emulator as module
 from locdreamer_ros.driver.codecs import CODECS, make_codec
+from locdreamer_ros.driver.codecs.dwm1001_shell import LOOK
 from locdreamer_ros.driver.emulator import FAULTS, Emulator, SimulatedTag, emulate
+from locdreamer_ros.driver.firmware import dwm1001
 from locdreamer_ros.driver.ranger import Ranger
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.driver.transport import Transport
@@ -103,8 +105,25 @@ def test_every_device_comes_back(bench: Bench, device: str, event: str) -> None:
         emulator.plug()
     else:
         emulator.reboot()
-    # Its shell alone takes 0.8 s to open, and is asked for only when the silence is noticed.
-    assert tracks_again(ranger, 7.0 if device == "dwm1001-shell" else 2.0)
+        ask(ranger, 0.0)  # what a device that chooses had reported before does not count
+    assert tracks_again(ranger) < 2.0
+
+
+def test_a_tag_that_reports_rarely_is_left_to_stream(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked in each silence whether it restarted, which must not switch its lines off."""
+    monkeypatch.setattr(dwm1001, "PERIOD_S", 1.2)
+    _, _, ranger = bench("dwm1001-shell")
+    tracks_again(ranger, START_S)
+    before = ranger.session.sessions, ranger.session.transport.counters.bytes_out
+    end, cycles = time.monotonic() + 5.0, 0
+    while time.monotonic() < end:
+        cycles += (ask(ranger, 0.1).status == OK).sum() >= 3
+    assert cycles >= 3
+    assert ranger.session.sessions == before[0]
+    asked = ranger.session.transport.counters.bytes_out - before[1]
+    assert 0 < asked <= 6 * len(LOOK), "once in each silence"
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -23,7 +23,7 @@ from locdreamer_ros.driver.codec import (
     RangeEvent,
     ReadyEvent,
 )
-from locdreamer_ros.driver.codecs.lines import LineSplitter, plausible
+from locdreamer_ros.driver.codecs.lines import LineCodec, plausible
 
 CAPABILITIES = Capabilities(
     schedulable=True,
@@ -47,13 +47,13 @@ _UNSOLICITED = (b"S01|", b"S05|", b"S06|", b"S10|")
 _STARTS = (b"R0", b"S0", b"S10|", b"COMMANDED", b"TWR FAIL")
 
 
-class DecarCodec:
+class DecarCodec(LineCodec):
     """Anchors are decimal board numbers, "0" to "255"."""
 
     capabilities = CAPABILITIES
 
     def __init__(self) -> None:
-        self._lines = LineSplitter(cap=8192)  # S10 holds a whole impulse response
+        super().__init__(cap=8192)  # S10 holds a whole impulse response
         self._asked: str | None = None
 
     def start(self) -> bytes:
@@ -72,16 +72,6 @@ class DecarCodec:
     def cancel(self) -> None:
         """Forget the exchange in flight."""
         self._asked = None
-
-    def feed(self, data: bytes) -> list[Event]:
-        """Take bytes as they come; returns what they complete."""
-        events: list[Event] = []
-        for line in self._lines.feed(data):
-            if isinstance(line, DroppedEvent):
-                events.append(line)
-            else:
-                self._take(line, events)
-        return events
 
     def _take(self, line: bytes, events: list[Event]) -> None:
         # Garbage without an end of its own may stand before a reply: the last start counts.

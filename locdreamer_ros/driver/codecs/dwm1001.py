@@ -24,7 +24,7 @@ from locdreamer_ros.driver.codec import (
     ReadyEvent,
     SendEvent,
 )
-from locdreamer_ros.driver.codecs.lines import cycle_events
+from locdreamer_ros.driver.codecs.lines import Passive, cycle_events
 
 CAPABILITIES = Capabilities(
     schedulable=False,
@@ -52,7 +52,7 @@ _AS_TAG, _AS_ANCHOR = 0x49, 0x48
 _ANCHOR_RECORD = 13
 
 
-class Dwm1001Codec:
+class Dwm1001Codec(Passive):
     """Anchors are the last four hexadecimal digits of their address, as on the label, "1151"."""
 
     capabilities = CAPABILITIES
@@ -70,13 +70,6 @@ class Dwm1001Codec:
         self._attempt += 1
         # In the binary mode "quit" is a broken frame, whose error makes us ask again.
         return b"\rquit\r" if self._attempt % 3 == 2 else GET_LOCATION
-
-    def request(self, anchor: str) -> bytes:
-        """Nothing: it cannot be asked."""
-        return b""
-
-    def cancel(self) -> None:
-        """Nothing is ever in flight."""
 
     def feed(self, data: bytes) -> list[Event]:
         """Take bytes as they come; returns what they complete."""

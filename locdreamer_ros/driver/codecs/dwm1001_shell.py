@@ -13,27 +13,22 @@ nothing in either mode. A line that is not wholly well formed is dropped, as the
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from locdreamer_ros.driver.codec import (
-    Capabilities,
     CycleEvent,
     DroppedEvent,
     Event,
     ReadyEvent,
     SendEvent,
 )
-from locdreamer_ros.driver.codecs.lines import LineSplitter, cycle_events
+from locdreamer_ros.driver.codecs import dwm1001
+from locdreamer_ros.driver.codecs.lines import LineCodec, Passive, cycle_events
 
-CAPABILITIES = Capabilities(
-    schedulable=False,
-    max_anchors=4,
-    max_rate=10.0,
-    baud=115200,
-    range_timeout=1.0,
-)
 LOOK = b"si\r"
 OPEN_SHELL = b"\r\r"
 STREAM = b"les\r"
+CAPABILITIES = replace(dwm1001.CAPABILITIES, probe=LOOK)
 
 _PROMPT, _BINARY = b"dwm> ", b"\x40\x01\x01"
 _MARK = re.compile(rb"dwm> |\x40\x01\x01")
@@ -52,13 +47,13 @@ _LEP = re.compile(rb"POS,%b,%b,%b,\d{1,3} ?" % ((_N,) * 3))
 _LOG = re.compile(rb"\[\d{6}\.\d{3} [A-Z]{3}\] .*")
 
 
-class Dwm1001ShellCodec:
+class Dwm1001ShellCodec(Passive, LineCodec):
     """Anchors are the last four hexadecimal digits of their address, as on the label, "1151"."""
 
     capabilities = CAPABILITIES
 
     def __init__(self) -> None:
-        self._lines = LineSplitter()
+        super().__init__()
         self._step = 0
         self._ready = False
         self._shell = False  # it showed a prompt
@@ -81,23 +76,9 @@ class Dwm1001ShellCodec:
         self._opening = True
         return b""
 
-    def request(self, anchor: str) -> bytes:
-        """Nothing: it cannot be asked."""
-        return b""
-
-    def cancel(self) -> None:
-        """Nothing is ever in flight."""
-
     def feed(self, data: bytes) -> list[Event]:
         """Take bytes as they come; returns what they complete."""
-        events: list[Event] = []
-        for line in self._lines.feed(data):
-            if isinstance(line, DroppedEvent):
-                events.append(line)
-            else:
-                self._look_for_marks(line, events)
-                self._marks = 0
-                self._take(line, events)
+        events = super().feed(data)
         # Neither prompt nor binary answer ends its line.
         self._look_for_marks(self._lines.rest, events)
         return events
@@ -109,7 +90,8 @@ class Dwm1001ShellCodec:
     def _look_for_marks(self, line: bytes, events: list[Event]) -> None:
         marks = _MARK.findall(line)
         for mark in marks[self._marks :]:
-            if mark == _BINARY and not (self._opening or self._ready):
+            if mark == _BINARY and not self._opening:
+                self._forget()  # where it was ready, it has restarted
                 self._opening = True
                 events.append(SendEvent(OPEN_SHELL))
                 self._step = 2  # the next start waits for the shell
@@ -127,10 +109,13 @@ class Dwm1001ShellCodec:
             events.append(SendEvent(STREAM))
 
     def _take(self, line: bytes, events: list[Event]) -> None:
+        self._look_for_marks(line, events)
+        self._marks = 0
         begin, reported = _parse(line)
         if begin and not _is_echo(line[:begin]):
             events.append(DroppedEvent(begin, "garbage before a line"))
         if reported:
+            self._opening = False
             if not self._ready:
                 self._ready, self._step = True, 0
                 events.append(ReadyEvent("DWM1001 (PANS, shell mode)"))

@@ -37,6 +37,38 @@ def cycle_events(reported: Sequence[tuple[str, float]]) -> list[Event]:
     return events
 
 
+class Passive:
+    """The part of a codec in which devices that choose their anchors by themselves are alike."""
+
+    def request(self, anchor: str) -> bytes:
+        """Nothing: it cannot be asked."""
+        return b""
+
+    def cancel(self) -> None:
+        """Nothing is ever in flight."""
+
+
+class LineCodec:
+    """The part of a codec in which protocols of lines are alike: `_take` is given each line."""
+
+    def __init__(self, cap: int = 512) -> None:
+        self._lines = LineSplitter(cap)
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take bytes as they come; returns what they complete."""
+        events: list[Event] = []
+        for line in self._lines.feed(data):
+            if isinstance(line, DroppedEvent):
+                events.append(line)
+            else:
+                self._take(line, events)
+        return events
+
+    def _take(self, line: bytes, events: list[Event]) -> None:
+        """Add what a whole line, never an empty one, means."""
+        raise NotImplementedError
+
+
 class LineSplitter:
     """Cuts bytes that come in any pieces into lines; CR, LF and CRLF end one, empty ones vanish.
 

@@ -26,7 +26,7 @@ from locdreamer_ros.driver.codec import (
     ReadyEvent,
     SendEvent,
 )
-from locdreamer_ros.driver.codecs.lines import LineSplitter, plausible
+from locdreamer_ros.driver.codecs.lines import LineCodec, plausible
 
 CAPABILITIES = Capabilities(
     schedulable=True,
@@ -62,13 +62,13 @@ class _Wait(Enum):
     RANGE = "range", 11
 
 
-class PozyxCodec:
+class PozyxCodec(LineCodec):
     """Anchors are network ids of four hexadecimal digits as printed on the device, "6E10"."""
 
     capabilities = CAPABILITIES
 
     def __init__(self) -> None:
-        self._lines = LineSplitter()
+        super().__init__()
         self._wait = _Wait.NOTHING
         self._asked = ""
         self._unsure = False  # an old reply may still come
@@ -95,26 +95,19 @@ class PozyxCodec:
             self._unsure = True
             self._wait, self._asked = _Wait.NOTHING, ""
 
-    def feed(self, data: bytes) -> list[Event]:
-        """Take bytes as they come; returns what they complete."""
-        events: list[Event] = []
-        for line in self._lines.feed(data):
-            if isinstance(line, DroppedEvent):
-                events.append(line)
-                continue
-            begin = max(line.rfind(b"D,"), 0)
-            if begin:
-                events.append(DroppedEvent(begin, "garbage before a reply"))
-            found = _REPLY.fullmatch(line, begin)
-            if found is None:
-                events.append(DroppedEvent(len(line) - begin, "no reply of a Pozyx"))
-            elif (reply := bytes.fromhex(found[1].decode())) and len(reply) == self._wait.size:
-                self._take(reply, events)
-            else:
-                events.append(DroppedEvent(len(line) - begin, "late or unasked reply"))
-        return events
+    def _take(self, line: bytes, events: list[Event]) -> None:
+        begin = max(line.rfind(b"D,"), 0)
+        if begin:
+            events.append(DroppedEvent(begin, "garbage before a reply"))
+        found = _REPLY.fullmatch(line, begin)
+        if found is None:
+            events.append(DroppedEvent(len(line) - begin, "no reply of a Pozyx"))
+        elif (reply := bytes.fromhex(found[1].decode())) and len(reply) == self._wait.size:
+            self._take_reply(reply, events)
+        else:
+            events.append(DroppedEvent(len(line) - begin, "late or unasked reply"))
 
-    def _take(self, reply: bytes, events: list[Event]) -> None:
+    def _take_reply(self, reply: bytes, events: list[Event]) -> None:
         if self._wait is _Wait.WHO:
             if reply[0] == WHO_AM_I:
                 self._wait, self._unsure = _Wait.NOTHING, False

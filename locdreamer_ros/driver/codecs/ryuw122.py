@@ -22,7 +22,7 @@ from locdreamer_ros.driver.codec import (
     ReadyEvent,
     SendEvent,
 )
-from locdreamer_ros.driver.codecs.lines import LineSplitter, plausible
+from locdreamer_ros.driver.codecs.lines import LineCodec, plausible
 
 CAPABILITIES = Capabilities(
     schedulable=True,
@@ -46,13 +46,13 @@ _ANSWER_START = b"+ANCHOR_RCV="
 _STARTS = (b"+OK", b"+ERR=", b"+MODE=", b"+READY")
 
 
-class Ryuw122Codec:
+class Ryuw122Codec(LineCodec):
     """Anchors are the addresses of the fixed units, up to eight letters, "TAG00001"."""
 
     capabilities = CAPABILITIES
 
     def __init__(self) -> None:
-        self._lines = LineSplitter()
+        super().__init__()
         self._asked = ""
         self._setting = ""
 
@@ -73,31 +73,24 @@ class Ryuw122Codec:
         """Forget the exchange in flight."""
         self._asked = ""
 
-    def feed(self, data: bytes) -> list[Event]:
-        """Take bytes as they come; returns what they complete."""
-        events: list[Event] = []
-        for line in self._lines.feed(data):
-            if isinstance(line, DroppedEvent):
-                events.append(line)
-                continue
-            begin = line.rfind(_ANSWER_START)
-            if begin < 0:  # only then, as a payload may hold anything
-                begin = max(line.rfind(start) for start in _STARTS)
-            if begin > 0:
-                events.append(DroppedEvent(begin, "garbage before an answer"))
-                line = line[begin:]
-            if found := _ANSWER.match(line):
-                self._take_answer(found, line, events)
-            elif found := _ERROR.fullmatch(line):
-                self._take_error(int(found[1]), len(line), events)
-            elif line == b"+READY":
-                self._end("the module restarted", events)
-                events.append(SendEvent(self.start()))
-            elif line == b"+OK" or re.fullmatch(rb"\+MODE=\d", line):
-                self._set_up(line, events)
-            else:
-                events.append(DroppedEvent(len(line), "no answer of this module"))
-        return events
+    def _take(self, line: bytes, events: list[Event]) -> None:
+        begin = line.rfind(_ANSWER_START)
+        if begin < 0:  # only then, as a payload may hold anything
+            begin = max(line.rfind(start) for start in _STARTS)
+        if begin > 0:
+            events.append(DroppedEvent(begin, "garbage before an answer"))
+            line = line[begin:]
+        if found := _ANSWER.match(line):
+            self._take_answer(found, line, events)
+        elif found := _ERROR.fullmatch(line):
+            self._take_error(int(found[1]), len(line), events)
+        elif line == b"+READY":
+            self._end("the module restarted", events)
+            events.append(SendEvent(self.start()))
+        elif line == b"+OK" or re.fullmatch(rb"\+MODE=\d", line):
+            self._set_up(line, events)
+        else:
+            events.append(DroppedEvent(len(line), "no answer of this module"))
 
     def _take_answer(self, found: re.Match[bytes], line: bytes, events: list[Event]) -> None:
         anchor = found[1].decode("ascii", "replace")

@@ -20,7 +20,7 @@ from locdreamer_ros.driver.codec import (
     Event,
     ReadyEvent,
 )
-from locdreamer_ros.driver.codecs.lines import LineSplitter, cycle_events
+from locdreamer_ros.driver.codecs.lines import LineCodec, Passive, cycle_events
 
 CAPABILITIES = Capabilities(
     schedulable=False,
@@ -39,13 +39,13 @@ _CYCLE = re.compile(
 _OTHER = re.compile(rb"m[rae] [0-9a-fA-F ]+(?:[at]\d:\d)?(?: %b)? *" % _WORD)
 
 
-class Trek1000Codec:
+class Trek1000Codec(Passive, LineCodec):
     """Anchors are "A0" to "A7". An anchor's USB reports several tags: the first is followed."""
 
     capabilities = CAPABILITIES
 
     def __init__(self) -> None:
-        self._lines = LineSplitter()
+        super().__init__()
         self.start()
 
     def start(self) -> bytes:
@@ -56,31 +56,17 @@ class Trek1000Codec:
         self._last = b""
         return b""
 
-    def request(self, anchor: str) -> bytes:
-        """Nothing: it cannot be asked."""
-        return b""
+    def _take(self, line: bytes, events: list[Event]) -> None:
+        begin = max(line.rfind(start) for start in (b"mc ", b"mr ", b"ma ", b"me "))
+        if begin > 0:
+            events.append(DroppedEvent(begin, "garbage before a line"))
+            line = line[begin:]
+        if found := _CYCLE.fullmatch(line):
+            self._take_cycle(found, events)
+        elif not _OTHER.fullmatch(line):
+            events.append(DroppedEvent(len(line), "no line of a TREK1000"))
 
-    def cancel(self) -> None:
-        """Nothing is ever in flight."""
-
-    def feed(self, data: bytes) -> list[Event]:
-        """Take bytes as they come; returns what they complete."""
-        events: list[Event] = []
-        for line in self._lines.feed(data):
-            if isinstance(line, DroppedEvent):
-                events.append(line)
-                continue
-            begin = max(line.rfind(start) for start in (b"mc ", b"mr ", b"ma ", b"me "))
-            if begin > 0:
-                events.append(DroppedEvent(begin, "garbage before a line"))
-                line = line[begin:]
-            if found := _CYCLE.fullmatch(line):
-                self._take(found, events)
-            elif not _OTHER.fullmatch(line):
-                events.append(DroppedEvent(len(line), "no line of a TREK1000"))
-        return events
-
-    def _take(self, found: re.Match[bytes], events: list[Event]) -> None:
+    def _take_cycle(self, found: re.Match[bytes], events: list[Event]) -> None:
         mask, *ranges, _, _, _ = found[1].split()
         if len({len(word) for word in ranges}) > 1:
             events.append(DroppedEvent(len(found[0]), "malformed line"))

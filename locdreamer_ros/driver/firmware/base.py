@@ -14,6 +14,10 @@ Reply = tuple[float, bytes]
 """s after the call at which the last of these bytes has crossed the wire, and the bytes."""
 
 
+BUFFER = 256
+"""Bytes that a device keeps of a command without an end."""
+
+
 class Firmware(Protocol):
     """One per protocol, made from (anchor ids, measure). It has no port, and its clock is `tick`.
 
@@ -33,6 +37,12 @@ class Firmware(Protocol):
 
     def reboot(self) -> bytes:
         """Lose all state, as by switching off and on; returns what the device prints at boot."""
+
+
+def take_lines(begun: bytes, data: bytes, end: bytes) -> tuple[list[bytes], bytes]:
+    """Commands without their ends, and the one that has begun; a device's buffer is small."""
+    *lines, rest = (begun + data).split(end)
+    return lines, rest[-BUFFER:]
 
 
 def line_time(size: int, baud: int) -> float:

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from locdreamer_ros.driver.firmware.base import Measure, Reply
+from locdreamer_ros.driver.firmware.base import Measure, Reply, take_lines
 
 TICK_M = 299_702_547.0 / (499.2e6 * 128)
 """Light's way in air in one tick of 15.65 ps."""
@@ -18,7 +18,7 @@ SINGLE_SIDED_S = 0.0025
 """Poll and response on air, SPI, sprintf and USB polling; an estimate."""
 FAILED = b"COMMANDED TASK FAILED AFTER 5 ATTEMPTS.\r\n"
 
-_COMMAND = re.compile(rb"C(\d\d)((?:\|[^|\r]*)*)\r")
+_COMMAND = re.compile(rb"C(\d\d)((?:\|[^|]*)*)")
 
 
 class DecarFirmware:
@@ -43,14 +43,12 @@ class DecarFirmware:
 
     def feed(self, data: bytes) -> list[Reply]:
         """Answer every complete command; what is none is passed over."""
-        self._buffer += data
+        lines, self._buffer = take_lines(self._buffer, data, b"\r")
         replies: list[Reply] = []
-        while (end := self._buffer.find(b"\r")) >= 0:
-            line, self._buffer = self._buffer[: end + 1], self._buffer[end + 1 :]
+        for line in lines:
             begin = line.find(b"C")
             if found := _COMMAND.fullmatch(line, max(begin, 0)):
                 replies += self._answer(int(found[1]), found[2].split(b"|")[1:])
-        self._buffer = self._buffer[-256:]
         return replies
 
     def _answer(self, command: int, arguments: list[bytes]) -> list[Reply]:

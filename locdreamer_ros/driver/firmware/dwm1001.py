@@ -8,7 +8,7 @@ import re
 import struct
 from collections.abc import Sequence
 
-from locdreamer_ros.driver.firmware.base import Measure, Reply, line_time
+from locdreamer_ros.driver.firmware.base import Measure, Reply, line_time, take_lines
 from locdreamer_ros.errors import InputError
 
 BAUD = 115200
@@ -62,13 +62,12 @@ class Dwm1001Firmware:
         """Take one write of the host: the binary mode takes its end for that of the request."""
         if not self._shell:
             return self._answer_binary(data)
-        *lines, rest = (self._line + data).split(b"\r")
-        self._line = rest[-256:]
+        lines, self._line = take_lines(self._line, data, b"\r")
         replies: list[Reply] = []
         for number, line in enumerate(lines):
             replies += self._answer_shell(line.strip(b"\n"))
             if not self._shell:  # `quit`, and the rest is for the binary mode
-                after = b"\r".join([*lines[number + 1 :], rest])
+                after = b"\r".join([*lines[number + 1 :], self._line])
                 self._line = b""
                 return replies + (self._answer_binary(after) if after else [])
         return replies

@@ -8,7 +8,7 @@ import re
 import struct
 from collections.abc import Sequence
 
-from locdreamer_ros.driver.firmware.base import Measure, Reply
+from locdreamer_ros.driver.firmware.base import Measure, Reply, take_lines
 
 REPLY_S = 0.001
 RANGING_S = 0.048
@@ -58,8 +58,7 @@ class PozyxFirmware:
 
     def feed(self, data: bytes) -> list[Reply]:
         """Answer every complete command; what is none is passed over."""
-        *lines, self._buffer = (self._buffer + data).split(b"\r")
-        self._buffer = self._buffer[-256:]
+        lines, self._buffer = take_lines(self._buffer, data, b"\r")
         answers = [self._answer(line) for line in lines]
         return [(REPLY_S, b"D,%b\r\n" % a.hex().encode()) for a in answers if a]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from locdreamer_ros.driver.firmware.base import Measure, Reply, line_time
+from locdreamer_ros.driver.firmware.base import Measure, Reply, line_time, take_lines
 
 BAUD = 115200
 ACCEPT_S = 0.002
@@ -38,8 +38,7 @@ class Ryuw122Firmware:
 
     def feed(self, data: bytes) -> list[Reply]:
         """Answer every line."""
-        *lines, self._buffer = (self._buffer + data).split(b"\r\n")
-        self._buffer = self._buffer[-256:]
+        lines, self._buffer = take_lines(self._buffer, data, b"\r\n")
         return [reply for line in lines for reply in self._answer(line)]
 
     def _answer(self, line: bytes) -> list[Reply]:
