@@ -1,8 +1,8 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Motion from wheels and gyro: between two epochs of a recording, or between any two times live.
+"""Motion from wheels and gyro, which come at their own rates, between any two times.
 
-Odometry comes at its own rate and stamps; a tracker asks for the motion from its time to the next.
+The nodes and `Recording.motion` ask the same buffer, so that both know the same.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from locdreamer_ros.types import FloatArray, Motion
 
 MAX_GAP_S = 0.5
 """Samples farther apart say nothing of the time between, nor the last one of later times."""
+LOOK_BACK_S = 2.0 * MAX_GAP_S
+"""Older samples do not matter: two, each at most a gap before the next, say what goes on."""
 SAME_S = 1e-6
 """Times this close are one stamp; a time of day in seconds is no finer than 0.24 us."""
 MAX_SPEED_M_S = 20.0
@@ -44,39 +46,6 @@ def yaw_of(x: float, y: float, z: float, w: float) -> float:
     if not abs(norm - 1.0) <= QUATERNION_SLACK:  # written so that NaN is refused too
         raise InputError(f"expected a unit quaternion, got ({x:g}, {y:g}, {z:g}, {w:g})")
     return math.atan2(2.0 * (w * z + x * y), w * w + x * x - y * y - z * z)
-
-
-def turned(times: FloatArray, rate: FloatArray) -> float | None:
-    """Rad turned from the first of times (N,) s to the last, at rate (N,) rad/s at each.
-
-    None where a rate is NaN or two times are farther apart than `MAX_GAP_S`.
-    """
-    steps = np.diff(times)
-    if (steps > MAX_GAP_S + SAME_S).any() or not np.isfinite(rate).all():
-        return None
-    return float((0.5 * (rate[1:] + rate[:-1]) * steps).sum())
-
-
-def jumped(before: FloatArray, after: FloatArray, seconds: float) -> bool:
-    """Whether odometry was set anew between two poses (3,) so many seconds apart."""
-    moved = math.hypot(*(after[:2] - before[:2]))
-    return moved > MAX_SPEED_M_S * max(seconds, LEAST_STEP_S)
-
-
-def motion_of(
-    before: FloatArray | None, after: FloatArray | None, gyro: float | None
-) -> Motion | None:
-    """The motion between two poses (3,): x m, y m, yaw rad, NaN or None where unknown.
-
-    gyro: rad turned meanwhile, for where the poses have no yaw. None where nothing is known.
-    """
-    displacement, turn = None, gyro
-    if before is not None and after is not None:
-        if np.isfinite(before[:2]).all() and np.isfinite(after[:2]).all():
-            displacement = after[:2] - before[:2]
-        if math.isfinite(before[2]) and math.isfinite(after[2]):
-            turn = wrapped(float(after[2] - before[2]))
-    return None if displacement is None and turn is None else Motion(displacement, turn)
 
 
 class _Samples:
@@ -152,10 +121,12 @@ class MotionBuffer:
             raise InputError("expected finite numbers")
         self._poses.admit(time)
         pose, last = np.array([x, y, yaw]), self._poses.last()
-        if last is not None and jumped(last[1], pose, time - last[0]):
-            self._poses.begin_anew()
-        elif last is not None:  # kept continuous, so that it can be interpolated
-            pose[2] = last[1][2] + wrapped(yaw - float(last[1][2]))
+        if last is not None:
+            moved = math.hypot(x - last[1][0], y - last[1][1])
+            if moved > MAX_SPEED_M_S * max(time - last[0], LEAST_STEP_S):
+                self._poses.begin_anew()
+            else:  # kept continuous, so that it can be interpolated
+                pose[2] = last[1][2] + wrapped(yaw - float(last[1][2]))
         self._poses.add(time, pose)
 
     def add_rate(self, time: float, rate: float) -> None:
@@ -178,9 +149,17 @@ class MotionBuffer:
         self._headings.begin_anew()
 
     def between(self, start: float, end: float) -> Motion | None:
-        """The motion from `start` to `end` s; None where it is not known or end <= start."""
+        """The motion from `start` to `end` s; None where it is not known or end <= start.
+
+        The turn is the odometry's where that is known, else the gyro's rate, integrated.
+        """
         if end <= start:
             return None
+        before, after = self._poses.at(start), self._poses.at(end)
+        if before is not None and after is not None:
+            moved = after - before
+            return Motion(moved[:2], wrapped(float(moved[2])))
         first, last = self._headings.at(start), self._headings.at(end)
-        gyro = None if first is None or last is None else float(last[0] - first[0])
-        return motion_of(self._poses.at(start), self._poses.at(end), gyro)
+        if first is not None and last is not None:
+            return Motion(None, float(last[0] - first[0]))
+        return None

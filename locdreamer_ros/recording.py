@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.odometry import jumped, motion_of, turned
+from locdreamer_ros.odometry import LOOK_BACK_S, MotionBuffer
 from locdreamer_ros.types import Anchors, FloatArray, IntArray, Motion, Ranges
 
 
@@ -83,16 +83,25 @@ class Recording:
     def motion(self, previous: int, epoch: int) -> Motion | None:
         """What wheels and gyro say of the time from epoch `previous` to `epoch`; None: nothing.
 
-        The turn is the odometry's where it knows one, else the gyro's rate, integrated.
+        What a node would know at `epoch` that has heard all so far: see `odometry.MotionBuffer`.
         """
-        span = slice(previous, epoch + 1)
-        gyro = None if self.turn_rate is None else turned(self.times[span], self.turn_rate[span])
-        if self.odometry is None:
-            return motion_of(None, None, gyro)
-        before, after = self.odometry[previous], self.odometry[epoch]
-        if jumped(before, after, float(self.times[epoch] - self.times[previous])):
-            return motion_of(None, None, gyro)
-        return motion_of(before, after, gyro)
+        if self.odometry is None and self.turn_rate is None:
+            return None
+        buffer = MotionBuffer()
+        start, end = float(self.times[previous]), float(self.times[epoch])
+        ends = [previous, epoch]
+        first = previous
+        if not all(
+            v is None or np.isfinite(v[ends]).all() for v in (self.odometry, self.turn_rate)
+        ):
+            first = max(int(np.searchsorted(self.times, start - LOOK_BACK_S)) - 1, 0)
+        for row in range(first, epoch + 1):
+            time = float(self.times[row])
+            if self.odometry is not None and np.isfinite(self.odometry[row]).all():
+                buffer.add_pose(time, *map(float, self.odometry[row]))
+            if self.turn_rate is not None and np.isfinite(self.turn_rate[row]):
+                buffer.add_rate(time, float(self.turn_rate[row]))
+        return buffer.between(start, end)
 
 
 class RecordingSource:

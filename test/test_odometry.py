@@ -12,7 +12,7 @@ import pytest
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.run import run_offline
-from locdreamer_ros.odometry import KEPT, MotionBuffer, motion_of, turned, wrapped
+from locdreamer_ros.odometry import KEPT, MotionBuffer, wrapped
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.simulation import simulate
@@ -57,7 +57,7 @@ def assert_motion(motion: Motion | None, displacement: object, turn: float | Non
     assert motion.turn == (None if turn is None else pytest.approx(turn, abs=1e-9))
 
 
-@pytest.mark.parametrize("step", [1, 3])
+@pytest.mark.parametrize("step", [1, 3])  # epochs at once
 def test_the_buffer_gives_what_the_recording_gives(moving: Recording, step: int) -> None:
     buffer = filled(moving)
     for other in (moving, replace(moving, odometry=np.full((60, 3), np.nan))):
@@ -95,12 +95,24 @@ def test_what_is_nan_is_not_known(moving: Recording) -> None:
     odometry, rate = moving.odometry.copy(), moving.turn_rate.copy()
     odometry[5] = odometry[8, 2] = rate[5] = np.nan
     holed = replace(moving, odometry=odometry, turn_rate=rate)
-    assert holed.motion(4, 5) is None
-    assert_motion(holed.motion(4, 6), odometry[6, :2] - odometry[4, :2], holed.motion(4, 6).turn)
-    eighth = holed.motion(7, 8)
-    assert eighth is not None
-    assert eighth.displacement is not None
-    assert eighth.turn == pytest.approx(0.1 * 0.5 * (rate[7] + rate[8])), "the gyro's"
+    ahead = odometry[4] - odometry[3]
+    assert_motion(holed.motion(4, 5), ahead[:2], ahead[2])  # carried on
+    both = odometry[6] - odometry[4]
+    assert_motion(holed.motion(4, 6), both[:2], both[2])
+    assert_motion(holed.motion(5, 6), both[:2] / 2.0, both[2] / 2.0)  # by then it is known
+    live = MotionBuffer()
+    for epoch in range(len(holed)):
+        if np.isfinite(odometry[epoch]).all():
+            live.add_pose(float(holed.times[epoch]), *map(float, odometry[epoch]))
+        if np.isfinite(rate[epoch]):
+            live.add_rate(float(holed.times[epoch]), float(rate[epoch]))
+        if epoch > 0:
+            found = live.between(float(holed.times[epoch - 1]), float(holed.times[epoch]))
+            expected = holed.motion(epoch - 1, epoch)
+            assert expected is not None
+            assert_motion(found, expected.displacement, expected.turn)
+    wheels = replace(moving, odometry=np.where(np.arange(60)[:, None] < 30, odometry, np.nan))
+    assert wheels.motion(34, 35).displacement is None, "too long ago"
 
 
 def test_a_recording_checks_its_odometry(moving: Recording) -> None:
@@ -150,8 +162,6 @@ def test_a_gyro_with_a_gap_begins_anew() -> None:
         buffer.add_rate(time, 2.0)
     assert_motion(buffer.between(1.0, 1.1), None, 0.2)
     assert buffer.between(0.1, 1.1) is None
-    assert turned(np.array([0.0, 0.1, 1.0]), np.ones(3)) is None
-    assert turned(np.array([0.0, 0.1, 0.2]), np.array([1.0, 2.0, 3.0])) == pytest.approx(0.4)
 
 
 def test_odometry_that_jumps_was_set_anew(moving: Recording) -> None:
@@ -201,13 +211,9 @@ def test_it_keeps_a_bounded_number_and_forgets_on_request() -> None:
     assert buffer.between(5.0, 6.0) is None
 
 
-def test_a_motion_of_nothing_is_none() -> None:
-    nan = np.full(3, np.nan)
-    assert motion_of(None, None, None) is None
-    assert motion_of(nan, np.zeros(3), None) is None
-    assert_motion(motion_of(nan, np.zeros(3), 0.1), None, 0.1)
-    assert_motion(motion_of(np.zeros(3), np.array([1.0, 2.0, -3.0]), 9.0), (1.0, 2.0), -3.0)
+def test_angles_are_wrapped() -> None:
     assert wrapped(pi + 0.1) == pytest.approx(0.1 - pi)
+    np.testing.assert_allclose(wrapped(np.array([-7.0, 3.0])), [2.0 * pi - 7.0, 3.0])
 
 
 def test_every_tracker_passes_over_what_it_cannot_use(moving: Recording) -> None:

@@ -36,6 +36,8 @@ RANGES = ("/uwb/ranges", "locdreamer_ros/msg/RangeArray")
 TRUTH = ("/ground_truth/pose", "geometry_msgs/msg/PoseStamped")
 ODOMETRY = ("/odometry", "nav_msgs/msg/Odometry")
 IMU = ("/imu", "sensor_msgs/msg/Imu")
+ODOMETRY_FRAME, BASE_FRAME = "odom", "base_link"
+"""Frames of a robot (REP-105)."""
 NOT_MEASURED = -1.0
 """First element of a covariance in `Imu`: the message does not hold that quantity."""
 GAP_S = 0.5
@@ -71,10 +73,14 @@ def write_bag(path: Path, recording: Recording, *, frame: str = "map", tag: str 
             if recording.truth is not None and not np.isnan(recording.truth[epoch]).all():
                 write(TRUTH, stamp, _pose(recording.truth[epoch], header))
             if recording.odometry is not None and np.isfinite(recording.odometry[epoch]).all():
-                write(ODOMETRY, stamp, _odometry(recording.odometry[epoch], _header(stamp, "odom")))
+                write(
+                    ODOMETRY,
+                    stamp,
+                    _odometry(recording.odometry[epoch], _header(stamp, ODOMETRY_FRAME)),
+                )
             if recording.turn_rate is not None and np.isfinite(recording.turn_rate[epoch]):
                 rate = float(recording.turn_rate[epoch])
-                write(IMU, stamp, _imu(rate, _header(stamp, "base_link")))
+                write(IMU, stamp, _imu(rate, _header(stamp, BASE_FRAME)))
             write(RANGES, stamp, _range_array(recording, epoch, stamp, header, tag))
 
 
@@ -114,7 +120,7 @@ def _odometry(pose: FloatArray, header: Any) -> Any:
     return message(
         ODOMETRY[1],
         header=header,
-        child_frame_id="base_link",
+        child_frame_id=BASE_FRAME,
         pose=message(
             "geometry_msgs/msg/PoseWithCovariance",
             pose=_rotated(np.array([x, y, 0.0]), yaw),

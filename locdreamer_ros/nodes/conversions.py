@@ -8,6 +8,7 @@ comes in is checked: a malformed message raises InputError, and the node that re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,16 +17,20 @@ from geometry_msgs.msg import (
     Point,
     PoseStamped,
     PoseWithCovarianceStamped,
+    Quaternion,
     TransformStamped,
     Vector3,
 )
 from nav_msgs.msg import Odometry
+from sensor_msgs.msg import Imu
 from std_msgs.msg import Header
 
+from locdreamer_ros.datasets.bag import BASE_FRAME, NOT_MEASURED, ODOMETRY_FRAME
 from locdreamer_ros.datasets.range_table import MAX_RANGE_M
 from locdreamer_ros.datasets.rosbag2 import SECOND_NS, to_nanoseconds, to_seconds
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import Anchor, AnchorArray, AnchorRange, AnchorSchedule, RangeArray
+from locdreamer_ros.odometry import yaw_of
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, RangeStatus
 
 UNKNOWN_VARIANCE = 1e6
@@ -214,6 +219,38 @@ def from_odometry(message: Odometry) -> Estimate:
         flat = np.array([0, 1, 3, 4])
         mean, covariance = mean[flat], covariance[np.ix_(flat, flat)]
     return Estimate(to_seconds(nanoseconds(message.header.stamp)), mean, covariance)
+
+
+def to_wheels(pose: FloatArray, ns: int) -> Odometry:
+    """Odometry of a robot at pose (3,) x m, y m, yaw rad in its own frame; no velocity known."""
+    x, y, yaw = map(float, pose)
+    message = Odometry(header=header(ns, ODOMETRY_FRAME), child_frame_id=BASE_FRAME)
+    message.pose.pose.position = Point(x=x, y=y, z=0.0)
+    message.pose.pose.orientation = Quaternion(z=math.sin(yaw / 2.0), w=math.cos(yaw / 2.0))
+    message.twist.covariance = np.diag(np.full(6, UNKNOWN_VARIANCE)).ravel()
+    return message
+
+
+def from_wheels(message: Odometry) -> tuple[float, float, float, float]:
+    """Time s, x m, y m, yaw rad of a robot's odometry. Raises InputError: not a unit quaternion."""
+    place, turn = message.pose.pose.position, message.pose.pose.orientation
+    time = to_seconds(nanoseconds(message.header.stamp))
+    return time, place.x, place.y, yaw_of(turn.x, turn.y, turn.z, turn.w)
+
+
+def to_imu(rate: float, ns: int) -> Imu:
+    """A gyro that turns at `rate` rad/s about the vertical, and nothing else."""
+    message = Imu(header=header(ns, BASE_FRAME), angular_velocity=Vector3(z=float(rate)))
+    message.orientation_covariance[0] = NOT_MEASURED
+    message.linear_acceleration_covariance[0] = NOT_MEASURED
+    return message
+
+
+def from_imu(message: Imu) -> tuple[float, float]:
+    """Time s and rate rad/s about the vertical (z of REP-103). Raises InputError: no gyro in it."""
+    if message.angular_velocity_covariance[0] == NOT_MEASURED:
+        raise InputError("it says that it holds no angular velocity")
+    return to_seconds(nanoseconds(message.header.stamp)), message.angular_velocity.z
 
 
 def to_transform(pose: PoseWithCovarianceStamped, tag_frame: str) -> TransformStamped:

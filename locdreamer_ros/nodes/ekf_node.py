@@ -34,6 +34,7 @@ class EkfNode(TrackingNode):
         ranges = from_ranges(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
         self._check_time(ns)
+        motion = self.motion_to(to_seconds(ns))
         plan, spent = self.compute(
             lambda: loop.plan(
                 self.tracker,
@@ -41,6 +42,7 @@ class EkfNode(TrackingNode):
                 self.known_site,
                 time=to_seconds(ns),
                 budget=len(ranges),
+                motion=motion,
             )
         )
         if plan is not None:

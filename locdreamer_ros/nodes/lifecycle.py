@@ -123,6 +123,12 @@ class UwbNode(LifecycleNode):
         self._made.append((self.destroy_subscription, subscription))
         return subscription
 
+    def catch_up(self, subscription: Any) -> None:
+        """Hear now what has arrived and waits for its turn."""
+        kind, raw = subscription.msg_type, subscription.raw
+        while (taken := subscription.handle.take_message(kind, raw)) is not None:
+            subscription.callback(taken[0])
+
     def every(self, period: float, callback: Callable[[], None]) -> Any:
         """A timer on the wall clock that runs while the node is active."""
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `evaluator_node` and `recorder_node` share: they hear trackers and must miss nothing."""
+"""What nodes that listen share: they must miss nothing, and hear sensors however they speak."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from nav_msgs.msg import Odometry
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Imu
+
 from locdreamer_ros.config import parameter
-from locdreamer_ros.nodes.lifecycle import NodeConfig, UwbNode
+from locdreamer_ros.nodes.lifecycle import LOSSLESS, NodeConfig, UwbNode
 
 READY_PERIOD_S = 0.05
+MATCH_PERIOD_S = 1.0
+MOTION = {"odometry": Odometry, "imu": Imu}
+"""What a robot says of its motion; topics that need not be there."""
+BEST_EFFORT = QoSProfile(depth=LOSSLESS.depth, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 @dataclass(frozen=True)
@@ -44,3 +52,23 @@ def when_published(node: UwbNode, topics: list[str], act: Callable[[], Any]) -> 
             act()
 
     timer = node.every(READY_PERIOD_S, look)
+
+
+def hear_motion(node: UwbNode, hear: Callable[[str, QoSProfile], Any]) -> None:
+    """Let `hear` subscribe to each topic of `MOTION`.
+
+    Many sensors publish best effort, which a reliable subscription does not hear: where such a
+    publisher shows up, `hear` is called once more for its topic.
+    """
+    reliable = list(MOTION)
+    for topic in reliable:
+        hear(topic, LOSSLESS)
+
+    def look() -> None:
+        for topic in list(reliable):
+            speakers = node.get_publishers_info_by_topic(topic)
+            if any(s.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for s in speakers):
+                reliable.remove(topic)
+                hear(topic, BEST_EFFORT)
+
+    node.every(MATCH_PERIOD_S, look)

@@ -14,6 +14,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry, Path
+from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
 from visualization_msgs.msg import MarkerArray
@@ -24,7 +25,13 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import nanoseconds
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, LOSSLESS, UwbNode, run_node
-from locdreamer_ros.nodes.listening import ListeningConfig, names, when_published
+from locdreamer_ros.nodes.listening import (
+    MOTION,
+    ListeningConfig,
+    hear_motion,
+    names,
+    when_published,
+)
 
 SHARED = {
     "/clock": Clock,
@@ -74,12 +81,13 @@ class RecorderNode(UwbNode):
         self._bag = BagWriter(FilePath(self.config.output))
         self._early: list[tuple[str, str, bytes, bool]] = []
         self._now: int | None = None
-        self._heard: list[tuple[Any, Any, Any]] = []
+        self._heard: list[Any] = []
         topics: dict[str, Any] = dict(SHARED)
         for name in names(self.config.trackers):
             topics |= {f"{name}/{topic}": kind for topic, kind in OF_TRACKER.items()}
         for topic, kind in topics.items():
             self._record(topic, kind)
+        hear_motion(self, lambda topic, qos: self._record(topic, MOTION[topic], qos))
         try:
             from tf2_msgs.msg import TFMessage
         except ImportError:
@@ -90,7 +98,7 @@ class RecorderNode(UwbNode):
         awaited = [topic for topic in topics if replay or topic not in OF_REPLAY]
         when_published(self, awaited, lambda: self._record("uwb/ranges", RangeArray))
 
-    def _record(self, topic: str, kind: Any) -> None:
+    def _record(self, topic: str, kind: Any, qos: QoSProfile | None = None) -> None:
         latched = kind is AnchorArray
         full, name = self.resolve_topic_name(topic), type_name(kind)
 
@@ -99,9 +107,10 @@ class RecorderNode(UwbNode):
                 self._now = nanoseconds(deserialize_message(data, Clock).clock)
             self._write(full, name, data, latched)
 
-        qos = LOSSLESS if topic in VOLATILE or kind in (Path, MarkerArray) else KEPT
-        subscription = self.listen(kind, topic, write, LATCHED if latched else qos, raw=True)
-        self._heard.append((subscription, kind, write))
+        if qos is None:
+            volatile = topic in VOLATILE or kind in (Path, MarkerArray)
+            qos = LATCHED if latched else LOSSLESS if volatile else KEPT
+        self._heard.append(self.listen(kind, topic, write, qos, raw=True))
 
     def _write(self, topic: str, name: str, data: bytes, latched: bool) -> None:
         """Append; the bag's time is that of `/clock` where there is one, so that it replays so."""
@@ -121,9 +130,8 @@ class RecorderNode(UwbNode):
 
     def deactivate(self) -> None:
         """Take in what has arrived and not been read, and complete the bag."""
-        for subscription, kind, write in self._heard:
-            while (taken := subscription.handle.take_message(kind, True)) is not None:
-                write(taken[0])
+        for subscription in self._heard:
+            self.catch_up(subscription)
         self.close()
 
     def close(self) -> None:

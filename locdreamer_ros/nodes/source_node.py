@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers schedules from a recording, or from a simulated walk, which is a recording too.
 
-Epoch by epoch: tick `/clock`, wait for the schedule of that very time, release the ranges it asks
-for and no others. `speed` 1 is real time, 0 as fast as the answers are used (lockstep).
+Epoch by epoch: publish odometry and gyro where it has them, tick `/clock`, wait for the schedule of
+that very time, release the ranges it asks for and no others. `speed` 1 is real time, 0 as fast as
+the answers are used (lockstep).
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from time import monotonic
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Imu
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets import load_recording
@@ -26,9 +29,11 @@ from locdreamer_ros.nodes.conversions import (
     nanoseconds,
     not_offered,
     to_anchors,
+    to_imu,
     to_pose_stamped,
     to_ranges,
     to_stamp,
+    to_wheels,
 )
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, run_node
 from locdreamer_ros.recording import Recording, RecordingSource
@@ -37,6 +42,7 @@ from locdreamer_ros.types import RangeStatus
 
 WATCH_PERIOD_S = 0.005
 LAST_NS = 2**31 * SECOND_NS
+NO_ODOMETRY = -1.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,12 @@ class SourceConfig(NodeConfig):
     duration: float = parameter(120.0, "simulator: length of the walk, s", low=0.1, high=86400.0)
     sample_rate: float = parameter(10.0, "simulator: epochs per second", low=0.1, high=1000.0)
     seed: int = parameter(0, "simulator: seed of walk and errors", low=0, high=2**31 - 1)
+    odometry_drift: float = parameter(
+        NO_ODOMETRY,
+        "simulator: wheel odometry and gyro too, with this drift, 0.02: 2 % of the way; -1: none",
+        low=NO_ODOMETRY,
+        high=1.0,
+    )
     deploy: str = parameter(
         "", "anchor ids to use, separated by commas; empty: the environment's, or all recorded"
     )
@@ -82,6 +94,7 @@ def make_recording(config: SourceConfig) -> Recording:
             rate=config.sample_rate,
             seed=config.seed,
             deploy=deploy or None,
+            odometry=config.odometry_drift if config.odometry_drift >= 0.0 else None,
         )
     else:
         if not config.recording:
@@ -110,6 +123,10 @@ class SourceNode(UwbNode):
         self._anchors_out = self.advertise(AnchorArray, "uwb/anchors", LATCHED)
         self._clock_out = self.advertise(Clock, "/clock")
         self._truth_out = self.advertise(PoseStamped, "ground_truth/pose")
+        if self.recording.odometry is not None:
+            self._odometry_out = self.advertise(Odometry, "odometry")
+        if self.recording.turn_rate is not None:
+            self._imu_out = self.advertise(Imu, "imu")
         self._ranges_out = self.advertise(RangeArray, "uwb/ranges")
         self.listen(AnchorSchedule, "uwb/schedule", self._on_schedule)
 
@@ -175,7 +192,16 @@ class SourceNode(UwbNode):
             # A recording in 2-D has no height of its own.
             place = np.nan_to_num(truth[self.epoch])
             self._truth_out.publish(to_pose_stamped(place, ns, self.config.frame))
+        self._publish_motion(ns)
         self._offer()
+
+    def _publish_motion(self, ns: int) -> None:
+        """Before the tick, so that a tracker that hears the tick has got it."""
+        odometry, rate = self.recording.odometry, self.recording.turn_rate
+        if odometry is not None and np.isfinite(odometry[self.epoch]).all():
+            self._odometry_out.publish(to_wheels(odometry[self.epoch], ns))
+        if rate is not None and np.isfinite(rate[self.epoch]):
+            self._imu_out.publish(to_imu(rate[self.epoch], ns))
 
     def _offer(self) -> None:
         self._offered_at = monotonic()

@@ -102,6 +102,7 @@ class TrackerNode(TrackingNode):
         if self._last is not None and ns < self._last:
             self.restart(f"time went back by {(self._last - ns) * 1e-9:.3f} s")
         self._last, self._pending = ns, None
+        motion = self.motion_to(to_seconds(ns))
         plan, spent = self.compute(
             lambda: loop.plan(
                 self.tracker,
@@ -109,6 +110,7 @@ class TrackerNode(TrackingNode):
                 self.known_site,
                 time=to_seconds(ns),
                 budget=self.config.budget,
+                motion=motion,
             )
         )
         if plan is None:

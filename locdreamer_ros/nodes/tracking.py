@@ -8,23 +8,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from nav_msgs.msg import Odometry
+from rclpy.qos import QoSProfile
 
 from locdreamer_ros import loop
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorArray, RangeArray, TrackerStatus
-from locdreamer_ros.nodes.conversions import from_anchors, header
+from locdreamer_ros.nodes.conversions import from_anchors, from_imu, from_wheels, header
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig, EstimatePublisher
 from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode
+from locdreamer_ros.nodes.listening import MOTION, hear_motion
 from locdreamer_ros.nodes.parameters import changed, declare
+from locdreamer_ros.odometry import MotionBuffer
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.trackers import NAMES, PRESETS, config_of, make_tracker
-from locdreamer_ros.types import Anchors, Estimate, Ranges, Site
+from locdreamer_ros.types import Anchors, Estimate, Motion, Ranges, Site
 
 Result = TypeVar("Result")
 UNKNOWN_HEIGHT = -1.0
@@ -97,6 +101,9 @@ class TrackingNode(UwbNode):
 
     def begin(self) -> None:
         """Listen to ranges: last of all, because a source starts when its listeners are there."""
+        self._motion = MotionBuffer()
+        self._moving: list[Any] = []
+        hear_motion(self, self._hear_motion)
         self.listen(RangeArray, "uwb/ranges", self._on_ranges)
 
     def on_ranges(self, message: RangeArray, received: float) -> None:
@@ -106,6 +113,31 @@ class TrackingNode(UwbNode):
     def _on_ranges(self, message: RangeArray) -> None:
         if self.config.tag in ("", message.tag):
             self.on_ranges(message, perf_counter())
+
+    def _hear_motion(self, topic: str, qos: QoSProfile) -> None:
+        def heard(message: Any) -> None:
+            try:
+                if isinstance(message, Odometry):
+                    self._motion.add_pose(*from_wheels(message))
+                else:
+                    self._motion.add_rate(*from_imu(message))
+            except InputError as reason:
+                raise InputError(f"{topic}: {reason}") from None
+
+        self._moving.append(self.listen(MOTION[topic], topic, heard, qos))
+
+    def motion_to(self, time: float) -> Motion | None:
+        """What wheels and gyro say of the time from the tracker's to `time` s; None: nothing.
+
+        What has arrived is taken in first: a source publishes it before the tick or the ranges that
+        it belongs to, but they may be heard before it.
+        """
+        for subscription in self._moving:
+            self.catch_up(subscription)
+        now = self.tracker.estimate
+        motion = None if now is None else self._motion.between(now.time, time)
+        self.counts["motions"] += motion is not None
+        return motion
 
     def _on_anchors(self, message: AnchorArray) -> None:
         anchors = from_anchors(message)

@@ -233,6 +233,12 @@ def test_simulate(tmp_path, capsys):
     assert main(arguments) == 0
     assert out.read_text() == first
     assert main(["track", str(out)]) == 0  # finds x_anchors.csv
+    assert main([*arguments, "--odometry", "0.02"]) == 0
+    moving = out.read_text().splitlines()
+    assert moving[0].startswith("t_s,gt_x,gt_y,gt_z,odom_x,odom_y,odom_yaw,gyro_z,r_")
+    columns = (0, 1, 2, 3, *range(8, moving[0].count(",") + 1))
+    kept = [",".join(row.split(",")[c] for c in columns) for row in moving]
+    assert kept == first.splitlines()  # it changes nothing else
     capsys.readouterr()
 
 
@@ -244,6 +250,7 @@ def test_simulate(tmp_path, capsys):
         (["--duration", "-3"], "--duration: expected a number > 0, got '-3'"),
         (["--rate", "nan"], "--rate: expected a number > 0, got 'nan'"),
         (["--output", "x.txt"], "x.txt: expected a name ending in .csv"),
+        (["--odometry", "2"], "odometry: expected a drift in 0 .. 1 of the distance, got 2"),
     ],
 )
 def test_bad_simulate(tmp_path, capsys, arguments, expected, monkeypatch):

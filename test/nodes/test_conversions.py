@@ -45,6 +45,30 @@ def test_anchors_come_back() -> None:
     assert np.array_equal(back.positions, ANCHORS.positions)
 
 
+@given(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3), st.floats(-3.14, 3.14))
+def test_odometry_and_gyro_come_back(x: float, y: float, yaw: float) -> None:
+    back = c.from_wheels(c.to_wheels(np.array([x, y, yaw]), NS))
+    assert back[:3] == (NS / 1e9, x, y)
+    assert back[3] == pytest.approx(yaw, abs=1e-12)
+    assert c.from_imu(c.to_imu(yaw, NS)) == (NS / 1e9, yaw)
+
+
+def test_a_robot_on_a_slope_has_a_yaw_and_no_quaternion_has_none() -> None:
+    message = c.to_wheels(np.array([1.0, 2.0, 0.5]), NS)
+    turn = message.pose.pose.orientation
+    half = 0.1  # pitched by 0.2 rad, then turned by 0.5
+    turn.x, turn.y = -np.sin(half) * turn.z, np.sin(half) * turn.w
+    turn.z, turn.w = np.cos(half) * turn.z, np.cos(half) * turn.w
+    assert c.from_wheels(message)[3] == pytest.approx(0.5)
+    turn.w = 2.0
+    with pytest.raises(InputError, match="expected a unit quaternion"):
+        c.from_wheels(message)
+    without = c.to_imu(0.1, NS)
+    without.angular_velocity_covariance[0] = -1.0
+    with pytest.raises(InputError, match="no angular velocity"):
+        c.from_imu(without)
+
+
 def test_ranges_come_back_with_stamps_status_and_quality() -> None:
     ranges = Ranges.of(
         [3, 1],
