@@ -64,12 +64,16 @@ def describe(port: Port) -> str:
         chooses = "anchors are asked one by one" if device.schedulable else "chooses by itself"
         facts["device"] = f"{device.device}, {device.mode} ({chooses})"
         facts["baud"] = str(device.baud)
-        if device.rate == device.rate:
-            facts["rate"] = f"{device.rate:.1f} reports/s"
+        what = "ranges/s" if device.schedulable else "reports/s"
+        now = f"{device.rate:.1f} {what} now, " if device.rate == device.rate else ""
+        facts["rate"] = f"{now}at most {device.max_rate:g} {what}"
         if device.reply_ms == device.reply_ms:
             facts["reply"] = f"after {device.reply_ms:.1f} ms"
         facts["use it"] = f"device: {device.device}  port: {port.stable}"
-    facts["permission"] = "ok" if port.usable else "the port cannot be used, see below"
+    if port.usable:
+        facts["permission"] = "ok"
+    else:
+        facts["port"] = "cannot be opened, see below"
     if port.latency_ms is not None:
         facts["latency"] = f"{port.latency_ms} ms"
     lines += [f"  {name:<11} {value}" for name, value in facts.items()]

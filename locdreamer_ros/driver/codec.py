@@ -33,13 +33,12 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class RangeEvent:
-    """One measured range, m; powers dBm and NLOS probability NaN where the device is silent."""
+    """One measured range, m; powers dBm, NaN where the device does not tell."""
 
     anchor: str
     range: float
     rx_power: float = math.nan
     first_path_power: float = math.nan
-    nlos_probability: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,16 @@ either mode that it is one."""
 
 @dataclass(frozen=True)
 class Device:
-    """What answered on a port. rate: reports per second of one that streams, else NaN."""
+    """What answered on a port. rate: reports per second of one that streams, else NaN.
+
+    max_rate: ranges per second of one that is asked (schedulable), else reports; at most.
+    """
 
     device: str
     mode: str
     baud: int
     schedulable: bool
+    max_rate: float
     rate: float = float("nan")
     reply_ms: float = float("nan")
 
@@ -155,7 +159,8 @@ def recognise(transport: Transport) -> tuple[Device | None, int]:
 def _device(
     name: str, mode: str, baud: int, *, rate: float = float("nan"), reply_ms: float = float("nan")
 ) -> Device:
-    return Device(name, mode, baud, make_codec(name).capabilities.schedulable, rate, reply_ms)
+    able = make_codec(name).capabilities
+    return Device(name, mode, baud, able.schedulable, able.max_rate, rate, reply_ms)
 
 
 def _listen(transport: Transport, seconds: float) -> tuple[bytes, float, float]:

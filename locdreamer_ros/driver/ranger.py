@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from locdreamer_ros.driver.codec import CycleEvent, Event, FailEvent, RangeEvent
+from locdreamer_ros.driver.quality import nlos_probability
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.types import Anchors, IntArray, Ranges, RangeStatus
 
@@ -68,6 +70,13 @@ class _Answer(NamedTuple):
     stamp: float
     numbers: tuple[float, float, float, float, float] = NOTHING
     """Range m, variance m^2, RX power and first-path power dBm, NLOS probability."""
+
+
+def _blocked(rx_power: float, first_path_power: float) -> float:
+    """NLOS probability; NaN without both powers, as with most devices: not worth an array."""
+    if math.isnan(rx_power) or math.isnan(first_path_power):
+        return math.nan
+    return float(nlos_probability(np.array([rx_power]), np.array([first_path_power]))[0])
 
 
 class Ranger:
@@ -278,7 +287,7 @@ class Ranger:
             mine.ok += 1
             powers = (event.rx_power, event.first_path_power)
             unknown = float("nan")  # no device says how sure it is
-            numbers = (metres, unknown, *powers, event.nlos_probability)
+            numbers = (metres, unknown, *powers, _blocked(*powers))
             return _Answer(RangeStatus.OK, now, numbers)
         if event.reason.startswith(UNUSABLE):
             mine.strikes = 0

@@ -56,7 +56,10 @@ class Session:
             return self.transport.problem
         name, baud = self.transport.name, self.transport.baud
         if not self._heard:
-            return f"{name}: open, but the device says nothing: is it this device, is it powered?"
+            return (
+                f"{name}: open, but the device says nothing: is it this device, is it powered, does "
+                f"it speak at {baud} baud?"
+            )
         return (
             f"{name}: bytes arrive that make no sense for this device at {baud} baud: wrong "
             "`device` or `baud`? `locdreamer doctor` finds out"

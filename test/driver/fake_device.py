@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A device of our own on a real pseudo-terminal, and its codec: the smallest that can go wrong.
 
-`?` -> `HELLO`; `ASK id` -> `RNG id metres`; a failure -> `ERR id`. Passive: `CYC id=metres ...`.
+`?` -> `HELLO`; `ASK id` -> `RNG id metres [rx dBm, first path dBm]`; a failure -> `ERR id`.
+Passive: `CYC id=metres ...`.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class FakeCodec:
         words = line.split()
         if words == ["HELLO"]:
             return [ReadyEvent("fake")]
-        if len(words) == 3 and words[0] == "RNG":
-            return [RangeEvent(words[1], float(words[2]))]
+        if len(words) in (3, 5) and words[0] == "RNG":
+            return [RangeEvent(words[1], *map(float, words[2:]))]
         if len(words) == 2 and words[0] == "ERR":
             return [FailEvent(words[1], "no answer")]
         if words and words[0] == "CYC":

@@ -16,6 +16,7 @@ import tty
 from pathlib import Path
 
 import pytest
+from driver.fake_device import refused
 
 from locdreamer_ros.cli import main
 from locdreamer_ros.config import build, load_parameters
@@ -96,6 +97,21 @@ def test_a_slow_adapter_and_modem_manager_are_named(
     assert "no such port" in port.advice[0]
     assert any("16 ms" in advice and "echo 1" in advice for advice in port.advice)
     assert any("ModemManager" in advice for advice in port.advice)
+
+
+def test_a_port_that_may_not_be_used_says_who_may(capsys: pytest.CaptureFixture[str]) -> None:
+    module, _ = emulate("decar")
+    with refused(module.path):
+        assert main(["doctor", module.path]) == 1
+    said = capsys.readouterr().out
+    assert "cannot be opened" in said
+    assert "permission denied" in said
+    assert "usermod -aG" in said
+    assert main(["doctor", module.path]) == 0
+    said = capsys.readouterr().out
+    assert re.search("permission +ok", said)
+    assert re.search("rate +at most 250 ranges/s", said)
+    module.close()
 
 
 def test_doctor_without_modules_says_how_to_go_on(

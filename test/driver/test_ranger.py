@@ -13,7 +13,6 @@ import pytest
 from driver.fake_device import FakeCodec, FakeDevice, speaks
 
 from locdreamer_ros.driver import ranger as module
-from locdreamer_ros.driver.energy import fix_cost
 from locdreamer_ros.driver.ranger import Ranger
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.driver.transport import Transport
@@ -190,6 +189,14 @@ def test_impossible_ranges_are_invalid(bench: Bench) -> None:
     answer = ask(bench.ranger(), 0, 1, 2, 3)
     assert answer.status.tolist() == [INVALID] * 4
     assert len(answer.usable()) == 0
+
+
+def test_nlos_is_indicated_only_where_both_powers_are_there(bench: Bench) -> None:
+    powers = {"A": "-80 -85", "B": "-80 -88", "C": "-80 -91", "D": "-80 nan"}
+    bench.device(speaks({anchor: f"5.0 {power}" for anchor, power in powers.items()}))
+    answer = ask(bench.ranger(), 0, 1, 2, 3)
+    assert answer.nlos_probability.tolist() == pytest.approx([0.0, 0.5, 1.0, np.nan], nan_ok=True)
+    assert answer.rx_power.tolist() == [-80.0] * 4
 
 
 def test_an_id_the_device_cannot_have_is_not_offered(bench: Bench) -> None:
@@ -387,14 +394,3 @@ def test_a_bug_in_the_thread_is_survived(bench: Bench) -> None:
         time.sleep(0.12)
     assert worker.faults > 0
     worker.stop()
-
-
-def test_energy_equals_the_datasheet_table() -> None:
-    fast, slow = fix_cost(1, 0), fix_cost(1, 0, radio="110k")
-    assert fast.energy == pytest.approx(0.114, abs=0.0005)
-    assert fast.air_time == pytest.approx(0.35, abs=0.005)
-    assert fix_cost(1, 0, ranging="ds").energy == pytest.approx(0.228, abs=0.0005)
-    assert slow.energy == pytest.approx(1.66, abs=0.005)
-    assert fix_cost(1, 0, radio="110k", ranging="ds").air_time == pytest.approx(13.9, abs=0.06)
-    assert fix_cost(0, 1).energy == pytest.approx(15.2, abs=0.1)
-    assert fix_cost(3, 1).energy == pytest.approx(3 * fast.energy + fix_cost(0, 1).energy)
