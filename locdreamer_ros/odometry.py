@@ -143,11 +143,6 @@ class MotionBuffer:
         self._headings.add(time, np.array([heading]))
         self._rate = rate
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._poses.begin_anew()
-        self._headings.begin_anew()
-
     def between(self, start: float, end: float) -> Motion | None:
         """The motion from `start` to `end` s; None where it is not known or end <= start.
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from worlds import circle_recording, follow
@@ -13,7 +15,7 @@ from locdreamer_ros.loop import absorb, plan
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.trackers import make_tracker
-from locdreamer_ros.types import Estimate, IntArray, Ranges, RangeStatus, Site
+from locdreamer_ros.types import Estimate, IntArray, Motion, Ranges, RangeStatus, Site
 
 
 def test_the_two_halves_are_the_whole_step() -> None:
@@ -129,3 +131,25 @@ def test_a_recording_is_checked() -> None:
     np.testing.assert_array_equal(only.ranges, good.ranges[:, [2, 0, 1]])
     with pytest.raises(InputError, match="unknown anchor 'B1'"):
         good.only(("B1",))
+
+
+def test_the_loop_hands_on_the_motion_since_the_last_fix() -> None:
+    recording = circle_recording(duration=2.0)
+    turn_rate = np.linspace(0.1, 0.5, len(recording))
+    moving = replace(recording, odometry=np.cumsum(np.ones((20, 3)), axis=0), turn_rate=turn_rate)
+    site = Site(moving.anchors, 2, 1.0)
+    tracker = make_tracker("ekf", site)
+    given: list[Motion | None] = []
+    predict = tracker.predict
+
+    def listening(dt: float, motion: Motion | None = None) -> Estimate:
+        given.append(motion)
+        return predict(dt, motion)
+
+    tracker.predict = listening  # type: ignore[method-assign]
+    follow(moving, tracker, make_scheduler("gdop", site), site)
+    assert len(given) == len(moving) - 1
+    for motion in given:
+        assert motion is not None
+        np.testing.assert_allclose(motion.displacement, [1.0, 1.0])
+        assert motion.turn == pytest.approx(1.0)

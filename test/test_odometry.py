@@ -203,12 +203,10 @@ def test_late_samples_are_refused_until_the_time_itself_has_gone_back() -> None:
     assert buffer.between(0.3, 0.5) is None
 
 
-def test_it_keeps_a_bounded_number_and_forgets_on_request() -> None:
+def test_it_keeps_a_bounded_number() -> None:
     buffer = straight(until=KEPT / 50.0 + 1.0)
     assert buffer.between(0.5, 2.0) is None
     assert buffer.between(5.0, 6.0) is not None
-    buffer.clear()
-    assert buffer.between(5.0, 6.0) is None
 
 
 def test_angles_are_wrapped() -> None:

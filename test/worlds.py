@@ -63,7 +63,9 @@ def follow(
 ) -> tuple[list[Step], FloatArray]:
     """Steps, and horizontal errors (T,) m (NaN before the first fix)."""
     source = RecordingSource(recording)
-    steps = list(run(tracker, scheduler, source, site, times=recording.times, budget=budget))
+    motions = [recording.motion(k - 1, k) if k > 0 else None for k in range(len(recording))]
+    times = recording.times
+    steps = list(run(tracker, scheduler, source, site, times=times, budget=budget, motions=motions))
     assert recording.truth is not None
     errors = [
         np.nan
