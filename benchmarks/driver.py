@@ -34,8 +34,8 @@ import numpy as np
 from tqdm import tqdm
 
 from locdreamer_ros.datasets.range_table import save_anchors
-from locdreamer_ros.driver.codecs import make_codec
-from locdreamer_ros.driver.emulator import Emulator
+from locdreamer_ros.driver.codecs import CODECS, make_codec
+from locdreamer_ros.driver.emulator import Emulator, device_ids
 from locdreamer_ros.driver.firmware import make_firmware
 from locdreamer_ros.driver.ranger import Ranger
 from locdreamer_ros.driver.session import Session
@@ -43,7 +43,8 @@ from locdreamer_ros.driver.transport import Transport
 from locdreamer_ros.types import Anchors, RangeStatus
 
 IDS = ("1", "2", "3")
-SITE = Anchors(IDS, np.array([[0.0, 0.0, 2.0], [8.0, 0.0, 2.0], [0.0, 8.0, 2.0]]))
+PLACES = np.array([[0.0, 0.0, 2.0], [8.0, 0.0, 2.0], [0.0, 8.0, 2.0]])
+SITE = Anchors(IDS, PLACES)
 ANSWER = (
     b"R05|%b|5.0000|0|4029487283|51121000|4080610000|146000000|4175000000|-82.1|-81.7|0.5|-0.4\r\n"
 )
@@ -52,14 +53,15 @@ DOMAIN = 63
 Result = dict[str, Any]
 
 
-def device(link: str, instant: bool, control: Connection, written: Any) -> None:
-    """The module's process: DECAR firmware with its timing, or one that answers at once.
+def device(name: str, link: str, instant: bool, control: Connection, written: Any) -> None:
+    """The module's process: its firmware with its timing, or a DECAR that answers at once.
 
     The latter leaves the time of each write in `written`, so that the radio does not count.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not instant:
-        emulator = Emulator(make_firmware("decar", IDS, lambda _: 5.0), link=Path(link))
+        firmware = make_firmware(name, device_ids(name, len(IDS)), lambda _: 5.0)
+        emulator = Emulator(firmware, link=Path(link))
         control.send("up")
         while (word := control.recv()) != "close":
             getattr(emulator, word)()
@@ -84,13 +86,15 @@ def device(link: str, instant: bool, control: Connection, written: Any) -> None:
 
 
 @contextmanager
-def module(folder: Path, *, instant: bool = False) -> Iterator[tuple[Path, Connection, Any]]:
+def module(
+    folder: Path, *, name: str = "decar", instant: bool = False
+) -> Iterator[tuple[Path, Connection, Any]]:
     """A module in its own process: its port, its remote control, its times of writing."""
     link = folder / "usb-module"
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     written = context.Array("q", 1 << 16, lock=False)
-    process = context.Process(target=device, args=(str(link), instant, theirs, written))
+    process = context.Process(target=device, args=(name, str(link), instant, theirs, written))
     process.start()
     ours.recv()
     try:
@@ -101,9 +105,10 @@ def module(folder: Path, *, instant: bool = False) -> Iterator[tuple[Path, Conne
         link.unlink(missing_ok=True)
 
 
-def make_ranger(port: Path) -> Ranger:
+def make_ranger(port: Path, name: str = "decar") -> Ranger:
     """A ranger on the module."""
-    return Ranger(SITE, Session(Transport(str(port), 115200), make_codec("decar")))
+    site = Anchors(device_ids(name, len(IDS)), PLACES)
+    return Ranger(site, Session(Transport(str(port), 115200), make_codec(name)))
 
 
 def percentiles(values: np.ndarray, *which: float) -> list[float]:
@@ -216,12 +221,17 @@ def rate(folder: Path, rounds: int, seconds: float) -> Result:
 
 
 def recovery(folder: Path, times: int) -> Result:
-    """Seconds from the device's return to the first good range."""
+    """Seconds from the device's return to the first good range, of every device."""
+    return {name: recovery_of(name, folder, times) for name in CODECS}
+
+
+def recovery_of(name: str, folder: Path, times: int) -> Result:
+    """Of one device."""
     waits: dict[str, list[float]] = {"replug": [], "reboot": []}
-    with module(folder) as (port, control, _):
-        ranger = make_ranger(port)
-        ranger.measure(np.arange(3), time.time() + 2.0)
-        for i in tqdm(range(2 * times), desc="recovery", leave=False, disable=None):
+    with module(folder, name=name) as (port, control, _):
+        ranger = make_ranger(port, name)
+        ranger.measure(np.arange(3), time.time() + 4.0)
+        for i in tqdm(range(2 * times), desc=name, leave=False, disable=None):
             event = ("replug", "reboot")[i % 2]
             if event == "replug":
                 control.send("unplug")
@@ -233,6 +243,7 @@ def recovery(folder: Path, times: int) -> Result:
             else:
                 control.send("reboot")
             back = control.recv()
+            ranger.measure(np.arange(3), 0.0)  # what a device had reported before does not count
             while not (ranger.measure(np.arange(3), time.time() + 0.05).status == 0).any():
                 pass
             waits[event].append(time.monotonic() - back)

@@ -96,6 +96,14 @@ def stable_name(port: str) -> str | None:
     return None
 
 
+def _write_now(descriptor: int, data: bytes) -> int:
+    """How many of `data` went out without waiting."""
+    try:
+        return os.write(descriptor, data)
+    except BlockingIOError:
+        return 0
+
+
 class Transport:
     """One serial port, named by a path or a pattern (the first match that opens is taken).
 
@@ -210,7 +218,10 @@ class Transport:
         if port is None:
             return False
         try:
-            port.write(data)
+            # Not port.write at once, which asks and waits for room even where all went out.
+            sent = _write_now(port.fileno(), data)
+            if sent < len(data):
+                port.write(data[sent:])
         except FAULTS as fault:
             self.drop(explain(fault, self.name))
             return False

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -292,6 +294,21 @@ def test_fuzz(device: str) -> None:
     tally = fuzz(device, 50_000, seed=1)
     assert tally.wrong == 0
     assert tally.accepted > 100
+
+
+def test_the_documentation_states_what_each_device_can() -> None:
+    """The table in docs/devices/README.md, row by row."""
+    text = (Path(__file__).parents[2] / "docs" / "devices" / "README.md").read_text()
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| [`")]
+    stated = {re.findall("`(.+?)`", row[0])[0]: [cell.strip() for cell in row[2:6]] for row in rows}
+    assert set(stated) == set(CODECS)
+    for name, (who, anchors, rate, baud) in stated.items():
+        able = make_codec(name).capabilities
+        assert who.startswith("**you, per range**" if able.schedulable else "the tag"), name
+        numbers = re.findall(r"\d+", who.partition("up to")[2] + anchors)
+        assert str(able.max_anchors) in numbers, name
+        assert rate == f"{able.max_rate:g} {'ranges' if able.schedulable else 'fixes'}/s", name
+        assert baud in ("USB", str(able.baud)), name
 
 
 def test_the_registry_names_what_it_has() -> None:
