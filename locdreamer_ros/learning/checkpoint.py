@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import replaced
-
-if TYPE_CHECKING:
-    from locdreamer_ros.learning.train import Learner
+from locdreamer_ros.learning.imagination import frozen
+from locdreamer_ros.learning.learner import IMAGINED, Learner, restart_optimisers
 
 KEY = "locdreamer_checkpoint"
 
@@ -50,9 +48,6 @@ def save(path: Path, learner: Learner, fingerprint: dict[str, str]) -> None:
 def load(path: Path, learner: Learner, fingerprint: dict[str, str]) -> None:
     """Take a run up where it was. Raises InputError for a file of another run."""
     from safetensors import SafetensorError, safe_open
-
-    from locdreamer_ros.learning.imagination import frozen
-    from locdreamer_ros.learning.train import IMAGINED, restart_optimisers
 
     try:
         with safe_open(path, framework="pt") as stream:

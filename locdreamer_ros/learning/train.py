@@ -25,6 +25,7 @@ from locdreamer_ros.learning.data import Batch, Walks, anchor_rows, moved
 from locdreamer_ros.learning.guide import Guide, led_steps
 from locdreamer_ros.learning.hyperparameters import TrainConfig
 from locdreamer_ros.learning.imagination import Dream, Ground, LiteralDream, frozen
+from locdreamer_ros.learning.learner import IMAGINED, REAL, Learner, restart_optimisers
 from locdreamer_ros.types import Anchors
 from locdreamer_ros.world_model.model import Area, ModelConfig, WorldModel
 
@@ -34,42 +35,7 @@ VALIDATE_EVERY = 5
 CHECKPOINT_EVERY = 10
 JUDGE_EVERY = 3
 """Epochs between the starts of the dreams in which the policy is judged at the end."""
-REAL, IMAGINED = 1, 2
 Curve = Callable[[str, float, int], None]
-
-
-@dataclass(eq=False)
-class Learner:
-    """All that changes while Algorithm 1 runs. `epoch` is the next one of `stage`."""
-
-    model: WorldModel
-    actor: Actor
-    critic: Critic
-    config: TrainConfig
-    stage: int = REAL
-    epoch: int = 0
-    best: float = math.inf
-    best_epoch: int = 0
-    kept: dict[str, torch.Tensor] = field(default_factory=dict)
-    dreamer: WorldModel | None = None
-    optimisers: list[torch.optim.Optimizer] = field(default_factory=list)
-
-    @property
-    def modules(self) -> torch.nn.ModuleDict:
-        """Model, actor and critic under their names."""
-        return torch.nn.ModuleDict(
-            {"model": self.model, "actor": self.actor, "critic": self.critic}
-        )
-
-    def keep(self) -> None:
-        """Remember the parameters as the best so far."""
-        self.kept = {k: v.detach().clone() for k, v in self.modules.state_dict().items()}
-        self.best_epoch = self.epoch
-
-    def restore(self) -> None:
-        """Go back to the best."""
-        if self.kept:
-            self.modules.load_state_dict(self.kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,17 +116,6 @@ def _next_stage(learner: Learner) -> None:
     learner.dreamer = frozen(learner.model)
     learner.stage, learner.epoch, learner.best, learner.kept = IMAGINED, 0, math.inf, {}
     restart_optimisers(learner)
-
-
-def restart_optimisers(learner: Learner) -> None:
-    """Fresh Adams for the stage: of the world model, then of actor and critic."""
-    config = learner.config
-    if learner.stage == IMAGINED:
-        learner.model.decoder.requires_grad_(config.mode == "literal")
-    learner.optimisers = [_adam(learner.model, config, config.weight_decay)]
-    if learner.stage == IMAGINED:
-        both = torch.nn.ModuleList([learner.actor, learner.critic])
-        learner.optimisers.append(_adam(both, config, 0.0))
 
 
 @dataclass(eq=False)
@@ -338,11 +293,6 @@ class _Dreams:
         return dream_loss(
             learner.model, learner.actor, learner.critic, dream, self.config, generator, real
         )
-
-
-def _adam(module: torch.nn.Module, config: TrainConfig, decay: float) -> torch.optim.Adam:
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    return torch.optim.Adam(parameters, lr=config.learning_rate, weight_decay=decay)
 
 
 def _anneal(
