@@ -22,6 +22,7 @@ DURATION_S = 600.0
 BUDGET = 3
 TRAIN_SHARE = 0.6
 """Of a single recording; the rest tests."""
+Curve = Callable[[str, float, int], None]
 EPOCHS: dict[str, int] = {}
 """Fewer epochs than the paper's, for tests: fields of `TrainConfig`."""
 
@@ -101,16 +102,22 @@ def configs(changes: Mapping[str, object], preset: str = "default") -> tuple[Any
 
 
 def learn(
-    task: Any, seed: int, *, preset: str = "default", pretrained: Any = None, **changes: object
+    task: Any,
+    seed: int,
+    *,
+    preset: str = "default",
+    pretrained: Any = None,
+    curve: Curve = lambda name, value, epoch: None,
+    **changes: object,
 ) -> Any:
-    """A learner after Algorithm 1, in one thread."""
+    """A learner after Algorithm 1, in one thread; curve(name, value, epoch) gets the losses."""
     import torch
 
     from locdreamer_ros.learning.train import train
 
     torch.set_num_threads(1)
     model_config, config = configs(changes, preset)
-    return train(task, model_config, config, seed=seed, pretrained=pretrained)
+    return train(task, model_config, config, seed=seed, pretrained=pretrained, curve=curve)
 
 
 def as_trained(learner: Any, task: Any) -> Any:

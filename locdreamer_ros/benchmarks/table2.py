@@ -9,10 +9,12 @@ ground truth. One fix a second, 3 of 5 anchors.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from locdreamer_ros.benchmarks.learned import learn, learned, place, run_test
+from locdreamer_ros.benchmarks.learned import Place, learn, learned, place, run_test
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, summarise, with_interval
 from locdreamer_ros.evaluation.intervals import mean_interval, paired_reduction
 from locdreamer_ros.evaluation.run import Report
@@ -32,7 +34,9 @@ PAPER: dict[str, tuple[float, float, float, float]] = {
     SCHEDULING: (0.66, 0.77, 0.60, 1.18),
 }
 """MAE, RMSE, 50th and 90th percentile, m, of the paper's Table 2."""
-RIVALS = (("robust-ekf", ""), ("bias-ekf", ""), ("grid", ""), ("particle", ""))
+SAME_TRACKER = "LocDreamer, tracker of scheduling"
+RIVALS = ("robust-ekf", "bias-ekf", "grid", "particle")
+SCHEDULERS = ("random", "gdop", "all")
 COLUMNS = {
     "name": "method",
     "ranges_per_fix": "ranges/fix",
@@ -52,22 +56,19 @@ SECONDS = "training_s"
 
 def one_place(seed: int, settings: Settings) -> dict[str, Report]:
     """Every row's report for one seed."""
+    where = place(seed, settings)
+    found, models = paper_rows(where)
+    return {**found, **sceptic_rows(where, models), **literal_rows(where)}
+
+
+def paper_rows(where: Place) -> tuple[dict[str, Report], dict[str, Any]]:
+    """The six rows of the paper, and the learners after stage 1 (`first`) and 2 (`dreamer`)."""
     from time import perf_counter
 
-    where = place(seed, settings)
-    task, site = where.task, where.site
+    task, site, seed = where.task, where.site, where.seed
     found: dict[str, Report] = {}
-
-    def classical(name: str, tracker: str, preset: str, scheduler: str) -> None:
-        found[name] = run_test(
-            where,
-            name,
-            make_tracker(tracker, site, preset=preset, seed=seed),
-            make_scheduler(scheduler, site, seed=seed),
-        )[1]
-
-    classical(EKF_RANDOM, "ekf", "paper", "random")
-    classical(EKF_ALL, "ekf", "paper", "all")
+    for name, scheduler in ((EKF_RANDOM, "random"), (EKF_ALL, "all")):
+        found[name] = _classical(where, name, "ekf", "paper", scheduler)
     real = learn(where.real_task, seed, imagine_epochs=0)
     tracker, _ = learned(real, where.real_task, site)
     found[REAL] = run_test(where, REAL, tracker(), make_scheduler("all", site))[1]
@@ -83,29 +84,53 @@ def one_place(seed: int, settings: Settings) -> dict[str, Report]:
     found[ALL] = run_test(where, ALL, of_all(), make_scheduler("all", site))[1]
     found[SCHEDULING] = run_test(where, SCHEDULING, tracker(), policy())[1]
     found[SCHEDULING][SECONDS] = seconds
+    return found, {"first": first, "dreamer": dreamer}
 
-    for name, preset in RIVALS:
-        for scheduler in ("random", "gdop", "all"):
-            classical(f"{name} - {scheduler}", name, preset, scheduler)
+
+def sceptic_rows(where: Place, models: Mapping[str, Any]) -> dict[str, Report]:
+    """Stronger rivals, and what each part of LocDreamer does on its own."""
+    task, site = where.task, where.site
+    found: dict[str, Report] = {}
+    for name in RIVALS:
+        for scheduler in SCHEDULERS:
+            row = f"{name} - {scheduler}"
+            found[row] = _classical(where, row, name, "", scheduler)
+    tracker, policy = learned(models["dreamer"], task, site)
     for scheduler in ("gdop", "all"):
-        name = f"LocDreamer, tracker of {SCHEDULING.split(' - ')[1]} - {scheduler}"
-        found[name] = run_test(where, name, tracker(), make_scheduler(scheduler, site))[1]
-    only_first, _ = learned(first, task, site)
-    for scheduler in ("random", "gdop", "all"):
-        name = f"LocDreamer, stage 1 only - {scheduler}"
-        chosen = make_scheduler(scheduler, site, seed=seed)
-        found[name] = run_test(where, name, only_first(), chosen)[1]
-    name = "robust-ekf - LocDreamer's scheduling"
-    found[name] = run_test(where, name, make_tracker("robust-ekf", site), policy())[1]
-    letter = learn(task, seed, preset="paper", mode="literal")
-    literal, its_policy = learned(letter, task, site)
-    for scheduler in ("random", "all"):
-        name = f"LocDreamer literal - {scheduler}"
-        chosen = make_scheduler(scheduler, site, seed=seed)
-        found[name] = run_test(where, name, literal(), chosen)[1]
-    name = "LocDreamer literal - scheduling"
-    found[name] = run_test(where, name, literal(), its_policy())[1]
+        row = f"{SAME_TRACKER} - {scheduler}"
+        found[row] = run_test(where, row, tracker(), make_scheduler(scheduler, site))[1]
+    only_first, _ = learned(models["first"], task, site)
+    for scheduler in SCHEDULERS:
+        row = f"LocDreamer, stage 1 only - {scheduler}"
+        chosen = make_scheduler(scheduler, site, seed=where.seed)
+        found[row] = run_test(where, row, only_first(), chosen)[1]
+    row = "robust-ekf - LocDreamer's scheduling"
+    found[row] = run_test(where, row, make_tracker("robust-ekf", site), policy())[1]
     return found
+
+
+def literal_rows(where: Place) -> dict[str, Report]:
+    """Algorithm 1 to the letter."""
+    task, site = where.task, where.site
+    letter = learn(task, where.seed, preset="paper", mode="literal")
+    tracker, policy = learned(letter, task, site)
+    found: dict[str, Report] = {}
+    for scheduler in ("random", "all"):
+        row = f"LocDreamer literal - {scheduler}"
+        chosen = make_scheduler(scheduler, site, seed=where.seed)
+        found[row] = run_test(where, row, tracker(), chosen)[1]
+    row = "LocDreamer literal - scheduling"
+    found[row] = run_test(where, row, tracker(), policy())[1]
+    return found
+
+
+def _classical(where: Place, row: str, tracker: str, preset: str, scheduler: str) -> Report:
+    return run_test(
+        where,
+        row,
+        make_tracker(tracker, where.site, preset=preset, seed=where.seed),
+        make_scheduler(scheduler, where.site, seed=where.seed),
+    )[1]
 
 
 def run(settings: Settings) -> Result:
@@ -116,6 +141,11 @@ def run(settings: Settings) -> Result:
         processes=settings.jobs,
         label="seeds",
     )
+    return summary(by_seed)
+
+
+def summary(by_seed: Sequence[Mapping[str, Report]]) -> Result:
+    """Rows, claims and picture of what `one_place` found for each seed."""
     mae = {name: [found[name]["mae"] for found in by_seed] for name in by_seed[0]}
     rows: list[Row] = []
     for name in mae:
@@ -129,8 +159,7 @@ def run(settings: Settings) -> Result:
     below = paired_reduction(scheduled, mae[EKF_RANDOM])
     share = mean_interval([r / s for r, s in zip(mae[REAL], scheduled, strict=True)])
     random = paired_reduction(scheduled, mae[RANDOM])
-    gdop = next(n for n in mae if n.startswith("LocDreamer, tracker") and n.endswith("gdop"))
-    against_gdop = paired_reduction(scheduled, mae[gdop])
+    against_gdop = paired_reduction(scheduled, mae[f"{SAME_TRACKER} - gdop"])
     wins = sum(s < r for s, r in zip(scheduled, mae[RANDOM], strict=True))
     above_all = mean_interval([s - a for s, a in zip(scheduled, of_all, strict=True)])
     claims = {

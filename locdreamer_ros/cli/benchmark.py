@@ -19,7 +19,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Run a benchmark; writes DIR/NAME.json (rows and claims), .csv, .md and .png.",
     )
     parser.add_argument(
-        "name", metavar="NAME", help="house, lias, latency, juno, table2 or figures"
+        "name", metavar="NAME", help="house, lias, latency, juno, jump_start, table2 or figures"
     )
     parser.add_argument("--seeds", type=count, default=10, metavar="N", help="repetitions (10)")
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes (1)")

@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from worlds import circle_recording
 
@@ -109,3 +113,40 @@ def test_figures_are_drawn(tmp_path, capsys):
     assert [row["epoch"] for row in found["rows"]] == [5, 10]
     assert (tmp_path / "figures.png").stat().st_size > 20000
     capsys.readouterr()
+
+
+def converted_bregar(folder):
+    """A walk drawn from a small made-up survey in Bregar's format: ranges that fit the places."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from bregar_files import PLACES, sample, tree, write_json
+
+    rng = np.random.default_rng(0)
+    path = [(0.5 + 0.1 * i, 1.2 + 0.5 * (i % 12), 1.2) for i in range(80)]
+
+    def fill(point, anchor, channel):
+        distance = math.dist(path[point], PLACES[anchor])
+        return [
+            sample(anchor, channel, path[point], range=distance + abs(rng.normal(0.1, 0.1)))
+            for _ in range(3)
+        ]
+
+    survey = folder / "data_set" / "environment0" / "data.json"
+    write_json(survey, tree(fill, channels=("ch3",), path=path))
+    command = ["convert", "bregar", str(folder), "--environment", "0", "--rate", "1"]
+    assert main([*command, "--seed", "1", "--output", str(folder / "walk.csv")]) == 0
+    return folder / "walk.csv"
+
+
+@pytest.mark.usefixtures("quick")
+def test_table2_on_a_converted_survey(tmp_path, monkeypatch):
+    from locdreamer_ros.benchmarks import learned
+
+    monkeypatch.setitem(learned.EPOCHS, "steps", 4)
+    walk = converted_bregar(tmp_path)
+    command = ["benchmark", "table2", "--recording", str(walk), "--seeds", "1"]
+    command += ["--bootstrap", "A3,A6,A8", "--deploy", "A1,A2,A4,A5,A7"]
+    assert main([*command, "--output", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "table2.json").read_text())
+    assert len(found["rows"]) > 20
+    for row in found["rows"]:
+        assert row["mae"] == row["mae"], row["name"]
