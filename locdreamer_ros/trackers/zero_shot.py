@@ -1,0 +1,285 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`zero-shot`: the shipped world model, a Kalman filter with learned parts, in rooms never seen.
+
+State: position (2), velocity (2), a bias c common to all ranges, and per anchor a slow offset o_k
+and a local bias l_k that belongs to where the tag is. `zero_shot/hybrid.py` is the same filter in
+torch and in batches, where it is trained; a test holds the two together. Here only numpy is needed.
+
+With wheel odometry the state has one more number, the heading of the odometry's frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from locdreamer_ros.trackers.kalman import recent, started
+from locdreamer_ros.types import Estimate, FloatArray, IntArray, Motion, Ranges, Site
+from locdreamer_ros.zero_shot.model_file import Weights
+
+COMMON = 4
+FIRST = 5
+SIGMA_M = 0.15
+FAST, SLOW = 0.2, 0.03
+SILENT_S = 30.0
+WEIGHT = np.array([FAST] * 4 + [SLOW] * 4)
+SEEN_CONTEXT = (0, 2, 3, 4, 6)
+
+
+def squash(metres: FloatArray) -> FloatArray:
+    """Lengths as the network sees them: fine near 0, coarse far off."""
+    return np.asarray(np.arcsinh(metres / 0.1) / 3.0)
+
+
+def silu(x: FloatArray) -> FloatArray:
+    """x times its logistic function."""
+    return np.asarray(x / (1.0 + np.exp(-x)))
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Ranges of one update: value (K,) m, stamp ahead (K,) s of the tracker's time, blocked (K,)
+    0..1 or NaN, rows own (K,) and local (K,) of their biases in the state, anchor (K,).
+    """
+
+    value: FloatArray
+    ahead: FloatArray
+    blocked: FloatArray
+    anchor: IntArray
+    own: IntArray
+    local: IntArray
+
+
+class ZeroShotTracker:
+    """Tracker over `Weights`; any anchors known by place, any subset of them, any order."""
+
+    def __init__(self, site: Site, weights: Weights) -> None:
+        self.site = site
+        self._w = weights
+        self._count = len(site.anchors)
+        self._size = FIRST + 2 * self._count
+        self._own = np.arange(self._count) + FIRST
+        self._local = self._own + self._count
+        self._n = {name: float(np.exp(value)) for name, value in weights.noise.items()}
+        self._estimate: Estimate | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._mean = np.zeros(self._size)
+        self._covariance = np.zeros((self._size, self._size))
+        self._age = np.full(self._count, SILENT_S)
+        self._surprise = np.full(self._count, 0.1)
+        self._context = np.zeros(8)
+        self._since = 0.0
+        self._updates = 0
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The current estimate; None before `start`."""
+        return self._estimate
+
+    @property
+    def biases(self) -> FloatArray:
+        """(A,) m: what each anchor's ranges are thought to be too long by, here and now."""
+        mean = self._mean
+        return np.asarray(mean[COMMON] + mean[self._own] + mean[self._local])
+
+    def start(self, fix: Estimate) -> None:
+        """(Re)start from a first fix; the biases start unknown."""
+        self._reset()
+        self._mean[:4] = fix.mean
+        variance = np.zeros(self._size)
+        variance[COMMON] = self._n["common"] ** 2
+        variance[self._own] = self._n["own"] ** 2
+        variance[self._local] = self._n["local"] ** 2
+        self._covariance = np.diag(variance)
+        self._covariance[:4, :4] = fix.covariance
+        self._publish(fix.time)
+
+    def _publish(self, time: float) -> Estimate:
+        covariance = self._covariance[:4, :4]
+        spread = 0.5 * np.log(covariance[0, 0] + covariance[1, 1]) + 1.0
+        w = self._w
+        trust = silu(w["trust.weight"] @ np.append(self._context, spread) + w["trust.bias"])
+        scale = float(w["trust_head.weight"][0] @ trust + w["trust_head.bias"][0])
+        scale = np.exp(4.0 * np.tanh(scale / 4.0))
+        self._estimate = Estimate(time, self._mean[:4].copy(), covariance * scale)
+        return self._estimate
+
+    def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
+        """Move dt >= 0 s ahead; returns the prior."""
+        now = started(self._estimate)
+        if dt == 0.0:
+            return now
+        w, n, mean = self._w, self._n, self._mean
+        vx, vy = mean[2], mean[3]
+        way = np.sqrt(vx * vx + vy * vy + 1e-4) * dt
+        look = np.append(self._context, [np.log(dt + 1e-3), way])
+        climate = w["climate_head.weight"] @ silu(w["climate.weight"] @ look + w["climate.bias"])
+        climate = 2.0 * np.tanh((climate + w["climate_head.bias"]) / 2.0)
+        own = np.exp(-dt / n["own_time"])
+        local = np.exp(-dt / n["local_time"] - way / n["local_way"] * np.exp(-climate[2]))
+        scale = np.ones(self._size)
+        scale[self._own], scale[self._local] = own, local
+        mean = mean * scale
+        mean[:2] += dt * mean[2:4]
+        covariance = self._covariance * (scale[:, None] * scale)
+        covariance[:2] += dt * covariance[2:4]
+        covariance[:, :2] += dt * covariance[:, 2:4]
+        density = (n["acceleration"] * np.exp(climate[0])) ** 2
+        diagonal = np.full(self._size, 1e-7)
+        diagonal[:2] += density * dt**3 / 3.0
+        diagonal[2:4] += density * dt
+        diagonal[COMMON] += (n["common_walk"] * np.exp(climate[3])) ** 2 * dt
+        diagonal[self._own] += n["own"] ** 2 * (1.0 - own**2)
+        diagonal[self._local] += (n["local"] * np.exp(climate[1])) ** 2 * (1.0 - local**2)
+        covariance[np.diag_indices(self._size)] += diagonal
+        cross = density * dt**2 / 2.0
+        for i in (0, 1):
+            covariance[i, i + 2] += cross
+            covariance[i + 2, i] += cross
+        self._mean, self._covariance = mean, covariance
+        self._age = np.minimum(self._age + dt, SILENT_S)
+        self._since += dt
+        return self._publish(now.time + dt)
+
+    def _geometry(self, state: FloatArray, seen: Seen) -> tuple[FloatArray, FloatArray]:
+        """Slant distances (K,) m from where the tag was at each stamp, their gradients (K, 2)."""
+        position = state[:2] + seen.ahead[:, None] * state[2:4]
+        delta = self.site.offsets(position, seen.anchor)
+        distance = np.sqrt(np.einsum("ki,ki->k", delta, delta) + 1e-4)
+        return distance, delta[:, :2] / distance[:, None]
+
+    def update(self, ranges: Ranges) -> Estimate:
+        """Take ranges in; returns the posterior."""
+        now = started(self._estimate)
+        used = recent(ranges, now.time)
+        if len(used) == 0:
+            return now
+        rows = used.anchor
+        ahead = used.stamp - now.time
+        seen = Seen(
+            used.value, ahead, used.nlos_probability, rows, self._own[rows], self._local[rows]
+        )
+        prior, covariance = self._mean, self._covariance
+        bias = prior[COMMON] + prior[seen.own] + prior[seen.local]
+        distance, direction = self._geometry(prior, seen)
+        first = innovation = seen.value - distance - bias
+        features = self._features(innovation, distance, direction, seen)
+        point, residual = prior, np.zeros(len(used))
+        for again in (0.0, 1.0):
+            look = np.column_stack([features, squash(residual), np.full(len(used), again)])
+            sigma, shift, jump, motion = self._look(look)
+            if again:
+                distance, direction = self._geometry(point, seen)
+                moved = (point - prior)[:2] + ahead[:, None] * (point - prior)[2:4]
+                innovation = seen.value - distance - bias + (direction * moved).sum(axis=1)
+            wide = covariance.copy()
+            index = np.array([0, 1, 2, 3])
+            wide[index, index] += motion[[0, 0, 1, 1]]
+            wide[seen.local, seen.local] += jump
+            spread, inner = self._project(wide, direction, seen)
+            inner[np.diag_indices(len(used))] += sigma**2
+            gain = np.linalg.solve(inner, spread).T
+            point = prior + gain @ (innovation - shift)
+            residual = seen.value - self._geometry(point, seen)[0]
+            residual -= point[COMMON] + point[seen.own] + point[seen.local]
+        posterior = wide - gain @ spread
+        self._mean, self._covariance = point, 0.5 * (posterior + posterior.T)
+        self._remember(first, residual, rows)
+        return self._publish(now.time)
+
+    def _project(
+        self, covariance: FloatArray, direction: FloatArray, seen: Seen
+    ) -> tuple[FloatArray, FloatArray]:
+        """H P (K, N) and H P H^T (K, K)."""
+        kinematic = np.concatenate([direction, seen.ahead[:, None] * direction], axis=1)
+        spread = (
+            kinematic @ covariance[:4]
+            + covariance[COMMON]
+            + covariance[seen.own]
+            + covariance[seen.local]
+        )
+        inner = (
+            spread[:, :4] @ kinematic.T
+            + spread[:, COMMON, None]
+            + spread[:, seen.own]
+            + spread[:, seen.local]
+        )
+        return spread, inner
+
+    def _features(
+        self, innovation: FloatArray, distance: FloatArray, direction: FloatArray, seen: Seen
+    ) -> FloatArray:
+        """What the network sees of each range, in the order of `Hybrid.features`."""
+        covariance, mean = self._covariance, self._mean
+        inner = self._project(covariance, direction, seen)[1]
+        k = len(innovation)
+        inner[np.diag_indices(k)] += SIGMA_M**2
+        inverse = np.linalg.inv(inner)
+        precision = np.maximum(np.diag(inverse), 1e-6)
+        alone = inverse @ innovation / precision
+        variance = np.maximum(np.diag(covariance), 1e-8)
+        along = np.maximum(((direction @ covariance[:2, :2]) * direction).sum(axis=1), 1e-6)
+        known = ~np.isnan(seen.blocked)
+        features = np.empty((k, 26))
+        features[:, 0] = squash(innovation)
+        features[:, 1] = np.arcsinh(innovation / np.sqrt(np.diag(inner)))
+        features[:, 2] = squash(innovation - innovation.mean())
+        features[:, 3] = squash(alone)
+        features[:, 4] = np.arcsinh(alone * np.sqrt(precision))
+        features[:, 5] = squash(mean[seen.own])
+        features[:, 6] = squash(mean[seen.local])
+        features[:, 7] = 0.5 * np.log(variance[seen.own]) + 2.0
+        features[:, 8] = 0.5 * np.log(variance[seen.local]) + 2.0
+        features[:, 9] = distance / 10.0
+        height = self.site.anchors.positions[seen.anchor, 2] - self.site.tag_height
+        features[:, 10] = height / distance
+        features[:, 11] = direction @ mean[2:4]
+        features[:, 12] = 0.5 * np.log(self._age[seen.anchor] + 0.05)
+        features[:, 13] = np.log(self._surprise[seen.anchor] + 0.02) + 2.0
+        features[:, 14] = 0.5 * np.log(along) + 1.0
+        features[:, 15] = np.where(known, seen.blocked - 0.3, 0.0)
+        features[:, 16] = known
+        features[:, 17] = 0.5 * np.log(variance[COMMON]) + 2.0
+        features[:, 18] = 0.5 * np.log(variance[0] + variance[1]) + 1.0
+        features[:, 19] = np.log(self._since + 0.05)
+        features[:, 20] = np.log(k)
+        features[:, 21:] = self._context[list(SEEN_CONTEXT)]
+        return features
+
+    def _look(self, seen: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Noise, shift (K,) m and jump (K,) m^2 of each range; jumps of the motion (2,)."""
+        w = self._w
+        token = silu(seen @ w["token.weight"].T + w["token.bias"])  # (K, W)
+        both = np.concatenate([token.mean(axis=0), token.max(axis=0)])
+        pooled = silu(w["pool.weight"] @ both + w["pool.bias"])  # (W,)
+        width = pooled.size
+        mix = w["mix.weight"]
+        mixed = silu(token @ mix[:, :width].T + (mix[:, width:] @ pooled + w["mix.bias"]))
+        head = mixed @ w["range_head.weight"].T + w["range_head.bias"]
+        head = 4.0 * np.tanh(head / 4.0)
+        sigma = 0.02 + SIGMA_M * np.exp(head[:, 0])
+        jump = (0.02 * np.exp(head[:, 2])) ** 2
+        motion = w["motion_head.weight"] @ pooled + w["motion_head.bias"]
+        return sigma, 0.3 * head[:, 1], jump, (0.01 * np.exp(4.0 * np.tanh(motion / 4.0))) ** 2
+
+    def _remember(self, innovation: FloatArray, residual: FloatArray, rows: IntArray) -> None:
+        """Running means of how far ranges were off."""
+        off = np.abs(innovation)
+        news = np.array(
+            [
+                squash(off).mean(),
+                squash(innovation).mean(),
+                squash(np.abs(residual)).mean(),
+                squash(off).max(),
+            ]
+        )
+        weight = np.maximum(WEIGHT, 1.0 / (self._updates + 1.0))
+        self._context = self._context + weight * (np.tile(news, 2) - self._context)
+        self._surprise[rows] += FAST * (off - self._surprise[rows])
+        self._age[rows] = 0.0
+        self._since = 0.0
+        self._updates += 1

@@ -1,0 +1,386 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+# mypy: warn-return-any=False, disallow-subclassing-any=False
+"""The zero-shot world model as it is trained: a Kalman filter with learned parts, in batches.
+
+The state is position (2), velocity (2), a bias c common to all ranges, and for each anchor a slow
+offset o and a local bias l that is forgotten with time and with the way walked, because blocked
+links belong to places. A small network looks at how the asked ranges disagree with the prior and
+gives each a noise, a shift and a jump of its local bias, and the motion a jump of its own; a second
+pass looks again from where the first one ended. `trackers/zero_shot.py` is the same in numpy.
+
+Shape legend: B sequences, A anchors, N = 5 + 2 A states, F features of a range, G of all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+COMMON = 4
+FIRST = 5
+RANGE_FEATURES = 28
+CONTEXT = 8
+WIDTH = 48
+SEEN_CONTEXT = (0, 2, 3, 4, 6)
+"""Which of the running means each range is seen beside."""
+SIGMA_M = 0.15
+"""Noise of a range before anything is learned, and in the leave-one-out residual always."""
+FAST, SLOW = 0.2, 0.03
+"""Weights of the newest update in the running means of the context."""
+SILENT_S = 30.0
+"""An anchor not asked for longer is as good as never asked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """mean (B, N), covariance (B, N, N); anchor (B, A, 3) m, heights relative to the tag.
+
+    age (B, A) s since the anchor was asked, surprise (B, A) m running mean of its |innovation|;
+    context (B, CONTEXT) running means over updates, since (B,) s since the last update, count (B,)
+    updates so far.
+    """
+
+    anchor: Tensor
+    mean: Tensor
+    covariance: Tensor
+    age: Tensor
+    surprise: Tensor
+    context: Tensor
+    since: Tensor
+    count: Tensor
+
+    @property
+    def position(self) -> Tensor:
+        """(B, 2) m."""
+        return self.mean[:, :2]
+
+
+def squash(metres: Tensor) -> Tensor:
+    """Lengths as the network sees them: fine near 0, coarse far off."""
+    return torch.asinh(metres / 0.1) / 3.0
+
+
+class Hybrid(nn.Module):
+    """The filter. All its noises are learned; what a network adds starts at nothing."""
+
+    def __init__(self, width: int = WIDTH) -> None:
+        super().__init__()
+        self.token = nn.Linear(RANGE_FEATURES, width)
+        self.pool = nn.Linear(2 * width, width)
+        self.mix = nn.Linear(2 * width, width)
+        self.range_head = nn.Linear(width, 3)
+        self.motion_head = nn.Linear(width, 2)
+        self.climate = nn.Linear(CONTEXT + 2, 16)
+        self.climate_head = nn.Linear(16, 4)
+        self.trust = nn.Linear(CONTEXT + 1, 16)
+        self.trust_head = nn.Linear(16, 1)
+        for head in (self.range_head, self.motion_head, self.climate_head, self.trust_head):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+        # Logarithms: acceleration density, walks and sigmas of the biases, forgetting.
+        self.noise = nn.ParameterDict(
+            {
+                "acceleration": nn.Parameter(torch.tensor(-1.0)),  # m^2/s^3
+                "common": nn.Parameter(torch.tensor(-1.5)),  # m, at the start
+                "common_walk": nn.Parameter(torch.tensor(-4.5)),  # m/sqrt(s)
+                "own": nn.Parameter(torch.tensor(-2.5)),  # m
+                "own_time": nn.Parameter(torch.tensor(5.0)),  # s
+                "local": nn.Parameter(torch.tensor(-2.5)),  # m
+                "local_time": nn.Parameter(torch.tensor(2.0)),  # s
+                "local_way": nn.Parameter(torch.tensor(0.0)),  # m
+            }
+        )
+
+    def start(self, anchor: Tensor, mean: Tensor, covariance: Tensor) -> Belief:
+        """From a first fix: mean (B, 4), covariance (B, 4, 4); the biases unknown."""
+        size, count = anchor.shape[:2]
+        n = FIRST + 2 * count
+        full = mean.new_zeros(size, n)
+        full[:, :4] = mean
+        variance = torch.cat(
+            [
+                mean.new_zeros(4),
+                torch.exp(2 * self.noise["common"])[None],
+                torch.exp(2 * self.noise["own"]).expand(count),
+                torch.exp(2 * self.noise["local"]).expand(count),
+            ]
+        )
+        pad = nn.functional.pad(covariance, (0, n - 4, 0, n - 4))
+        return Belief(
+            anchor,
+            full,
+            torch.diag(variance) + pad,
+            mean.new_full((size, count), SILENT_S),
+            mean.new_full((size, count), 0.1),
+            mean.new_zeros(size, CONTEXT),
+            mean.new_zeros(size),
+            mean.new_zeros(size),
+        )
+
+    def predict(self, belief: Belief, dt: Tensor) -> Belief:
+        """The prior dt (B,) s later."""
+        mean, count = belief.mean, belief.anchor.shape[1]
+        velocity = mean[:, 2:4]
+        way = (velocity.square().sum(-1) + 1e-4).sqrt() * dt
+        look = torch.cat([belief.context, (dt + 1e-3).log()[:, None], way[:, None]], dim=-1)
+        climate = self.climate_head(nn.functional.silu(self.climate(look)))  # (B, 4)
+        climate = 2.0 * torch.tanh(climate / 2.0)
+        noise = self.noise
+        own = torch.exp(-dt / torch.exp(noise["own_time"]))  # (B,)
+        local = torch.exp(
+            -dt / torch.exp(noise["local_time"])
+            - way * torch.exp(-noise["local_way"] - climate[:, 2])
+        )
+        scale = torch.cat(
+            [
+                mean.new_ones(len(mean), FIRST),
+                own[:, None].expand(-1, count),
+                local[:, None].expand(-1, count),
+            ],
+            dim=-1,
+        )
+        step = dt[:, None]
+        moved = torch.cat([mean[:, :2] + step * velocity, mean[:, 2:]], dim=-1) * scale
+        covariance = belief.covariance * scale[:, :, None] * scale[:, None, :]
+        rows = covariance[:, :2] + dt[:, None, None] * covariance[:, 2:4]
+        covariance = torch.cat([rows, covariance[:, 2:]], dim=1)
+        columns = covariance[:, :, :2] + dt[:, None, None] * covariance[:, :, 2:4]
+        covariance = torch.cat([columns, covariance[:, :, 2:]], dim=2)
+        density = torch.exp(2 * noise["acceleration"] + 2 * climate[:, 0])
+        own_noise = torch.exp(2 * noise["own"]) * (1 - own.square())
+        local_noise = torch.exp(2 * noise["local"] + 2 * climate[:, 1]) * (1 - local.square())
+        walk = torch.exp(2 * noise["common_walk"] + 2 * climate[:, 3]) * dt
+        diagonal = torch.cat(
+            [
+                (density * dt**3 / 3.0)[:, None].expand(-1, 2),
+                (density * dt)[:, None].expand(-1, 2),
+                walk[:, None],
+                own_noise[:, None].expand(-1, count),
+                local_noise[:, None].expand(-1, count),
+            ],
+            dim=-1,
+        )
+        cross = density * dt**2 / 2.0
+        n = mean.shape[1]
+        off = torch.zeros(n, n, dtype=mean.dtype, device=mean.device)
+        off[0, 2] = off[2, 0] = off[1, 3] = off[3, 1] = 1.0
+        covariance = covariance + torch.diag_embed(diagonal + 1e-7) + cross[:, None, None] * off
+        return replace(
+            belief,
+            mean=moved,
+            covariance=covariance,
+            age=(belief.age + step).clamp(max=SILENT_S),
+            since=belief.since + dt,
+        )
+
+    def geometry(self, belief: Belief, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Slant distances (B, A) m from position (B, 2), and their gradients (B, A, 2)."""
+        delta = position[:, None] - belief.anchor[..., :2]
+        distance = (delta.square().sum(-1) + belief.anchor[..., 2].square() + 1e-4).sqrt()
+        return distance, delta / distance[..., None]
+
+    @staticmethod
+    def project(covariance: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+        """H P (B, A, N) and H P H^T (B, A, A) for ranges in directions (B, A, 2)."""
+        count = direction.shape[1]
+        own, local = slice(FIRST, FIRST + count), slice(FIRST + count, None)
+        spread = (
+            direction @ covariance[:, :2]
+            + covariance[:, COMMON : COMMON + 1]
+            + covariance[:, own]
+            + covariance[:, local]
+        )
+        inner = (
+            spread[:, :, :2] @ direction.transpose(1, 2)
+            + spread[:, :, COMMON : COMMON + 1]
+            + spread[:, :, own]
+            + spread[:, :, local]
+        )
+        return spread, inner
+
+    def update(self, belief: Belief, measured: Tensor, asked: Tensor, blocked: Tensor) -> Belief:
+        """The posterior after the ranges measured (B, A) m, where asked (B, A).
+
+        blocked (B, A): a device's guess that the link is, NaN where it makes none.
+        """
+        count = belief.anchor.shape[1]
+        prior, covariance = belief.mean, belief.covariance
+        measured = torch.where(asked, measured, 0.0)
+        own, local = prior[:, FIRST : FIRST + count], prior[:, FIRST + count :]
+        bias = prior[:, COMMON : COMMON + 1] + own + local
+        distance, direction = self.geometry(belief, belief.position)
+        innovation = torch.where(asked, measured - distance - bias, 0.0)
+        features = self.features(
+            belief, innovation, distance, direction, asked, blocked
+        )  # (B, A, F - 1)
+        residual = innovation
+        point = prior
+        for number in (0, 1):
+            again = torch.zeros_like(innovation) if number == 0 else residual
+            seen = torch.cat(
+                [features, squash(again)[..., None], torch.full_like(again, number)[..., None]], -1
+            )
+            sigma, shift, jump, motion = self.look(seen, asked)
+            if number == 1:
+                distance, direction = self.geometry(belief, point[:, :2])
+                innovation = measured - distance - bias
+                innovation = innovation + (direction @ (point - prior)[:, :2, None])[..., 0]
+                innovation = torch.where(asked, innovation, 0.0)
+            diagonal = torch.cat(
+                [
+                    motion[:, :1].expand(-1, 2),
+                    motion[:, 1:].expand(-1, 2),
+                    torch.zeros_like(prior[:, : 1 + count]),
+                    torch.where(asked, jump, 0.0),
+                ],
+                dim=-1,
+            )
+            wide = covariance + torch.diag_embed(diagonal)
+            direction = torch.where(asked[..., None], direction, 0.0)
+            spread, inner = self.project(wide, direction)
+            spread = torch.where(asked[..., None], spread, 0.0)
+            both = asked[:, :, None] & asked[:, None, :]
+            inner = torch.where(both, inner, 0.0) + torch.diag_embed(
+                torch.where(asked, sigma.square(), 1.0)
+            )
+            gain = torch.linalg.solve(inner, spread).transpose(1, 2)  # (B, N, A)
+            off = torch.where(asked, innovation - shift, 0.0)
+            point = prior + (gain @ off[..., None])[..., 0]
+            residual = torch.where(
+                asked,
+                measured
+                - self.geometry(belief, point[:, :2])[0]
+                - point[:, COMMON : COMMON + 1]
+                - point[:, FIRST : FIRST + count]
+                - point[:, FIRST + count :],
+                0.0,
+            )
+        posterior = wide - gain @ spread
+        posterior = 0.5 * (posterior + posterior.transpose(1, 2))
+        first = torch.where(asked, measured - self.geometry(belief, prior[:, :2])[0] - bias, 0.0)
+        return self.remember(belief, point, posterior, first, residual, asked)
+
+    def features(
+        self,
+        belief: Belief,
+        innovation: Tensor,
+        distance: Tensor,
+        direction: Tensor,
+        asked: Tensor,
+        blocked: Tensor,
+    ) -> Tensor:
+        """What the network sees of each range (B, A, F - 2): relative geometry only."""
+        count = belief.anchor.shape[1]
+        covariance = belief.covariance
+        _, inner = self.project(covariance, direction)
+        both = asked[:, :, None] & asked[:, None, :]
+        inner = torch.where(both, inner, 0.0)
+        plain = inner + torch.diag_embed(torch.where(asked, SIGMA_M**2, 1.0))
+        inverse = torch.linalg.inv(plain)
+        spread = plain.diagonal(dim1=1, dim2=2).sqrt()
+        precision = inverse.diagonal(dim1=1, dim2=2).clamp(min=1e-6)
+        alone = (inverse @ innovation[..., None])[..., 0] / precision  # leave-one-out residual
+        number = asked.sum(dim=1, keepdim=True).clamp(min=1)
+        middle = innovation - innovation.sum(dim=1, keepdim=True) / number
+        velocity = belief.mean[:, None, 2:4]
+        variance = covariance.diagonal(dim1=1, dim2=2).clamp(min=1e-8)
+        along = ((direction @ covariance[:, :2, :2]) * direction).sum(-1).clamp(min=1e-6)
+        known = ~torch.isnan(blocked)
+        row = [
+            squash(innovation),
+            torch.asinh(innovation / spread),
+            squash(middle),
+            squash(alone),
+            torch.asinh(alone * precision.sqrt()),
+            squash(belief.mean[:, FIRST : FIRST + count]),
+            squash(belief.mean[:, FIRST + count :]),
+            0.5 * variance[:, FIRST : FIRST + count].log() + 2.0,
+            0.5 * variance[:, FIRST + count :].log() + 2.0,
+            distance / 10.0,
+            belief.anchor[..., 2] / distance,
+            (direction * velocity).sum(-1),
+            0.5 * (belief.age + 0.05).log(),
+            (belief.surprise + 0.02).log() + 2.0,
+            0.5 * along.log() + 1.0,
+            torch.where(known, blocked - 0.3, 0.0),
+            known.to(innovation.dtype),
+        ]
+        all_ranges = [
+            0.5 * variance[:, COMMON].log() + 2.0,
+            0.5 * (variance[:, 0] + variance[:, 1]).log() + 1.0,
+            (belief.since + 0.05).log(),
+            number[:, 0].to(innovation.dtype).log(),
+            *(belief.context[:, i] for i in SEEN_CONTEXT),
+        ]
+        row += [value[:, None].expand(-1, count) for value in all_ranges]
+        return torch.stack(row, dim=-1)
+
+    def look(self, seen: Tensor, asked: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Noise, shift (B, A) m and jump (B, A) m^2 of each range; jumps of the motion (B, 2)."""
+        token = nn.functional.silu(self.token(seen))  # (B, A, W)
+        mask = asked[..., None]
+        number = asked.sum(dim=1, keepdim=True).clamp(min=1)
+        mean = torch.where(mask, token, 0.0).sum(dim=1) / number
+        most = torch.where(mask, token, -1.0).amax(dim=1)
+        pooled = nn.functional.silu(self.pool(torch.cat([mean, most], dim=-1)))  # (B, W)
+        both = torch.cat([token, pooled[:, None].expand_as(token)], dim=-1)
+        head = self.range_head(nn.functional.silu(self.mix(both)))
+        head = 4.0 * torch.tanh(head / 4.0)
+        sigma = 0.02 + SIGMA_M * torch.exp(head[..., 0])
+        jump = (0.02 * torch.exp(head[..., 2])).square()
+        motion = 4.0 * torch.tanh(self.motion_head(pooled) / 4.0)
+        return sigma, 0.3 * head[..., 1], jump, (0.01 * torch.exp(motion)).square()
+
+    @staticmethod
+    def remember(
+        belief: Belief,
+        mean: Tensor,
+        covariance: Tensor,
+        innovation: Tensor,
+        residual: Tensor,
+        asked: Tensor,
+    ) -> Belief:
+        """The belief with its running means; unchanged where nobody answered."""
+        some = asked.any(dim=1, keepdim=True)
+        number = asked.sum(dim=1).clamp(min=1)
+        off = innovation.abs()
+        news = torch.stack(
+            [
+                squash(off).sum(dim=1) / number,
+                squash(innovation).sum(dim=1) / number,
+                squash(residual.abs()).sum(dim=1) / number,
+                squash(off).amax(dim=1),
+            ],
+            dim=-1,
+        )  # (B, 4)
+        news = torch.cat([news, news], dim=-1)
+        weight = news.new_tensor([FAST] * 4 + [SLOW] * 4)
+        # The first updates weigh more, so that the slow means are of use soon.
+        weight = torch.maximum(weight, 1.0 / (belief.count[:, None] + 1.0))
+        context = belief.context + weight * (news - belief.context)
+        surprise = belief.surprise + torch.where(asked, FAST * (off - belief.surprise), 0.0)
+        return replace(
+            belief,
+            mean=torch.where(some, mean, belief.mean),
+            covariance=torch.where(some[..., None], covariance, belief.covariance),
+            age=torch.where(asked, 0.0, belief.age),
+            surprise=surprise,
+            context=torch.where(some, context, belief.context),
+            since=torch.where(some[:, 0], 0.0, belief.since),
+            count=belief.count + some[:, 0],
+        )
+
+    def reported(self, belief: Belief) -> Tensor:
+        """Covariance (B, 2, 2) m^2 of the position as it is told to others.
+
+        A filter that takes errors of places for fresh noise is too sure of itself, more so in some
+        rooms than in others: a scale is learned, from how ranges were off so far.
+        """
+        covariance = belief.covariance[:, :2, :2]
+        spread = 0.5 * covariance.diagonal(dim1=1, dim2=2).sum(-1).log() + 1.0
+        look = torch.cat([belief.context, spread[:, None]], dim=-1)
+        scale = self.trust_head(nn.functional.silu(self.trust(look)))[:, 0]
+        return covariance * torch.exp(4.0 * torch.tanh(scale / 4.0))[:, None, None]
