@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one loop: predict -> select -> measure -> update.
 
-`step` is the whole of it. A ROS node cannot wait inside `measure`, so it calls the two halves,
-`plan` before the schedule goes out and `absorb` when the answer is in.
+A sequential scheduler looks at each answer and may ask on (`further`) before the update. `step` is
+the whole of it. A ROS node cannot wait inside `measure`, so it calls the two halves, `plan` before
+the schedule goes out and `absorb` when the answer is in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 import numpy as np
@@ -26,6 +28,10 @@ class Plan:
     time: float
     prediction: Estimate | None
     anchor: IntArray
+
+    def asking(self, more: IntArray) -> Plan:
+        """The same with `more` anchors asked besides."""
+        return replace(self, anchor=np.concatenate([self.anchor, more]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +64,16 @@ def plan(
     return Plan(time, prediction, scheduler.select(prediction, site.anchors, budget))
 
 
+def further(
+    tracker: Tracker, scheduler: Scheduler, site: Site, *, plan: Plan, ranges: Ranges, budget: int
+) -> IntArray:
+    """Whom a sequential scheduler asks next, having looked at `ranges`; nobody: the fix is due."""
+    if plan.prediction is None or not scheduler.sequential:
+        return np.empty(0, dtype=np.intp)
+    looked = copy(tracker).update(ranges)
+    return scheduler.more(looked, plan.anchor, site.anchors, budget)
+
+
 def absorb(
     tracker: Tracker, scheduler: Scheduler, site: Site, *, plan: Plan, ranges: Ranges, budget: int
 ) -> Estimate | None:
@@ -86,6 +102,12 @@ def step(
     """One turn at `time` s with `budget` ranges, after `motion` since the last."""
     schedule = plan(tracker, scheduler, site, time=time, budget=budget, motion=motion)
     ranges = source.measure(schedule.anchor, time)
+    while True:
+        more = further(tracker, scheduler, site, plan=schedule, ranges=ranges, budget=budget)
+        if more.size == 0:
+            break
+        ranges = ranges.joined(source.measure(more, time))
+        schedule = schedule.asking(more)
     estimate = absorb(tracker, scheduler, site, plan=schedule, ranges=ranges, budget=budget)
     return Step(time, schedule, ranges, estimate)
 

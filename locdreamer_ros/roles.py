@@ -7,6 +7,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Protocol
 
+import numpy as np
+
 from locdreamer_ros.types import Anchors, Estimate, IntArray, Motion, Ranges
 
 
@@ -31,7 +33,11 @@ class Tracker(Protocol):
         """
 
     def update(self, ranges: Ranges) -> Estimate:
-        """Take ranges in (unusable ones are passed over); returns the posterior."""
+        """Take ranges in (unusable ones are passed over); returns the posterior.
+
+        It replaces its arrays and never writes into them, so that a shallow copy of the tracker can
+        look at an answer before the tracker itself takes it in.
+        """
 
 
 class Scheduler(ABC):
@@ -39,12 +45,18 @@ class Scheduler(ABC):
 
     needs_all: bool = False
     """True where the choice itself costs a range of every anchor (`all`, `wls`)."""
+    sequential: bool = False
+    """True where it asks some, looks at what they say, and asks on within the same fix: `more`."""
     fallback: str = ""
     """Why another scheduler chose in its place just now; empty: it chose itself."""
 
     @abstractmethod
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """Rows (K,) of the anchors to range with, K <= budget unless `needs_all`."""
+
+    def more(self, looked: Estimate, asked: IntArray, anchors: Anchors, budget: int) -> IntArray:
+        """Rows to ask next for the same fix, after rows `asked` led to `looked`; none: enough."""
+        return np.empty(0, dtype=np.intp)
 
     def keep(self, prediction: Estimate, ranges: Ranges, budget: int) -> Ranges:
         """What the tracker is given of the answer; all of it, unless the choice needed it all."""

@@ -8,6 +8,7 @@ S = 2 D state: (x, y, vx, vy) or (x, y, z, vx, vy, vz).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -136,6 +137,15 @@ class Ranges:
             self.rx_power[which],
             self.first_path_power[which],
             self.nlos_probability[which],
+        )
+
+    def joined(self, more: Ranges) -> Ranges:
+        """These and `more`, in this order."""
+        return Ranges(
+            *(
+                np.concatenate([getattr(self, f.name), getattr(more, f.name)])
+                for f in dataclasses.fields(self)
+            )
         )
 
     def usable(self) -> Ranges:

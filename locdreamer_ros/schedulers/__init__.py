@@ -11,6 +11,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.learning import require_model
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.gdop import Gdop, Wls
+from locdreamer_ros.schedulers.sequential import Sequential
 from locdreamer_ros.schedulers.simple import All, Nearest, Random, RoundRobin
 from locdreamer_ros.types import Site
 
@@ -21,6 +22,7 @@ _SCHEDULERS: dict[str, Callable[[Site, int], Scheduler]] = {
     "nearest": lambda site, seed: Nearest(),
     "gdop": lambda site, seed: Gdop(site),
     "gdop-memory": lambda site, seed: Gdop(site, memory=True),
+    "sequential": lambda site, seed: Sequential(site),
     "wls": lambda site, seed: Wls(site),
 }
 

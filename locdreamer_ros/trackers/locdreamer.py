@@ -9,6 +9,7 @@ why; the model starts again from there as soon as the reason is gone.
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -80,6 +81,13 @@ class LocDreamerTracker:
         """From a model file. Raises InputError where it is not one or does not fit the site."""
         refuse_other_sites(site, path)
         return cls(site, load_model(path))
+
+    def __copy__(self) -> LocDreamerTracker:
+        """With a standby of its own: a copy may look ahead without leaving a trace."""
+        twin = object.__new__(LocDreamerTracker)
+        twin.__dict__.update(self.__dict__)
+        twin._standby = copy(self._standby)
+        return twin
 
     @property
     def estimate(self) -> Estimate | None:

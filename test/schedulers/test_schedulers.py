@@ -37,7 +37,10 @@ def test_a_schedule_is_distinct_anchors_within_the_budget(name: str, budget: int
         assert len(set(rows.tolist())) == rows.size
         assert rows.min() >= 0
         assert rows.max() < 8
-        assert rows.size == (8 if scheduler.needs_all else min(budget, 8))
+        if scheduler.sequential and budget < 8:
+            assert rows.size == 1  # the rest is asked by `more`, within the fix
+        else:
+            assert rows.size == (8 if scheduler.needs_all else min(budget, 8))
 
 
 @pytest.mark.parametrize("name", ["nearest", "gdop", "gdop-memory", "all"])
