@@ -14,7 +14,9 @@ from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.schedulers.sequential import Sequential
 from locdreamer_ros.simulation import make_world, simulate
 from locdreamer_ros.trackers import NAMES, make_tracker
+from locdreamer_ros.trackers.zero_shot import ZeroShotTracker
 from locdreamer_ros.types import Estimate, Ranges, Site
+from locdreamer_ros.zero_shot.model_file import shipped
 
 
 def house(duration: float = 60.0, seed: int = 0):
@@ -81,7 +83,7 @@ def test_the_next_choice_depends_on_the_answer():
     scheduler = Sequential(site)
     differ = 0
     for x, y in [(2.0, 3.0), (4.5, 6.0), (7.0, 2.0), (3.0, 9.0), (8.0, 10.0), (1.0, 5.0)]:
-        tracker = make_tracker("grid", site, seed=0)
+        tracker = ZeroShotTracker(site, shipped())
         tracker.start(Estimate(0.0, np.array([x, y, 0.0, 0.0]), np.diag([0.3, 0.3, 0.2, 0.2])))
         prediction = tracker.predict(1.0)
         first = scheduler.select(prediction, site.anchors, 3)
