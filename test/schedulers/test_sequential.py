@@ -87,11 +87,13 @@ def test_the_next_choice_depends_on_the_answer():
         tracker.start(Estimate(0.0, np.array([x, y, 0.0, 0.0]), np.diag([0.3, 0.3, 0.2, 0.2])))
         prediction = tracker.predict(1.0)
         first = scheduler.select(prediction, site.anchors, 3)
-        expected = site.expected(prediction.position[None], first)
+        second = scheduler.more(prediction, first, site.anchors, 3)
+        both = np.concatenate([first, second])
+        expected = site.expected(prediction.position[None], both)
         chosen = set()
-        for excess in (0.0, 1.0, 4.0):
-            looked = copy(tracker).update(Ranges.of(first, expected + excess, 1.0))
-            chosen.add(int(scheduler.more(looked, first, site.anchors, 3)[0]))
+        for excess in ([3.0, 0.0], [0.0, 3.0]):
+            looked = copy(tracker).update(Ranges.of(both, expected + excess, 1.0))
+            chosen.add(int(scheduler.more(looked, both, site.anchors, 3)[0]))
         differ += len(chosen) > 1
     assert differ >= 2
 
