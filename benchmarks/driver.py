@@ -6,8 +6,9 @@
 
 overhead: from the device's write of an answer's last byte to the message published. rate: fixes/s
 of three ranges against a bare loop that writes and reads the same bytes. recovery: from the
-device's return to the first range. endurance: memory, descriptors and threads of a driver_node
-under 50 schedules a second, unplugged once a minute. Devices run in processes of their own.
+device's return to the first answer with a range, of every device. endurance: memory, descriptors
+and threads of a driver_node under 50 schedules a second, unplugged once a minute. Devices run in
+processes of their own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import multiprocessing
 import os
 import platform
+import random
 import signal
 import subprocess
 import sys
@@ -48,6 +50,8 @@ SITE = Anchors(IDS, PLACES)
 ANSWER = (
     b"R05|%b|5.0000|0|4029487283|51121000|4080610000|146000000|4175000000|-82.1|-81.7|0.5|-0.4\r\n"
 )
+SLOWEST_S = 0.3
+"""Time for three ranges of the slowest device."""
 RATE_HZ = 50.0
 DOMAIN = 63
 Result = dict[str, Any]
@@ -60,7 +64,10 @@ def device(name: str, link: str, instant: bool, control: Connection, written: An
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not instant:
-        firmware = make_firmware(name, device_ids(name, len(IDS)), lambda _: 5.0)
+        # Never the same twice: a DWM1001 that repeats a fix has no new one.
+        firmware = make_firmware(
+            name, device_ids(name, len(IDS)), lambda _: random.uniform(4.9, 5.1)
+        )
         emulator = Emulator(firmware, link=Path(link))
         control.send("up")
         while (word := control.recv()) != "close":
@@ -221,7 +228,7 @@ def rate(folder: Path, rounds: int, seconds: float) -> Result:
 
 
 def recovery(folder: Path, times: int) -> Result:
-    """Seconds from the device's return to the first good range, of every device."""
+    """Seconds from the device's return to the first answer with a range, of every device."""
     return {name: recovery_of(name, folder, times) for name in CODECS}
 
 
@@ -244,7 +251,7 @@ def recovery_of(name: str, folder: Path, times: int) -> Result:
                 control.send("reboot")
             back = control.recv()
             ranger.measure(np.arange(3), 0.0)  # what a device had reported before does not count
-            while not (ranger.measure(np.arange(3), time.time() + 0.05).status == 0).any():
+            while not (ranger.measure(np.arange(3), time.time() + SLOWEST_S).status == 0).any():
                 pass
             waits[event].append(time.monotonic() - back)
         ranger.session.close()
@@ -380,7 +387,7 @@ def main() -> None:
     measure = {
         "overhead": lambda folder: overhead(folder, 3000),
         "rate": lambda folder: rate(folder, 6, 4.0),
-        "recovery": lambda folder: recovery(folder, 10),
+        "recovery": lambda folder: recovery(folder, 6),
         "endurance": lambda folder: endurance(folder, options.endurance),
     }
     for part in options.parts or parts:
