@@ -57,8 +57,8 @@ class Session:
         name, baud = self.transport.name, self.transport.baud
         if not self._heard:
             return (
-                f"{name}: open, but the device says nothing: is it this device, is it powered, does "
-                f"it speak at {baud} baud?"
+                f"{name}: open, but the device says nothing: is it this device, is it powered, "
+                f"does it speak at {baud} baud?"
             )
         return (
             f"{name}: bytes arrive that make no sense for this device at {baud} baud: wrong "
