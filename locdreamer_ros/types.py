@@ -168,12 +168,27 @@ class Motion:
 
 
 @dataclass(frozen=True, eq=False)
+class Foresight:
+    """What a tracker that knows of biases expects of ranges it has not asked for, in m^2.
+
+    position (D, D): covariance of the position; cross (A, D): of each anchor's range with it;
+    ranges (A, A): of the ranges with each other, before fresh noise. Two anchors that share a bias
+    say the same: which no covariance of the position alone can tell.
+    """
+
+    position: FloatArray
+    cross: FloatArray
+    ranges: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class Estimate:
-    """Where the tag is: mean (S,), covariance (S, S), at `time` s."""
+    """Where the tag is: mean (S,), covariance (S, S), at `time` s; foresight where there is one."""
 
     time: float
     mean: FloatArray
     covariance: FloatArray
+    foresight: Foresight | None = None
 
     @property
     def dimensions(self) -> int:
