@@ -198,6 +198,7 @@ def test_core_installs_without_ros(tmp_path: Path) -> None:
         names = archive.namelist()
     data = f"{wheel.name.rsplit('-', 3)[0]}.data/data/share"
     assert f"{NAME}/loop.py" in names
+    assert f"{NAME}/zero_shot/zero_shot.safetensors" in names  # pip's way; CMake takes all files
     assert f"{data}/{NAME}/msg/RangeArray.msg" in names  # for reading and writing bags
     assert f"{data}/ament_index/resource_index/packages/{NAME}" in names
     assert not [name for name in names if name.endswith(".so") or "tf2_msgs" in name]

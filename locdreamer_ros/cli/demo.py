@@ -90,6 +90,7 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.cli.show import show_reports
     from locdreamer_ros.evaluation.plots import plot_track
     from locdreamer_ros.evaluation.tables import save_json
+    from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME
 
     method = read_method(options)
     walls, method = place(options, method)
@@ -100,7 +101,7 @@ def run(options: argparse.Namespace) -> None:
     metrics = {
         **outcome.reports[0],
         "baseline": outcome.reports[1],
-        "model": method.model or None,
+        "model": method.model or (SHIPPED_NAME if method.tracker == "zero-shot" else None),
         "mode": "offline" if options.offline else "graph",
         "source": options.source,
         "accounts": outcome.accounts,
@@ -162,7 +163,7 @@ def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
     from locdreamer_ros.datasets import load_recording
     from locdreamer_ros.datasets.bag import write_bag
     from locdreamer_ros.evaluation.run import report, run_offline
-    from locdreamer_ros.schedulers import make_scheduler
+    from locdreamer_ros.method import make_method
     from locdreamer_ros.simulation import simulate
     from locdreamer_ros.trackers import make_tracker
 
@@ -173,18 +174,20 @@ def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
             options.environment, duration=options.duration, rate=options.rate, seed=options.seed
         )
     site = method.site(recording.anchors)
+    tracker, scheduler = make_method(
+        site,
+        tracker=method.tracker,
+        scheduler=method.scheduler,
+        preset=method.preset,
+        parameters=method.parameters,
+        seed=options.seed,
+        model=method.model_file,
+    )
     tracks, seconds = run_offline(
         recording,
         site,
-        make_tracker(
-            method.tracker,
-            site,
-            preset=method.preset,
-            parameters=method.parameters,
-            seed=options.seed,
-            model=method.model_file,
-        ),
-        make_scheduler(method.scheduler, site, seed=options.seed, model=method.model_file),
+        tracker,
+        scheduler,
         budget=method.budget,
         beside=[make_tracker(BASELINE, site, preset=BASELINE_PRESET, seed=options.seed)],
         progress=True,
@@ -193,12 +196,12 @@ def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
         report(
             track,
             tracker=name,
-            scheduler=scheduler,
+            scheduler=chosen_by,
             budget=method.budget,
             seed=options.seed,
             step_us=1e6 * spent,
         )
-        for track, spent, name, scheduler in zip(
+        for track, spent, name, chosen_by in zip(
             tracks, seconds, (method.tracker, BASELINE), (method.scheduler, LISTENS), strict=True
         )
     ]

@@ -37,13 +37,13 @@ NODE_ONLY = (
 class Method:
     """The parameters of `tracker_node` that mean something without ROS too."""
 
-    tracker: str = parameter("grid", "which tracker")
+    tracker: str = parameter("zero-shot", "which tracker")
     preset: str = parameter("", "named parameter set of the tracker")
     scheduler: str = parameter("gdop", "which scheduler")
     budget: int = parameter(3, "anchors asked for each fix", low=1)
     dimensions: str = parameter("auto", "2, 3 or auto", choices=("2", "3", "auto"))
     tag_height: float = parameter(-1.0, "known height of the tag, m; -1: unknown", low=-1.0)
-    model: str = parameter("", "model file of a learned tracker or scheduler")
+    model: str = parameter("", "model file of a learned tracker or scheduler; none: its own")
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """The tracker's own, those of the file that are not its defaults."""
 
@@ -62,11 +62,13 @@ class Method:
 
 def add_method(parser: argparse.ArgumentParser) -> None:
     """Options that choose tracker and scheduler; what is not given comes from `--params`."""
-    parser.add_argument("--tracker", metavar="T", help=f"{TRACKERS} (grid)")
+    parser.add_argument("--tracker", metavar="T", help=f"{TRACKERS} (zero-shot)")
     parser.add_argument("--preset", metavar="P", help="named parameters; ekf: paper, calibrated")
     parser.add_argument("--params", type=Path, metavar="FILE", help="ROS 2 file: tracker_node")
     parser.add_argument("--scheduler", metavar="S", help=f"{SCHEDULERS} (gdop)")
-    parser.add_argument("--model", metavar="FILE", help="of a learned tracker or scheduler")
+    parser.add_argument(
+        "--model", metavar="FILE", help="of a learned tracker or scheduler (zero-shot has its own)"
+    )
     parser.add_argument("--budget", type=count, metavar="K", help="anchors asked for a fix (3)")
 
 

@@ -60,6 +60,8 @@ def run(options: argparse.Namespace) -> None:
         progress=True,
     )
     show_reports([report])
+    for reason, updates in report.get("fallback", {}).items():
+        print(f"fallback for {updates} of {len(track)} updates: {reason}", file=sys.stderr)
     if track.unfixed:
         print(f"first fix only at epoch {track.unfixed + 1} of {len(track)}", file=sys.stderr)
     if options.output is not None:

@@ -14,11 +14,10 @@ import numpy as np
 from locdreamer_ros import loop
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import SKIP, Track, as_dict, score
+from locdreamer_ros.method import make_method
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler, Tracker
-from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.schedulers.simple import All
-from locdreamer_ros.trackers import make_tracker
 from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 
 Report = dict[str, Any]
@@ -130,11 +129,18 @@ def report(
     }
 
 
+def model_name(tracker: Tracker, model: Path | None) -> str | None:
+    """What reports call the model: the file named, or the tracker's own; None without any."""
+    if model is not None:
+        return str(model)
+    return getattr(tracker, "model_name", None)
+
+
 def evaluate(
     recording: Recording,
     *,
     site: Site,
-    tracker: str = "grid",
+    tracker: str = "zero-shot",
     preset: str = "",
     parameters: Mapping[str, Any] | None = None,
     scheduler: str = "gdop",
@@ -146,29 +152,36 @@ def evaluate(
 ) -> tuple[Track, Report]:
     """Track `recording` with the named tracker and scheduler, and score it.
 
+    Where a standby answered in a learned tracker's place, the report's `fallback` says for how many
+    updates and why.
+
     Raises InputError for an unknown name, a bad parameter, a model that is missing or does not
     fit, or nothing to score.
     """
-    (track,), (seconds,) = run_offline(
-        recording,
+    tracks_it, schedules = make_method(
         site,
-        make_tracker(
-            tracker, site, preset=preset, parameters=parameters or {}, seed=seed, model=model
-        ),
-        make_scheduler(scheduler, site, seed=seed, model=model),
-        budget=budget,
-        progress=progress,
+        tracker=tracker,
+        scheduler=scheduler,
+        preset=preset,
+        parameters=parameters,
+        seed=seed,
+        model=model,
+    )
+    (track,), (seconds,) = run_offline(
+        recording, site, tracks_it, schedules, budget=budget, progress=progress
     )
     try:
-        return track, report(
+        found = report(
             track,
             tracker=tracker,
             scheduler=scheduler,
             budget=budget,
             seed=seed,
             step_us=1e6 * seconds,
-            model=None if model is None else str(model),
+            model=model_name(tracks_it, model),
             skip=skip,
         )
     except InputError as reason:
         raise InputError(f"{recording.name}: {reason}") from None
+    fallbacks = getattr(tracks_it, "fallbacks", None)
+    return track, {**found, "fallback": dict(fallbacks)} if fallbacks else found

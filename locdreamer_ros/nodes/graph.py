@@ -60,7 +60,7 @@ def run_graph(
     device: str = "decar",
     recording: Path | None = None,
     anchors: Path | None = None,
-    tracker: str = "grid",
+    tracker: str = "zero-shot",
     preset: str = "",
     parameters: Mapping[str, Any] | None = None,
     scheduler: str = "gdop",

@@ -33,7 +33,7 @@ DEADLINE = 0.9
 class TrackerConfig(TrackingConfig):
     """Parameters of `tracker_node`."""
 
-    tracker: str = parameter("grid", "which tracker", choices=(*TRACKERS, *LEARNED_TRACKERS))
+    tracker: str = parameter("zero-shot", "which tracker", choices=(*TRACKERS, *LEARNED_TRACKERS))
     scheduler: str = parameter(
         "gdop", "who chooses the anchors to ask", choices=(*SCHEDULERS, *LEARNED_SCHEDULERS)
     )

@@ -18,6 +18,7 @@ from locdreamer_ros import loop
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.method import make_method
 from locdreamer_ros.msg import AnchorArray, RangeArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import from_anchors, from_imu, from_wheels, header
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig, EstimatePublisher
@@ -180,16 +181,14 @@ class TrackingNode(UwbNode):
     def _make(self) -> tuple[Tracker, Scheduler]:
         model = Path(self.config.model) if self.config.model else None
         name, scheduler = self.config.tracker, self._scheduler or self.config.scheduler
-        tracker = make_tracker(
-            name,
+        return make_method(
             self.known_site,
+            tracker=name,
+            scheduler=scheduler,
             preset=self.config.preset,
             parameters=changed(self, config_of(name), f"{name}."),
             seed=self.config.seed,
             model=model,
-        )
-        return tracker, make_scheduler(
-            scheduler, self.known_site, seed=self.config.seed, model=model
         )
 
     def _asked_by(self) -> str:

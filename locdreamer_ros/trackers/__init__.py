@@ -16,10 +16,11 @@ from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.bias_ekf import BiasEkf, BiasEkfConfig
 from locdreamer_ros.trackers.ekf import EkfConfig, RobustEkfConfig, ekf, robust_ekf
 from locdreamer_ros.trackers.grid import GridConfig, GridTracker
+from locdreamer_ros.trackers.guard import zero_shot
 from locdreamer_ros.trackers.particle import ParticleConfig, ParticleTracker
 from locdreamer_ros.types import Site
 
-Make = Callable[[Site, Any, int], Tracker]
+Make = Callable[[Site, Any, int, Path | None], Tracker]
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,15 @@ class NoConfig:
 
 
 _TRACKERS: dict[str, tuple[type, Make]] = {
-    "ekf": (EkfConfig, lambda site, config, seed: ekf(site, config)),
-    "robust-ekf": (RobustEkfConfig, lambda site, config, seed: robust_ekf(site, config)),
-    "bias-ekf": (BiasEkfConfig, lambda site, config, seed: BiasEkf(site, config)),
-    "grid": (GridConfig, lambda site, config, seed: GridTracker(site, config)),
+    "ekf": (EkfConfig, lambda site, config, seed, model: ekf(site, config)),
+    "robust-ekf": (RobustEkfConfig, lambda site, config, seed, model: robust_ekf(site, config)),
+    "bias-ekf": (BiasEkfConfig, lambda site, config, seed, model: BiasEkf(site, config)),
+    "grid": (GridConfig, lambda site, config, seed, model: GridTracker(site, config)),
     "particle": (
         ParticleConfig,
-        lambda site, config, seed: ParticleTracker(site, config, seed=seed),
+        lambda site, config, seed, model: ParticleTracker(site, config, seed=seed),
     ),
+    "zero-shot": (NoConfig, lambda site, config, seed, model: zero_shot(site, model)),
 }
 
 NAMES: tuple[str, ...] = tuple(_TRACKERS)
@@ -74,8 +76,9 @@ def make_tracker(
 ) -> Tracker:
     """A tracker for the site: its defaults, then the preset, then `parameters` over them.
 
-    model: the file of a learned tracker; others ignore it. Raises InputError for an unknown name,
-    preset or parameter, a value out of range, and a model that is missing or does not fit.
+    model: the file of a learned tracker (zero-shot has one of its own); others ignore it. Raises
+    InputError for an unknown name, preset or parameter, a value out of range, and a model that is
+    missing or does not fit.
     """
     config = config_of(name)
     presets = PRESETS.get(name, {})
@@ -86,7 +89,7 @@ def make_tracker(
     if name in LEARNED:
         build(config, values, f"tracker {name}")
         return _learned(name, site, model)
-    return _TRACKERS[name][1](site, build(config, values, f"tracker {name}"), seed)
+    return _TRACKERS[name][1](site, build(config, values, f"tracker {name}"), seed, model)
 
 
 def _learned(name: str, site: Site, model: Path | None) -> Tracker:

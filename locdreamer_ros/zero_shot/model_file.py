@@ -20,6 +20,8 @@ from locdreamer_ros.types import FloatArray
 KEY = "locdreamer_zero_shot"
 FORMAT = 1
 SHIPPED = "zero_shot.safetensors"
+SHIPPED_NAME = f"{SHIPPED} (shipped)"
+"""What reports call it."""
 
 
 @dataclass(frozen=True, eq=False)

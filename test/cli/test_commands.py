@@ -195,7 +195,7 @@ def test_text_that_is_no_text(recording, capsys):
     [
         (["--tracker", "foo"], "unknown tracker 'foo'; expected one of ekf, robust-ekf"),
         (["--scheduler", "foo"], "unknown scheduler 'foo'; expected one of all, random"),
-        (["--preset", "foo"], "tracker grid: unknown preset 'foo'"),
+        (["--preset", "foo"], "tracker zero-shot: unknown preset 'foo'"),
         (["--budget", "0"], "--budget: expected a whole number >= 1, got '0'"),
         (["--seed", "-1"], "--seed: expected a whole number >= 0"),
         (["--dimensions", "4"], "--dimensions"),

@@ -25,12 +25,12 @@ def test_simulator(tmp_path, capsys):
     out, copy = tmp_path / "out", tmp_path / "copy.json"
     assert offline(out, "--duration", 20, "--seed", 2, "--json", copy) == 0
     printed = capsys.readouterr().out
-    assert "grid" in printed
+    assert "zero-shot" in printed
     assert "ekf (paper)" in printed
     assert sorted(path.name for path in out.iterdir()) == ["bag", "metrics.json", "track.png"]
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics == json.loads(copy.read_text())
-    assert (metrics["tracker"], metrics["scheduler"], metrics["budget"]) == ("grid", "gdop", 3)
+    assert (metrics["tracker"], metrics["scheduler"], metrics["budget"]) == ("zero-shot", "gdop", 3)
     assert (metrics["mode"], metrics["source"], metrics["seed"]) == ("offline", "simulator", 2)
     assert metrics["baseline"]["tracker"] == "ekf"
     assert metrics["steps"] == metrics["baseline"]["steps"] == 190

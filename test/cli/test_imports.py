@@ -54,15 +54,15 @@ def test_the_test_can_fail():
     assert loaded_after(f"import {found[0]}") & set(HEAVY)
 
 
-def test_making_every_classical_tracker_is_light():
+def test_making_every_tracker_but_the_dreamer_is_light():
     code = (
         "from worlds import square_anchors\n"
         "from locdreamer_ros.trackers import NAMES, make_tracker\n"
         "from locdreamer_ros.schedulers import NAMES as S, make_scheduler\n"
         "from locdreamer_ros.types import Site\n"
         "site = Site(square_anchors())\n"
-        "classical = ('ekf', 'robust-ekf', 'bias-ekf', 'grid', 'particle')\n"
-        "[make_tracker(n, site) for n in classical]\n"
+        "light = ('ekf', 'robust-ekf', 'bias-ekf', 'grid', 'particle', 'zero-shot')\n"
+        "[make_tracker(n, site) for n in light]\n"
         "[make_scheduler(n, site) for n in ('all', 'random', 'gdop', 'wls')]\n"
     )
     assert not loaded_after(f"sys.path.insert(0, 'test')\n{code}") & set(HEAVY)

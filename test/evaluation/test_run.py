@@ -16,6 +16,7 @@ from locdreamer_ros.evaluation.run import evaluate, run_offline
 from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.trackers import make_tracker
 from locdreamer_ros.types import Site
+from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME
 
 KEYS = [
     "tracker",
@@ -42,8 +43,12 @@ def test_the_report_has_exactly_the_agreed_keys():
     recording = circle_recording(duration=10.0)
     track, report = evaluate(recording, site=Site(recording.anchors), seed=5)
     assert list(report) == KEYS
-    assert (report["tracker"], report["scheduler"], report["budget"]) == ("grid", "gdop", 3)
-    assert (report["steps"], report["seed"], report["model"]) == (90, 5, None)
+    assert (report["tracker"], report["scheduler"], report["budget"]) == ("zero-shot", "gdop", 3)
+    assert (report["steps"], report["seed"], report["model"]) == (
+        90,
+        5,
+        SHIPPED_NAME,
+    )
     assert report["ranges_per_fix"] == 3.0
     assert report["mae"] < 0.3
     assert 0.0 < report["step_us_p50"] <= report["step_us_p99"]

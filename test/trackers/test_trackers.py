@@ -16,7 +16,14 @@ from locdreamer_ros.trackers import NAMES, PRESETS, make_tracker
 from locdreamer_ros.types import Estimate, Ranges, Site
 
 # The default tunings expect a range to be a little long (grid, particle); this is LOS noise.
-WITHIN_M = {"ekf": 0.12, "robust-ekf": 0.12, "bias-ekf": 0.15, "grid": 0.25, "particle": 0.3}
+WITHIN_M = {
+    "ekf": 0.12,
+    "robust-ekf": 0.12,
+    "bias-ekf": 0.15,
+    "grid": 0.25,
+    "particle": 0.3,
+    "zero-shot": 0.15,
+}
 
 
 def begun(name: str, site: Site, **more: object) -> tuple[object, Estimate]:
