@@ -35,7 +35,11 @@ ARGUMENTS = [
     ("speed", "1.0", "1: real time, 0: as fast as possible"),
     ("tracker", "zero-shot", "zero-shot, ekf, robust-ekf, bias-ekf, grid, particle, locdreamer"),
     ("preset", "", "named parameter set of the tracker"),
-    ("scheduler", "gdop", "all, random, round-robin, nearest, gdop, gdop-memory, wls, actor, juno"),
+    (
+        "scheduler",
+        "gdop",
+        "all, random, round-robin, nearest, gdop, gdop-memory, sequential, wls, actor, juno",
+    ),
     ("model", "", "model file of a learned tracker or scheduler; empty: zero-shot's own"),
     ("budget", "3", "anchors to ask for each fix"),
     ("baseline", "ekf", "tracker that runs beside it on the same ranges"),

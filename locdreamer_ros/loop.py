@@ -64,11 +64,17 @@ def plan(
     return Plan(time, prediction, scheduler.select(prediction, site.anchors, budget))
 
 
+def may_ask_on(scheduler: Scheduler, site: Site, *, plan: Plan, budget: int) -> bool:
+    """Whether the answer to `plan` is looked at: not before the first fix, nor at the budget."""
+    left = min(budget, len(site.anchors)) - plan.anchor.size
+    return scheduler.sequential and plan.prediction is not None and left > 0
+
+
 def further(
     tracker: Tracker, scheduler: Scheduler, site: Site, *, plan: Plan, ranges: Ranges, budget: int
 ) -> IntArray:
     """Whom a sequential scheduler asks next, having looked at `ranges`; nobody: the fix is due."""
-    if plan.prediction is None or not scheduler.sequential:
+    if not may_ask_on(scheduler, site, plan=plan, budget=budget):
         return np.empty(0, dtype=np.intp)
     looked = copy(tracker).update(ranges)
     return scheduler.more(looked, plan.anchor, site.anchors, budget)

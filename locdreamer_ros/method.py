@@ -22,6 +22,8 @@ def make_method(
     parameters: Mapping[str, object] | None = None,
     seed: int = 0,
     model: Path | None = None,
+    accuracy: float = 0.0,
+    price: float = 0.0,
 ) -> tuple[Tracker, Scheduler]:
     """Both by name. Beside a scheduler that needs a model file, zero-shot tracks with its own.
 
@@ -37,5 +39,5 @@ def make_method(
             seed=seed,
             model=None if schedulers_own else model,
         ),
-        make_scheduler(scheduler, site, seed=seed, model=model),
+        make_scheduler(scheduler, site, seed=seed, model=model, accuracy=accuracy, price=price),
     )

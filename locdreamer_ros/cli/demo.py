@@ -182,6 +182,8 @@ def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
         parameters=method.parameters,
         seed=options.seed,
         model=method.model_file,
+        accuracy=method.accuracy,
+        price=method.price,
     )
     tracks, seconds = run_offline(
         recording,
@@ -228,6 +230,8 @@ def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
             scheduler=method.scheduler,
             model=method.model_file,
             budget=method.budget,
+            accuracy=method.accuracy,
+            price=method.price,
             baseline=BASELINE,
             baseline_preset=BASELINE_PRESET,
             dimensions=method.dimensions,

@@ -41,6 +41,12 @@ class Method:
     preset: str = parameter("", "named parameter set of the tracker")
     scheduler: str = parameter("gdop", "which scheduler")
     budget: int = parameter(3, "anchors asked for each fix", low=1)
+    accuracy: float = parameter(
+        0.0, "sequential: expected error that is good enough, m; 0: none", low=0.0, high=1000.0
+    )
+    price: float = parameter(
+        0.0, "sequential: what one more range must improve, m; 0: nothing", low=0.0, high=1000.0
+    )
     dimensions: str = parameter("auto", "2, 3 or auto", choices=("2", "3", "auto"))
     tag_height: float = parameter(-1.0, "known height of the tag, m; -1: unknown", low=-1.0)
     model: str = parameter("", "model file of a learned tracker or scheduler; none: its own")
@@ -70,6 +76,12 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="FILE", help="of a learned tracker or scheduler (zero-shot has its own)"
     )
     parser.add_argument("--budget", type=count, metavar="K", help="anchors asked for a fix (3)")
+    parser.add_argument(
+        "--accuracy", type=float, metavar="M", help="sequential: enough at this expected error, m"
+    )
+    parser.add_argument(
+        "--price", type=float, metavar="M", help="sequential: a range must improve this much, m"
+    )
 
 
 def add_site(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from locdreamer_ros.errors import InputError
 
 # Written out, because the modules that know them import numpy, and --help should not wait for it.
 TRACKERS = "ekf, robust-ekf, bias-ekf, grid, particle, zero-shot or locdreamer"
-SCHEDULERS = "all, random, round-robin, nearest, gdop, gdop-memory, wls, actor or juno"
+SCHEDULERS = "all, random, round-robin, nearest, gdop, gdop-memory, sequential, wls, actor or juno"
 PLACES = "house, hall, lab or random"
 PICTURES = (".png", ".svg", ".pdf")
 

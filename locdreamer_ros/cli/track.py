@@ -55,6 +55,8 @@ def run(options: argparse.Namespace) -> None:
         parameters=method.parameters,
         scheduler=method.scheduler,
         budget=method.budget,
+        accuracy=method.accuracy,
+        price=method.price,
         model=method.model_file,
         seed=options.seed,
         progress=True,

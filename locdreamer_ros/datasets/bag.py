@@ -175,7 +175,7 @@ def _range_array(recording: Recording, epoch: int, stamp: int, header: Any, tag:
                 nlos_probability=value(recording.nlos, row),
             )
         )
-    return message(RANGES[1], header=header, tag=tag, sequence=epoch, ranges=ranges)
+    return message(RANGES[1], header=header, tag=tag, sequence=epoch, ranges=ranges, more=False)
 
 
 def read_bag(path: Path) -> Recording:
@@ -190,12 +190,17 @@ def read_bag(path: Path) -> Recording:
     rows: list[FloatArray] = []
     tag = None
     row_of = {anchor: row for row, anchor in enumerate(anchors.ids)}
-    for body in read_messages(path, *RANGES):
-        where = f"{path}: {RANGES[0]}: message {len(times) + 1}"
+    goes_on = False
+    for number, body in enumerate(read_messages(path, *RANGES), start=1):
+        where = f"{path}: {RANGES[0]}: message {number}"
         time = _nanoseconds(body.header.stamp)
         if tag is not None and body.tag != tag:
             raise InputError(f"{where}: expected one tag, got {tag!r} and {body.tag!r}")
         tag = body.tag
+        goes_on, again = body.more, goes_on and time == times[-1]
+        if again:  # the tracker asked on for the same fix
+            rows[-1] = _both(rows[-1], _epoch(body, row_of, where), anchors, where)
+            continue
         if times and time <= times[-1]:
             raise InputError(
                 f"{where}: times must increase, got {to_seconds(time):.9f} "
@@ -265,6 +270,14 @@ def _epoch(body: Any, row_of: dict[str, int], where: str) -> FloatArray:
             entry.first_path_power,
         )
     return epoch
+
+
+def _both(before: FloatArray, more: FloatArray, anchors: Anchors, where: str) -> FloatArray:
+    """Two answers for one epoch as one."""
+    twice = ~np.isnan(before[:, 0]) & ~np.isnan(more[:, 0])
+    if twice.any():
+        raise InputError(f"{where}: anchor {anchors.ids[int(np.argmax(twice))]!r} appears twice")
+    return np.where(np.isnan(before[:, :1]), more, before)
 
 
 def _read_truth(path: Path, times: list[int]) -> FloatArray | None:

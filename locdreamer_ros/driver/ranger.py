@@ -53,6 +53,10 @@ class Spent(NamedTuple):
     failed: int = 0
     waited: float = 0.0
 
+    def plus(self, more: Spent) -> Spent:
+        """Both together."""
+        return Spent(self.good + more.good, self.failed + more.failed, self.waited + more.waited)
+
 
 @dataclass
 class _Exchange:
@@ -110,6 +114,7 @@ class Ranger:
         self._spending = Spent()
         self._cycle: dict[int, _Answer] = {}
         self._complete: tuple[float, dict[int, _Answer], Spent] | None = None
+        self._handed_out: dict[int, _Answer] | None = None
 
     @property
     def anchors(self) -> Anchors:
@@ -120,8 +125,10 @@ class Ranger:
         """Keep the device going for up to `wait` s, or until the transport is woken."""
         self._take(self.session.events(time.monotonic() + wait), None)
 
-    def measure(self, anchor: IntArray, deadline: float) -> Ranges:
+    def measure(self, anchor: IntArray, deadline: float, *, again: bool = False) -> Ranges:
         """Range with anchors (rows) by `deadline` s of the clock; one entry each, in order.
+
+        again: more of the last fix, which a device that chooses by itself has measured already.
 
         OK, TIMEOUT (no answer, or silent before and left out), INVALID (no possible range),
         NOT_OFFERED (the device cannot be asked for this anchor).
@@ -132,7 +139,7 @@ class Ranger:
         if self.session.codec.capabilities.schedulable:
             answers = self._ask_each(anchor, end)
         else:
-            answers = self._wait_for_cycle(anchor, end)
+            answers = self._from_cycle(anchor, end, again)
         silent = _Answer(RangeStatus.TIMEOUT, self._clock())
         given = [answers.get(int(row), silent) for row in anchor]
         columns = np.array([a.numbers for a in given], dtype=np.float64).reshape(-1, 5).T
@@ -237,16 +244,25 @@ class Ranger:
 
     # A device that chooses by itself: its cycles are filtered.
 
-    def _wait_for_cycle(self, anchor: IntArray, end: float) -> dict[int, _Answer]:
+    def _from_cycle(self, anchor: IntArray, end: float, again: bool) -> dict[int, _Answer]:
+        if not again:
+            self._handed_out = None
+        if self._handed_out is None and not self._wait_for_cycle(end):
+            return {}
+        cycle = self._handed_out or {}
+        absent = _Answer(RangeStatus.NOT_OFFERED, self._clock())
+        return {int(row): cycle.get(int(row), absent) for row in anchor}
+
+    def _wait_for_cycle(self, end: float) -> bool:
+        """Whether there is a fresh cycle by monotonic `end` to hand out."""
         self._take(self.session.events(time.monotonic()), None)
         while self._complete is None or time.monotonic() - self._complete[0] > FRESH_S:
             now = time.monotonic()
             if now >= end:
-                return {}
+                return False
             self._take(self.session.events(end), None)
-        (_, cycle, self.spent), self._complete = self._complete, None
-        absent = _Answer(RangeStatus.NOT_OFFERED, self._clock())
-        return {int(row): cycle.get(int(row), absent) for row in anchor}
+        (_, self._handed_out, self.spent), self._complete = self._complete, None
+        return True
 
     def _take_reports(self, events: list[Event]) -> None:
         for event in events:

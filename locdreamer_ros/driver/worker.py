@@ -26,6 +26,7 @@ class _Request(Generic[Ticket]):
     ticket: Ticket
     anchor: IntArray
     deadline: float
+    again: bool
 
 
 class Worker(Generic[Ticket]):
@@ -52,10 +53,15 @@ class Worker(Generic[Ticket]):
         self._thread = threading.Thread(target=self._run, name="uwb-ranger", daemon=True)
         self._thread.start()
 
-    def ask(self, ticket: Ticket, anchor: IntArray, deadline: float) -> None:
-        """Range with anchors (rows) by `deadline` s as soon as the thread is free."""
+    def ask(
+        self, ticket: Ticket, anchor: IntArray, deadline: float, *, again: bool = False
+    ) -> None:
+        """Range with anchors (rows) by `deadline` s as soon as the thread is free.
+
+        again: more of the fix that was asked for before.
+        """
         with self._lock:
-            before, self._next = self._next, _Request(ticket, anchor, deadline)
+            before, self._next = self._next, _Request(ticket, anchor, deadline, again)
         self.ranger.session.transport.wake()
         if before is not None:
             self._superseded(before.ticket)
@@ -75,7 +81,9 @@ class Worker(Generic[Ticket]):
                 if request is None:
                     self.ranger.idle(IDLE_S)
                 else:
-                    ranges = self.ranger.measure(request.anchor, request.deadline)
+                    ranges = self.ranger.measure(
+                        request.anchor, request.deadline, again=request.again
+                    )
                     self._answer(request.ticket, ranges)
             except Exception:
                 if self._stopping:

@@ -145,6 +145,8 @@ def evaluate(
     parameters: Mapping[str, Any] | None = None,
     scheduler: str = "gdop",
     budget: int = 3,
+    accuracy: float = 0.0,
+    price: float = 0.0,
     model: Path | None = None,
     seed: int = 0,
     skip: int = SKIP,
@@ -166,6 +168,8 @@ def evaluate(
         parameters=parameters,
         seed=seed,
         model=model,
+        accuracy=accuracy,
+        price=price,
     )
     (track,), (seconds,) = run_offline(
         recording, site, tracks_it, schedules, budget=budget, progress=progress

@@ -87,14 +87,19 @@ def to_schedule(
     sequence: int,
     tag: str,
     frame: str,
+    more: bool = False,
 ) -> AnchorSchedule:
-    """Ask the anchors of these rows (K,) for the fix at `ns`, to be answered by `deadline` ns."""
+    """Ask the anchors of these rows (K,) for the fix at `ns`, to be answered by `deadline` ns.
+
+    more: another schedule for this fix follows the answer.
+    """
     return AnchorSchedule(
         header=header(ns, frame),
         tag=tag,
         sequence=sequence % 2**32,
         anchors=[anchors.ids[row] for row in anchor],
         deadline=to_stamp(deadline),
+        more=more,
     )
 
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from builtin_interfaces.msg import Time
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.driver.calibration import load_offsets, offsets_path
 from locdreamer_ros.driver.codecs import CODECS, make_codec
 from locdreamer_ros.driver.energy import MESSAGES, RADIOS, Cost, fix_cost
-from locdreamer_ros.driver.ranger import Ranger
+from locdreamer_ros.driver.ranger import Ranger, Spent
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.driver.transport import Transport
 from locdreamer_ros.driver.worker import Worker
@@ -35,6 +36,8 @@ from locdreamer_ros.nodes.conversions import (
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, run_node
 from locdreamer_ros.nodes.parameters import read
 from locdreamer_ros.types import Ranges, RangeStatus
+
+NOTHING = Ranges.of([], [], 0.0)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,9 @@ class DriverNode(UwbNode):
         self._session = Session(Transport(self.config.port, baud), self._codec)
         self._ranger = Ranger(self.site, self._session, offsets=offsets)
         self._cost = Cost(0.0, 0.0)
+        self._spent = Spent()
+        self._costed: Time | None = None  # stamp of the fix that has been counted so far
+        self._fix: Time | None = None  # and of the last schedule
         self._reported = (time.monotonic(), 0)
         for name in ("schedules", "answers", "superseded", "expired"):
             self.counts[name] = 0
@@ -109,18 +115,25 @@ class DriverNode(UwbNode):
         if len(set(message.anchors)) != len(message.anchors):
             raise InputError(f"uwb/schedule: sequence {message.sequence}: an anchor is asked twice")
         self.counts["schedules"] += 1
+        again, self._fix = message.header.stamp == self._fix, message.header.stamp
+        if not message.anchors:  # the tracker knows enough for this fix
+            self._publish(message, NOTHING)
+            return
         deadline, now = nanoseconds(message.deadline) * 1e-9, time.time()
         if deadline <= nanoseconds(message.header.stamp) * 1e-9:
             deadline = now + self.config.answer_time
         elif deadline < now:  # many of them: the tracker's clock and ours differ
             self.counts["expired"] += 1
         known = [anchor for anchor in message.anchors if anchor in self.site.ids]
-        self._worker.ask(message, self.site.rows(known), deadline)
+        self._worker.ask(message, self.site.rows(known), deadline, again=again)
 
     def _answer(self, message: AnchorSchedule, ranges: Ranges) -> None:
         """Publish, then see to the rest; called in the ranging thread."""
         self._publish(message, ranges)
-        good, failed, waited = self._ranger.spent
+        before = self._spent if message.header.stamp == self._costed else Spent()
+        self._costed = message.header.stamp
+        self._spent = before.plus(self._ranger.spent)
+        good, failed, waited = self._spent
         self._cost = fix_cost(
             good,
             failed,
@@ -150,6 +163,7 @@ class DriverNode(UwbNode):
                 tag=message.tag,
                 sequence=message.sequence,
                 ranges=entries,
+                more=message.more,
             )
         )
         self.counts["answers"] += 1

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from locdreamer_ros import loop
 from locdreamer_ros.datasets.rosbag2 import SECOND_NS, to_seconds
 from locdreamer_ros.errors import InputError
@@ -11,9 +13,20 @@ from locdreamer_ros.msg import RangeArray
 from locdreamer_ros.nodes.conversions import from_ranges, nanoseconds
 from locdreamer_ros.nodes.lifecycle import run_node
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
+from locdreamer_ros.types import Anchors, Ranges
 
 MAX_JUMP_NS = 60 * SECOND_NS
 """One stamp this far from the last is a mistake; a second one like it is a new time."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What was answered for one fix, up to the answer `sequence`, which came at `received`."""
+
+    ns: int
+    ranges: Ranges
+    sequence: int
+    received: float
 
 
 class EkfNode(TrackingNode):
@@ -23,17 +36,31 @@ class EkfNode(TrackingNode):
         super().__init__("ekf_node", TrackingConfig, scheduler="all")
         self._last: int | None = None
         self._strange: int | None = None
+        self._gathered: Gathered | None = None
 
     def begin(self) -> None:
         """Listen, with no memory of an earlier time."""
-        self._last = self._strange = None
+        self._last = self._strange = self._gathered = None
         super().begin()
 
     def on_ranges(self, message: RangeArray, received: float) -> None:
-        """Take in whatever was answered."""
+        """Take in whatever was answered for one fix, when it is complete."""
         ranges = from_ranges(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
         self._check_time(ns)
+        before, self._gathered = self._gathered, None
+        if before is not None and before.ns == ns:
+            ranges = before.ranges.joined(ranges)
+        elif before is not None:  # the tracker did without the rest
+            self._take_in(before)
+        gathered = Gathered(ns, ranges, message.sequence, received)
+        if message.more:
+            self._gathered = gathered
+        else:
+            self._take_in(gathered)
+
+    def _take_in(self, gathered: Gathered) -> None:
+        ns, ranges = gathered.ns, gathered.ranges
         motion = self.motion_to(to_seconds(ns))
         plan, spent = self.compute(
             lambda: loop.plan(
@@ -50,8 +77,8 @@ class EkfNode(TrackingNode):
                 loop.Plan(plan.time, plan.prediction, ranges.anchor),
                 ranges,
                 ns=ns,
-                sequence=message.sequence,
-                received=received,
+                sequence=gathered.sequence,
+                received=gathered.received,
                 spent=spent,
                 budget=len(ranges),
             )
@@ -64,8 +91,14 @@ class EkfNode(TrackingNode):
                 raise InputError(
                     f"uwb/ranges: stamp is {(ns - self._last) * 1e-9:.3f} s from the last"
                 )
+            self._gathered = None
             self.restart("the time jumped")
         self._last, self._strange = ns, None
+
+    def _use(self, anchors: Anchors) -> None:
+        """Forget what other anchors answered."""
+        self._gathered = None
+        super()._use(anchors)
 
 
 def main() -> int:

@@ -61,6 +61,7 @@ class EmulatorNode(UwbNode):
     def activate(self) -> None:
         """Count from the first schedule."""
         self.counts["epochs"] = 0
+        self._last_ns: int | None = None
 
     def close(self) -> None:
         """Unplug it."""
@@ -77,6 +78,9 @@ class EmulatorNode(UwbNode):
         if message.tag != self.config.tag or self.complete:
             return
         ns = nanoseconds(message.header.stamp)
+        if ns == self._last_ns:  # the tracker asks on for the same fix
+            return
+        self._last_ns = ns
         # The walk goes by the monotonic clock, stamps by the system's.
         age = (time.time_ns() - ns) * 1e-9
         place = self._tag.truth(time.monotonic() - age)

@@ -30,7 +30,7 @@ from locdreamer_ros.types import Anchors, Estimate, FloatArray, RangeStatus
 
 PATIENCE_S = 3.0
 """How long after completion a message may still be on its way."""
-OF_SOURCE = ("epochs", "unscheduled", "reoffered", "answers", "released")
+OF_SOURCE = ("epochs", "unscheduled", "unfinished", "reoffered", "answers", "released")
 """Counts of a source that goes into the accounts; a live one knows the first only."""
 
 
@@ -46,7 +46,10 @@ class EvaluatorConfig(ListeningConfig):
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: its epoch, the anchors that answered, how many of them with a range."""
+    """One answer: its epoch, the anchors that answered, how many of them with a range.
+
+    A fix may take several, of the same epoch.
+    """
 
     ns: int
     anchors: tuple[str, ...]
@@ -140,10 +143,15 @@ class EvaluatorNode(UwbNode):
     def _look_for_the_end(self) -> None:
         if self.finished or not self._source:
             return
-        answers = int(self._source["epochs" if self._live else "answers"])
-        heard = [len(self._answers), *(len(statuses) for statuses in self._statuses.values())]
-        last = self._complete_at if self._live else self._heard_at
-        if min(heard) >= answers or monotonic() - last > PATIENCE_S:
+        fixes = len(self._asked())
+        if self._live:
+            last, expected = self._complete_at, int(self._source["epochs"])
+            answered = fixes >= expected
+        else:
+            last, expected = self._heard_at, fixes
+            answered = len(self._answers) >= int(self._source["answers"])
+        made = min(len(statuses) for statuses in self._statuses.values())
+        if (answered and made >= expected) or monotonic() - last > PATIENCE_S:
             self.finished = True
             if self._live:  # what came after completion has no truth
                 kept = {s: a for s, a in self._answers.items() if a.ns in self._truth}
@@ -181,27 +189,36 @@ class EvaluatorNode(UwbNode):
         return sum(sequence not in self._answers for sequence in self._schedules if sequence < last)
 
     def _unused(self, name: str) -> set[int]:
-        return set(self._answers) - set(self._statuses[name])
+        """Epochs that were answered, and of which the tracker made nothing."""
+        used = {nanoseconds(status.header.stamp) for status in self._statuses[name].values()}
+        return set(self._asked()) - used
+
+    def _asked(self) -> dict[int, int]:
+        """Anchors asked for the fix of each answered epoch, in order of time."""
+        asked: dict[int, int] = {}
+        for answer in sorted(self._answers.values(), key=lambda answer: answer.ns):
+            asked[answer.ns] = asked.get(answer.ns, 0) + len(answer.anchors)
+        return asked
 
     def _track(self, name: str) -> tuple[Track, FloatArray]:
         """Its estimates at the answered epochs, and seconds per step."""
         estimates, statuses = self._estimates[name], self._statuses[name]
-        answers = sorted(self._answers.items(), key=lambda item: item[1].ns)
-        fixed = [ns for ns in (answer.ns for _, answer in answers) if ns in estimates]
+        asked = self._asked()
+        fixed = [ns for ns in asked if ns in estimates]
         if not fixed:
-            raise InputError(f"{name}: no estimate at any of {len(answers)} answered epochs")
+            raise InputError(f"{name}: no estimate at any of {len(asked)} answered epochs")
         # An epoch whose estimate is missing later on was not tracked: it cannot be scored.
-        rows = [a for _, a in answers if a.ns in estimates or a.ns < fixed[0]]
+        rows = [ns for ns in asked if ns in estimates or ns < fixed[0]]
         unknown = np.full(3, np.nan)
         track = Track.of(
-            [estimates.get(answer.ns) for answer in rows],
-            times=np.array([to_seconds(answer.ns) for answer in rows]),
-            truth=np.array([self._truth.get(answer.ns, unknown) for answer in rows]),
-            asked=[len(answer.anchors) for answer in rows],
+            [estimates.get(ns) for ns in rows],
+            times=np.array([to_seconds(ns) for ns in rows]),
+            truth=np.array([self._truth.get(ns, unknown) for ns in rows]),
+            asked=[asked[ns] for ns in rows],
             dimensions=estimates[fixed[0]].dimensions,
         )
-        seconds = [statuses[sequence].step_time for sequence, _ in answers if sequence in statuses]
-        return track, np.array(seconds)
+        by_time = {nanoseconds(status.header.stamp): status for status in statuses.values()}
+        return track, np.array([by_time[ns].step_time for ns in asked if ns in by_time])
 
     def _finish(self) -> None:
         accounts = self.accounts()

@@ -66,6 +66,8 @@ def run_graph(
     scheduler: str = "gdop",
     model: Path | None = None,
     budget: int = 3,
+    accuracy: float = 0.0,
+    price: float = 0.0,
     baseline: str = "ekf",
     baseline_preset: str = "",
     dimensions: str = "auto",
@@ -112,6 +114,8 @@ def run_graph(
         "scheduler": scheduler,
         "model": "" if model is None else str(model.resolve()),
         "budget": budget,
+        "accuracy": float(accuracy),
+        "price": float(price),
         "rate": float(rate) if live else 0.0,
         **{f"{tracker}.{name}": value for name, value in (parameters or {}).items()},
     }

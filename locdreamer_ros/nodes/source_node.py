@@ -3,7 +3,8 @@
 """Answers schedules from a recording, or from a simulated walk, which is a recording too.
 
 Epoch by epoch: publish odometry and gyro where it has them, tick `/clock`, wait for the schedule of
-that very time, release the ranges it asks for and no others. `speed` 1 is real time, 0 as fast as
+that very time, release the ranges it asks for and no others, and so on while the tracker asks on
+for the same fix. `speed` 1 is real time, 0 as fast as
 the answers are used (lockstep).
 """
 
@@ -43,6 +44,7 @@ from locdreamer_ros.types import RangeStatus
 WATCH_PERIOD_S = 0.005
 LAST_NS = 2**31 * SECOND_NS
 NO_ODOMETRY = -1.0
+COUNTS = ("epochs", "answers", "released", "reoffered", "unscheduled", "unfinished", "late")
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,9 @@ class SourceNode(UwbNode):
         self.epoch = -1
         self.finished = False
         self._answered = self._again = False
+        self._last_sequence: int | None = None
         self._offered_at = self._start = monotonic()
-        for name in ("epochs", "answers", "released", "reoffered", "unscheduled", "late"):
+        for name in COUNTS:
             self.counts[name] = 0
         recorded = self.recording.anchors
         self._anchors_out.publish(to_anchors(recorded, self._times[0], self.config.frame))
@@ -160,7 +163,8 @@ class SourceNode(UwbNode):
                 self._next()
         elif now - self._offered_at > self.config.answer_timeout:
             if self._again:
-                self.counts["unscheduled"] += 1
+                begun = self._last_sequence is not None
+                self.counts["unfinished" if begun else "unscheduled"] += 1
                 self._next()
             else:
                 self._again = True
@@ -186,6 +190,7 @@ class SourceNode(UwbNode):
             self.report()
             return
         self._answered = self._again = False
+        self._last_sequence = None
         ns = self._times[self.epoch]
         truth = self.recording.truth
         if truth is not None and np.isfinite(truth[self.epoch, :2]).all():
@@ -215,12 +220,15 @@ class SourceNode(UwbNode):
             raise InputError(f"uwb/schedule: sequence {message.sequence}: an anchor is asked twice")
         if self.epoch < 0 or ns not in self._epochs:
             raise InputError(f"uwb/schedule: sequence {message.sequence}: no epoch has its stamp")
-        if self._answered or self._epochs[ns] != self.epoch:
+        again = message.sequence == self._last_sequence
+        if self._answered or again or self._epochs[ns] != self.epoch:
             self.counts["late"] += 1  # a schedule published again, or after its epoch
             return
-        self._answered = True
+        self._last_sequence = message.sequence
+        self._answered = not message.more
         self._answer(message, ns)
-        if self.config.speed == 0.0:
+        self._offered_at, self._again = monotonic(), False
+        if self._answered and self.config.speed == 0.0:
             self._next()
 
     def _answer(self, message: AnchorSchedule, ns: int) -> None:
@@ -235,6 +243,7 @@ class SourceNode(UwbNode):
                 tag=message.tag,
                 sequence=message.sequence,
                 ranges=[answers.get(a) or not_offered(a, ns) for a in message.anchors],
+                more=message.more,
             )
         )
         self.counts["answers"] += 1

@@ -8,8 +8,10 @@ with `rate` above 0 the node's own timer sets the pace.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from time import perf_counter
 
+import numpy as np
 from rosgraph_msgs.msg import Clock
 
 from locdreamer_ros import loop
@@ -22,11 +24,14 @@ from locdreamer_ros.nodes.lifecycle import LOSSLESS, run_node
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
 from locdreamer_ros.schedulers import LEARNED as LEARNED_SCHEDULERS
 from locdreamer_ros.schedulers import NAMES as SCHEDULERS
+from locdreamer_ros.schedulers import check_stops
 from locdreamer_ros.trackers import LEARNED as LEARNED_TRACKERS
 from locdreamer_ros.trackers import NAMES as TRACKERS
+from locdreamer_ros.types import Anchors, IntArray, Ranges
 
 DEADLINE = 0.9
-"""Part of a period that the source has for its answer; the rest is for computing."""
+"""Part of a period that the source has for its answers; the rest is for computing."""
+NOBODY: IntArray = np.empty(0, dtype=np.intp)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,18 @@ class TrackerConfig(TrackingConfig):
         "gdop", "who chooses the anchors to ask", choices=(*SCHEDULERS, *LEARNED_SCHEDULERS)
     )
     budget: int = parameter(3, "anchors to ask for each fix", low=1, high=255)
+    accuracy: float = parameter(
+        0.0,
+        "sequential: expected error at which it asks no more for a fix, m; 0: at the budget only",
+        low=0.0,
+        high=1000.0,
+    )
+    price: float = parameter(
+        0.0,
+        "sequential: what one more range must improve the expected error by, m; 0: nothing",
+        low=0.0,
+        high=1000.0,
+    )
     rate: float = parameter(
         0.0,
         "fixes per second; 0: one for each tick of /clock (replay, simulator)",
@@ -48,12 +65,15 @@ class TrackerConfig(TrackingConfig):
 
 @dataclass(frozen=True)
 class Pending:
-    """The schedule that waits for its answer, and the seconds its plan took."""
+    """The schedule that waits for its answer, and what there is of its fix."""
 
     plan: loop.Plan
     message: AnchorSchedule
     ns: int
     spent: float
+    """Seconds computed for this fix."""
+    ranges: Ranges | None = None
+    """The answers to earlier schedules for this fix."""
 
 
 class TrackerNode(TrackingNode):
@@ -62,18 +82,21 @@ class TrackerNode(TrackingNode):
     def __init__(self) -> None:
         super().__init__("tracker_node", TrackerConfig, scheduler="")
         self._pending: Pending | None = None
+        self._closing: AnchorSchedule | None = None
+        """The last schedule that asked nobody; its fix did not wait for the answer."""
         self._last: int | None = None
         self._held: int | None = None
         self._sequence = 0
 
     def configure(self) -> None:
         """Make the publisher of schedules too."""
+        check_stops(self.config.scheduler, self.config.accuracy, self.config.price)
         super().configure()
         self._schedule = self.advertise(AnchorSchedule, "uwb/schedule")
 
     def begin(self) -> None:
         """Let the clock or the timer turn the loop, then listen to ranges."""
-        self._pending = self._last = self._held = None
+        self._pending = self._closing = self._last = self._held = None
         if self.config.rate > 0.0:
             self.every(
                 1.0 / self.config.rate, lambda: self._ask(self.get_clock().now().nanoseconds)
@@ -88,8 +111,9 @@ class TrackerNode(TrackingNode):
         Such a tick is held until the answer is in. A further tick means that none will come.
         """
         pending = self._pending
-        if pending is not None and ns == pending.ns:  # offered again: the schedule was lost
-            self._schedule.publish(pending.message)
+        latest = self._closing if pending is None else pending.message
+        if latest is not None and ns == nanoseconds(latest.header.stamp):
+            self._schedule.publish(latest)  # offered again: the schedule was lost
         elif pending is not None and self._held is None:
             self._held = ns
         elif ns != self._last:
@@ -98,7 +122,7 @@ class TrackerNode(TrackingNode):
 
     def _ask(self, ns: int) -> None:
         if self._pending is not None:
-            self.counts["unanswered"] += 1
+            self._give_up(self._pending)
         if self._last is not None and ns < self._last:
             self.restart(f"time went back by {(self._last - ns) * 1e-9:.3f} s")
         self._last, self._pending = ns, None
@@ -113,26 +137,48 @@ class TrackerNode(TrackingNode):
                 motion=motion,
             )
         )
-        if plan is None:
-            return
+        if plan is not None:
+            message = self._publish(plan.anchor, ns, more=self._may_ask_on(plan))
+            self._pending = Pending(plan, message, ns, spent)
+
+    def _may_ask_on(self, plan: loop.Plan) -> bool:
+        return loop.may_ask_on(
+            self.scheduler, self.known_site, plan=plan, budget=self.config.budget
+        )
+
+    def _deadline(self, ns: int) -> int:
+        """When all answers for the fix at `ns` are due; with `rate` 0 there is no such time."""
         rate = self.config.rate
+        return ns + (round(DEADLINE / rate * 1e9) if rate > 0.0 else 0)
+
+    def _publish(self, anchor: IntArray, ns: int, *, more: bool) -> AnchorSchedule:
         message = to_schedule(
-            plan.anchor,
+            anchor,
             self.known_site.anchors,
             ns=ns,
-            deadline=ns + (round(DEADLINE / rate * 1e9) if rate > 0.0 else 0),
+            deadline=self._deadline(ns),
             sequence=self._sequence,
             tag=self.config.tag,
             frame=self.config.frame,
+            more=more,
         )
         self._sequence += 1
-        self._pending = Pending(plan, message, ns, spent)
         self.counts["schedules"] += 1
         self._schedule.publish(message)
+        return message
+
+    def _give_up(self, pending: Pending) -> None:
+        """Wait no longer: the fix is made of the answers there are."""
+        self._pending = None
+        self.counts["unanswered"] += 1
+        if pending.ranges is not None:
+            self._make_fix(pending, pending.ranges, perf_counter())
 
     def on_ranges(self, message: RangeArray, received: float) -> None:
         """Take in the answer to the pending schedule."""
-        pending = self._pending
+        pending, closing = self._pending, self._closing
+        if closing is not None and message.sequence == closing.sequence:
+            return
         if pending is None or message.sequence != pending.message.sequence:
             raise InputError(f"uwb/ranges: sequence {message.sequence} was not asked, or is late")
         ranges = from_ranges(message, self.known_site.anchors)
@@ -140,18 +186,60 @@ class TrackerNode(TrackingNode):
         if abs(offset) > MAX_OFFSET_NS:
             raise InputError(f"uwb/ranges: stamp is {offset * 1e-9:.3f} s from the schedule's")
         self._pending = None
+        if pending.ranges is not None:
+            ranges = pending.ranges.joined(ranges)
+        if pending.message.more:
+            self._ask_on(pending, ranges, received)
+        else:
+            self._make_fix(pending, ranges, received)
+        if self._pending is None and self._held is not None:
+            held, self._held = self._held, None
+            self._ask(held)
+
+    def _ask_on(self, pending: Pending, ranges: Ranges, received: float) -> None:
+        """Ask whom the scheduler wants now, or tell that it wants nobody, and make the fix."""
+        plan = pending.plan
+        rate, now = self.config.rate, self.get_clock().now().nanoseconds
+        more: IntArray | None = NOBODY
+        spent = 0.0
+        if rate == 0.0 or now < self._deadline(pending.ns):
+            more, spent = self.compute(
+                lambda: loop.further(
+                    self.tracker,
+                    self.scheduler,
+                    self.known_site,
+                    plan=plan,
+                    ranges=ranges,
+                    budget=self.config.budget,
+                )
+            )
+        if more is None:  # the tracker has begun anew, and knows nothing of the prediction
+            plan, more = replace(plan, prediction=None), NOBODY
+        plan = plan.asking(more)
+        asks = more.size > 0
+        message = self._publish(more, pending.ns, more=asks and self._may_ask_on(plan))
+        now_pending = Pending(plan, message, pending.ns, pending.spent + spent, ranges)
+        if asks:
+            self._pending = now_pending
+        else:
+            self._closing = message
+            self._make_fix(now_pending, ranges, received)
+
+    def _make_fix(self, pending: Pending, ranges: Ranges, received: float) -> None:
         self.turn(
             pending.plan,
             ranges,
             ns=pending.ns,
-            sequence=message.sequence,
+            sequence=pending.message.sequence,
             received=received,
             spent=pending.spent,
             budget=self.config.budget,
         )
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._ask(held)
+
+    def _use(self, anchors: Anchors) -> None:
+        """Forget what was asked of other anchors; the tick may be offered again."""
+        self._pending = self._closing = self._last = None
+        super()._use(anchors)
 
 
 def main() -> int:

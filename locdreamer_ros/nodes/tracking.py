@@ -189,6 +189,8 @@ class TrackingNode(UwbNode):
             parameters=changed(self, config_of(name), f"{name}."),
             seed=self.config.seed,
             model=model,
+            accuracy=getattr(self.config, "accuracy", 0.0),  # of a node that asks
+            price=getattr(self.config, "price", 0.0),
         )
 
     def _asked_by(self) -> str:

@@ -31,11 +31,33 @@ LEARNED: tuple[str, ...] = ("actor", "juno")
 """Schedulers that need a model file; `actor` needs torch besides."""
 
 
-def make_scheduler(name: str, site: Site, *, seed: int = 0, model: Path | None = None) -> Scheduler:
+def check_stops(name: str, accuracy: float, price: float) -> None:
+    """Raises InputError where a scheduler is to stop early that chooses all anchors beforehand."""
+    if name != "sequential" and (accuracy or price):
+        raise InputError(
+            f"scheduler {name} chooses its anchors beforehand: accuracy and price are for "
+            "sequential"
+        )
+
+
+def make_scheduler(
+    name: str,
+    site: Site,
+    *,
+    seed: int = 0,
+    model: Path | None = None,
+    accuracy: float = 0.0,
+    price: float = 0.0,
+) -> Scheduler:
     """A scheduler for the site; model: the file of a learned one, others ignore it.
 
-    Raises InputError for an unknown name, or a model that is missing or does not fit.
+    accuracy, price m: when `sequential` asks no more for a fix (0: at the budget).
+    Raises InputError for an unknown name, a model that is missing or does not fit, or an accuracy
+    or price given to another.
     """
+    check_stops(name, accuracy, price)
+    if accuracy or price:
+        return Sequential(site, accuracy=accuracy, price=price)
     if name == "juno":
         if model is None:
             raise InputError(

@@ -1,0 +1,322 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A fix asked for in parts: each node spoken to over real topics by a probe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+
+import rclpy
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
+from nodes.ros_graph import Graph, graph
+from rosgraph_msgs.msg import Clock
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes.domain import own_domain
+from locdreamer_ros.nodes.lifecycle import LATCHED
+from locdreamer_ros.nodes.tracker_node import TrackerNode
+from locdreamer_ros.types import Anchors, Ranges, Site
+
+ANCHORS = Anchors(
+    ("a", "b", "c", "d"),
+    np.array([[0.0, 0.0, 2.0], [8.0, 0.0, 2.5], [8.0, 6.0, 2.0], [0.0, 6.0, 2.5]]),
+)
+TRUTH = np.array([3.0, 2.0])
+STEP_NS = 100_000_000
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Graph]:
+    with graph(tmp_path) as empty:
+        yield empty
+
+
+def answer_to(schedule: AnchorSchedule) -> RangeArray:
+    """What a perfect source says."""
+    rows = ANCHORS.rows(schedule.anchors)
+    time = c.nanoseconds(schedule.header.stamp) / 1e9
+    ranges = Ranges.of(rows, Site.of(ANCHORS, "2").expected(TRUTH, rows), time)
+    return RangeArray(
+        header=schedule.header,
+        sequence=schedule.sequence,
+        ranges=c.to_ranges(ranges, ANCHORS),
+        more=schedule.more,
+    )
+
+
+class Asking:
+    """The probe as source of a tracker_node that asks one anchor after the other."""
+
+    def __init__(self, nodes: Graph, **parameters: Any) -> None:
+        self.probe = nodes.probe
+        self.schedules = self.probe.hear(AnchorSchedule, "uwb/schedule")
+        self.poses = self.probe.hear(PoseWithCovarianceStamped, "tracker_node/pose")
+        self.statuses = self.probe.hear(TrackerStatus, "tracker_node/status")
+        given = {"tracker": "robust-ekf", "scheduler": "sequential", "dimensions": "2"}
+        nodes.start("tracker_node", **given, **parameters)
+        anchors = self.probe.publisher(AnchorArray, "uwb/anchors", LATCHED)
+        anchors.publish(c.to_anchors(ANCHORS, 0, "map"))
+        self.ranges = self.probe.publisher(RangeArray, "uwb/ranges")
+        if "rate" not in parameters:
+            self.clock = self.probe.publisher(Clock, "/clock")
+
+    def tick(self, epoch: int) -> None:
+        self.clock.publish(Clock(clock=c.to_stamp(epoch * STEP_NS)))
+
+    def expect(self, count: int) -> AnchorSchedule:
+        """The schedule number `count`."""
+        self.probe.until(lambda: len(self.schedules) >= count, f"schedule {count}")
+        return self.schedules[count - 1]
+
+    def answer(self, schedule: AnchorSchedule) -> None:
+        self.ranges.publish(answer_to(schedule))
+
+    def value(self, key: str) -> int:
+        return int(self.probe.diagnostics.get("/tracker_node", {}).get(key, "0"))
+
+
+def test_a_fix_is_asked_for_in_parts(nodes: Graph) -> None:
+    asking = Asking(nodes, budget=3)
+    asking.tick(1)
+    first = asking.expect(1)
+    assert list(first.anchors) == list(ANCHORS.ids)
+    assert not first.more
+    asking.answer(first)
+    asking.probe.until(lambda: asking.poses, "a first fix")
+    asking.tick(2)
+    asked = []
+    for count, more in ((2, True), (3, True), (4, False)):
+        schedule = asking.expect(count)
+        assert c.nanoseconds(schedule.header.stamp) == 2 * STEP_NS
+        assert schedule.sequence == count - 1
+        assert len(schedule.anchors) == 1
+        assert schedule.more == more
+        assert len(asking.poses) == 1
+        asked += schedule.anchors
+        asking.answer(schedule)
+    assert len(set(asked)) == 3
+    asking.probe.until(lambda: len(asking.poses) == 2 and len(asking.statuses) == 2, "a fix")
+    status = asking.statuses[-1]
+    assert (status.ranges_asked, status.ranges_used, status.sequence) == (3, 3, 3)
+    assert status.scheduler == "sequential"
+    assert len(asking.schedules) == 4
+
+
+def test_a_tracker_that_knows_enough_says_so_and_waits_for_nothing(nodes: Graph) -> None:
+    asking = Asking(nodes, budget=4, accuracy=10.0)
+    asking.tick(1)
+    asking.answer(asking.expect(1))
+    asking.probe.until(lambda: asking.poses, "a first fix")
+    asking.tick(2)
+    part = asking.expect(2)
+    assert part.more
+    asking.answer(part)
+    last = asking.expect(3)
+    assert list(last.anchors) == []
+    assert not last.more
+    asking.probe.until(lambda: len(asking.statuses) == 2, "the fix")
+    assert asking.statuses[-1].ranges_asked == 1
+    assert asking.statuses[-1].sequence == last.sequence
+    asking.tick(2)  # the source has not heard it
+    assert asking.expect(4) == last
+    asking.tick(3)
+    asking.answer(last)
+    assert c.nanoseconds(asking.expect(5).header.stamp) == 3 * STEP_NS
+    asking.probe.rest(1.5)
+    assert asking.value("messages_dropped") == asking.value("unanswered") == 0
+
+
+def test_a_part_that_was_lost_is_published_again(nodes: Graph) -> None:
+    asking = Asking(nodes, budget=3)
+    asking.tick(1)
+    asking.answer(asking.expect(1))
+    asking.tick(2)
+    asking.answer(asking.expect(2))
+    part = asking.expect(3)
+    asking.tick(2)
+    assert asking.expect(4) == part
+    asking.answer(part)
+    asking.answer(asking.expect(5))
+    asking.probe.until(lambda: len(asking.poses) == 2, "the fix")
+
+
+def test_a_lost_answer_leaves_a_fix_of_those_before(nodes: Graph) -> None:
+    asking = Asking(nodes, budget=3)
+    asking.tick(1)
+    asking.answer(asking.expect(1))
+    asking.tick(2)
+    asking.answer(asking.expect(2))
+    late = asking.expect(3)
+    asking.tick(3)
+    asking.probe.rest(0.3)
+    assert len(asking.schedules) == 3  # the answer may still be on its way
+    asking.tick(3)
+    following = asking.expect(4)
+    assert c.nanoseconds(following.header.stamp) == 3 * STEP_NS
+    asking.probe.until(lambda: len(asking.statuses) == 2, "the fix")
+    status = asking.statuses[-1]
+    assert c.nanoseconds(status.header.stamp) == 2 * STEP_NS
+    assert (status.ranges_asked, status.ranges_used) == (2, 1)
+    asking.answer(late)
+    asking.answer(following)
+    asking.expect(5)
+    asking.probe.until(lambda: asking.value("messages_dropped") == 1, "the late answer's count")
+    assert asking.value("unanswered") == 1
+
+
+def test_the_deadline_holds_for_all_parts(nodes: Graph) -> None:
+    asking = Asking(nodes, budget=3, rate=1.0)  # 0.9 s for the answers
+    asking.answer(asking.expect(1))
+    part = asking.expect(2)
+    asking.answer(part)
+    second = asking.expect(3)
+    assert second.deadline == part.deadline
+    asking.probe.rest(0.93)
+    asking.answer(second)  # after the deadline, before the next fix
+    last = asking.expect(4)
+    if c.nanoseconds(last.header.stamp) == c.nanoseconds(part.header.stamp):
+        assert list(last.anchors) == []
+    asking.probe.until(lambda: len(asking.statuses) == 2, "the fix")
+    assert asking.statuses[-1].ranges_asked == 2
+    # And where nothing more comes, the next fix ends the waiting.
+    count = len(asking.schedules)
+    schedule = asking.schedules[-1] if asking.schedules[-1].more else asking.expect(count + 1)
+    asking.answer(schedule)
+    asking.probe.until(lambda: len(asking.statuses) == 3, "the fix of one range")
+    assert (asking.statuses[-1].ranges_asked, asking.statuses[-1].ranges_used) == (2, 1)
+    asking.probe.until(lambda: len(asking.schedules) >= count + 2, "the next fix")
+
+
+def test_a_tracker_that_fails_while_it_looks_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+
+    def fail(self: Any, ranges: Ranges) -> None:
+        raise np.linalg.LinAlgError("singular matrix")
+
+    with own_domain() as domain:
+        rclpy.init(
+            domain_id=domain,
+            args=["--ros-args", "-p", "scheduler:=sequential", "-p", "tracker:=robust-ekf"],
+        )
+        try:
+            node = TrackerNode()
+            node.trigger_configure()
+            node.trigger_activate()
+            node._on_anchors(c.to_anchors(ANCHORS, 0, "map"))
+            node._ask(STEP_NS)
+            node.on_ranges(answer_to(node._pending.message), 0.0)
+            node._ask(2 * STEP_NS)
+            with monkeypatch.context() as patch:
+                patch.setattr(type(node.tracker), "update", fail)
+                node.on_ranges(answer_to(node._pending.message), 0.0)
+            assert node.counts["restarts"] == 1
+            assert node._pending is None
+            assert list(node._closing.anchors) == []  # the source is not left waiting
+            node._ask(3 * STEP_NS)
+            assert list(node._pending.message.anchors) == list(ANCHORS.ids)
+            node.on_ranges(answer_to(node._pending.message), 0.0)
+            assert node.tracker.estimate is not None
+            node._ask(4 * STEP_NS)
+            node.on_ranges(answer_to(node._pending.message), 0.0)
+            late = answer_to(node._pending.message)
+            node._on_anchors(c.to_anchors(ANCHORS.subset(("a", "b", "c")), 0, "map"))
+            with pytest.raises(InputError, match="was not asked"):
+                node.on_ranges(late, 0.0)
+            node.destroy_node()
+        finally:
+            rclpy.try_shutdown()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [({"accuracy": -0.1}, "accuracy"), ({"scheduler": "gdop", "price": 0.1}, "for sequential")],
+)
+def test_what_cannot_stop_early_says_so(
+    nodes: Graph, parameters: dict[str, Any], complaint: str
+) -> None:
+    nodes.start("tracker_node", **parameters)
+    with pytest.raises(InputError, match=complaint):
+        nodes.probe.until(nodes.processes.check, "its end")
+
+
+def test_a_listener_waits_for_the_whole_fix(nodes: Graph) -> None:
+    probe = nodes.probe
+    statuses = probe.hear(TrackerStatus, "ekf_node/status")
+    nodes.start("ekf_node", dimensions="2")
+    probe.publisher(AnchorArray, "uwb/anchors", LATCHED).publish(c.to_anchors(ANCHORS, 0, "map"))
+    ranges = probe.publisher(RangeArray, "uwb/ranges")
+    sequence = iter(range(100))
+
+    def say(epoch: int, rows: list[int], *, more: bool) -> None:
+        asked = c.to_schedule(
+            np.array(rows, dtype=np.intp), ANCHORS, ns=epoch * STEP_NS, deadline=0,
+            sequence=next(sequence), tag="", frame="map", more=more,
+        )  # fmt: skip
+        ranges.publish(answer_to(asked))
+
+    say(1, [0, 1, 2, 3], more=False)
+    probe.until(lambda: len(statuses) == 1, "a first fix")
+    say(2, [0], more=True)
+    say(2, [1], more=True)
+    probe.rest(0.3)
+    assert len(statuses) == 1
+    say(2, [], more=False)
+    probe.until(lambda: len(statuses) == 2, "the fix")
+    assert (statuses[-1].ranges_asked, statuses[-1].ranges_used) == (2, 2)
+    say(3, [2], more=True)
+    say(4, [1, 3, 0], more=False)  # the tracker did without the rest
+    probe.until(lambda: len(statuses) == 4, "both fixes")
+    assert [status.ranges_used for status in statuses[2:]] == [1, 3]
+    assert c.nanoseconds(statuses[2].header.stamp) == 3 * STEP_NS
+
+
+def test_the_source_holds_the_epoch_while_the_tracker_asks_on(nodes: Graph) -> None:
+    probe = nodes.probe
+    ticks = probe.hear(Clock, "/clock")
+    answers = probe.hear(RangeArray, "uwb/ranges")
+    nodes.start(
+        "source_node", duration=0.2, sample_rate=10.0, speed=0.0, answer_timeout=0.5, seed=1
+    )
+    ask = probe.publisher(AnchorSchedule, "uwb/schedule")
+    known = probe.hear(AnchorArray, "uwb/anchors", LATCHED)
+    probe.until(lambda: ticks and known, "the first epoch")
+    ids = [anchor.id for anchor in known[0].anchors]
+
+    def say(tick: Clock, sequence: int, *anchors: str, more: bool) -> None:
+        message = AnchorSchedule(sequence=sequence, anchors=list(anchors), more=more)
+        message.header.stamp = tick.clock
+        ask.publish(message)
+
+    say(ticks[0], 1, ids[0], more=True)
+    say(ticks[0], 1, ids[0], more=True)  # as after a second offer
+    probe.until(lambda: len(answers) == 1, "the first part")
+    probe.rest(0.2)
+    assert answers[0].more
+    assert len(answers) == len(ticks) == 1
+    say(ticks[0], 2, ids[1], more=True)
+    say(ticks[0], 3, more=False)
+    probe.until(lambda: len(answers) == 3 and len(ticks) == 2, "the rest and the next epoch")
+    assert [len(answer.ranges) for answer in answers] == [1, 1, 0]
+    assert not answers[2].more
+    say(ticks[1], 4, ids[0], more=True)  # and nothing after it: offered again, then given up
+    probe.until(
+        lambda: probe.diagnostics.get("/source_node", {}).get("complete") == "True", "the end"
+    )
+    values = probe.diagnostics["/source_node"]
+    epochs = int(values["epochs_total"])
+    assert int(values["answers"]) == 4
+    assert int(values["late"]) == 1
+    assert int(values["unfinished"]) == 1
+    assert int(values["unscheduled"]) == epochs - 2
+    assert int(values["messages_dropped"]) == 0
