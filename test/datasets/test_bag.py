@@ -201,6 +201,34 @@ def test_only_the_anchors_asked_are_there_in_a_live_bag(bag: Path, tmp_path: Pat
     np.testing.assert_array_equal(recording.ranges, [[np.nan, 2.5, np.nan]] * 4)
 
 
+@pytest.mark.parametrize("spoil", ["", "again", "not more"])
+def test_the_parts_of_a_fix_are_one_epoch(bag: Path, tmp_path: Path, spoil: str) -> None:
+    with BagWriter(tmp_path / "x") as writer:
+
+        def write(topic: str, body: Any, kind: str) -> None:
+            name = f"locdreamer_ros/msg/{kind}"
+            writer.write(topic, name, 0, typestore().serialize_cdr(body, name))
+
+        for body in read_messages(bag, "/uwb/anchors", "locdreamer_ros/msg/AnchorArray"):
+            write("/uwb/anchors", body, "AnchorArray")
+        for body in read_messages(bag, "/uwb/ranges", "locdreamer_ros/msg/RangeArray"):
+            entries, body.more = body.ranges, spoil != "not more"
+            for part in ([entries[2]], [entries[0 if spoil != "again" else 2]]):
+                body.ranges = part
+                write("/uwb/ranges", body, "RangeArray")
+            body.ranges, body.more = [], False
+            write("/uwb/ranges", body, "RangeArray")
+    if spoil:
+        complaint = {"again": "anchor '7' appears twice", "not more": "times must increase"}[spoil]
+        with pytest.raises(InputError, match=f"message 2: {complaint}"):
+            read_bag(tmp_path / "x")
+        return
+    whole, parts = read_bag(bag), read_bag(tmp_path / "x")
+    np.testing.assert_array_equal(parts.times, whole.times)
+    np.testing.assert_array_equal(parts.ranges[:, [0, 2]], whole.ranges[:, [0, 2]])
+    assert np.isnan(parts.ranges[:, 1]).all()
+
+
 def test_truth_with_other_stamps_is_interpolated_over_short_gaps(bag: Path, tmp_path: Path) -> None:
     """Poses at -.05 (not possible), .04, .16, .9 s for epochs at 0, .1, .2, .3 s."""
     stamps = iter((40_000_000, 160_000_000, 900_000_000))

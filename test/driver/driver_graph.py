@@ -79,17 +79,20 @@ class Graph:
             self.executor.spin_once(timeout_sec=0.02)
         return done()
 
-    def publish(self, *anchors: str, wait: float = 0.15) -> int:
+    def publish(
+        self, *anchors: str, wait: float = 0.15, more: bool = False, at: int | None = None
+    ) -> int:
+        """Ask; `at` ns: for the fix of that stamp, else for a new one."""
         self.sequence += 1
-        now = time.time_ns()
-        message = AnchorSchedule(sequence=self.sequence, anchors=list(anchors))
+        now = time.time_ns() if at is None else at
+        message = AnchorSchedule(sequence=self.sequence, anchors=list(anchors), more=more)
         message.header.stamp = to_stamp(now)
         message.deadline = to_stamp(now + round(wait * 1e9))
         self.schedule.publish(message)
         return self.sequence
 
-    def ask(self, *anchors: str, wait: float = 0.15) -> RangeArray:
-        sequence = self.publish(*anchors, wait=wait)
+    def ask(self, *anchors: str, wait: float = 0.15, **more) -> RangeArray:
+        sequence = self.publish(*anchors, wait=wait, **more)
         assert self.spin(lambda: sequence in self.answers, wait + 1.0), "no answer"
         return self.answers[sequence]
 

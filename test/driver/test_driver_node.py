@@ -17,9 +17,10 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
-from driver.driver_graph import NOT_OFFERED, OK, SUCCESS, Graph
+from driver.driver_graph import NOT_OFFERED, OK, SUCCESS, TIMEOUT, Graph
 from rclpy.lifecycle import TransitionCallbackReturn
 
+from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.conversions import from_anchors
 from locdreamer_ros.nodes.lifecycle import LOSSLESS
 
@@ -49,6 +50,56 @@ def test_asks_exactly_the_scheduled_anchors(graph: Graph) -> None:
     assert float(values["air_time_ms_per_fix"]) > 0.0
     assert values["reconnects"] == "0"
     assert "ok" in values["anchor 1"]
+
+
+def test_each_part_of_a_fix_is_answered(graph: Graph) -> None:
+    graph.emulate()
+    graph.start()
+    graph.tracks_again(4.0)
+    now = time.time_ns()
+    parts = [graph.ask(a, wait=2.0, more=True, at=now) for a in ("3", "1")]
+    last = graph.ask(wait=0.001, at=now)  # nobody: no deadline can pass
+    assert [[entry.anchor for entry in part.ranges] for part in parts] == [["3"], ["1"]]
+    assert [part.more for part in (*parts, last)] == [True, True, False]
+    assert list(last.ranges) == []
+    assert {part.header.stamp.nanosec for part in (*parts, last)} == {now % 10**9}
+    good = sum(entry.status == OK for part in parts for entry in part.ranges)
+    assert graph.node._spent.good + graph.node._spent.failed == 2
+    assert graph.node._spent.good >= good
+    assert graph.node.counts["expired"] == 0
+
+
+def test_the_parts_of_a_fix_do_not_wait_for_a_device_that_chooses(graph: Graph) -> None:
+    tag = graph.emulate("trek1000")
+    graph.start()
+    graph.tracks_again(8.0)
+    now = time.time_ns()
+    parts = [graph.ask(a, wait=1.0, more=True, at=now) for a in tag.anchors.ids[:3]]
+    stamps = [c.nanoseconds(part.ranges[0].stamp) for part in parts]
+    assert len({stamp // 10**8 for stamp in stamps}) <= 2  # of one cycle
+    assert max(stamps) - min(stamps) < 50_000_000
+    assert {part.ranges[0].status for part in parts} <= {OK, TIMEOUT}
+
+
+def test_a_sequential_tracker_tracks_through_it(graph: Graph) -> None:
+    from locdreamer_ros.msg import TrackerStatus
+
+    from locdreamer_ros.nodes.tracker_node import TrackerNode
+
+    graph.emulate()
+    given = {"tracker": "grid", "scheduler": "sequential", "rate": 5.0, "tag_height": 1.2}
+    graph.start(*[w for k, v in given.items() for w in ("-p", f"tracker_node:{k}:={v}")])
+    tracker = TrackerNode()
+    graph.executor.add_node(tracker)
+    heard: list[TrackerStatus] = []
+    graph.client.create_subscription(TrackerStatus, "/tracker_node/status", heard.append, LOSSLESS)
+    assert tracker.trigger_configure() == SUCCESS
+    assert tracker.trigger_activate() == SUCCESS
+    assert graph.spin(lambda: len(heard) > 40, 20.0)
+    assert np.median([status.ranges_asked for status in heard[20:]]) == 3
+    assert np.median([status.ranges_used for status in heard[20:]]) >= 2
+    tracker.close()
+    tracker.destroy_node()
 
 
 def test_offsets_are_taken_off(graph: Graph) -> None:

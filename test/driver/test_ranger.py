@@ -329,6 +329,26 @@ def test_passive_cycles_are_filtered(bench: Bench) -> None:
     assert time.monotonic() - start > 0.09
 
 
+def test_the_parts_of_a_fix_come_from_one_passive_cycle(bench: Bench) -> None:
+    device = bench.device(speaks({}))
+    ranger = bench.ranger(FakeCodec(schedulable=False))
+    ask(ranger, 0, wait=0.1)
+    device.say(b"CYC A=1.0 B=2.0\n")
+    assert ask(ranger, 0, wait=1.0).value.tolist() == [1.0]
+    assert ranger.spent == (2, 0, 0.0)
+    device.say(b"CYC A=1.5 B=2.5\n")
+    start = time.monotonic()
+    answer = ranger.measure(np.array([1, 2]), time.time() + 1.0, again=True)
+    assert answer.value[0] == 2.0
+    assert answer.status.tolist() == [OK, NOT_OFFERED]
+    assert time.monotonic() - start < 0.5
+    assert ranger.spent == (0, 0, 0.0)
+    assert ask(ranger, 0, wait=1.0).value.tolist() == [1.5]  # the next fix has the next cycle
+    assert ask(ranger, 0, wait=0.05).status.tolist() == [TIMEOUT]
+    device.say(b"CYC A=1.0 B=3.0\n")  # too late for its first part, in time for its second
+    assert ranger.measure(np.array([1]), time.time() + 1.0, again=True).value.tolist() == [3.0]
+
+
 def test_the_newest_passive_cycle_is_used_and_an_old_one_is_not(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

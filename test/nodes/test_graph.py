@@ -199,6 +199,39 @@ def test_a_recording_replayed_through_the_graph_gives_the_offline_metrics(
     assert_same(tracks["ekf_node"], alone[1])
 
 
+@pytest.mark.parametrize("stops", [{}, {"accuracy": 0.3, "price": 0.02}])
+def test_a_fix_in_several_schedules_is_the_offline_fix(
+    tmp_path: Path, walk: Recording, stops: dict[str, float]
+) -> None:
+    metrics = run_graph(
+        output=tmp_path,
+        tracker="robust-ekf",
+        scheduler="sequential",
+        budget=4,
+        baseline_preset="paper",
+        **stops,
+        **WALK,
+    )
+    site = Site.of(walk.anchors)
+    trackers = (make_tracker("robust-ekf", site), make_tracker("ekf", site, preset="paper"))
+    chooser = make_scheduler("sequential", site, **stops)
+    alone = run_offline(walk, site, trackers[0], chooser, budget=4, beside=trackers[1:])[0]
+    _, tracks = load_tracks(tmp_path / "tracks.npz")
+    assert_same(tracks["tracker_node"], alone[0])
+    assert_same(tracks["ekf_node"], alone[1])
+    accounts = metrics["accounts"]
+    assert accounts["epochs"] == len(walk) < accounts["answers"]
+    assert accounts["received"] == accounts["released"]
+    for name in ("lost", "duplicated", "not_as_asked", "unscheduled", "unfinished"):
+        assert accounts[name] == 0, name
+    assert accounts["unused_by_tracker_node"] == accounts["unused_by_ekf_node"] == 0
+    asked = alone[0].asked[1:]
+    assert (asked < 4).any() if stops else (asked == 4).all()
+    recorded = load_recording(tmp_path / "bag", None)  # the parts of a fix are one epoch
+    np.testing.assert_array_equal(recorded.times, walk.times)
+    assert np.isfinite(recorded.ranges).sum() == accounts["released"]
+
+
 def children_of(parent: int) -> list[int]:
     """Processes that name the parent's output folder would be racy; the kernel knows them."""
     listed = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii")

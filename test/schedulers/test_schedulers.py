@@ -177,3 +177,12 @@ def test_directions_are_the_jacobian_of_the_slant_range() -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(InputError, match="unknown scheduler 'best'; expected one of all"):
         make_scheduler("best", Site(square_anchors(), 2, 1.0))
+
+
+@pytest.mark.parametrize("stop", [{"accuracy": 0.1}, {"price": 0.1}])
+def test_only_a_sequential_scheduler_can_stop_early(stop):
+    site = Site(square_anchors(), 2, 1.0)
+    assert make_scheduler("sequential", site, **stop).sequential
+    with pytest.raises(InputError, match="gdop chooses its anchors beforehand") as caught:
+        make_scheduler("gdop", site, **stop)
+    assert "\n" not in str(caught.value)
