@@ -104,6 +104,17 @@ def test_track_without_truth_writes_estimates(tmp_path, capsys):
     assert len(out.read_text().splitlines()) == 51
 
 
+def test_a_stated_accuracy_saves_ranges(recording, tmp_path):
+    spent = []
+    for stop in ([], ["--accuracy", "0.5"], ["--price", "0.05"]):
+        path = tmp_path / "a.json"
+        command = ["track", str(recording), "--scheduler", "sequential", *stop]
+        assert main([*command, "--json", str(path)]) == 0
+        spent.append(json.loads(path.read_text())["ranges_per_fix"])
+    assert spent[0] == 3.0
+    assert max(spent[1:]) < 3.0
+
+
 def test_parameter_file(recording, tmp_path, capsys):
     file = tmp_path / "p.yaml"
     file.write_text(
@@ -197,6 +208,12 @@ def test_text_that_is_no_text(recording, capsys):
         (["--scheduler", "foo"], "unknown scheduler 'foo'; expected one of all, random"),
         (["--preset", "foo"], "tracker zero-shot: unknown preset 'foo'"),
         (["--budget", "0"], "--budget: expected a whole number >= 1, got '0'"),
+        (["--accuracy", "0.1"], "scheduler gdop chooses its anchors beforehand"),
+        (
+            ["--scheduler", "sequential", "--price", "-1"],
+            "price: expected a value in [0, 1000], got -1.0",
+        ),
+        (["--scheduler", "sequential", "--accuracy", "nan"], "accuracy: expected"),
         (["--seed", "-1"], "--seed: expected a whole number >= 0"),
         (["--dimensions", "4"], "--dimensions"),
         (["--params", "nope.yaml"], "nope.yaml: cannot read"),
