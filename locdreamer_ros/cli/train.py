@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from locdreamer_ros.cli.options import add_common, check_output, check_seed, count, positive
+from locdreamer_ros.cli.train_zero_shot import PRESET as ZERO_SHOT
+from locdreamer_ros.cli.train_zero_shot import run_zero_shot
 from locdreamer_ros.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Learn from real ranges of the bootstrap anchors, then in imagination for the "
         "deployed ones, of which only the places are known. Ground truth is never looked at.",
     )
-    source = parser.add_mutually_exclusive_group(required=True)
+    source = parser.add_mutually_exclusive_group()
     source.add_argument("--recording", type=Path, metavar="FILE", help="range table or rosbag2")
     source.add_argument("--environment", metavar="E", help="simulated place: house, ...")
     parser.add_argument(
@@ -39,8 +41,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--deploy", metavar="IDS", help="anchors to imagine (all others)")
     parser.add_argument("--output", type=Path, required=True, metavar="MODEL", help="model file")
     parser.add_argument(
-        "--preset", default="default", metavar="P", help="hyperparameters: default or paper"
+        "--preset",
+        default="default",
+        metavar="P",
+        help="hyperparameters: default or paper; or zero-shot, the model of the package",
     )
+    parser.add_argument("--updates", type=count, metavar="N", help="zero-shot: steps (2500)")
     parser.add_argument(
         "--mode", default="grounded", metavar="M", help="stage 2: grounded or literal (grounded)"
     )
@@ -74,6 +80,13 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.learning import require_torch
 
     require_torch("locdreamer train")
+    if options.preset == ZERO_SHOT:
+        run_zero_shot(options, CHECKPOINT)
+        return
+    if options.updates is not None:
+        raise InputError(f"train: --updates belongs to --preset {ZERO_SHOT}")
+    if options.recording is None and options.environment is None:
+        raise InputError("train: one of --recording and --environment is required (see --help)")
     from time import perf_counter
 
     from locdreamer_ros.config import build
@@ -84,7 +97,9 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.world_model.model import ModelConfig
 
     if options.preset not in PRESETS:
-        raise InputError(f"--preset: expected one of {', '.join(PRESETS)}, got {options.preset!r}")
+        raise InputError(
+            f"--preset: expected one of {', '.join([*PRESETS, ZERO_SHOT])}, got {options.preset!r}"
+        )
     model_values, values = PRESETS[options.preset]
     given = {
         "mode": options.mode,

@@ -25,12 +25,15 @@ FAMILIES = ("exponential", "weibull", "lognormal", "gamma")
 """Distributions of the excess of a blocked range over places."""
 HELD_OUT = "gamma"
 """Never trained on: the validation dreams have it."""
+TRAINED = tuple(family for family in FAMILIES if family != HELD_OUT)
 
 
 @dataclass(frozen=True, eq=False)
 class Dreams:
-    """anchor (B, A, 3) m relative to the tag's height; truth (B, T, 2) m; velocity (B, T, 2) m/s;
-    dt (B, T) s before each step; distance (B, T, A) m measured, NaN where lost; blocked (B, T, A)
+    """Places, walks and what was measured there.
+
+    anchor (B, A, 3) m relative to the tag's height; truth (B, T, 2) m; velocity (B, T, 2) m/s; dt
+    (B, T) s before each step; distance (B, T, A) m measured, NaN where lost; blocked (B, T, A)
     what a device would guess of it, 0 to 1, NaN where the device has no such guess.
     """
 
@@ -42,7 +45,7 @@ class Dreams:
     blocked: Floats
 
     def __len__(self) -> int:
-        return self.anchor.shape[0]
+        return int(self.anchor.shape[0])
 
     def rows(self, which: NDArray[np.intp] | slice) -> Dreams:
         """Only these dreams."""
@@ -62,7 +65,7 @@ def dream(
     anchors: int,
     rng: np.random.Generator,
     *,
-    families: tuple[str, ...] = tuple(f for f in FAMILIES if f != HELD_OUT),
+    families: tuple[str, ...] = TRAINED,
 ) -> Dreams:
     """`size` dreams of `steps` steps with `anchors` anchors, each in a place of its own."""
     extent = log_uniform(rng, 4.0, 25.0, (size, 2))
@@ -89,7 +92,7 @@ def dream(
 def _anchors(
     extent: NDArray[np.float64], count: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Places (B, A, 3) m: the best spread of a few draws; some at the edge, heights alike or not."""
+    """Places (B, A, 3) m: the best spread of a few draws; heights alike or not."""
     size = extent.shape[0]
     tries = rng.random((size, 4, count, 2))
     edge = rng.random((size, 4, count)) < rng.choice([0.2, 0.6, 1.0], (size, 1, 1))
@@ -258,7 +261,7 @@ def _crossed(
         t = (offset[..., 0] * edge[..., 1] - offset[..., 1] * edge[..., 0]) / across
         u = (offset[..., 0] * line[..., 1] - offset[..., 1] * line[..., 0]) / across
         hit = (t > 0) & (t < 1) & (u > 0) & (u < 1)
-        crossed += hit & (number < walls)[:, None, None]
+        crossed += hit & np.less(number, walls)[:, None, None]
     return crossed
 
 

@@ -3,8 +3,8 @@
 # mypy: warn-return-any=False, disallow-subclassing-any=False
 """A scheduler that starts as GDOP and learns in dreams what each anchor's range is worth.
 
-The score of a subset K is -beta log trace (P^-1 + sum_k u_k u_k^T / R_k)^-1, GDOP with a prior; what
-is learned is the variance R_k, from the place of the anchor and from what became of its last
+The score of a subset K is -beta log trace (P^-1 + sum_k u_k u_k^T / R_k)^-1, GDOP with a prior;
+what is learned is the variance R_k, from the place of the anchor and from what became of its last
 ranges. It serves any number of anchors and any budget. In a dream every subset can be tried from
 the same state, so the gradient sums over all of them instead of following one draw.
 
@@ -36,7 +36,9 @@ WORST_M = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """What became of each anchor's ranges: last residual, fast and slow running means (B, A) m of
+    """What became of each anchor's ranges.
+
+    Last residual, fast and slow running means (B, A) m of
     it, age (B, A) s and way (B, A) m walked since it was asked; common, spread (B,) m: slow means
     of all residuals and of how far they lie apart.
     """
@@ -184,8 +186,10 @@ def mask_of(rows: Tensor, anchors: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """States in which every subset was tried: features (B, A, F), covariance (B, 2, 2), direction
-    (B, A, 2), error (B, N) m that each subset led to; all with the same A and K.
+    """States in which every subset was tried, all with the same A and K.
+
+    features (B, A, F), covariance (B, 2, 2), direction
+    (B, A, 2), error (B, N) m that each subset led to.
     """
 
     features: Tensor

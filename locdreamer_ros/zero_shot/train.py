@@ -8,15 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from locdreamer_ros.zero_shot.dreams import Dreams, dream
+from locdreamer_ros.zero_shot.checkpoint import Learning, load, save
+from locdreamer_ros.zero_shot.dreams import Dreams
 from locdreamer_ros.zero_shot.hybrid import Belief, Hybrid
+from locdreamer_ros.zero_shot.pools import drawn
 
-STEPS = 128
+STEPS = 256
 """Of a dream; the belief lives through all of it ..."""
 CHUNK = 32
 """... but gradients through no more than this."""
@@ -33,6 +35,8 @@ KIDNAPPED, KIDNAP_SIGMA_M = 0.04, 1.5
 AVERAGE = 0.99
 """Weight of the past in the running mean of the parameters, which is the model that is kept."""
 LARGEST_GRADIENT = 2.0
+WARM_UP = 20
+"""Updates until the learning rate is at its highest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +66,10 @@ def walks(dreams: Dreams, generator: torch.Generator) -> Walks:
     kind = torch.rand(size, generator=generator)
     budget = torch.where(kind < 0.5, min(3, count), torch.where(kind < 0.75, anything, count))
     return Walks(
-        *(torch.from_numpy(getattr(dreams, n)) for n in ("anchor", "truth", "dt", "distance")),
+        torch.from_numpy(dreams.anchor),
+        torch.from_numpy(dreams.truth),
+        torch.from_numpy(dreams.dt),
+        torch.from_numpy(dreams.distance),
         torch.from_numpy(dreams.blocked),
         budget,
         torch.rand(size, generator=generator) < 0.5,
@@ -163,16 +170,6 @@ def kidnapped(belief: Belief, generator: torch.Generator) -> Belief:
     return replace(belief, mean=mean)
 
 
-def anchors_for(rng: np.random.Generator) -> int:
-    """How many anchors the next dreams have: 3 to 20, five to eight most often."""
-    return int(
-        rng.choice(
-            [3, 4, 5, 6, 7, 8, 10, 12, 16, 20],
-            p=[0.05, 0.12, 0.2, 0.15, 0.12, 0.16, 0.08, 0.06, 0.04, 0.02],
-        )
-    )
-
-
 def train(
     updates: int,
     *,
@@ -180,43 +177,85 @@ def train(
     rate: float = 3e-3,
     curve: Callable[[int, float, float], None] = lambda update, loss, error: None,
     model: Hybrid | None = None,
+    pool: int = POOL,
+    batch: int = BATCH,
+    checkpoint: Path | None = None,
+    ahead: bool = False,
 ) -> Hybrid:
-    """A model after `updates` steps of Adam in dreams."""
+    """The running mean of a model over at least `updates` steps of Adam in dreams.
+
+    curve(update, loss, error m) after each. All randomness of a pool of dreams comes from seed and
+    the pool's number, and a checkpoint is written after each: where there is one, training goes on
+    from it exactly as if it had never stopped. ahead: draw the next dreams in another process.
+    """
     torch.manual_seed(seed)
     model = Hybrid() if model is None else model
     kept = torch.optim.swa_utils.AveragedModel(
         model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE)
     )
-    generator = torch.Generator().manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    optimiser = torch.optim.Adam(model.parameters(), lr=rate)
-    update = 0
-    while update < updates:
-        pool = walks(dream(POOL, STEPS, anchors_for(rng), rng), generator)
-        for start in range(0, POOL, BATCH):
-            walk = pool.rows(slice(start, start + BATCH))
-            belief = begin(model, walk, generator)
-            for chunk in range(0, STEPS, CHUNK):
-                for group in optimiser.param_groups:
-                    warm = min(1.0, (update + 1) / 20)
-                    group["lr"] = (
-                        rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, update / updates)))
-                    )
-                total, errors = torch.zeros(()), []
-                taken = kidnapped(detached(belief), generator)
-                for t, belief in follow(
-                    model, walk, taken, range(chunk, chunk + CHUNK), generator
-                ):
-                    error, square, log_determinant = score(model, belief, walk.truth[:, t])
-                    if t >= 3:
-                        total = total + loss_of(error, square, log_determinant) / CHUNK
-                        errors.append(error.detach().mean())
-                optimiser.zero_grad(set_to_none=True)
-                total.backward()
-                norm = torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT)
-                if bool(torch.isfinite(norm)):
-                    optimiser.step()
-                    kept.update_parameters(model)
-                curve(kept.module, update, float(total.detach()), float(torch.stack(errors).mean()))
-                update += 1
-    return kept.module
+    learning = Learning(model, kept, torch.optim.Adam(model.parameters(), lr=rate))
+    run = {"seed": seed, "updates": updates, "rate": rate, "pool": pool, "batch": batch}
+    done = 0
+    if checkpoint is not None and checkpoint.is_file():
+        done = load(checkpoint, learning, run)
+    each = len(range(0, pool, batch)) * len(range(0, STEPS, CHUNK))
+    numbers = range(done, -(-updates // each))
+    for number, dreams in drawn(seed, numbers, pool, STEPS, ahead=ahead):
+        generator = torch.Generator().manual_seed(1_000_003 * seed + number)
+        walk = walks(dreams, generator)
+        steps = _learn_pool(learning, walk, batch, generator)
+        for update, (loss, error) in enumerate(
+            _scheduled(learning.optimiser, steps, rate, number * each, updates), number * each
+        ):
+            curve(update, loss, error)
+        if checkpoint is not None:
+            save(checkpoint, learning, number + 1, run)
+    kept_model: Hybrid = kept.module
+    return kept_model
+
+
+def _scheduled(
+    optimiser: torch.optim.Optimizer,
+    steps: Iterator[tuple[float, float]],
+    rate: float,
+    first: int,
+    updates: int,
+) -> Iterator[tuple[float, float]]:
+    """The steps, each with its rate: a short warm-up, then half a cosine."""
+    update = first
+    while True:
+        warm = min(1.0, (update + 1) / WARM_UP)
+        fall = 0.5 * (1.0 + math.cos(math.pi * min(1.0, update / updates)))
+        for group in optimiser.param_groups:
+            group["lr"] = rate * warm * fall
+        found = next(steps, None)
+        if found is None:
+            return
+        yield found
+        update += 1
+
+
+def _learn_pool(
+    learning: Learning, pool: Walks, batch: int, generator: torch.Generator
+) -> Iterator[tuple[float, float]]:
+    """Learn from each chunk of each batch; yields its loss and error m."""
+    model = learning.model
+    assert isinstance(model, Hybrid)
+    for start in range(0, len(pool), batch):
+        walk = pool.rows(slice(start, start + batch))
+        belief = begin(model, walk, generator)
+        for chunk in range(0, STEPS, CHUNK):
+            total, errors = torch.zeros(()), []
+            taken = kidnapped(detached(belief), generator)
+            for t, belief in follow(model, walk, taken, range(chunk, chunk + CHUNK), generator):
+                error, square, log_determinant = score(model, belief, walk.truth[:, t])
+                if t >= 3:
+                    total = total + loss_of(error, square, log_determinant) / CHUNK
+                    errors.append(error.detach().mean())
+            learning.optimiser.zero_grad(set_to_none=True)
+            total.backward()
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT)
+            if bool(torch.isfinite(norm)):
+                learning.optimiser.step()
+                learning.kept.update_parameters(model)
+            yield float(total.detach()), float(torch.stack(errors).mean())

@@ -1,0 +1,93 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`locdreamer train --preset zero-shot`: the model that comes with the package, in dreams alone."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from locdreamer_ros.errors import InputError
+
+PRESET = "zero-shot"
+UPDATES = 2500
+FOREIGN: dict[str, Any] = {
+    "recording": None,
+    "environment": None,
+    "anchors": None,
+    "unheard": None,
+    "bootstrap": None,
+    "deploy": None,
+    "mode": "grounded",
+    "noise": None,
+    "guide": None,
+    "epochs": None,
+    "imagine_epochs": None,
+    "budget": 3,
+    "rate": 1.0,
+    "tag_height": None,
+    "device": "auto",
+    "curves": None,
+}
+"""Options of the other presets, with their defaults: this one learns of no place."""
+
+
+def refuse_foreign(options: argparse.Namespace) -> None:
+    """Raises InputError for an option that the preset has no use for."""
+    for name, default in FOREIGN.items():
+        if getattr(options, name, default) != default:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(
+                f"train --preset {PRESET}: {option} does not belong; it learns in dreams of "
+                "random places (--updates, --seed, --resume, --output)"
+            )
+
+
+def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
+    """Train, save, print. Raises InputError."""
+    refuse_foreign(options)
+    from time import perf_counter
+
+    from tqdm import tqdm
+
+    from locdreamer_ros import __version__
+    from locdreamer_ros.evaluation.tables import save_json
+    from locdreamer_ros.zero_shot.dreams import TRAINED
+    from locdreamer_ros.zero_shot.limits import calibrate, limits
+    from locdreamer_ros.zero_shot.model_file import Weights, save_weights
+    from locdreamer_ros.zero_shot.train import train
+
+    updates = options.updates or UPDATES
+    checkpoint = options.output.with_suffix(checkpoint_suffix)
+    if not options.resume:
+        checkpoint.unlink(missing_ok=True)
+    begin = perf_counter()
+    curve: list[list[float]] = []
+    with tqdm(total=updates, desc="dreaming", unit="update", mininterval=1.0, leave=False) as bar:
+
+        def shown(update: int, loss: float, error: float) -> None:
+            curve.append([update, loss, error])
+            bar.set_postfix(error_m=f"{error:.3f}", refresh=False)
+            bar.update(update + 1 - bar.n)
+
+        model = train(updates, seed=options.seed, curve=shown, checkpoint=checkpoint, ahead=True)
+    factor = calibrate(model, seed=options.seed)
+    header = {
+        "version": __version__,
+        "seed": options.seed,
+        "updates": updates,
+        "families": list(TRAINED),
+        "calibration": round(factor, 4),
+        "limits": [round(float(value), 4) for value in limits(model, seed=options.seed)],
+    }
+    seconds = perf_counter() - begin
+    arrays = {name: value.numpy() for name, value in model.state_dict().items()}
+    save_weights(options.output, Weights(arrays, {**header, "duration_s": round(seconds, 1)}))
+    checkpoint.unlink(missing_ok=True)
+    error = curve[-1][2] if curve else float("nan")
+    if options.json is not None:
+        save_json(
+            options.json,
+            {**header, "model": str(options.output), "duration_s": seconds, "curve": curve},
+        )
+    print(f"{options.output}: {updates} updates in {seconds:.0f} s, last error {error:.3f} m")

@@ -1,0 +1,44 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Pools of dreams by seed and number, drawn ahead in a process that never needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+
+from locdreamer_ros.zero_shot.dreams import Dreams, dream
+
+
+def anchors_for(rng: np.random.Generator) -> int:
+    """How many anchors the next dreams have: 3 to 20, five to eight most often."""
+    return int(
+        rng.choice(
+            [3, 4, 5, 6, 7, 8, 10, 12, 16, 20],
+            p=[0.05, 0.12, 0.2, 0.15, 0.12, 0.16, 0.08, 0.06, 0.04, 0.02],
+        )
+    )
+
+
+def dreams_of(seed: int, number: int, size: int, steps: int) -> Dreams:
+    """The dreams of one pool: they depend on nothing else."""
+    rng = np.random.default_rng([seed, number])
+    return dream(size, steps, anchors_for(rng), rng)
+
+
+def drawn(
+    seed: int, numbers: Sequence[int], size: int, steps: int, *, ahead: bool
+) -> Iterator[tuple[int, Dreams]]:
+    """The pools `numbers`, the next ones drawn `ahead` in a process of their own."""
+    if not ahead:
+        yield from ((number, dreams_of(seed, number, size, steps)) for number in numbers)
+        return
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
+        waiting = [other.submit(dreams_of, seed, number, size, steps) for number in numbers[:2]]
+        for number in numbers:
+            if number + 2 <= numbers[-1]:
+                waiting.append(other.submit(dreams_of, seed, number + 2, size, steps))
+            yield number, waiting.pop(0).result()

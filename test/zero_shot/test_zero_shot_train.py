@@ -1,0 +1,180 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Training in dreams: it learns, a killed run goes on as if nothing had happened, the command."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from locdreamer_ros.cli import main
+from locdreamer_ros.errors import InputError
+
+torch = pytest.importorskip("torch")
+
+from locdreamer_ros.zero_shot import limits as limits_module  # noqa: E402
+from locdreamer_ros.zero_shot import train as module  # noqa: E402
+from locdreamer_ros.zero_shot.checkpoint import KEY  # noqa: E402
+from locdreamer_ros.zero_shot.dreams import HELD_OUT, dream  # noqa: E402
+from locdreamer_ros.zero_shot.hybrid import Hybrid  # noqa: E402
+from locdreamer_ros.zero_shot.model_file import load_weights  # noqa: E402
+from locdreamer_ros.zero_shot.pools import drawn  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@torch.no_grad()
+def loss_on_held_out(model: Hybrid) -> float:
+    """The training's own loss where it was not trained."""
+    generator = torch.Generator().manual_seed(0)
+    rng = np.random.default_rng(5)
+    walk = module.walks(dream(24, 30, 5, rng, families=(HELD_OUT,)), generator)
+    belief = module.begin(model, walk, generator)
+    losses = []
+    for t, now in module.follow(model, walk, belief, range(30), generator):
+        losses.append(float(module.loss_of(*module.score(model, now, walk.truth[:, t]))))
+    return float(np.mean(losses[3:]))
+
+
+@pytest.mark.parametrize("size", [12])
+def test_the_loss_falls(monkeypatch, size):
+    monkeypatch.setattr(module, "STEPS", 32)
+    monkeypatch.setattr(module, "CHUNK", 8)
+    torch.manual_seed(0)
+    before = loss_on_held_out(Hybrid())
+    found: list[float] = []
+    module.train(
+        30,
+        seed=0,
+        rate=1e-2,
+        pool=size,
+        batch=size,
+        curve=lambda update, loss, error: found.append(loss),
+        model=(model := Hybrid()),
+    )
+    assert len(found) == 32, "whole pools"
+    assert loss_on_held_out(model) < before - 0.05
+
+
+def same(a: Hybrid, b: Hybrid) -> bool:
+    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return all(torch.equal(x, y) for x, y in pairs)
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "STEPS", 8)
+    monkeypatch.setattr(module, "CHUNK", 4)
+    tiny = {"seed": 3, "pool": 4, "batch": 4}
+    path = tmp_path / "c.safetensors"
+    whole = module.train(8, **tiny)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(update, loss, error):
+        if update == 5:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        module.train(8, **tiny, checkpoint=path, curve=kill)
+    seen: list[int] = []
+    resumed = module.train(
+        8, **tiny, checkpoint=path, curve=lambda update, loss, error: seen.append(update)
+    )
+    assert seen == [4, 5, 6, 7]
+    assert same(whole, resumed)
+    again = module.train(8, **tiny, checkpoint=path)
+    assert same(whole, again), "a finished run has nothing left to do"
+
+
+def test_dreams_drawn_ahead_are_the_same():
+    near = list(drawn(1, range(3), 2, 5, ahead=False))
+    ahead = list(drawn(1, range(3), 2, 5, ahead=True))
+    for (i, a), (j, b) in zip(near, ahead, strict=True):
+        assert i == j
+        np.testing.assert_array_equal(a.distance, b.distance)
+    assert not np.array_equal(near[0][1].truth[0, 0], near[1][1].truth[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"), [({"seed": 4}, "seed differs"), ({"updates": 12}, "updates differs")]
+)
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, monkeypatch, change, complaint):
+    monkeypatch.setattr(module, "STEPS", 8)
+    monkeypatch.setattr(module, "CHUNK", 4)
+    path = tmp_path / "c.safetensors"
+    module.train(2, seed=3, pool=2, batch=2, checkpoint=path)
+    run = {"updates": 2, "seed": 3, **change}
+    with pytest.raises(InputError, match=complaint):
+        module.train(**run, pool=2, batch=2, checkpoint=path)
+    path.write_bytes(b"\x80\x04K\x01.")  # a pickle
+    with pytest.raises(InputError, match="not a checkpoint"):
+        module.train(2, seed=3, pool=2, batch=2, checkpoint=path)
+    assert KEY == "locdreamer_zero_shot_checkpoint"
+
+
+def test_the_command_writes_a_model_with_its_story(tmp_path, monkeypatch, capsys):
+    given = {}
+
+    def quick(updates, **options):
+        given.update(options, updates=updates)
+        options["curve"](updates - 1, 1.0, 0.5)
+        return Hybrid()
+
+    monkeypatch.setattr(module, "train", quick)
+    monkeypatch.setattr(limits_module, "calibrate", lambda model, seed: 1.2)
+    monkeypatch.setattr(limits_module, "limits", lambda model, seed: np.full(8, 1.5))
+    model = tmp_path / "m.safetensors"
+    command = ["train", "--preset", "zero-shot", "--output", str(model), "--seed", "7"]
+    assert main([*command, "--updates", "3", "--json", str(tmp_path / "r.json")]) == 0
+    assert (given["updates"], given["seed"], given["ahead"]) == (3, 7, True)
+    header = load_weights(model).header
+    assert (header["seed"], header["updates"], header["limits"]) == (7, 3, [1.5] * 8)
+    assert HELD_OUT not in header["families"]
+    assert {"version", "duration_s"} <= set(header)
+    assert json.loads((tmp_path / "r.json").read_text())["curve"] == [[2, 1.0, 0.5]]
+    assert "3 updates" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--preset", "zero-shot", "--recording", "x.csv"], "--recording does not belong"),
+        (["--preset", "zero-shot", "--environment", "house"], "--environment does not belong"),
+        (["--preset", "zero-shot", "--budget", "4"], "--budget does not belong"),
+        (["--preset", "zero-shot", "--imagine-epochs", "4"], "--imagine-epochs does not belong"),
+        (["--environment", "house", "--updates", "3"], "--updates belongs to --preset zero-shot"),
+        ([], "one of --recording and --environment is required"),
+    ],
+)
+def test_options_that_do_not_belong_are_refused(tmp_path, capsys, options, complaint):
+    assert main(["train", *options, "--output", str(tmp_path / "m.safetensors")]) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1
+
+
+def test_limits_are_those_of_the_running_means(monkeypatch):
+    monkeypatch.setattr(limits_module, "STEPS", 14)
+    monkeypatch.setattr(limits_module, "ANCHORS", (3, 4))
+    found = limits_module.limits(Hybrid(), size=2)
+    assert found.shape == (8,)
+    assert (found > 0.0).all()
+
+
+def test_calibration_scales_what_is_reported(monkeypatch):
+    monkeypatch.setattr(limits_module, "STEPS", 14)
+    monkeypatch.setattr(limits_module, "ANCHORS", (3, 4))
+    model = Hybrid()
+    factor = limits_module.calibrate(model, size=2)
+    assert factor > 0.0
+    assert float(model.trust_head.bias) == pytest.approx(np.log(factor), abs=1e-5)
+    assert limits_module.calibrate(model, size=2) == pytest.approx(1.0, abs=0.05)
