@@ -10,14 +10,15 @@ named `decaying` have the paper's epsilon, from 1 down.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from locdreamer_ros.benchmarks import juno_plan as plan
+from locdreamer_ros.benchmarks.juno_figures import draw_all
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, with_interval
 from locdreamer_ros.evaluation.intervals import Interval, mean_interval, paired_reduction
 from locdreamer_ros.juno import require_numba
@@ -26,48 +27,12 @@ from locdreamer_ros.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     from locdreamer_ros.juno.room import Room
 
-STEPS = 10_000
-"""Of the walk that scores a method."""
-EPOCHS = 8000
-SWEEP_EPOCHS = 2000
-TRACKED_STEPS = 200_000
-REDRAWN = 0.3
-FIRST = 100
-BLOCK = 20
-"""Epochs averaged into a point of a curve."""
-DECAYING: dict[str, Any] = {"epsilon": 1.0, "epsilon_fall": 0.998}
-ALPHAS = (0.05, 0.1, 0.3, 0.5, 0.9)
-EPSILONS: dict[str, dict[str, Any]] = {
-    "1 x .998^n": DECAYING,
-    "1 x .99^n": {"epsilon": 1.0, "epsilon_fall": 0.99},
-    ".02": {},
-    ".1": {"epsilon": 0.1, "epsilon_last": 0.1},
-    ".5": {"epsilon": 0.5, "epsilon_last": 0.5},
-}
-HORIZONS = (0, 25, 50, 75, 100)
-IID, WALLS = "iid links", "obstacles"
-TRACKED = "tracked"
-JUNO, PLAIN, WARM = "JUNO (related guide)", "Q-learning", "warm start (related Q)"
-RANDOM_GUIDE, GDOP_GUIDE = "JUNO (random guide)", "JUNO (GDOP guide)"
-UNRELATED = "JUNO (unrelated guide)"
-MEASURES = ("mean_error", "rmse", "p90", "success", "no_root", "first100")
-
-
-@dataclass
-class Seed:
-    """What one seed gave: scores by (setting, method), curves and errors by method."""
-
-    scores: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
-    curves: dict[str, FloatArray] = field(default_factory=dict)
-    rewards: dict[str, FloatArray] = field(default_factory=dict)
-    errors: dict[str, FloatArray] = field(default_factory=dict)
-    paths: dict[str, FloatArray] = field(default_factory=dict)
-    beacons: FloatArray = field(default_factory=lambda: np.empty((0, 2)))
-
 
 def blocks(values: FloatArray) -> FloatArray:
     """Means over every `BLOCK` epochs."""
-    return np.asarray(values[: len(values) // BLOCK * BLOCK].reshape(-1, BLOCK).mean(axis=1))
+    return np.asarray(
+        values[: len(values) // plan.BLOCK * plan.BLOCK].reshape(-1, plan.BLOCK).mean(axis=1)
+    )
 
 
 def measures(errors: FloatArray, found: BoolArray | None) -> dict[str, float]:
@@ -84,23 +49,25 @@ def measures(errors: FloatArray, found: BoolArray | None) -> dict[str, float]:
     }
 
 
-def one_seed(seed: int) -> Seed:
+def one_seed(seed: int) -> plan.Seed:
     """Everything in the rooms of one seed."""
     from locdreamer_ros.juno.room import draw_room, draw_room_with_walls
 
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4)]
-    answer = Seed()
+    answer = plan.Seed()
     room = draw_room(streams[0])
-    _true_zone(answer, IID, room, streams[1], seed)
+    _true_zone(answer, plan.IID, room, streams[1], seed)
     _sweeps(answer, room, streams[3])
-    _tracked(answer, IID, room, streams[2])
+    _tracked(answer, plan.IID, room, streams[2])
     walled = draw_room_with_walls(streams[0])
-    _true_zone(answer, WALLS, walled, streams[1], seed)
-    _tracked(answer, WALLS, walled, streams[2])
+    _true_zone(answer, plan.WALLS, walled, streams[1], seed)
+    _tracked(answer, plan.WALLS, walled, streams[2])
     return answer
 
 
-def _true_zone(answer: Seed, setting: str, room: Room, rng: np.random.Generator, seed: int) -> None:
+def _true_zone(
+    answer: plan.Seed, setting: str, room: Room, rng: np.random.Generator, seed: int
+) -> None:
     """Agents and baselines where the state is the true zone."""
     from locdreamer_ros.juno import baselines, dqn
     from locdreamer_ros.juno.guides import gdop_table, random_table, scheduler_table
@@ -109,38 +76,38 @@ def _true_zone(answer: Seed, setting: str, room: Room, rng: np.random.Generator,
     from locdreamer_ros.juno.walk import draw_walk, fix_errors, follow, measure_walk, rectangle
     from locdreamer_ros.schedulers.simple import Nearest
 
-    walk = draw_walk(room, STEPS, rng)
+    walk = draw_walk(room, plan.STEPS, rng)
 
     def score(method: str, fixes: FloatArray, found: BoolArray | None = None) -> dict[str, float]:
         errors = fix_errors(room, walk, fixes)
         answer.scores[setting, method] = measures(errors, found)
-        if setting == IID:
+        if setting == plan.IID:
             answer.errors[method] = errors
         return answer.scores[setting, method]
 
-    plain = Learning(epochs=EPOCHS)
-    related = redraw_links(room, REDRAWN, rng)
+    plain = Learning(epochs=plan.EPOCHS)
+    related = redraw_links(room, plan.REDRAWN, rng)
     # The teacher took its time to try everything: what it knows of second choices counts, too.
-    study = Learning(epochs=EPOCHS, alpha=0.1, epsilon=1.0, epsilon_fall=0.9995)
+    study = Learning(epochs=plan.EPOCHS, alpha=0.1, epsilon=1.0, epsilon_fall=0.9995)
     teacher = learn(related, rng, study)
     stranger = learn(draw_room(rng), rng, plain)
     gdop, nearest = gdop_table(room), scheduler_table(room, Nearest())
-    decaying = Learning(epochs=EPOCHS, **DECAYING)
+    decaying = Learning(epochs=plan.EPOCHS, **plan.DECAYING)
     agents = {
-        PLAIN: learn(room, rng, plain),
-        JUNO: learn(room, rng, plain, guide=teacher.table),
-        WARM: learn(room, rng, plain, start=teacher.q),
-        GDOP_GUIDE: learn(room, rng, plain, guide=gdop),
-        RANDOM_GUIDE: learn(room, rng, plain, guide=random_table(room, rng)),
-        UNRELATED: learn(room, rng, plain, guide=stranger.table),
-        f"{PLAIN}, decaying": learn(room, rng, decaying),
-        f"{JUNO}, decaying": learn(room, rng, decaying, guide=teacher.table),
-        f"{PLAIN}, gamma .9": learn(room, rng, Learning(epochs=EPOCHS, gamma=0.9)),
+        plan.PLAIN: learn(room, rng, plain),
+        plan.JUNO: learn(room, rng, plain, guide=teacher.table),
+        plan.WARM: learn(room, rng, plain, start=teacher.q),
+        plan.GDOP_GUIDE: learn(room, rng, plain, guide=gdop),
+        plan.RANDOM_GUIDE: learn(room, rng, plain, guide=random_table(room, rng)),
+        plan.UNRELATED: learn(room, rng, plain, guide=stranger.table),
+        f"{plan.PLAIN}, decaying": learn(room, rng, decaying),
+        f"{plan.JUNO}, decaying": learn(room, rng, decaying, guide=teacher.table),
+        f"{plan.PLAIN}, gamma .9": learn(room, rng, Learning(epochs=plan.EPOCHS, gamma=0.9)),
     }
     for method, learnt in agents.items():
         fixes, found = follow(room, walk, learnt.table[walk.zones])
-        score(method, fixes, found)["first100"] = float(learnt.errors[:FIRST].mean())
-        if setting == IID:
+        score(method, fixes, found)["first100"] = float(learnt.errors[: plan.FIRST].mean())
+        if setting == plan.IID:
             answer.curves[method] = blocks(learnt.errors)
     tables = {
         "GDOP": gdop,
@@ -150,51 +117,55 @@ def _true_zone(answer: Seed, setting: str, room: Room, rng: np.random.Generator,
     }
     for method, table in tables.items():
         score(method, *follow(room, walk, table[walk.zones]))
-    anything = rng.integers(len(room.actions), size=STEPS)
+    anything = rng.integers(len(room.actions), size=plan.STEPS)
     score("random (RNS)", *follow(room, walk, anything))
     score("WLS", baselines.locate_by_wls(room, walk))
     score("all beacons", baselines.locate_by_all(room, walk, robust=False)[0])
     score("all beacons, robust", baselines.locate_by_all(room, walk, robust=True)[0])
-    if setting == IID and find_spec("torch") is not None:
+    if setting == plan.IID and find_spec("torch") is not None:
         import torch
 
         from locdreamer_ros.juno.regressors import locate_by_net
 
         torch.set_num_threads(1)
-        training = draw_walk(room, 2 * STEPS, rng)
+        training = draw_walk(room, 2 * plan.STEPS, rng)
         for kind in ("cnn", "lstm"):
             score(kind.upper(), locate_by_net(kind, room, training, walk, seed=seed))
-    if setting == IID:
+    if setting == plan.IID:
         around = measure_walk(room, rectangle(room), rng)
         answer.beacons = room.beacons
         answer.paths["ground truth"] = room.centres[around.zones]
-        for name, table in (("JUNO", agents[JUNO].table), ("GDOP", gdop), ("nearest", nearest)):
+        for name, table in (
+            ("JUNO", agents[plan.JUNO].table),
+            ("GDOP", gdop),
+            ("nearest", nearest),
+        ):
             answer.paths[name] = follow(room, around, table[around.zones])[0]
 
 
-def _sweeps(answer: Seed, room: Room, rng: np.random.Generator) -> None:
+def _sweeps(answer: plan.Seed, room: Room, rng: np.random.Generator) -> None:
     """Learning rates, epsilon schedules and guide horizons."""
     from locdreamer_ros.juno.guides import random_table
     from locdreamer_ros.juno.learning import Learning, learn
     from locdreamer_ros.juno.room import redraw_links
 
-    teacher = learn(redraw_links(room, REDRAWN, rng), rng, Learning(epochs=EPOCHS)).table
+    teacher = learn(redraw_links(room, plan.REDRAWN, rng), rng, Learning(epochs=plan.EPOCHS)).table
     by_chance = random_table(room, rng)
-    for alpha in ALPHAS:
-        learnt = learn(room, rng, Learning(epochs=SWEEP_EPOCHS, alpha=alpha), guide=teacher)
+    for alpha in plan.ALPHAS:
+        learnt = learn(room, rng, Learning(epochs=plan.SWEEP_EPOCHS, alpha=alpha), guide=teacher)
         answer.curves[f"alpha {alpha:g}"] = blocks(learnt.errors)
         answer.rewards[f"alpha {alpha:g}"] = blocks(learnt.rewards)
-    for name, schedule in EPSILONS.items():
-        learnt = learn(room, rng, Learning(epochs=SWEEP_EPOCHS, **schedule))
+    for name, schedule in plan.EPSILONS.items():
+        learnt = learn(room, rng, Learning(epochs=plan.SWEEP_EPOCHS, **schedule))
         answer.curves[f"epsilon {name}"] = blocks(learnt.errors)
-    for horizon in HORIZONS:
-        how = Learning(epochs=SWEEP_EPOCHS, guide_horizon=horizon)
+    for horizon in plan.HORIZONS:
+        how = Learning(epochs=plan.SWEEP_EPOCHS, guide_horizon=horizon)
         for name, guide in (("random", by_chance), ("related", teacher)):
             learnt = learn(room, rng, how, guide=guide)
             answer.curves[f"H {horizon} {name}"] = blocks(learnt.errors)
 
 
-def _tracked(answer: Seed, setting: str, room: Room, rng: np.random.Generator) -> None:
+def _tracked(answer: plan.Seed, setting: str, room: Room, rng: np.random.Generator) -> None:
     """Agent and baselines that must track the user; all share the belief filter."""
     from locdreamer_ros.juno.guides import gdop_table, scheduler_table
     from locdreamer_ros.juno.tracked import as_values, track
@@ -202,9 +173,9 @@ def _tracked(answer: Seed, setting: str, room: Room, rng: np.random.Generator) -
     from locdreamer_ros.schedulers.simple import Nearest
 
     count = len(room.actions)
-    training, walk = draw_walk(room, TRACKED_STEPS, rng), draw_walk(room, STEPS, rng)
+    training, walk = draw_walk(room, plan.TRACKED_STEPS, rng), draw_walk(room, plan.STEPS, rng)
     q = np.zeros((len(room.centres), count))
-    epsilon = np.maximum(0.02, 0.998 ** (np.arange(TRACKED_STEPS) // 100))
+    epsilon = np.maximum(0.02, 0.998 ** (np.arange(plan.TRACKED_STEPS) // 100))
     track(room, training, q, average=True, alpha=0.2, epsilon=epsilon, rng=rng)
     policies = {
         "JUNO (belief)": (q, True),
@@ -214,9 +185,9 @@ def _tracked(answer: Seed, setting: str, room: Room, rng: np.random.Generator) -
     for method, (values, average) in policies.items():
         tracked = track(room, walk, values, average=average)
         errors = fix_errors(room, walk, tracked.fixes)
-        answer.scores[f"{setting}, {TRACKED}", method] = measures(errors, None)
+        answer.scores[f"{setting}, {plan.TRACKED}", method] = measures(errors, None)
         errors = fix_errors(room, walk, tracked.estimates)
-        answer.scores[f"{setting}, {TRACKED} (filtered)", method] = measures(errors, None)
+        answer.scores[f"{setting}, {plan.TRACKED} (filtered)", method] = measures(errors, None)
 
 
 def steps_per_second(repeats: int = 5) -> float:
@@ -241,14 +212,14 @@ def _ranges_per_fix(method: str) -> int:
     return 9 if method.startswith(everything) else 3
 
 
-def tabulate(seeds: Sequence[Seed]) -> list[Row]:
+def tabulate(seeds: Sequence[plan.Seed]) -> list[Row]:
     """One row per setting and method."""
     rows: list[Row] = []
     for setting, method in seeds[0].scores:
         found = [seed.scores[setting, method] for seed in seeds]
         base = [seed.scores[setting, "GDOP"]["mean_error"] for seed in seeds]
         row: Row = {"setting": setting, "method": method, "beacons": _ranges_per_fix(method)}
-        for name in MEASURES:
+        for name in plan.MEASURES:
             values = [scores[name] for scores in found]
             known = not np.isnan(values).any()
             row[name] = row[f"{name}_ci"] = None
@@ -260,7 +231,7 @@ def tabulate(seeds: Sequence[Seed]) -> list[Row]:
     return rows
 
 
-def claimed(seeds: Sequence[Seed]) -> dict[str, float]:
+def claimed(seeds: Sequence[plan.Seed]) -> dict[str, float]:
     """The claims, each with the half width of its interval as `<claim>_ci`."""
 
     def of(setting: str, method: str, name: str) -> list[float]:
@@ -275,20 +246,22 @@ def claimed(seeds: Sequence[Seed]) -> dict[str, float]:
         return less(setting, "JUNO (belief)", best)
 
     intervals: Mapping[str, Interval] = {
-        "mean_error": mean_interval(of(IID, JUNO, "mean_error")),
-        "success": mean_interval(of(IID, JUNO, "success")),
-        "rmse": mean_interval(of(IID, JUNO, "rmse")),
-        "below_gdop": less(IID, JUNO, "GDOP"),
-        "first100_guide": less(IID, JUNO, PLAIN, "first100"),
-        "first100_warm": less(IID, WARM, PLAIN, "first100"),
-        "final_guide": less(IID, JUNO, PLAIN),
-        "final_warm": less(IID, WARM, PLAIN),
-        "first100_random_guide": less(IID, RANDOM_GUIDE, PLAIN, "first100"),
-        "final_random_guide": less(IID, RANDOM_GUIDE, PLAIN),
-        "first100_guide_decaying": less(IID, f"{JUNO}, decaying", f"{PLAIN}, decaying", "first100"),
-        "tracked_below_best": below_best(f"{WALLS}, {TRACKED}"),
-        "tracked_filtered_below_best": below_best(f"{WALLS}, {TRACKED} (filtered)"),
-        "tracked_iid_below_best": below_best(f"{IID}, {TRACKED}"),
+        "mean_error": mean_interval(of(plan.IID, plan.JUNO, "mean_error")),
+        "success": mean_interval(of(plan.IID, plan.JUNO, "success")),
+        "rmse": mean_interval(of(plan.IID, plan.JUNO, "rmse")),
+        "below_gdop": less(plan.IID, plan.JUNO, "GDOP"),
+        "first100_guide": less(plan.IID, plan.JUNO, plan.PLAIN, "first100"),
+        "first100_warm": less(plan.IID, plan.WARM, plan.PLAIN, "first100"),
+        "final_guide": less(plan.IID, plan.JUNO, plan.PLAIN),
+        "final_warm": less(plan.IID, plan.WARM, plan.PLAIN),
+        "first100_random_guide": less(plan.IID, plan.RANDOM_GUIDE, plan.PLAIN, "first100"),
+        "final_random_guide": less(plan.IID, plan.RANDOM_GUIDE, plan.PLAIN),
+        "first100_guide_decaying": less(
+            plan.IID, f"{plan.JUNO}, decaying", f"{plan.PLAIN}, decaying", "first100"
+        ),
+        "tracked_below_best": below_best(f"{plan.WALLS}, {plan.TRACKED}"),
+        "tracked_filtered_below_best": below_best(f"{plan.WALLS}, {plan.TRACKED} (filtered)"),
+        "tracked_iid_below_best": below_best(f"{plan.IID}, {plan.TRACKED}"),
     }
     claims: dict[str, float] = {}
     for name, interval in intervals.items():
@@ -301,13 +274,12 @@ def run(settings: Settings) -> Result:
     require_numba("benchmark juno")
     speed = steps_per_second()
     seeds = spread(one_seed, settings.seeds, processes=settings.jobs, label="rooms")
-    from locdreamer_ros.benchmarks.juno_figures import draw_all
     from locdreamer_ros.juno.learning import THRESHOLD_M
 
     packages = [p for p in ("numba", "torch") if find_spec(p) is not None]
     notes = [
         f"10 x 10 m, zones of .5 m, 8 beacons and a reference; success: within {THRESHOLD_M:g} m. "
-        f"{EPOCHS} epochs of 100 steps; scored on {STEPS} steps that all methods share.",
+        f"{plan.EPOCHS} epochs of 100 steps; scored on {plan.STEPS} steps that all methods share.",
         "first-100 claims, %: less error over the first 100 epochs than plain Q-learning with the "
         "same epsilon; final_*, %: less final error (negative: more).",
         ", ".join(f"{package} {version(package)}" for package in packages),

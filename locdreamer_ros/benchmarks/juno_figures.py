@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locdreamer_ros.benchmarks import juno
+from locdreamer_ros.benchmarks import juno_plan as plan
 from locdreamer_ros.benchmarks.result import Row
 from locdreamer_ros.evaluation.plots import COLOURS, STYLE, TRUTH, plot_bars
 from locdreamer_ros.files import replaced
@@ -23,10 +23,10 @@ EARLY = 1000
 """Epochs shown of the effect of a guide."""
 
 
-def draw_all(path: Path, rows: Sequence[Row], seeds: Sequence[juno.Seed]) -> None:
+def draw_all(path: Path, rows: Sequence[Row], seeds: Sequence[plan.Seed]) -> None:
     """`path`: bars of the mean errors; beside it NAME_figure2, _figure3 and _figure4."""
     _draw_bars(path, rows)
-    panels: Mapping[int, Callable[[Sequence[Axes], Sequence[juno.Seed]], None]]
+    panels: Mapping[int, Callable[[Sequence[Axes], Sequence[plan.Seed]], None]]
     panels = {2: _figure_2, 3: _figure_3, 4: _figure_4}
     for number, draw in panels.items():
         _draw(path.with_name(f"{path.stem}_figure{number}{path.suffix}"), number, draw, seeds)
@@ -35,8 +35,8 @@ def draw_all(path: Path, rows: Sequence[Row], seeds: Sequence[juno.Seed]) -> Non
 def _draw(
     path: Path,
     number: int,
-    draw: Callable[[Sequence[Axes], Sequence[juno.Seed]], None],
-    seeds: Sequence[juno.Seed],
+    draw: Callable[[Sequence[Axes], Sequence[plan.Seed]], None],
+    seeds: Sequence[plan.Seed],
 ) -> None:
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -52,8 +52,8 @@ def _draw(
 
 
 def _draw_bars(path: Path, rows: Sequence[Row]) -> None:
-    settings = (juno.IID, juno.WALLS)
-    methods = ("random (RNS)", "nearest (NN-NS)", "GDOP", "WLS", "DQN", juno.PLAIN, juno.JUNO)
+    settings = (plan.IID, plan.WALLS)
+    methods = ("random (RNS)", "nearest (NN-NS)", "GDOP", "WLS", "DQN", plan.PLAIN, plan.JUNO)
     found = {(row["setting"], row["method"]): row for row in rows}
     plot_bars(
         path,
@@ -71,12 +71,12 @@ def _draw_bars(path: Path, rows: Sequence[Row]) -> None:
 
 
 def _curves(
-    axes: Axes, seeds: Sequence[juno.Seed], names: Mapping[str, str], *, rewards: bool = False
+    axes: Axes, seeds: Sequence[plan.Seed], names: Mapping[str, str], *, rewards: bool = False
 ) -> None:
     """Means over seeds of curves by key, with their labels; the band holds the 95 % interval."""
     for colour, (key, label) in zip(COLOURS * 2, names.items(), strict=False):
         values = np.array([(seed.rewards if rewards else seed.curves)[key] for seed in seeds])
-        epochs = juno.BLOCK * (np.arange(values.shape[1]) + 0.5)
+        epochs = plan.BLOCK * (np.arange(values.shape[1]) + 0.5)
         mean = values.mean(axis=0)
         half = 1.96 * values.std(axis=0, ddof=1) / len(seeds) ** 0.5 if len(seeds) > 1 else 0.0
         axes.plot(epochs, mean, color=colour, label=label, linewidth=1.4)
@@ -86,30 +86,30 @@ def _curves(
     axes.legend()
 
 
-def _figure_2(axes: Sequence[Axes], seeds: Sequence[juno.Seed]) -> None:
-    guides = (juno.PLAIN, juno.RANDOM_GUIDE, juno.UNRELATED, juno.GDOP_GUIDE, juno.JUNO, juno.WARM)
+def _figure_2(axes: Sequence[Axes], seeds: Sequence[plan.Seed]) -> None:
+    guides = (plan.PLAIN, plan.RANDOM_GUIDE, plan.UNRELATED, plan.GDOP_GUIDE, plan.JUNO, plan.WARM)
     _curves(axes[0], seeds, {name: name for name in guides})
-    axes[0].set(title="(a) effect of the guide", xlim=(0, min(EARLY, juno.EPOCHS)))
-    alphas = {f"alpha {alpha:g}": f"alpha = {alpha:g}" for alpha in juno.ALPHAS}
+    axes[0].set(title="(a) effect of the guide", xlim=(0, min(EARLY, plan.EPOCHS)))
+    alphas = {f"alpha {alpha:g}": f"alpha = {alpha:g}" for alpha in plan.ALPHAS}
     _curves(axes[1], seeds, alphas)
     axes[1].set_title("(b) learning rate and error")
     _curves(axes[2], seeds, alphas, rewards=True)
     axes[2].set_title("(c) learning rate and reward")
 
 
-def _figure_3(axes: Sequence[Axes], seeds: Sequence[juno.Seed]) -> None:
-    _curves(axes[0], seeds, {f"epsilon {name}": f"epsilon = {name}" for name in juno.EPSILONS})
+def _figure_3(axes: Sequence[Axes], seeds: Sequence[plan.Seed]) -> None:
+    _curves(axes[0], seeds, {f"epsilon {name}": f"epsilon = {name}" for name in plan.EPSILONS})
     axes[0].set_title("(a) exploration, no guide")
     for name, style in (("random", ":"), ("related", "-")):
-        for colour, horizon in zip(COLOURS, juno.HORIZONS, strict=False):
+        for colour, horizon in zip(COLOURS, plan.HORIZONS, strict=False):
             mean = np.mean([seed.curves[f"H {horizon} {name}"] for seed in seeds], axis=0)
-            epochs = juno.BLOCK * (np.arange(mean.size) + 0.5)
+            epochs = plan.BLOCK * (np.arange(mean.size) + 0.5)
             label = f"H = {horizon}" if name == "related" else None
             axes[1].plot(epochs, mean, style, color=colour, label=label, linewidth=1.3)
     axes[1].set(title="(b) guide steps: related —, random ···", xlabel="epoch")
-    axes[1].set(ylabel="mean error [m]", xlim=(0, min(EARLY, juno.SWEEP_EPOCHS)))
+    axes[1].set(ylabel="mean error [m]", xlim=(0, min(EARLY, plan.SWEEP_EPOCHS)))
     axes[1].legend()
-    compared = (juno.JUNO, juno.PLAIN, "WLS", "GDOP", "nearest (NN-NS)", "random (RNS)")
+    compared = (plan.JUNO, plan.PLAIN, "WLS", "GDOP", "nearest (NN-NS)", "random (RNS)")
     for colour, method in zip(COLOURS, compared, strict=False):
         errors = np.sort(np.concatenate([seed.errors[method] for seed in seeds]))
         share = np.arange(1, errors.size + 1) / errors.size
@@ -119,7 +119,7 @@ def _figure_3(axes: Sequence[Axes], seeds: Sequence[juno.Seed]) -> None:
     axes[2].legend(loc="lower right")
 
 
-def _figure_4(axes: Sequence[Axes], seeds: Sequence[juno.Seed]) -> None:
+def _figure_4(axes: Sequence[Axes], seeds: Sequence[plan.Seed]) -> None:
     paths, beacons = seeds[0].paths, seeds[0].beacons
     truth = paths["ground truth"]
     for colour, (name, path) in zip((TRUTH, *COLOURS), paths.items(), strict=False):

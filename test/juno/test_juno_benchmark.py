@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("numba", reason="needs numba: pip install 'locdreamer_ros[juno]'")
 
-from locdreamer_ros.benchmarks import juno
+from locdreamer_ros.benchmarks import juno, juno_plan
 from locdreamer_ros.cli import main
 from locdreamer_ros.juno import dqn, regressors
 
@@ -19,7 +19,7 @@ def test_the_benchmark_writes_rows_claims_and_figures(
 ) -> None:
     small = {"STEPS": 400, "EPOCHS": 200, "SWEEP_EPOCHS": 100, "TRACKED_STEPS": 2000}
     for name, value in small.items():
-        monkeypatch.setattr(juno, name, value)
+        monkeypatch.setattr(juno_plan, name, value)
     monkeypatch.setattr(regressors, "PASSES", 1)
     quick = dqn.DeepLearning(updates=20)
     monkeypatch.setattr(dqn, "DeepLearning", lambda: quick)
