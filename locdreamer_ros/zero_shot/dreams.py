@@ -80,9 +80,11 @@ def dream(
     )
     truth, velocity = _walks(extent, dt, rng)
     clear, excess, blocked = _place_bound(extent, anchor, truth, velocity, families, rng)
-    delta = truth[:, :, None, :] - anchor[:, None, :, :2]  # (B, T, A, 2)
-    distance = np.sqrt((delta**2).sum(-1) + anchor[:, None, :, 2] ** 2)
-    measured = distance + clear + excess + _fresh(distance.shape, rng)
+    surveyed = anchor + _survey_errors(anchor.shape, rng)
+    delta = truth[:, :, None, :] - surveyed[:, None, :, :2]  # (B, T, A, 2)
+    distance = np.sqrt((delta**2).sum(-1) + surveyed[:, None, :, 2] ** 2)
+    measured = distance + clear + excess + _along_the_way(distance, rng)
+    measured += _fresh(distance.shape, rng)
     lost = rng.random(distance.shape) < rng.uniform(0.0, 0.1, (size, 1, 1))
     measured[lost | (measured < 0.05)] = np.nan
     guess = _guess(blocked, excess, rng)
@@ -263,6 +265,24 @@ def _crossed(
         hit = (t > 0) & (t < 1) & (u > 0) & (u < 1)
         crossed += hit & np.less(number, walls)[:, None, None]
     return crossed
+
+
+def _survey_errors(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    """By how much the anchors stand elsewhere than believed (B, A, 3) m, and the tag's height."""
+    site = (shape[0], 1, 1)
+    off = log_uniform(rng, 0.003, 0.1, site) * rng.standard_normal(shape)
+    off[..., 2:] += 0.1 * rng.standard_normal(site)
+    return np.asarray(off)
+
+
+def _along_the_way(distance: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Errors (B, T, A) m that depend on the distance: of scale, and of the power received."""
+    site = (distance.shape[0], 1, 1)
+    bend = np.tanh((distance - rng.uniform(1.0, 8.0, site)) / rng.uniform(1.0, 5.0, site))
+    amount = rng.uniform(-0.12, 0.12, site) + 0.02 * rng.standard_normal(
+        (distance.shape[0], 1, distance.shape[2])
+    )
+    return np.asarray(amount * bend + 0.004 * rng.standard_normal(site) * distance)
 
 
 def _fresh(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
