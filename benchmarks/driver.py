@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the driver itself costs, how fast it comes back, and whether it grows; see docs/driver.md.
 
-    python benchmarks/driver.py [overhead rate recovery endurance] [--endurance 60]
+    python benchmarks/driver.py [overhead rate recovery parts endurance] [--endurance 60]
 
 overhead: from the device's write of an answer's last byte to the message published. rate: fixes/s
 of three ranges against a bare loop that writes and reads the same bytes. recovery: from the
-device's return to the first answer with a range, of every device. endurance: memory, descriptors
-and threads of a driver_node under 50 schedules a second, unplugged once a minute. Devices run in
-processes of their own.
+device's return to the first answer with a range, of every device. parts: from a fix's stamp to its
+pose, three ranges asked at once (`gdop`) or one by one (`sequential`). endurance: memory,
+descriptors and threads of a driver_node under 50 schedules a second, unplugged once a minute.
+Devices run in processes of their own.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import threading
 import time
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -270,17 +271,90 @@ def usage(process: int) -> tuple[float, int, int]:
 
 
 @contextmanager
-def node_process(port: Path, anchors: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A driver_node as a user runs it."""
-    command = [sys.executable, "-m", "locdreamer_ros.nodes.driver_node", "--ros-args"]
-    command += ["-p", f"port:={port}", "-p", f"anchors_file:={anchors}"]
-    node = subprocess.Popen(command)
+def process(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A module of the package as a user runs it, ended with the block."""
+    command = [sys.executable, "-m", f"locdreamer_ros.{module}", *arguments]
+    running = subprocess.Popen(command, env={"OMP_NUM_THREADS": "1", **os.environ})
     try:
-        yield node
-        node.send_signal(signal.SIGINT)
-        node.wait(timeout=10)
+        yield running
+        running.send_signal(signal.SIGINT)
+        running.wait(timeout=10)
     finally:
-        node.kill()
+        running.kill()
+
+
+def given(**parameters: object) -> list[str]:
+    """Arguments that set the parameters of a node."""
+    pairs = [f"{name}:={value}" for name, value in parameters.items()]
+    return ["--ros-args", *(word for pair in pairs for word in ("-p", pair))]
+
+
+def node_process(port: Path, anchors: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """A driver_node."""
+    return process("nodes.driver_node", *given(port=port, anchors_file=anchors))
+
+
+def parts(folder: Path, rounds: int, seconds: float) -> Result:
+    """Milliseconds from a fix's stamp to its pose, by turns to even out the load of the machine."""
+    import rclpy
+    from geometry_msgs.msg import PoseWithCovarianceStamped
+    from locdreamer_ros.msg import TrackerStatus
+
+    from locdreamer_ros.nodes.conversions import nanoseconds
+    from locdreamer_ros.nodes.lifecycle import LOSSLESS
+
+    port, site = folder / "uwb", folder / "site.csv"
+    spent: dict[str, list[float]] = {"gdop": [], "sequential": []}
+    asked: dict[str, list[int]] = {"gdop": [], "sequential": []}
+    rclpy.init()
+    client = rclpy.create_node("parts")
+    try:
+        with process("cli", "emulate", "decar", "--link", str(port), "--anchors", str(site)):
+            while not (port.exists() and site.exists()):
+                time.sleep(0.1)
+            with node_process(port, site):
+                for scheduler in tqdm([*spent] * rounds, "parts", leave=False, disable=None):
+                    times: list[float] = []
+                    statuses: list[int] = []
+
+                    def heard(pose: Any, times: list[float] = times) -> None:
+                        times.append((time.time_ns() - nanoseconds(pose.header.stamp)) * 1e-6)
+
+                    def told(status: Any, statuses: list[int] = statuses) -> None:
+                        statuses.append(status.ranges_used)
+
+                    node = "tracker_node"
+                    listening = [
+                        client.create_subscription(kind, f"{node}/{topic}", callback, LOSSLESS)
+                        for kind, topic, callback in (
+                            (PoseWithCovarianceStamped, "pose", heard),
+                            (TrackerStatus, "status", told),
+                        )
+                    ]
+                    parameters = given(scheduler=scheduler, rate=5.0, tag_height=1.2)
+                    with process("nodes.tracker_node", *parameters):
+                        begin = time.monotonic()
+                        while time.monotonic() - begin < seconds or len(times) < 30:
+                            rclpy.spin_once(client, timeout_sec=0.05)
+                    for subscription in listening:
+                        client.destroy_subscription(subscription)
+                    spent[scheduler] += times[10:]  # the first warm up
+                    asked[scheduler] += statuses[10:]
+    finally:
+        client.destroy_node()
+        rclpy.try_shutdown()
+    found: Result = {}
+    for scheduler, times in spent.items():
+        p50, p90, p99 = percentiles(np.array(times), 50, 90, 99)
+        ranges = round(float(np.mean(asked[scheduler])), 2)
+        found[scheduler] = {
+            "fixes": len(times),
+            "ranges_used": ranges,
+            "p50_ms": p50,
+            "p90_ms": p90,
+            "p99_ms": p99,
+        }
+    return found
 
 
 def endurance(folder: Path, seconds: float) -> Result:
@@ -372,8 +446,8 @@ def listen() -> None:
 def main() -> None:
     """Run what was asked for and print it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = ("overhead", "rate", "recovery", "endurance")
-    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="which measurements (all)")
+    names = ("overhead", "rate", "recovery", "parts", "endurance")
+    parser.add_argument("parts", nargs="*", choices=[*names, []], help="which measurements (all)")
     parser.add_argument("--endurance", type=float, default=60.0, metavar="S", help="length (60)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--listen", action="store_true", help=argparse.SUPPRESS)
@@ -388,9 +462,10 @@ def main() -> None:
         "overhead": lambda folder: overhead(folder, 3000),
         "rate": lambda folder: rate(folder, 6, 4.0),
         "recovery": lambda folder: recovery(folder, 6),
+        "parts": lambda folder: parts(folder, 3, 16.0),
         "endurance": lambda folder: endurance(folder, options.endurance),
     }
-    for part in options.parts or parts:
+    for part in options.parts or names:
         load = round(os.getloadavg()[0], 1)
         with tempfile.TemporaryDirectory() as folder:
             result[part] = {**measure[part](Path(folder)), "load_before": load}
