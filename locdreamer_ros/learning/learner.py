@@ -57,6 +57,8 @@ def restart_optimisers(learner: Learner) -> None:
     config = learner.config
     if learner.stage == IMAGINED:
         learner.model.decoder.requires_grad_(config.mode == "literal")
+        if learner.model.offset is not None:
+            learner.model.offset.requires_grad_(config.mode == "literal")
     learner.optimisers = [_adam(learner.model, config, config.weight_decay)]
     if learner.stage == IMAGINED:
         both = torch.nn.ModuleList([learner.actor, learner.critic])

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +18,9 @@ from locdreamer_ros.world_model.encoder import InnovationEncoder, RawEncoder
 from locdreamer_ros.world_model.gaussian import Gaussian
 from locdreamer_ros.world_model.observation import Observation
 from locdreamer_ros.world_model.sequence_model import SequenceModel
+
+OFFSET_M = 10.0
+"""The unit of the common offset: Adam moves all parameters alike, by about 1e-3 in an update."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,10 @@ class WorldModel(nn.Module):
 
     In the paper's form (encoder `raw`) a sample of z_{t-1} goes from step to step; in the
     innovation form the whole Gaussian does.
+
+    With the noise `bias` all ranges share one offset, which encoder and decoder know together: what
+    the bootstrap anchors say of it holds for anchors never heard. Were it left to the nets, the
+    encoder would have to learn to take off what the decoder learns to put on.
     """
 
     def __init__(self, config: ModelConfig, area: Area) -> None:
@@ -73,6 +80,9 @@ class WorldModel(nn.Module):
             if self.raw
             else InnovationEncoder(hidden=config.hidden, width=config.width)
         )
+        self.offset: nn.Parameter | None = None
+        if config.noise == "bias" and not self.raw:
+            self.offset = nn.Parameter(torch.zeros(()))
         self.decoder = Decoder(
             hidden=config.hidden, noise=config.noise, relative=not self.raw, **place
         )
@@ -85,11 +95,16 @@ class WorldModel(nn.Module):
         """z_t^posterior by equation (11)."""
         if self.raw:
             return self.encoder(prior, hidden, seen)
+        if self.offset is not None:
+            seen = replace(seen, distance=seen.distance - OFFSET_M * self.offset)
         return self.encoder(prior, hidden, seen, dt)
 
     def reconstruct(self, state: Tensor, hidden: Tensor, anchor: Tensor) -> RangeNoise:
         """Ranges by equation (13); state (..., S), hidden (..., H), anchor (..., A, 3)."""
-        return self.decoder(state, hidden, anchor)
+        noise = self.decoder(state, hidden, anchor)
+        if self.offset is None:
+            return noise
+        return replace(noise, mean=noise.mean + OFFSET_M * self.offset)
 
     def remember(self, posterior: Gaussian, hidden: Tensor) -> Tensor:
         """h_{t+1} by equation (7)."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from locdreamer_ros.world_model.elbo import elbo  # noqa: E402
 from locdreamer_ros.world_model.encoder import kalman_update, leave_one_out, linearise  # noqa: E402
 from locdreamer_ros.world_model.gaussian import Gaussian, kl_divergence, stack  # noqa: E402
 from locdreamer_ros.world_model.memory import first_memory, remember_ranges  # noqa: E402
-from locdreamer_ros.world_model.model import Area, ModelConfig, WorldModel  # noqa: E402
+from locdreamer_ros.world_model.model import OFFSET_M, Area, ModelConfig, WorldModel  # noqa: E402
 from locdreamer_ros.world_model.observation import Observation, expected_range  # noqa: E402
 
 AREA = Area((0.0, 0.0), (9.0, 12.0))
@@ -201,6 +202,23 @@ def test_noise_far_out_stays_finite():
         (slope,) = torch.autograd.grad(value.sum(), distance)
         assert torch.isfinite(value).all()
         assert torch.isfinite(slope).all()
+
+
+def test_an_offset_of_all_ranges_is_known_to_encoder_and_decoder_alike():
+    model = make("innovation", "bias")
+    assert model.offset is not None
+    prior, seen = some_gaussian(4, 1), some_observation(4, 5, 2)
+    hidden = torch.zeros(4, 50)
+    with torch.no_grad():
+        model.offset.fill_(0.0)
+        plain = infer(model, prior, seen)
+        expected = model.reconstruct(plain.mean, hidden, seen.anchor).mean
+        model.offset.fill_(0.2 / OFFSET_M)
+        shifted = infer(model, prior, replace(seen, distance=seen.distance + 0.2))
+        longer = model.reconstruct(plain.mean, hidden, seen.anchor).mean
+    torch.testing.assert_close(shifted.mean, plain.mean, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(longer, expected + 0.2)
+    assert make("innovation").offset is None
 
 
 def test_prior_begins_as_physics():
