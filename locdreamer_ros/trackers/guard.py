@@ -23,7 +23,7 @@ from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.bias_ekf import BiasEkf, BiasEkfConfig
 from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
 from locdreamer_ros.trackers.kalman import started
-from locdreamer_ros.trackers.zero_shot import ZeroShotTracker
+from locdreamer_ros.trackers.zero_shot import COMMON, ZeroShotTracker
 from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights, load_weights, shipped
 
@@ -43,6 +43,9 @@ LIMITS = (1.22, 0.86, 0.89, 1.36, 1.13, 0.74, 0.80, 1.23)
 """Largest magnitudes of the model's running means of how far ranges were off (see
 `ZeroShotTracker`), where the model's file names none: the 99.9 % point over 100,000 steps of
 dreams of the family that is held out of training, by `zero_shot.limits`."""
+MOST_COMMON_M = 1.0
+"""A bias that all ranges share and that no dream has (their largest: 0.9 m; 99.9 %: 0.8 m): what
+ranges of another unit or scale are taken for."""
 STEP, STRANGE = "step", "ranges unlike any of the training"
 
 
@@ -166,7 +169,10 @@ class GuardedZeroShot:
         if self._updates < SETTLED:
             # A model that started again while it was set aside stays there until it is known.
             return STRANGE if self.fallback == STRANGE else ""
-        return STRANGE if (np.abs(self.inner._context) > self._limits).any() else ""
+        inner = self.inner
+        if abs(inner._mean[COMMON]) > MOST_COMMON_M:
+            return STRANGE
+        return STRANGE if (np.abs(inner._context) > self._limits).any() else ""
 
     def _set_aside(self, good: Estimate) -> None:
         """Let the standby begin where the model was last good."""

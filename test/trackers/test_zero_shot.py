@@ -1,0 +1,166 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The zero-shot tracker: the trained filter in numpy, its symmetries, and long life."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from worlds import circle_recording, follow, square_anchors
+
+from locdreamer_ros.schedulers import make_scheduler
+from locdreamer_ros.trackers.zero_shot import ZeroShotTracker
+from locdreamer_ros.types import Anchors, Estimate, Ranges, Site
+from locdreamer_ros.zero_shot.model_file import shipped
+
+HEIGHT = 1.0
+FIX = Estimate(0.0, np.array([4.3, 4.1, 0.1, -0.2]), np.diag([0.1, 0.1, 0.5, 0.5]))
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return shipped()
+
+
+def steps_of(anchors, *, steps=25, budget=None, blocked=False, seed=0):
+    """(rows, ranges m, blocked) of each step of a walk, some asked, some of them wild."""
+    rng = np.random.default_rng(seed)
+    count = len(anchors)
+    found = []
+    for t in range(steps):
+        place = np.array([4.0 + 1.5 * np.cos(0.2 * t), 4.0 + 1.5 * np.sin(0.2 * t), HEIGHT])
+        rows = np.sort(rng.permutation(count)[: budget or count])
+        distance = np.linalg.norm(anchors.positions[rows] - place, axis=1)
+        value = distance + 0.1 + 0.1 * rng.standard_normal(rows.size)
+        value[rng.random(rows.size) < 0.05] += 3.0
+        guess = rng.random(rows.size) if blocked else np.full(rows.size, np.nan)
+        found.append((rows, value, guess))
+    return found
+
+
+def tracked(weights, anchors, steps, *, fix=FIX, dt=0.2):
+    """Estimates after each step."""
+    tracker = ZeroShotTracker(Site(anchors, 2, HEIGHT), weights)
+    tracker.start(fix)
+    found = []
+    for number, (rows, value, guess) in enumerate(steps, start=1):
+        tracker.predict(dt)
+        found.append(tracker.update(Ranges.of(rows, value, number * dt, nlos_probability=guess)))
+    return found
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+@pytest.mark.parametrize("budget", [None, 3, 1])
+def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked):
+    torch = pytest.importorskip("torch")
+    from locdreamer_ros.zero_shot.hybrid import Hybrid
+
+    anchors = square_anchors(6)
+    steps = steps_of(anchors, budget=budget, blocked=blocked)
+    model = Hybrid().double()
+    model.load_state_dict({k: torch.from_numpy(v) for k, v in weights.arrays.items()})
+    places = anchors.positions - np.array([0.0, 0.0, HEIGHT])
+    with torch.no_grad():
+        belief = model.start(
+            torch.from_numpy(places)[None],
+            torch.from_numpy(FIX.mean)[None],
+            torch.from_numpy(FIX.covariance)[None],
+        )
+        for (rows, value, guess), said in zip(steps, tracked(weights, anchors, steps), strict=True):
+            full = torch.full((2, 1, 6), torch.nan, dtype=torch.float64)
+            full[0, 0, rows] = torch.from_numpy(value)
+            full[1, 0, rows] = torch.from_numpy(guess)
+            asked = torch.zeros(1, 6, dtype=torch.bool)
+            asked[0, rows] = True
+            belief = model.predict(belief, torch.tensor([0.2], dtype=torch.float64))
+            belief = model.update(belief, full[0], asked, full[1])
+            np.testing.assert_allclose(said.mean, belief.mean[0, :4].numpy(), atol=1e-6)
+            np.testing.assert_allclose(
+                said.position_covariance, model.reported(belief)[0].numpy(), rtol=1e-4, atol=1e-8
+            )
+
+
+ANGLE = 0.7
+TURN = np.array([[np.cos(ANGLE), -np.sin(ANGLE)], [np.sin(ANGLE), np.cos(ANGLE)]])
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shift"),
+    [
+        (TURN, np.zeros(2)),
+        (np.diag([-1.0, 1.0]), np.zeros(2)),
+        (np.eye(2), np.array([120.0, -45.0])),
+        (TURN @ np.diag([1.0, -1.0]), np.array([-3.0, 8.0])),
+    ],
+)
+def test_the_world_may_be_turned_mirrored_and_shifted(weights, matrix, shift):
+    anchors = square_anchors(7)
+    steps = steps_of(anchors, budget=4)
+    places = anchors.positions.copy()
+    places[:, :2] = places[:, :2] @ matrix.T + shift
+    both = np.kron(np.eye(2), matrix)
+    offset = np.concatenate([shift, [0.0, 0.0]])
+    fix = Estimate(0.0, both @ FIX.mean + offset, both @ FIX.covariance @ both.T)
+    moved = tracked(weights, Anchors(anchors.ids, places), steps, fix=fix)
+    for here, there in zip(tracked(weights, anchors, steps), moved, strict=True):
+        np.testing.assert_allclose(there.mean, both @ here.mean + offset, atol=1e-6)
+        np.testing.assert_allclose(there.covariance, both @ here.covariance @ both.T, atol=1e-6)
+
+
+def test_order_of_ranges_and_of_anchors_does_not_matter(weights):
+    anchors = square_anchors(6)
+    steps = steps_of(anchors, budget=4)
+    plain = tracked(weights, anchors, steps)[-1]
+    reversed_ranges = [(rows[::-1], value[::-1], guess[::-1]) for rows, value, guess in steps]
+    np.testing.assert_allclose(
+        tracked(weights, anchors, reversed_ranges)[-1].mean, plain.mean, atol=1e-9
+    )
+    order = np.array([3, 0, 5, 2, 1, 4])
+    renamed = Anchors(tuple(anchors.ids[i] for i in order), anchors.positions[order])
+    at = np.argsort(order)
+    moved = [(at[rows], value, guess) for rows, value, guess in steps]
+    np.testing.assert_allclose(tracked(weights, renamed, moved)[-1].mean, plain.mean, atol=1e-9)
+
+
+@pytest.mark.parametrize("count", [3, 5, 12, 20])
+def test_any_number_of_anchors(count):
+    recording = circle_recording(anchors=square_anchors(count), duration=15.0, bias=0.1)
+    site = Site(recording.anchors, 2, HEIGHT)
+    tracker = ZeroShotTracker(site, shipped())
+    _, errors = follow(recording, tracker, make_scheduler("gdop", site), site)
+    assert np.mean(errors[20:]) < 0.25
+
+
+def test_the_covariance_stays_positive_over_a_long_run_with_outliers(weights):
+    rng = np.random.default_rng(4)
+    anchors = square_anchors(5)
+    tracker = ZeroShotTracker(Site(anchors, 2, HEIGHT), weights)
+    tracker.start(FIX)
+    time = 0.0
+    for t in range(1500):
+        dt = float(np.exp(rng.uniform(np.log(0.05), np.log(2.0))))
+        time += dt
+        prior = tracker.predict(dt)
+        place = np.array([4.0 + 1.5 * np.cos(0.1 * t), 4.0 + 1.5 * np.sin(0.1 * t), HEIGHT])
+        rows = rng.permutation(5)[: rng.integers(0, 6)]
+        value = np.linalg.norm(anchors.positions[rows] - place, axis=1)
+        value += 0.1 * rng.standard_normal(rows.size)
+        wild = rng.random(rows.size) < 0.1
+        value = np.where(wild, rng.uniform(0.1, 60.0, rows.size), value)
+        value[rng.random(rows.size) < 0.1] = np.nan
+        posterior = tracker.update(Ranges.of(rows, value, time))
+        for estimate in (prior, posterior):
+            assert np.isfinite(estimate.mean).all()
+            assert np.linalg.eigvalsh(estimate.covariance).min() > 0.0
+    assert np.linalg.eigvalsh(tracker._covariance).min() > -1e-9
+
+
+def test_biases_are_learned(weights):
+    bias = np.array([0.3, 0.25, 0.2, 0.3, 0.35, 0.3, 0.2, 0.3])
+    recording = circle_recording(duration=40.0, sigma=0.05, bias=bias)
+    site = Site(recording.anchors, 2, HEIGHT)
+    tracker = ZeroShotTracker(site, weights)
+    _, errors = follow(recording, tracker, make_scheduler("all", site), site, budget=8)
+    assert np.mean(errors[200:]) < 0.08
+    # The shift of each range takes a part that all share.
+    assert np.corrcoef(tracker.biases, bias)[0, 1] > 0.8
