@@ -6,57 +6,71 @@ State: position (2), velocity (2), a bias c common to all ranges, and per anchor
 and a local bias l_k that belongs to where the tag is. `zero_shot/hybrid.py` is the same filter in
 torch and in batches, where it is trained; a test holds the two together. Here only numpy is needed.
 
-With wheel odometry the state has one more number, the heading of the odometry's frame.
+With wheel odometry the state has two more numbers: its scale's error and its frame's heading.
 """
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from locdreamer_ros.config import parameter
+from locdreamer_ros.place_memory import PlaceMemory, remembered
+from locdreamer_ros.trackers import odometry_frame as frame
 from locdreamer_ros.trackers.kalman import recent, started
-from locdreamer_ros.types import Estimate, FloatArray, IntArray, Motion, Ranges, Site
+from locdreamer_ros.trackers.place_keeper import Noted, PlaceKeeper
+from locdreamer_ros.trackers.zero_shot_network import (
+    COMMON,
+    SIGMA_M,
+    Seen,
+    look_at,
+    project,
+    silu,
+    squash,
+)
+from locdreamer_ros.types import Estimate, FloatArray, Foresight, IntArray, Motion, Ranges, Site
 from locdreamer_ros.zero_shot.model_file import Weights
 
-COMMON = 4
+__all__ = ["COMMON", "FIRST", "ZeroShotConfig", "ZeroShotTracker"]
+
 FIRST = 5
-SIGMA_M = 0.15
 FAST, SLOW = 0.2, 0.03
 SILENT_S = 30.0
 WEIGHT = np.array([FAST] * 4 + [SLOW] * 4)
+RIDING = 0.1
+"""What is left of the motion's learned jumps where odometry says how the tag moved."""
+TURN_KNOWN = 0.2
+"""What is left of the acceleration's density where a gyro says how the tag turned."""
 SEEN_CONTEXT = (0, 2, 3, 4, 6)
 
 
-def squash(metres: FloatArray) -> FloatArray:
-    """Lengths as the network sees them: fine near 0, coarse far off."""
-    return np.asarray(np.arcsinh(metres / 0.1) / 3.0)
+@dataclass(frozen=True)
+class ZeroShotConfig:
+    """The zero-shot tracker: what it remembers of a place."""
 
-
-def silu(x: FloatArray) -> FloatArray:
-    """x times its logistic function."""
-    return np.asarray(x / (1.0 + np.exp(-x)))
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """Ranges of one update: value (K,) m, stamp ahead (K,) s of the tracker's time, blocked (K,)
-    0..1 or NaN, rows own (K,) and local (K,) of their biases in the state, anchor (K,).
-    """
-
-    value: FloatArray
-    ahead: FloatArray
-    blocked: FloatArray
-    anchor: IntArray
-    own: IntArray
-    local: IntArray
+    memory: bool = parameter(False, "learn where each anchor's ranges are too long, and use it")
+    memory_file: str = parameter("", "where that is kept from one run to the next; empty: nowhere")
 
 
 class ZeroShotTracker:
     """Tracker over `Weights`; any anchors known by place, any subset of them, any order."""
 
-    def __init__(self, site: Site, weights: Weights) -> None:
+    def __init__(
+        self,
+        site: Site,
+        weights: Weights,
+        config: ZeroShotConfig | None = None,
+        *,
+        memory: PlaceMemory | None = None,
+    ) -> None:
         self.site = site
+        self.config = config or ZeroShotConfig()
+        if memory is None and self.config.memory:
+            memory = remembered(site, self.config.memory_file)
+        self._keeper = None if memory is None else PlaceKeeper(memory)
         self._w = weights
         self._count = len(site.anchors)
         self._size = FIRST + 2 * self._count
@@ -74,6 +88,50 @@ class ZeroShotTracker:
         self._context = np.zeros(8)
         self._since = 0.0
         self._updates = 0
+        self._finder = frame.FrameFinder()
+        self._slip = frame.SlipWatch()
+        self._riding = False
+        if self._keeper is not None:
+            self._keeper.begin()
+
+    def __copy__(self) -> ZeroShotTracker:
+        """One that may look ahead without leaving a trace: it remembers, but does not learn."""
+        twin = object.__new__(ZeroShotTracker)
+        twin.__dict__.update(self.__dict__)
+        twin._finder, twin._slip = self._finder.copy(), copy(self._slip)
+        twin._keeper = None if self._keeper is None else self._keeper.reader()
+        return twin
+
+    @property
+    def memory(self) -> PlaceMemory | None:
+        """What is remembered of the place; None without memory."""
+        return None if self._keeper is None else self._keeper.memory
+
+    def place_biases(self, position: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What is remembered of ranges at position (2,) m: mean (A,) m, confidence (A,) 0..1."""
+        if self._keeper is None:
+            return np.zeros(self._count), np.zeros(self._count)
+        return self._keeper.memory.read(position)
+
+    def save_memory(self, path: Path | None = None) -> None:
+        """Write what is remembered to `path`, or to the file of the config; nowhere without."""
+        if path is None and self.config.memory_file:
+            path = Path(self.config.memory_file)
+        if self._keeper is not None and path is not None:
+            self._keeper.memory.save(path)
+
+    def calibrate(self, position: FloatArray, sigma: float = 0.05) -> Estimate:
+        """The tag is at position (2,) m just now, to `sigma` m: a marked point, say."""
+        now = started(self._estimate)
+        prior, wide = self._mean, self._covariance
+        inner = wide[:2, :2] + sigma**2 * np.eye(2)
+        gain = np.linalg.solve(inner, wide[:2]).T
+        self._mean = prior + gain @ (np.asarray(position) - prior[:2])
+        covariance = wide - gain @ wide[:2]
+        self._covariance = 0.5 * (covariance + covariance.T)
+        if self._keeper is not None:
+            self._keeper.learn(self._mean, self._covariance, prior, wide, None)
+        return self._publish(now.time)
 
     @property
     def estimate(self) -> Estimate | None:
@@ -105,45 +163,118 @@ class ZeroShotTracker:
         trust = silu(w["trust.weight"] @ np.append(self._context, spread) + w["trust.bias"])
         scale = float(w["trust_head.weight"][0] @ trust + w["trust_head.bias"][0])
         scale = np.exp(4.0 * np.tanh(scale / 4.0))
-        self._estimate = Estimate(time, self._mean[:4].copy(), covariance * scale)
+        self._estimate = Estimate(
+            time, self._mean[:4].copy(), covariance * scale, self._foresight()
+        )
         return self._estimate
+
+    def _foresight(self) -> Foresight:
+        """What it expects of a range of each anchor, biases and all."""
+        covariance = self._covariance
+        delta = self.site.offsets(self._mean[:2][None], np.arange(self._count))
+        direction = delta[:, :2] / np.sqrt((delta * delta).sum(axis=1) + 1e-4)[:, None]
+        spread = (
+            direction @ covariance[:2]
+            + covariance[COMMON]
+            + covariance[self._own]
+            + covariance[self._local]
+        )
+        ranges = (
+            spread[:, :2] @ direction.T
+            + spread[:, COMMON, None]
+            + spread[:, self._own]
+            + spread[:, self._local]
+        )
+        return Foresight(covariance[:2, :2].copy(), spread[:, :2], ranges)
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
         now = started(self._estimate)
         if dt == 0.0:
             return now
-        w, n, mean = self._w, self._n, self._mean
-        vx, vy = mean[2], mean[3]
+        moved = None if motion is None else motion.displacement
+        self._find_frame(moved)
+        w, n, mean, keeper = self._w, self._n, self._mean, self._keeper
+        riding = moved is not None and self._framed
+        vx, vy = mean[2:4] if moved is None or not riding else moved / dt
         way = np.sqrt(vx * vx + vy * vy + 1e-4) * dt
         look = np.append(self._context, [np.log(dt + 1e-3), way])
         climate = w["climate_head.weight"] @ silu(w["climate.weight"] @ look + w["climate.bias"])
         climate = 2.0 * np.tanh((climate + w["climate_head.bias"]) / 2.0)
         own = np.exp(-dt / n["own_time"])
         local = np.exp(-dt / n["local_time"] - way / n["local_way"] * np.exp(-climate[2]))
-        scale = np.ones(self._size)
+        scale = np.ones(mean.size)
         scale[self._own], scale[self._local] = own, local
+        transition = None if keeper is None else np.diag(scale)
+        if keeper is not None:
+            mean = mean.copy()
+            mean[self._local] -= keeper.mean
         mean = mean * scale
-        mean[:2] += dt * mean[2:4]
         covariance = self._covariance * (scale[:, None] * scale)
-        covariance[:2] += dt * covariance[2:4]
-        covariance[:, :2] += dt * covariance[:, 2:4]
         density = (n["acceleration"] * np.exp(climate[0])) ** 2
-        diagonal = np.full(self._size, 1e-7)
-        diagonal[:2] += density * dt**3 / 3.0
-        diagonal[2:4] += density * dt
+        diagonal = np.full(mean.size, 1e-7)
+        if moved is not None and riding:
+            cross = frame.ride(mean, covariance, diagonal, transition, moved, dt, density)
+        else:
+            if motion is not None and motion.turn is not None:
+                density = density * TURN_KNOWN
+                frame.steer(mean, covariance, transition, motion.turn)
+            mean[:2] += dt * mean[2:4]
+            covariance[:2] += dt * covariance[2:4]
+            covariance[:, :2] += dt * covariance[:, 2:4]
+            if transition is not None:
+                transition[:2] += dt * transition[2:4]
+            diagonal[:2] += density * dt**3 / 3.0
+            diagonal[2:4] += density * dt
+            cross = density * dt**2 / 2.0
         diagonal[COMMON] += (n["common_walk"] * np.exp(climate[3])) ** 2 * dt
         diagonal[self._own] += n["own"] ** 2 * (1.0 - own**2)
-        diagonal[self._local] += (n["local"] * np.exp(climate[1])) ** 2 * (1.0 - local**2)
-        covariance[np.diag_indices(self._size)] += diagonal
-        cross = density * dt**2 / 2.0
+        spread = (n["local"] * np.exp(climate[1])) ** 2 * (1.0 - local**2)
+        if keeper is not None and transition is not None:
+            spread = spread * keeper.move(mean[:2], transition, float(way))
+            mean[self._local] += keeper.mean
+        diagonal[self._local] += spread
+        covariance[np.diag_indices(mean.size)] += diagonal
         for i in (0, 1):
             covariance[i, i + 2] += cross
             covariance[i + 2, i] += cross
         self._mean, self._covariance = mean, covariance
         self._age = np.minimum(self._age + dt, SILENT_S)
         self._since += dt
+        self._riding = riding
         return self._publish(now.time + dt)
+
+    @property
+    def _framed(self) -> bool:
+        """Whether the heading of odometry's frame is a state."""
+        return self._mean.size > self._size
+
+    def _find_frame(self, moved: FloatArray | None) -> None:
+        """Look for odometry's heading where it is not known yet; forget the search without it."""
+        if self._framed:
+            return
+        if moved is None:
+            self._finder.clear()
+            return
+        self._finder.add(self._mean[:2], moved)
+        found = self._finder.heading()
+        if found is None:
+            return
+        self._slip.clear()
+        size = self._size
+        covariance = np.zeros((size + frame.STATES, size + frame.STATES))
+        covariance[:size, :size] = self._covariance
+        covariance[-2, -2], covariance[-1, -1] = frame.SCALE**2, found[1]
+        self._mean, self._covariance = np.append(self._mean, [0.0, found[0]]), covariance
+
+    def _drop_frame(self) -> None:
+        """Odometry and ranges disagree: go on without, unsure by what they disagree."""
+        size = self._size
+        drag = self._slip.drag
+        self._mean, self._covariance = self._mean[:size], self._covariance[:size, :size].copy()
+        self._covariance[:2, :2] += np.outer(drag, drag) + 0.1 * np.eye(2)
+        self._covariance[[2, 3], [2, 3]] += 0.3
+        self._finder, self._slip = frame.FrameFinder(), frame.SlipWatch()
 
     def _geometry(self, state: FloatArray, seen: Seen) -> tuple[FloatArray, FloatArray]:
         """Slant distances (K,) m from where the tag was at each stamp, their gradients (K, 2)."""
@@ -171,51 +302,41 @@ class ZeroShotTracker:
         point, residual = prior, np.zeros(len(used))
         for again in (0.0, 1.0):
             look = np.column_stack([features, squash(residual), np.full(len(used), again)])
-            sigma, shift, jump, motion = self._look(look)
+            sigma, shift, jump, motion = look_at(self._w, look)
             if again:
                 distance, direction = self._geometry(point, seen)
                 moved = (point - prior)[:2] + ahead[:, None] * (point - prior)[2:4]
                 innovation = seen.value - distance - bias + (direction * moved).sum(axis=1)
             wide = covariance.copy()
             index = np.array([0, 1, 2, 3])
+            if self._riding:
+                motion = motion * RIDING
             wide[index, index] += motion[[0, 0, 1, 1]]
             wide[seen.local, seen.local] += jump
-            spread, inner = self._project(wide, direction, seen)
+            spread, inner = project(wide, direction, seen)
             inner[np.diag_indices(len(used))] += sigma**2
             gain = np.linalg.solve(inner, spread).T
             point = prior + gain @ (innovation - shift)
             residual = seen.value - self._geometry(point, seen)[0]
             residual -= point[COMMON] + point[seen.own] + point[seen.local]
         posterior = wide - gain @ spread
+        if self._riding:
+            self._slip.add(point[:2] - prior[:2], (gain @ spread)[:2, :2], self._since)
         self._mean, self._covariance = point, 0.5 * (posterior + posterior.T)
+        if self._keeper is not None:
+            noted = Noted(rows, seen.value - shift, ahead, sigma)
+            self._keeper.learn(self._mean, self._covariance, prior, wide, noted)
         self._remember(first, residual, rows)
+        if self._riding and self._slip.slips:
+            self._drop_frame()
         return self._publish(now.time)
-
-    def _project(
-        self, covariance: FloatArray, direction: FloatArray, seen: Seen
-    ) -> tuple[FloatArray, FloatArray]:
-        """H P (K, N) and H P H^T (K, K)."""
-        kinematic = np.concatenate([direction, seen.ahead[:, None] * direction], axis=1)
-        spread = (
-            kinematic @ covariance[:4]
-            + covariance[COMMON]
-            + covariance[seen.own]
-            + covariance[seen.local]
-        )
-        inner = (
-            spread[:, :4] @ kinematic.T
-            + spread[:, COMMON, None]
-            + spread[:, seen.own]
-            + spread[:, seen.local]
-        )
-        return spread, inner
 
     def _features(
         self, innovation: FloatArray, distance: FloatArray, direction: FloatArray, seen: Seen
     ) -> FloatArray:
         """What the network sees of each range, in the order of `Hybrid.features`."""
         covariance, mean = self._covariance, self._mean
-        inner = self._project(covariance, direction, seen)[1]
+        inner = project(covariance, direction, seen)[1]
         k = len(innovation)
         inner[np.diag_indices(k)] += SIGMA_M**2
         inverse = np.linalg.inv(inner)
@@ -250,22 +371,6 @@ class ZeroShotTracker:
         features[:, 21:] = self._context[list(SEEN_CONTEXT)]
         return features
 
-    def _look(self, seen: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Noise, shift (K,) m and jump (K,) m^2 of each range; jumps of the motion (2,)."""
-        w = self._w
-        token = silu(seen @ w["token.weight"].T + w["token.bias"])  # (K, W)
-        both = np.concatenate([token.mean(axis=0), token.max(axis=0)])
-        pooled = silu(w["pool.weight"] @ both + w["pool.bias"])  # (W,)
-        width = pooled.size
-        mix = w["mix.weight"]
-        mixed = silu(token @ mix[:, :width].T + (mix[:, width:] @ pooled + w["mix.bias"]))
-        head = mixed @ w["range_head.weight"].T + w["range_head.bias"]
-        head = 4.0 * np.tanh(head / 4.0)
-        sigma = 0.02 + SIGMA_M * np.exp(head[:, 0])
-        jump = (0.02 * np.exp(head[:, 2])) ** 2
-        motion = w["motion_head.weight"] @ pooled + w["motion_head.bias"]
-        return sigma, 0.3 * head[:, 1], jump, (0.01 * np.exp(4.0 * np.tanh(motion / 4.0))) ** 2
-
     def _remember(self, innovation: FloatArray, residual: FloatArray, rows: IntArray) -> None:
         """Running means of how far ranges were off."""
         off = np.abs(innovation)
@@ -279,6 +384,8 @@ class ZeroShotTracker:
         )
         weight = np.maximum(WEIGHT, 1.0 / (self._updates + 1.0))
         self._context = self._context + weight * (np.tile(news, 2) - self._context)
+        # New arrays: a shallow copy may be looking ahead.
+        self._surprise, self._age = self._surprise.copy(), self._age.copy()
         self._surprise[rows] += FAST * (off - self._surprise[rows])
         self._age[rows] = 0.0
         self._since = 0.0
