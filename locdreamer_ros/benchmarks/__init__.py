@@ -15,6 +15,7 @@ BENCHMARKS = {
     "latency": "time per step, and for a recording of ten minutes",
     "juno": "the JUNO paper's Figures 2 to 4 and RMSE, in rooms of its own",
     "jump_start": "JUNO's jump start on LocDreamer's actor: epochs to quality with a guide",
+    "zero-shot": "the shipped model where it was never trained, against the strongest peers",
     "table2": "the LocDreamer paper's Table 2, trained and tested in the simulated house",
     "figures": "the LocDreamer paper's Figures 3, 4 and 5, in the simulated house",
 }
@@ -24,6 +25,6 @@ def run_benchmark(name: str, settings: Settings) -> Result:
     """Run the named benchmark. Raises InputError for an unknown name or settings it cannot use."""
     if name not in BENCHMARKS:
         raise InputError(f"unknown benchmark {name!r}; expected one of {', '.join(BENCHMARKS)}")
-    result = importlib.import_module(f"{__name__}.{name}").run(settings)
+    result = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").run(settings)
     assert isinstance(result, Result)
     return result

@@ -19,7 +19,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Run a benchmark; writes DIR/NAME.json (rows and claims), .csv, .md and .png.",
     )
     parser.add_argument(
-        "name", metavar="NAME", help="house, lias, latency, juno, jump_start, table2 or figures"
+        "name",
+        metavar="NAME",
+        help="house, lias, latency, juno, jump_start, zero-shot, table2 or figures",
     )
     parser.add_argument("--seeds", type=count, default=10, metavar="N", help="repetitions (10)")
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes (1)")
@@ -28,7 +30,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     for option, what in (("--recording", "a recording to use"), ("--anchors", "and its anchors")):
         parser.add_argument(
-            option, type=Path, action="append", default=[], metavar="FILE", help=f"{what} (lias)"
+            option,
+            type=Path,
+            action="append",
+            default=[],
+            metavar="FILE",
+            help=f"{what} (lias, zero-shot)",
         )
     parser.add_argument(
         "--environment", default="house", metavar="E", help="simulated place (table2, figures)"

@@ -1,0 +1,232 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What `benchmark zero-shot` measures: places, recordings, walks for schedulers, budgets, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from locdreamer_ros.benchmarks.methods import BUDGET
+from locdreamer_ros.datasets import load_recording
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.evaluation.metrics import Track, horizontal_errors
+from locdreamer_ros.evaluation.run import Report, evaluate, report, run_offline
+from locdreamer_ros.first_fix import first_fix
+from locdreamer_ros.recording import Recording, RecordingSource
+from locdreamer_ros.roles import Scheduler
+from locdreamer_ros.schedulers import make_scheduler
+from locdreamer_ros.schedulers.sequential import Sequential
+from locdreamer_ros.simulation import RUN_STREAM, make_world, simulate, simulate_in, stream
+from locdreamer_ros.trackers import make_tracker
+from locdreamer_ros.types import Site
+
+Files = tuple[tuple[Path, Path | None], ...]
+Method = tuple[str, str, str]
+"""Place or recording, tracker as tables call it, scheduler."""
+
+SELECTION = "random"
+"""The family that the model was selected on: shown, but in no claim."""
+PLACES: Mapping[str, tuple[float, float]] = {
+    "house": (600.0, 1.0),
+    "hall": (300.0, 2.0),
+    "lab": (60.0, 10.0),
+    SELECTION: (150.0, 4.0),
+}
+"""Duration s and rate Hz of the walk in each place."""
+ZERO_SHOT, HINTED = "zero-shot", "zero-shot + first-path power"
+"""The tracker without and with a device's guess, from the powers, of whether a range is blocked."""
+CLASSICAL = (("particle", ""), ("grid", ""), ("bias-ekf", ""), ("ekf", "paper"))
+STRONGEST = ("grid", "particle")
+SCHEDULERS = ("random", "gdop", "all")
+LOOKING = "sequential"
+"""The scheduler that is compared with gdop: it looks at each answer before it asks on."""
+SCHEDULER_PLACES = ("house", "hall")
+"""Floor plans of the scheduler's walks: the model learned in dreams, which have none of them."""
+SHORT_STEPS, LONG_STEPS, SHORT_WALKS = 32, 600, 12
+LOST_M = 1.2
+"""An estimate farther off than this is lost."""
+FIXED = (1, 2, 3, 4, 5)
+ADAPTIVE: tuple[tuple[str, Mapping[str, float]], ...] = (
+    *((f"price {price:g} m", {"price": price}) for price in (0.01, 0.02, 0.04, 0.08)),
+    *((f"accuracy {m:g} m", {"accuracy": m}) for m in (0.2, 0.3, 0.45)),
+)
+"""What ends a fix early, beside the fixed numbers: options of the sequential scheduler."""
+RECORDING_SEEDS = 3
+"""Repetitions on recordings, where only schedulers and particles are drawn."""
+
+
+def without_hints(recording: Recording) -> Recording:
+    """The recording without what a device says of blocked links."""
+    return replace(recording, nlos=None, rx_power=None, first_path_power=None)
+
+
+def measured(
+    recording: Recording, site: Site, tracker: str, preset: str, scheduler: str, seed: int
+) -> Report:
+    """A report, with the share of lost estimates."""
+    track, found = evaluate(
+        recording,
+        site=site,
+        tracker=tracker,
+        preset=preset,
+        scheduler=scheduler,
+        budget=BUDGET,
+        seed=seed,
+    )
+    return {**found, "lost": lost(track)}
+
+
+def lost(track: Track) -> float:
+    """Share of the scored estimates farther than `LOST_M` off."""
+    return float((horizontal_errors(track) > LOST_M).mean())
+
+
+def all_methods(recording: Recording, site: Site, seed: int) -> dict[tuple[str, str], Report]:
+    """Every tracker with every scheduler; the classical ones see the recording as it is."""
+    blind = without_hints(recording)
+    found = {}
+    for scheduler in (*SCHEDULERS, LOOKING):
+        found[ZERO_SHOT, scheduler] = measured(blind, site, ZERO_SHOT, "", scheduler, seed)
+    for scheduler in SCHEDULERS:
+        if recording.nlos is not None:
+            found[HINTED, scheduler] = measured(recording, site, ZERO_SHOT, "", scheduler, seed)
+        for tracker, preset in CLASSICAL:
+            label = f"{tracker} ({preset})" if preset else tracker
+            found[label, scheduler] = measured(recording, site, tracker, preset, scheduler, seed)
+    return found
+
+
+def in_places(seed: int) -> dict[Method, Report]:
+    """All methods in all simulated places of this seed."""
+    found: dict[Method, Report] = {}
+    for place, (duration, rate) in PLACES.items():
+        recording = simulate(place, duration=duration, rate=rate, seed=seed)
+        site = Site.of(recording.anchors, "2", make_world(place, seed).tag_height)
+        found |= {(place, *key): row for key, row in all_methods(recording, site, seed).items()}
+    return found
+
+
+def on_recordings(files: Files, seed: int) -> dict[Method, Report]:
+    """All methods on the recordings given. Raises InputError where one has no ground truth."""
+    found: dict[Method, Report] = {}
+    for path, anchors in files:
+        recording = load_recording(path, anchors)
+        if recording.truth is None:
+            raise InputError(f"{path}: the benchmark needs ground truth (gt_x, gt_y, gt_z)")
+        site = Site.of(recording.anchors, "2")
+        found |= {(path.stem, *key): row for key, row in all_methods(recording, site, seed).items()}
+    return found
+
+
+def scheduler_rows(seed: int) -> dict[tuple[str, str, str], float]:
+    """MAE m of the zero-shot tracker by (place, "32 steps" or "long", scheduler)."""
+    found: dict[tuple[str, str, str], float] = {}
+    for place in SCHEDULER_PLACES:
+        rate = PLACES[place][1]
+        world = make_world(place, seed)
+        for length, steps, walks in (
+            (f"{SHORT_STEPS} steps", SHORT_STEPS, SHORT_WALKS),
+            ("long", LONG_STEPS, 1),
+        ):
+            errors: dict[str, list[float]] = {"gdop": [], LOOKING: []}
+            for walk in range(walks):
+                # Walks of their own: none is the one of `in_places`.
+                rng = stream(1000 * (seed + 1) + 100 * (walks == 1) + walk, RUN_STREAM)
+                recording = simulate_in(world, duration=steps / rate, rate=rate, rng=rng)
+                recording = without_hints(recording.only(world.deploy))
+                site = Site.of(recording.anchors, "2", world.tag_height)
+                for scheduler in errors:
+                    _, row = evaluate(
+                        recording, site=site, tracker=ZERO_SHOT, scheduler=scheduler, budget=BUDGET
+                    )
+                    errors[scheduler].append(row["mae"])
+            found |= {(place, length, s): float(np.mean(e)) for s, e in errors.items()}
+    return found
+
+
+def budget_curve(seed: int) -> dict[str, tuple[float, float]]:
+    """Ranges per fix and MAE m in the house, of each fixed budget and each adaptive rule."""
+    duration, rate = PLACES["house"]
+    recording = without_hints(simulate("house", duration=duration, rate=rate, seed=seed))
+    site = Site.of(recording.anchors, "2", make_world("house", seed).tag_height)
+
+    def point(name: str, scheduler: Scheduler, budget: int) -> tuple[float, float]:
+        tracker = make_tracker(ZERO_SHOT, site)
+        (track,), (seconds,) = run_offline(recording, site, tracker, scheduler, budget=budget)
+        row = report(
+            track, tracker=ZERO_SHOT, scheduler=name, budget=budget, seed=seed, step_us=seconds
+        )
+        return float(row["ranges_per_fix"]), float(row["mae"])
+
+    found = {f"gdop, K = {k}": point("gdop", make_scheduler("gdop", site), k) for k in FIXED}
+    for k in FIXED:
+        found[f"{LOOKING}, K = {k}"] = point(LOOKING, make_scheduler(LOOKING, site), k)
+    for name, options in ADAPTIVE:
+        found[f"{LOOKING}, {name}"] = point(name, Sequential(site, **options), len(site.anchors))
+    return found
+
+
+@dataclass(frozen=True)
+class Seed:
+    """All that one seed's process finds out."""
+
+    places: dict[Method, Report]
+    recordings: dict[Method, Report]
+    walks: dict[tuple[str, str, str], float]
+    curve: dict[str, tuple[float, float]]
+    laps: dict[str, list[float]]
+
+
+def one_seed(seed: int, *, files: Files, recorded: Sequence[int]) -> Seed:
+    """Everything for one seed; recordings only for the seeds `recorded`."""
+    return Seed(
+        in_places(seed),
+        on_recordings(files, seed) if seed in recorded else {},
+        scheduler_rows(seed),
+        budget_curve(seed),
+        lap_errors(seed),
+    )
+
+
+def lap_errors(seed: int) -> dict[str, list[float]]:
+    """MAE m of each lap by variant of the memory; nothing where this version has no memory."""
+    try:
+        from locdreamer_ros.benchmarks import zero_shot_laps
+    except ImportError:
+        return {}
+    laps = getattr(zero_shot_laps, "laps", None)
+    return {} if laps is None else dict(laps(seed))
+
+
+def step_cost(seeds: Sequence[int]) -> dict[str, float]:
+    """Median time of a step, us, of zero-shot and bias-ekf in turns on the same ranges.
+
+    In the house at 10 Hz, with 3 of its 5 anchors and with all 8, half of the steps each.
+    """
+    spent: dict[str, list[float]] = {ZERO_SHOT: [], "bias-ekf": []}
+    for seed in seeds:
+        world = make_world("house", seed)
+        for ids, budget in ((world.deploy, BUDGET), (world.anchors.ids, len(world.anchors))):
+            recording = simulate("house", duration=30.0, rate=10.0, seed=seed, deploy=ids)
+            site = Site.of(recording.anchors, "2", world.tag_height)
+            source, everybody = RecordingSource(recording), np.arange(len(ids))
+            fix = first_fix(site, source.measure(everybody, 0.0), time=0.0)
+            if fix is None:
+                continue
+            trackers = {name: make_tracker(name, site) for name in spent}
+            for tracker in trackers.values():
+                tracker.start(fix)
+            rng = stream(seed, RUN_STREAM)
+            for before, now in zip(recording.times[:-1], recording.times[1:], strict=True):
+                ranges = source.measure(np.sort(rng.permutation(everybody)[:budget]), float(now))
+                for name, tracker in trackers.items():
+                    begin = perf_counter()
+                    tracker.predict(float(now - before))
+                    tracker.update(ranges)
+                    spent[name].append(perf_counter() - begin)
+    return {name: 1e6 * float(np.median(values)) for name, values in spent.items()}
