@@ -40,7 +40,7 @@ from locdreamer_ros.benchmarks.zero_shot_rows import (
 from locdreamer_ros.evaluation.intervals import Interval, mean_interval, paired_reduction
 from locdreamer_ros.evaluation.run import Report
 
-LAPS_RANGES, LAPS_ODOMETRY = "ranges", "odometry"
+LAPS_RANGES, LAPS_ODOMETRY = "ranges+memory", "odometry+memory"
 """Variants of the laps with a memory of places: with ranges alone, and with wheel odometry."""
 EKF = "ekf (paper)"
 COLUMNS = {
