@@ -20,6 +20,7 @@ import numpy as np
 from locdreamer_ros.config import parameter
 from locdreamer_ros.place_memory import PlaceMemory, remembered
 from locdreamer_ros.trackers import odometry_frame as frame
+from locdreamer_ros.trackers.foreseen import Foreseen
 from locdreamer_ros.trackers.kalman import recent, started
 from locdreamer_ros.trackers.place_keeper import Noted, PlaceKeeper
 from locdreamer_ros.trackers.zero_shot_network import (
@@ -31,7 +32,7 @@ from locdreamer_ros.trackers.zero_shot_network import (
     silu,
     squash,
 )
-from locdreamer_ros.types import Estimate, FloatArray, Foresight, IntArray, Motion, Ranges, Site
+from locdreamer_ros.types import Estimate, FloatArray, IntArray, Motion, Ranges, Site
 from locdreamer_ros.zero_shot.model_file import Weights
 
 __all__ = ["COMMON", "FIRST", "ZeroShotConfig", "ZeroShotTracker"]
@@ -164,28 +165,12 @@ class ZeroShotTracker:
         scale = float(w["trust_head.weight"][0] @ trust + w["trust_head.bias"][0])
         scale = np.exp(4.0 * np.tanh(scale / 4.0))
         self._estimate = Estimate(
-            time, self._mean[:4].copy(), covariance * scale, self._foresight()
+            time,
+            self._mean[:4].copy(),
+            covariance * scale,
+            Foreseen(self.site, self._mean, self._covariance),
         )
         return self._estimate
-
-    def _foresight(self) -> Foresight:
-        """What it expects of a range of each anchor, biases and all."""
-        covariance = self._covariance
-        delta = self.site.offsets(self._mean[:2][None], np.arange(self._count))
-        direction = delta[:, :2] / np.sqrt((delta * delta).sum(axis=1) + 1e-4)[:, None]
-        spread = (
-            direction @ covariance[:2]
-            + covariance[COMMON]
-            + covariance[self._own]
-            + covariance[self._local]
-        )
-        ranges = (
-            spread[:, :2] @ direction.T
-            + spread[:, COMMON, None]
-            + spread[:, self._own]
-            + spread[:, self._local]
-        )
-        return Foresight(covariance[:2, :2].copy(), spread[:, :2], ranges)
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
