@@ -136,6 +136,13 @@ def model_name(tracker: Tracker, model: Path | None) -> str | None:
     return getattr(tracker, "model_name", None)
 
 
+def save_memory(tracker: Tracker) -> None:
+    """Let a tracker with a memory of places write it, at the end of a run."""
+    save = getattr(tracker, "save_memory", None)
+    if save is not None:
+        save()
+
+
 def evaluate(
     recording: Recording,
     *,
@@ -187,5 +194,6 @@ def evaluate(
         )
     except InputError as reason:
         raise InputError(f"{recording.name}: {reason}") from None
+    save_memory(tracks_it)
     fallbacks = getattr(tracks_it, "fallbacks", None)
     return track, {**found, "fallback": dict(fallbacks)} if fallbacks else found

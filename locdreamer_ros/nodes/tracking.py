@@ -18,6 +18,7 @@ from locdreamer_ros import loop
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.evaluation.run import save_memory
 from locdreamer_ros.method import make_method
 from locdreamer_ros.msg import AnchorArray, RangeArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import from_anchors, from_imu, from_wheels, header
@@ -98,6 +99,7 @@ class TrackingNode(UwbNode):
     def deactivate(self) -> None:
         """Give up the estimate: it grows old while nobody updates it."""
         if self.site is not None:
+            save_memory(self.tracker)
             self._fresh_tracker()
 
     def begin(self) -> None:

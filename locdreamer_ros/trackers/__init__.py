@@ -18,6 +18,7 @@ from locdreamer_ros.trackers.ekf import EkfConfig, RobustEkfConfig, ekf, robust_
 from locdreamer_ros.trackers.grid import GridConfig, GridTracker
 from locdreamer_ros.trackers.guard import zero_shot
 from locdreamer_ros.trackers.particle import ParticleConfig, ParticleTracker
+from locdreamer_ros.trackers.zero_shot import ZeroShotConfig
 from locdreamer_ros.types import Site
 
 Make = Callable[[Site, Any, int, Path | None], Tracker]
@@ -37,7 +38,10 @@ _TRACKERS: dict[str, tuple[type, Make]] = {
         ParticleConfig,
         lambda site, config, seed, model: ParticleTracker(site, config, seed=seed),
     ),
-    "zero-shot": (NoConfig, lambda site, config, seed, model: zero_shot(site, model)),
+    "zero-shot": (
+        ZeroShotConfig,
+        lambda site, config, seed, model: zero_shot(site, model, config),
+    ),
 }
 
 NAMES: tuple[str, ...] = tuple(_TRACKERS)

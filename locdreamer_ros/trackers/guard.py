@@ -23,7 +23,7 @@ from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.bias_ekf import BiasEkf, BiasEkfConfig
 from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
 from locdreamer_ros.trackers.kalman import started
-from locdreamer_ros.trackers.zero_shot import COMMON, ZeroShotTracker
+from locdreamer_ros.trackers.zero_shot import COMMON, ZeroShotConfig, ZeroShotTracker
 from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights, load_weights, shipped
 
@@ -98,6 +98,10 @@ class GuardedZeroShot:
         self._begin()
         self.fallback = ""
         self._estimate = fix
+
+    def save_memory(self) -> None:
+        """Write what is remembered of the place, where the config names a file."""
+        self.inner.save_memory()
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
@@ -225,7 +229,9 @@ class StandIn:
         return self._tracker.update(ranges)
 
 
-def zero_shot(site: Site, model: Path | None = None) -> GuardedZeroShot | StandIn:
+def zero_shot(
+    site: Site, model: Path | None = None, config: ZeroShotConfig | None = None
+) -> GuardedZeroShot | StandIn:
     """The zero-shot tracker over a model file, or over the one shipped with the package.
 
     A site of 3 dimensions gets bias-ekf. Raises InputError for a file that is no such model.
@@ -237,7 +243,7 @@ def zero_shot(site: Site, model: Path | None = None) -> GuardedZeroShot | StandI
             BiasEkf(site, BiasEkfConfig()), "zero-shot tracks in 2 dimensions: bias-ekf", name
         )
     limits = np.asarray(weights.header.get("limits", LIMITS), dtype=np.float64)
-    return GuardedZeroShot(site, ZeroShotTracker(site, weights), limits, name)
+    return GuardedZeroShot(site, ZeroShotTracker(site, weights, config), limits, name)
 
 
 @cache

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from worlds import circle_recording, follow, square_anchors
 
+from locdreamer_ros.evaluation.run import evaluate
 from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.simulation import make_world, simulate
 from locdreamer_ros.trackers import make_tracker
@@ -126,3 +127,13 @@ def test_in_space_another_tracker_stands_in():
     tracker, _ = run(recording, site)
     assert tracker.fallback == "zero-shot tracks in 2 dimensions: bias-ekf"
     assert tracker.estimate.dimensions == 3
+
+
+def test_memory_of_places_is_kept_in_the_file_of_the_parameters(circle, tmp_path):
+    recording, site = circle
+    path = tmp_path / "places.npz"
+    parameters = {"memory": True, "memory_file": str(path)}
+    evaluate(recording, site=site, tracker="zero-shot", parameters=parameters)
+    assert path.is_file()
+    again = make_tracker("zero-shot", site, parameters=parameters)
+    assert again.inner.memory is not None
