@@ -24,18 +24,18 @@ class Foreseen(Foresight):
         self.__dict__.update(_site=site, _mean=mean, _covariance=covariance)
 
     @cached_property
-    def position(self) -> FloatArray:  # type: ignore[override]
+    def position(self) -> FloatArray:
         """(2, 2) m^2."""
         covariance: FloatArray = self.__dict__["_covariance"]
-        return covariance[:2, :2].copy()
+        return np.array(covariance[:2, :2])
 
     @cached_property
-    def cross(self) -> FloatArray:  # type: ignore[override]
+    def cross(self) -> FloatArray:
         """(A, 2) m^2."""
         return self._spread_and_ranges[0][:, :2]
 
     @cached_property
-    def ranges(self) -> FloatArray:  # type: ignore[override]
+    def ranges(self) -> FloatArray:
         """(A, A) m^2."""
         return self._spread_and_ranges[1]
 
