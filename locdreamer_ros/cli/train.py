@@ -59,7 +59,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="jump start of the policy by this scheduler: gdop, nearest, ...",
     )
     parser.add_argument("--epochs", type=count, metavar="N", help="of stage 1 (50)")
-    parser.add_argument("--imagine-epochs", type=count, metavar="N", help="of stage 2 (300)")
+    parser.add_argument(
+        "--imagine-epochs", type=int, metavar="N", help="of stage 2; 0: stage 1 only (300)"
+    )
     parser.add_argument("--budget", type=count, default=3, metavar="K", help="anchors per fix (3)")
     parser.add_argument(
         "--rate", type=positive, default=1.0, metavar="HZ", help="simulated fixes per second (1)"

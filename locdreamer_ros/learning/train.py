@@ -79,8 +79,9 @@ def train(
 
     curve(name, value, epoch) gets the losses; snapshot(learner) is called at each validation of
     stage 2; pretrained: what stage 1 gave, where it is not to be run again. Raises InputError for
-    a checkpoint of another run.
+    a checkpoint of another run, or a guide that cannot lead.
     """
+    _guide(task, config, 0)  # complains now, not after stage 1
     learner = begin(task, model_config, config, seed)
     learner.modules.to(device)
     if resume is not None and resume.exists():
@@ -171,7 +172,7 @@ class _Run:
         config, task = self.config, self.task
         dreamer = learner.dreamer
         assert dreamer is not None
-        dreams = _Dreams(dreamer, learner.model, task, config, seed=self.seed, device=self.device)
+        dreams = _Dreams(dreamer, learner.model, task, config, self.device)
         for epoch in self.epochs(learner, config.imagine_epochs, "stage 2, imagination"):  # line 12
             generator = self.generator(IMAGINED, epoch)
             _anneal(learner.optimisers, config, epoch / config.imagine_epochs)
@@ -209,24 +210,21 @@ class _Run:
             checkpoint.save(self.resume, learner, self.fingerprint)
 
 
+def _guide(task: Task, config: TrainConfig, epoch: int) -> Guide | None:
+    """A fresh one for each epoch, so that a resumed run draws what an uninterrupted one does."""
+    if not config.guide:
+        return None
+    return Guide(config.guide, task.deploy, task.tag_height, seed=epoch)
+
+
 class _Dreams:
     """Makes the dreams of either mode."""
 
     def __init__(
-        self,
-        dreamer: WorldModel,
-        model: WorldModel,
-        task: Task,
-        config: TrainConfig,
-        *,
-        seed: int,
-        device: str,
+        self, dreamer: WorldModel, model: WorldModel, task: Task, config: TrainConfig, device: str
     ) -> None:
         self.model, self.task, self.config, self.device = model, task, config, device
         self.anchor = anchor_rows(task.deploy, task.tag_height).to(device)
-        self.guide: Guide | None = None
-        if config.guide:
-            self.guide = Guide(config.guide, task.deploy, task.tag_height, seed=seed)
         self.grounds: list[Ground] = []
         if config.mode == "grounded":
             where: dict[str, Any] = {"area": task.area, "steps": config.steps}
@@ -254,7 +252,7 @@ class _Dreams:
             config,
             generator,
             real,
-            self.guide,
+            _guide(self.task, config, learner.epoch),
             led_steps(config, learner.epoch),
         )
 

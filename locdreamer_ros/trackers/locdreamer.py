@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from copy import copy
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,10 @@ MARGIN_M = 3.0
 STEP_FACTOR = 2.0
 """Steps may be this much shorter or longer than in training."""
 LATE = 3
-"""Steps in a row that took longer than the time between fixes before the model is set aside ..."""
+"""Steps in a row that took the model longer than the time between fixes before it is set aside ...
+
+Its own processor time counts: what others take of the machine makes the stand-by late as well, and
+a recording would be tracked differently on a busy machine."""
 PAUSE = 50
 """... for this many."""
 
@@ -123,11 +126,11 @@ class LocDreamerTracker:
             if self._belief is None:
                 self._begin(Estimate(now.time, now.mean, now.covariance))
             assert self._belief is not None
-            begin = perf_counter()
+            begin = thread_time()
             with torch.inference_mode():
                 step = torch.tensor([dt], dtype=torch.float32)
                 self._belief = self.model.predict(self._belief, self._hidden, step)
-            reason = self._settle(perf_counter() - begin, dt)
+            reason = self._settle(thread_time() - begin, dt)
         return self._answer(standby, reason)
 
     def update(self, ranges: Ranges) -> Estimate:
@@ -139,10 +142,10 @@ class LocDreamerTracker:
         standby = self._standby.update(used)
         reason = self.fallback
         if not reason and self._belief is not None:
-            begin = perf_counter()
+            begin = thread_time()
             with torch.inference_mode():
                 self._infer(self._belief, used, now.time)
-            reason = self._settle(perf_counter() - begin, float(self._step[0]))
+            reason = self._settle(thread_time() - begin, float(self._step[0]))
         self._since_update = 0.0
         return self._answer(standby, reason)
 

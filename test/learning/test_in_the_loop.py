@@ -166,7 +166,7 @@ def test_numbers_that_are_not_fall_back():
 def test_a_late_model_falls_back(monkeypatch):
     clock = iter(range(1000))
     monkeypatch.setattr(
-        "locdreamer_ros.trackers.locdreamer.perf_counter", lambda: float(next(clock))
+        "locdreamer_ros.trackers.locdreamer.thread_time", lambda: float(next(clock))
     )
     tracker = begun(Site(square_anchors(), 2, 1.0))
     for _ in range(3):
