@@ -10,7 +10,7 @@ from typing import Any
 from locdreamer_ros.errors import InputError
 
 PRESET = "zero-shot"
-UPDATES = 2500
+UPDATES = 1400
 FOREIGN: dict[str, Any] = {
     "recording": None,
     "environment": None,
@@ -53,7 +53,7 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
     from locdreamer_ros import __version__
     from locdreamer_ros.evaluation.tables import save_json
     from locdreamer_ros.zero_shot.dreams import TRAINED
-    from locdreamer_ros.zero_shot.limits import calibrate, limits
+    from locdreamer_ros.zero_shot.limits import limits
     from locdreamer_ros.zero_shot.model_file import Weights, save_weights
     from locdreamer_ros.zero_shot.train import train
 
@@ -71,13 +71,11 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
             bar.update(update + 1 - bar.n)
 
         model = train(updates, seed=options.seed, curve=shown, checkpoint=checkpoint, ahead=True)
-    factor = calibrate(model, seed=options.seed)
     header = {
         "version": __version__,
         "seed": options.seed,
         "updates": updates,
         "families": list(TRAINED),
-        "calibration": round(factor, 4),
         "limits": [round(float(value), 4) for value in limits(model, seed=options.seed)],
     }
     seconds = perf_counter() - begin
