@@ -130,7 +130,6 @@ def test_the_command_writes_a_model_with_its_story(tmp_path, monkeypatch, capsys
         return Hybrid()
 
     monkeypatch.setattr(module, "train", quick)
-    monkeypatch.setattr(limits_module, "calibrate", lambda model, seed: 1.2)
     monkeypatch.setattr(limits_module, "limits", lambda model, seed: np.full(8, 1.5))
     model = tmp_path / "m.safetensors"
     command = ["train", "--preset", "zero-shot", "--output", str(model), "--seed", "7"]
@@ -168,13 +167,3 @@ def test_limits_are_those_of_the_running_means(monkeypatch):
     found = limits_module.limits(Hybrid(), size=2)
     assert found.shape == (8,)
     assert (found > 0.0).all()
-
-
-def test_calibration_scales_what_is_reported(monkeypatch):
-    monkeypatch.setattr(limits_module, "STEPS", 14)
-    monkeypatch.setattr(limits_module, "ANCHORS", (3, 4))
-    model = Hybrid()
-    factor = limits_module.calibrate(model, size=2)
-    assert factor > 0.0
-    assert float(model.trust_head.bias) == pytest.approx(np.log(factor), abs=1e-5)
-    assert limits_module.calibrate(model, size=2) == pytest.approx(1.0, abs=0.05)
