@@ -64,6 +64,7 @@ def lap_recording(
 ) -> tuple[Recording, IntArray]:
     """Several laps in the house of this seed, with odometry; and the lap (T,) of each epoch.
 
+    Ranges alone: what a device guesses of blocked links is left out.
     route: another number, another route, speeds and noise in the same house.
     """
     world = make_world("house", seed)
@@ -89,9 +90,6 @@ def lap_recording(
         np.arange(at.size) / rate,
         drawn.ranges,
         truth,
-        nlos=drawn.nlos,
-        rx_power=drawn.rx_power,
-        first_path_power=drawn.first_path_power,
     )
     rng = stream(seed + 100_000 * route, ODOMETRY_STREAM)
     return with_odometry(recording, drift=DRIFT, rng=rng).only(world.deploy), lap
