@@ -82,6 +82,9 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.learning import require_torch
 
     require_torch("locdreamer train")
+    import torch
+
+    torch.set_num_threads(1)  # tensors are tiny: a second thread only waits, on a busy machine long
     if options.preset == ZERO_SHOT:
         run_zero_shot(options, CHECKPOINT)
         return
