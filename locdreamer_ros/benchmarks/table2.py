@@ -96,7 +96,7 @@ def sceptic_rows(where: Place, models: Mapping[str, Any]) -> dict[str, Report]:
             row = f"{name} - {scheduler}"
             found[row] = _classical(where, row, name, "", scheduler)
     tracker, policy = learned(models["dreamer"], task, site)
-    for scheduler in ("gdop", "all"):
+    for scheduler in ("gdop", "sequential", "all"):
         row = f"{SAME_TRACKER} - {scheduler}"
         found[row] = run_test(where, row, tracker(), make_scheduler(scheduler, site))[1]
     only_first, _ = learned(models["first"], task, site)

@@ -124,5 +124,5 @@ def read_method(options: argparse.Namespace) -> Method:
     chosen = build(Method, {**plain, **given}, where)
     defaults = {f.name: f.default for f in fields(config_of(chosen.tracker))}
     # As in the node: a preset gives way only to values that differ from the tracker's defaults.
-    changed = {k: v for k, v in groups[chosen.tracker].items() if v != defaults[k]}
+    changed = {k: v for k, v in groups.get(chosen.tracker, {}).items() if v != defaults[k]}
     return Method(**{name: getattr(chosen, name) for name in own}, parameters=changed)

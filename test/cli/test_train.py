@@ -48,6 +48,11 @@ def test_learns_from_a_recording_of_three_for_five_never_heard(tmp_path, walk, c
     trained = load_model(model)
     assert trained.step_s == (1.0, 1.0)
     assert set(trained.bootstrap) == {"A1", "A3", "A6"}
+    # As a user goes on: the model tracks, and schedules, from the command line.
+    track = ["track", walk[1], "--tracker", "locdreamer", "--scheduler", "actor"]
+    track += ["--model", str(model), "--json", str(tmp_path / "track.json")]
+    assert main(track) == 0
+    assert json.loads((tmp_path / "track.json").read_text())["tracker"] == "locdreamer"
 
 
 @pytest.mark.parametrize(
