@@ -285,7 +285,9 @@ def draw(path: Path, *, rows: Sequence[Row], recordings: Sequence[str], seeds: i
             axes.bar(at, height, width, yerr=error, color=colour, label=tracker, capsize=2)
         axes.set_xticks(range(len(places)), labels)
         axes.set_ylabel("MAE [m]")
-        axes.set_ylim(bottom=0.0)
+        axes.set_yscale("log")  # a factor of twenty between the best and the paper's
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.set_ylim(0.04, 8.0)
         axes.set_title("all anchors" if scheduler == "all" else f"{BUDGET} anchors, gdop")
     gdop.legend(fontsize=8)
     budgets = [row for row in rows if row["place"] == "house, budget"]
@@ -293,7 +295,8 @@ def draw(path: Path, *, rows: Sequence[Row], recordings: Sequence[str], seeds: i
     for part, style, label in (
         (budgets[:n], "o-", "fixed K, gdop"),
         (budgets[n : 2 * n], "^-", f"fixed K, {LOOKING}"),
-        (budgets[2 * n :], "s", f"{LOOKING}, stops early"),
+        ([row for row in budgets if " price " in row["scheduler"]], "s", "ends at a price"),
+        ([row for row in budgets if " accuracy " in row["scheduler"]], "D", "ends at an accuracy"),
     ):
         if part:
             curve.errorbar(
@@ -304,10 +307,10 @@ def draw(path: Path, *, rows: Sequence[Row], recordings: Sequence[str], seeds: i
                 label=label,
                 capsize=3,
             )
-    for row in budgets[2 * n :]:
-        curve.annotate(row["scheduler"].split(", ")[-1], (row["ranges_per_fix"], row["mae"]))
     curve.set(xlabel="ranges per fix", ylabel="MAE [m]", title="house: accuracy against budget")
-    curve.set_ylim(bottom=0.0)
+    curve.set_yscale("log")
+    curve.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    curve.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
     curve.legend(fontsize=8)
     figure.suptitle(f"Zero-shot tracking, {seeds} seeds, 95 % intervals")
     with replaced(path) as temporary:
