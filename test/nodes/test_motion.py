@@ -26,13 +26,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Imu
 
+from locdreamer_ros import method
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.bag import read_bag
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.datasets.rosbag2 import to_nanoseconds
 from locdreamer_ros.evaluation.run import run_offline
 from locdreamer_ros.nodes import conversions as c
-from locdreamer_ros.nodes import tracking
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.graph import run_graph
 from locdreamer_ros.nodes.lifecycle import LOSSLESS
@@ -116,7 +116,7 @@ class Hosted:
 def hosted(nodes: Graph, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[type], Hosted]]:
     """Makes a `Hosted` node of a kind, in the domain of `nodes`."""
     made: list[Hosted] = []
-    monkeypatch.setattr(tracking, "make_tracker", lambda name, site, **_: Pushed(site))
+    monkeypatch.setattr(method, "make_tracker", lambda name, site, **_: Pushed(site))
     rclpy.init(domain_id=nodes.probe.context.get_domain_id())
 
     def make(kind: type) -> Hosted:
