@@ -18,7 +18,6 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
-from locdreamer_ros.world_model.encoder import inverse_2x2
 from locdreamer_ros.world_model.gaussian import Gaussian
 from locdreamer_ros.world_model.layers import Attention, at_least_one, mlp, uniform
 from locdreamer_ros.world_model.memory import MEMORY, memory_features
@@ -43,6 +42,11 @@ def all_subsets(count: int, size: int) -> Tensor:
     return torch.tensor(list(combinations(range(count), size)), dtype=torch.long)
 
 
+def membership(subsets: Tensor, count: int) -> Tensor:
+    """(N, A): 1 where an anchor is in a subset (N, K), else 0; sums over subsets by a product."""
+    return torch.zeros(len(subsets), count, device=subsets.device).scatter(1, subsets, 1.0)
+
+
 @dataclass(frozen=True, eq=False)
 class State:
     """What actor and critic look at: s_t = (z_t^prior, h_t), and what is known of each anchor.
@@ -62,10 +66,11 @@ class State:
 def expected_variance(state: State, subsets: Tensor) -> Tensor:
     """Position variance (B, N) m^2 expected after asking each subset (N, K): GDOP with a prior."""
     _, direction = expected_range(state.prior.mean[:, :2], state.anchor)  # (B, A, 2)
-    outer = direction[..., :, None] * direction[..., None, :] / RANGE_SIGMA_M**2
-    information = inverse_2x2(state.prior.covariance[:, None, :2, :2])
-    posterior = inverse_2x2(information + outer[:, subsets].sum(dim=2))  # (B, N, 2, 2)
-    return posterior[..., 0, 0] + posterior[..., 1, 1]
+    outer = (direction[..., :, None] * direction[..., None, :]).flatten(2) / RANGE_SIGMA_M**2
+    prior = torch.linalg.inv_ex(state.prior.covariance[:, :2, :2]).inverse.flatten(1)
+    # Information (B, N, 4) of each subset, a matrix ((a, b), (b, d)) in a row.
+    a, b, _, d = (prior[:, None] + membership(subsets, outer.shape[1]) @ outer).unbind(dim=-1)
+    return (a + d) / (a * d - b * b).clamp(min=1e-9)  # the trace of its inverse
 
 
 class AnchorView(nn.Module):
@@ -135,11 +140,12 @@ class Actor(nn.Module):
             return PlackettLuce(scores.masked_fill(~state.offered, SMALL), budget)
         subsets = all_subsets(tokens.shape[1], budget).to(tokens.device)
         total = tokens.sum(dim=1, keepdim=True)
-        inside = tokens[:, subsets].sum(dim=2)  # (B, N, W)
+        member = membership(subsets, tokens.shape[1])
+        inside = member @ tokens  # (B, N, W)
         outside = total - inside
         pooled = torch.cat([inside / budget, outside / max(1, tokens.shape[1] - budget)], dim=-1)
         logits = self.physics(state, subsets) + RESIDUAL * self.score(pooled)[..., 0]
-        possible = state.offered[:, subsets].all(dim=-1)
+        possible = (~state.offered).to(tokens) @ member.T == 0.0
         return Categorical(logits.masked_fill(~possible, SMALL), subsets)
 
 

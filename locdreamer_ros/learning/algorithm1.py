@@ -9,12 +9,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from locdreamer_ros.learning.actor import Actor, State, all_subsets
+from locdreamer_ros.learning.actor import Actor, State, all_subsets, membership
 from locdreamer_ros.learning.critic import (
     Critic,
     actor_loss,
@@ -33,8 +34,10 @@ from locdreamer_ros.world_model.memory import first_memory, remember_ranges, res
 from locdreamer_ros.world_model.model import WorldModel
 from locdreamer_ros.world_model.observation import Observation
 
-REPLAY_EVERY = 2
+REPLAY_EVERY = 4
 """Steps of a dream between those at which every subset is tried."""
+MOST_REPLAYED = 2048
+"""Subsets tried in one go: few enough for the processor's cache."""
 LARGEST_ERROR_M = 3.0
 """A lost track is one bad step to the policy, not a hundred."""
 
@@ -88,10 +91,12 @@ def dream_loss(
     real: Batch | None = None,
     guide: Guide | None = None,
     led: int = 0,
+    judge: bool = True,
 ) -> DreamLoss:
     """Stage 2: imagine the anchors A and track with those that the policy asks.
 
-    The guide chooses in the policy's place in the first `led` steps.
+    The guide chooses in the policy's place in the first `led` steps. judge: whether what
+    actor and critic make of it is wanted too.
     """
     size, steps = dream.dt.shape
     rows = dream.anchor.shape[1]
@@ -101,7 +106,7 @@ def dream_loss(
     memory = first_memory(size, rows).to(dream.dt)
     exact = dream.truth is not None and actor.head == "categorical" and config.subsets != "all"
     priors, posteriors, memories, states, choices, distances, asks = [], [], [], [], [], [], []
-    outcomes: list[Tensor] = []
+    came: list[Tensor] = []
     replayed: list[int] = []
     for t in range(steps):  # line 14
         prior = model.predict(posterior, hidden, dream.dt[:, t])  # line 15
@@ -110,11 +115,10 @@ def dream_loss(
         chosen = choose(actor, state, role, budget, generator)  # line 17
         if guide is not None and t < led:
             chosen = torch.where((role == POLICY)[:, None], guide.choose(state, budget), chosen)
-        elif exact and t % REPLAY_EVERY == 0:
+        elif exact and judge and t % REPLAY_EVERY == 0:
             replayed.append(t)
-            outcomes.append(all_rewards(model, state, dream, t, distance, comes, hidden, config))
         asked = chosen_mask(chosen, rows, everybody=role == ALL) & comes
-        seen = Observation(distance, asked, dream.anchor, torch.zeros_like(distance), memory)
+        seen = Observation(distance, asked, dream.anchor, memory)
         belief = model.infer(prior, hidden, seen, dream.dt[:, t])  # line 18
         posterior = model.passed_on(belief, generator)
         memory = remember_ranges(memory, residuals(belief.mean.detach(), seen), asked)
@@ -124,6 +128,7 @@ def dream_loss(
         states.append(state)
         choices.append(chosen)
         distances.append(distance)
+        came.append(comes)
         asks.append(asked)
         hidden = model.remember(posterior, hidden)  # line 20
     prior, belief, past = stack(priors), stack(posteriors), torch.stack(memories, dim=1)
@@ -141,20 +146,23 @@ def dream_loss(
         loss = sleep_loss(belief, dream.truth)
         error = (belief.mean[..., :2] - dream.truth[..., :2]).norm(dim=-1)
         reward = -error.detach().clamp(max=LARGEST_ERROR_M)
+    nothing = loss.new_zeros(())
     if config.subsets == "all":
-        nothing = loss.new_zeros(())
         return DreamLoss(loss, nothing, nothing, math.nan)
+    mine = (role == POLICY)[:, None] & (torch.arange(steps, device=role.device) >= led)
+    mine = mine.flatten()
+    cost = float(-reward.flatten()[mine].mean())
+    if not judge:
+        return DreamLoss(loss, nothing, nothing, cost)
     flat = _flat(states)
     policy = actor.policy(flat, budget)
     returns = discounted(reward, config.gamma).flatten()
     value = critic(flat)
-    mine = (role == POLICY)[:, None] & (torch.arange(steps, device=role.device) >= led)
-    mine = mine.flatten()
-    judged = critic_loss(value[mine], returns[mine]) if bool(mine.any()) else loss.new_zeros(())
-    acted, gain = loss.new_zeros(()), None
-    if outcomes:  # line 23: the expectation of (16) as a sum over all subsets
+    judged = critic_loss(value[mine], returns[mine]) if bool(mine.any()) else nothing
+    acted, gain = nothing, None
+    if replayed:  # line 23: the expectation of (16) as a sum over all subsets
         scores = policy.scores.view(size, steps, -1)[:, replayed]
-        tried = torch.stack(outcomes, dim=1)  # (B, replayed, N)
+        tried = all_rewards(model, states, dream, replayed, distance, torch.stack(came, 1), config)
         acted = expected_loss(scores.flatten(0, 1), tried.flatten(0, 1))
         physics = actor.physics(flat, all_subsets(rows, budget).to(tried.device))
         physics = physics.view(size, steps, -1)[:, replayed]
@@ -165,51 +173,48 @@ def dream_loss(
         advantage = (returns - value).detach()
         log_prob, entropy = policy.log_prob(rows_drawn), policy.entropy()
         acted = actor_loss(log_prob[mine], advantage[mine], entropy[mine])
-    cost = float(-reward.flatten()[mine].mean())
     return DreamLoss(loss, acted, judged, cost, gain)
 
 
 def all_rewards(
     model: WorldModel,
-    state: State,
+    states: Sequence[State],
     dream: Dream,
-    t: int,
+    steps: Sequence[int],
     distance: Tensor,
     comes: Tensor,
-    hidden: Tensor,
     config: TrainConfig,
 ) -> Tensor:
-    """What asking each subset (N) would have brought at step t (B, N): a dream can be replayed.
+    """What asking each of N subsets would have brought at R steps of the dream (B, R, N).
 
-    Minus the error after this step, and gamma times that of the next one as far as this step
-    decides it: the error carried on by the velocity's.
+    states, distance and comes (B, T, A): of all steps of the dream. The reward is minus the error
+    after the step, and gamma times that of the next one as far as this step decides it: the error
+    carried on by the velocity's.
     """
     assert dream.truth is not None
-    size, rows = distance.shape
-    subsets = all_subsets(rows, min(config.budget, rows))
-    count = len(subsets)
-    mask = chosen_mask(subsets, rows, everybody=torch.zeros(count, dtype=torch.bool))
-
-    def each(x: Tensor) -> Tensor:  # (B, ...) -> (B N, ...)
-        return x.repeat_interleave(count, dim=0)
-
-    asked = mask.to(comes.device).repeat(size, 1) & each(comes)
-    seen = Observation(
-        each(distance),
-        asked,
-        each(dream.anchor),
-        torch.zeros_like(asked, dtype=distance.dtype),
-        each(state.memory),
-    )
-    prior = Gaussian(each(state.prior.mean), each(state.prior.covariance))
-    dt = each(dream.dt[:, t])
-    with torch.no_grad():
-        mean = model.infer(prior, hidden.repeat_interleave(count, dim=1), seen, dt).mean
-    wrong = mean - each(dream.truth[:, t])
-    now = wrong[:, :2].norm(dim=-1)
-    then = (wrong[:, :2] + dt[:, None] * wrong[:, 2:]).norm(dim=-1)
-    cost = now.clamp(max=LARGEST_ERROR_M) + config.gamma * then.clamp(max=LARGEST_ERROR_M)
-    return -cost.view(size, count)
+    size, rows = dream.anchor.shape[:2]
+    subsets = all_subsets(rows, min(config.budget, rows)).to(comes.device)
+    mask = membership(subsets, rows).bool()  # (N, A)
+    state = _flat([states[t] for t in steps])  # (B R, ...), as the four below
+    distance, comes, truth = (x[:, steps].flatten(0, 1) for x in (distance, comes, dream.truth))
+    dt = dream.dt[:, steps].flatten()
+    rewards = []
+    for part in torch.arange(len(dt)).split(max(1, MOST_REPLAYED // len(subsets))):
+        here = part.repeat_interleave(len(subsets)).to(comes.device)  # (M N,)
+        seen = Observation(
+            distance[here],
+            mask.repeat(len(part), 1) & comes[here],
+            state.anchor[here],
+            state.memory[here],
+        )
+        prior = Gaussian(state.prior.mean[here], state.prior.covariance[here])
+        with torch.no_grad():
+            mean = model.infer(prior, state.hidden[None, here], seen, dt[here]).mean
+        wrong = mean - truth[here]
+        now = wrong[:, :2].norm(dim=-1).clamp(max=LARGEST_ERROR_M)
+        then = (wrong[:, :2] + dt[here, None] * wrong[:, 2:]).norm(dim=-1)
+        rewards.append(-now - config.gamma * then.clamp(max=LARGEST_ERROR_M))
+    return torch.cat(rewards).view(size, len(steps), len(subsets))
 
 
 POLICY, RANDOM, ALL = 0, 1, 2

@@ -58,7 +58,6 @@ class Batch:
             self.distance[:, t],
             self.asked[:, t],
             self.anchor,
-            torch.zeros_like(self.distance[:, t]),
             memory,
         )
 

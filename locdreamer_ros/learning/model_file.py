@@ -23,7 +23,7 @@ from locdreamer_ros.types import Anchors
 from locdreamer_ros.world_model.model import Area, ModelConfig, WorldModel
 
 KEY = "locdreamer_model"
-FORMAT = 1
+FORMAT = 2
 """Raised when a file of before can no longer be read."""
 
 

@@ -289,7 +289,14 @@ class _Dreams:
             real = self.task.validation.in_order().to(self.device)
             dream = self._literal(real, generator)
         return dream_loss(
-            learner.model, learner.actor, learner.critic, dream, self.config, generator, real
+            learner.model,
+            learner.actor,
+            learner.critic,
+            dream,
+            self.config,
+            generator,
+            real,
+            judge=False,
         )
 
 

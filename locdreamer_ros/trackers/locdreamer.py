@@ -156,8 +156,8 @@ class LocDreamerTracker:
             torch.tensor(used.value[None], dtype=torch.float32),
             torch.ones(1, len(used), dtype=torch.bool),
             self._anchor[rows][None],
-            torch.tensor((used.stamp - time)[None], dtype=torch.float32),
             self._memory[:, rows],
+            torch.tensor((used.stamp - time)[None], dtype=torch.float32),
         )
         posterior = self.model.infer(prior, self._hidden, seen, self._step)
         everybody = torch.zeros_like(self._memory[..., 0])

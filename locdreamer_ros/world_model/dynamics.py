@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from locdreamer_ros.world_model.gaussian import STATE, Gaussian
 from locdreamer_ros.world_model.layers import mlp
-from locdreamer_ros.world_model.observation import constant_velocity
 
 ACCELERATION_PSD = 0.1
 """m^2/s^3: the motion's noise before anything is learned; a walker indoors."""
@@ -36,6 +35,8 @@ class Dynamics(nn.Module):
         super().__init__()
         self.propagate = propagate
         self.residual = mlp(2 * STATE + hidden + 1, hidden, 2 * STATE, zero=True)
+        limits = [LARGEST_CORRECTION] * STATE + [LARGEST_LOG] * STATE
+        self.register_buffer("limits", torch.tensor(limits), persistent=False)
         self.register_buffer("shift", torch.tensor([*centre, 0.0, 0.0]), persistent=False)
         self.register_buffer(
             "shrink", torch.tensor([1.0 / scale, 1.0 / scale, 1.0, 1.0]), persistent=False
@@ -55,25 +56,54 @@ class Dynamics(nn.Module):
             ],
             dim=-1,
         )
-        residual = self.residual(features)  # (B, 2 S)
-        correction = LARGEST_CORRECTION * torch.tanh(residual[:, :STATE])
-        log_noise = LARGEST_LOG * torch.tanh(residual[:, STATE:] / LARGEST_LOG)
-        mean = constant_velocity(previous.mean, dt) + correction * dt[:, None]
-        covariance = process_noise(dt, log_noise)
+        residual = self.limits * torch.tanh(self.residual(features) / self.limits)  # (B, 2 S)
+        correction, log_noise = residual.split(STATE, dim=-1)
+        prior = physics(previous, dt, log_noise)
+        mean = prior.mean + correction * dt[:, None]
         if self.propagate:
-            ahead = transition(dt)
-            covariance = ahead @ previous.covariance @ ahead.transpose(1, 2) + covariance
-        else:
-            covariance = torch.diag_embed(torch.diagonal(covariance, dim1=1, dim2=2))
-        return Gaussian(mean, covariance)
+            return Gaussian(mean, prior.covariance)
+        own = torch.diagonal(process_noise(dt, log_noise), dim1=1, dim2=2)
+        return Gaussian(mean, torch.diag_embed(own))
+
+
+def physics(previous: Gaussian, dt: Tensor, log_noise: Tensor | None = None) -> Gaussian:
+    """f^phy of equation (9): constant velocity, F z and F P F^T + Q, as the noise (B, S) scales Q.
+
+    Without a residual on the noise it is what the learned dynamics start from.
+    """
+    ahead = transition(dt)
+    noise = process_noise(dt, torch.zeros_like(previous.mean) if log_noise is None else log_noise)
+    return Gaussian(
+        (ahead @ previous.mean[..., None])[..., 0],
+        ahead @ previous.covariance @ ahead.transpose(1, 2) + noise,
+    )
+
+
+# The matrices below are linear in powers of dt, so few operations make them: their number, not
+# their size, is what a step costs.
+IDENTITY = torch.eye(STATE)
+DRIFT = torch.eye(STATE).roll(2, dims=1).triu()
+"""Position moves with velocity: F = I + dt DRIFT."""
 
 
 def transition(dt: Tensor) -> Tensor:
     """F (B, S, S) of constant velocity over dt (B,) s."""
-    matrix = torch.eye(STATE, dtype=dt.dtype, device=dt.device).repeat(dt.shape[0], 1, 1)
-    matrix[:, 0, 2] = dt
-    matrix[:, 1, 3] = dt
-    return matrix
+    return IDENTITY.to(dt) + dt[:, None, None] * DRIFT.to(dt)
+
+
+def _noise_table() -> Tensor:
+    """What dt, dt^2 and dt^3 (first index) times each of the four noises (second) add to Q."""
+    table = torch.zeros(3, STATE, STATE, STATE)
+    for place in (0, 1):
+        speed = place + 2
+        table[0, place, place, place] = DIFFUSION**2
+        table[2, speed, place, place] = ACCELERATION_PSD / 3.0
+        table[1, speed, place, speed] = table[1, speed, speed, place] = ACCELERATION_PSD / 2.0
+        table[0, speed, speed, speed] = ACCELERATION_PSD
+    return table
+
+
+NOISE_TABLE = _noise_table()
 
 
 def process_noise(dt: Tensor, log_noise: Tensor) -> Tensor:
@@ -81,23 +111,7 @@ def process_noise(dt: Tensor, log_noise: Tensor) -> Tensor:
 
     log_noise: of the position's diffusion (x, y), then of the acceleration (x, y).
     """
-    step = dt[:, None]
-    diffusion = DIFFUSION**2 * step * torch.exp(2.0 * log_noise[:, :2])  # (B, 2)
-    density = ACCELERATION_PSD * torch.exp(2.0 * log_noise[:, 2:])  # (B, 2)
-    diagonal = torch.cat([diffusion + density * step**3 / 3.0, density * step], dim=-1)
-    noise = torch.diag_embed(diagonal + 1e-6)
-    cross = density * step**2 / 2.0
-    index = torch.arange(2)
-    off = torch.zeros_like(noise)
-    off[:, index, index + 2] = cross
-    return noise + off + off.transpose(1, 2)
-
-
-def physics(previous: Gaussian, dt: Tensor) -> Gaussian:
-    """f^phy of equation (9) alone, with its uncertainty: what the residual starts from."""
-    ahead = transition(dt)
-    noise = process_noise(dt, torch.zeros_like(previous.mean))
-    return Gaussian(
-        constant_velocity(previous.mean, dt),
-        ahead @ previous.covariance @ ahead.transpose(1, 2) + noise,
-    )
+    powers = torch.stack([dt, dt**2, dt**3], dim=-1)  # (B, 3)
+    each = (powers @ NOISE_TABLE.to(dt).flatten(1)).view(-1, STATE, STATE**2)
+    total = torch.exp(2.0 * log_noise)[:, None] @ each  # (B, 1, S S)
+    return total.view(-1, STATE, STATE) + 1e-6 * IDENTITY.to(dt)

@@ -9,6 +9,8 @@ Two forms of the set transformer, neither of which knows an order or a number of
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,8 +23,11 @@ from locdreamer_ros.world_model.observation import Observation, expected_range
 SIGMA_FLOOR_M = 0.03
 SIGMA_START_M = 0.3
 """What a range is worth before anything is learned."""
-LARGEST_BIAS_M = 3.0
+LARGEST_HEAD = 3.0
+"""Most that a range's bias (m) and the log of its sigma may become."""
 FEATURES = 10
+LEFT_OUT = 4
+"""Which feature is the normalised leave-one-out residual."""
 
 
 class RawEncoder(nn.Module):
@@ -82,103 +87,102 @@ class InnovationEncoder(nn.Module):
 
     def forward(self, prior: Gaussian, hidden: Tensor, seen: Observation, dt: Tensor) -> Gaussian:
         """z_t^posterior after a step of dt (B,) s; the prior where nothing was seen."""
-        innovation, jacobian = linearise(prior.mean, seen)  # (B, A), (B, A, S)
-        features = innovation_features(prior, innovation, jacobian, seen)
+        ranges, distance = linearise(prior, seen)
+        features = innovation_features(ranges, distance, seen)  # (B, A, FEATURES + M)
         context = torch.cat([hidden[-1], dt.clamp(min=1e-3).log()[:, None]], dim=-1)
-        features = torch.cat([features, memory_features(seen.memory)], dim=-1)
         tokens = self.token(features) + self.context(context)[:, None]  # (B, A, W)
         tokens = self.block(tokens, tokens, at_least_one(seen.asked))
-        bias, log_sigma = self.head(tokens).unbind(dim=-1)  # (B, A) each
-        bias = LARGEST_BIAS_M * torch.tanh(bias / LARGEST_BIAS_M)
+        head = LARGEST_HEAD * torch.tanh(self.head(tokens) / LARGEST_HEAD)
+        bias, log_sigma = head.unbind(dim=-1)  # (B, A) each, m and log
         # A range that disagrees with the others counts less from the start (Huber's weight).
-        doubt = features[..., 3].abs().clamp(min=1.0)
-        sigma = SIGMA_FLOOR_M + SIGMA_START_M * doubt.sqrt() * torch.exp(
-            3.0 * torch.tanh(log_sigma / 3.0)
-        )
-        return kalman_update(prior, innovation - bias, jacobian, sigma, seen.asked)
+        doubt = features[..., LEFT_OUT].abs().clamp(min=1.0)
+        sigma = SIGMA_FLOOR_M + SIGMA_START_M * doubt.sqrt() * torch.exp(log_sigma)
+        return kalman_update(prior, ranges, ranges.innovation - bias, sigma)
 
 
-def linearise(mean: Tensor, seen: Observation) -> tuple[Tensor, Tensor]:
-    """Innovations (B, A) m at state mean (B, S), each at its own stamp, and their Jacobian."""
-    position = mean[:, None, :2] + seen.ahead[..., None] * mean[:, None, 2:]  # (B, A, 2)
-    distance, direction = expected_range(position, seen.anchor)
-    innovation = torch.where(seen.asked, seen.distance - distance, 0.0)
-    return innovation, torch.cat([direction, seen.ahead[..., None] * direction], dim=-1)
+@dataclass(frozen=True, eq=False)
+class Linearised:
+    """Ranges as linear functions of the state around the prior; rows not asked are zero.
 
-
-def innovation_features(
-    prior: Gaussian, innovation: Tensor, jacobian: Tensor, seen: Observation
-) -> Tensor:
-    """(B, A, FEATURES), invariant to shift, rotation and mirror.
-
-    The fourth is the normalised leave-one-out residual: how far a range lies from what the prior
-    and all the other ranges make of it, in standard deviations.
+    innovation (B, A) m; with H (B, A, S) their Jacobian: shared = H P (B, A, S); spread = H P H^T
+    (B, A, A), how the prior makes ranges vary; asked (B, A).
     """
+
+    innovation: Tensor
+    shared: Tensor
+    spread: Tensor
+    asked: Tensor
+
+    @classmethod
+    def of(cls, prior: Gaussian, innovation: Tensor, jacobian: Tensor, asked: Tensor) -> Linearised:
+        """From innovations (B, A) m and H, whatever they are where not asked.
+
+        jacobian (B, A, J) by the first J components of the state; by the others it is zero.
+        """
+        jacobian = jacobian * asked[..., None]
+        parts = jacobian.shape[-1]
+        shared = jacobian @ prior.covariance[:, :parts]
+        spread = shared[..., :parts] @ jacobian.transpose(1, 2)
+        return cls(torch.where(asked, innovation, 0.0), shared, spread, asked)
+
+
+def linearise(prior: Gaussian, seen: Observation) -> tuple[Linearised, Tensor]:
+    """Ranges at the prior, each at its own stamp, and their expected values (B, A) m."""
+    distance, jacobian = expected_range(seen.positions(prior.mean), seen.anchor)
+    if seen.ahead is not None:
+        jacobian = torch.cat([jacobian, seen.ahead[..., None] * jacobian], dim=-1)
+    return Linearised.of(prior, seen.distance - distance, jacobian, seen.asked), distance
+
+
+def innovation_features(ranges: Linearised, distance: Tensor, seen: Observation) -> Tensor:
+    """(B, A, FEATURES + M), invariant to shift, rotation and mirror.
+
+    The number `LEFT_OUT` is the normalised leave-one-out residual: how far a range lies from what
+    the prior and all the other ranges make of it, in standard deviations.
+    """
+    innovation = ranges.innovation
     count = seen.asked.sum(dim=1, keepdim=True).to(innovation)  # (B, 1)
-    direction = jacobian[..., :2]  # (B, A, 2)
-    spread = (direction @ prior.covariance[:, :2, :2] * direction).sum(-1)  # (B, A)
-    left_out, left_out_variance = leave_one_out(prior, innovation, direction, seen.asked)
-    noise = SIGMA_START_M**2
+    left_out, left_out_variance = leave_one_out(ranges)
     centred = innovation - innovation.sum(1, keepdim=True) / count.clamp(min=1.0)
-    distance, _ = expected_range(prior.mean[:, :2], seen.anchor)
-    features = torch.stack(
-        [
-            torch.asinh(innovation / 0.2),
-            innovation / (spread + noise).sqrt(),
-            torch.asinh(left_out / 0.2),
-            left_out / (left_out_variance + noise).sqrt(),
-            torch.asinh(centred / 0.2),
-            (spread + 1e-4).log(),
-            (left_out_variance + 1e-4).log(),
-            distance / 10.0,
-            seen.anchor[..., 2],
-            (count / 4.0).expand_as(innovation),
-        ],
-        dim=-1,
-    )
-    return torch.where(seen.asked[..., None], features.clamp(-10.0, 10.0), 0.0)
+    residual = torch.stack([innovation, left_out, centred], dim=-1)
+    own = torch.diagonal(ranges.spread, dim1=1, dim2=2)
+    variance = torch.stack([own, left_out_variance], dim=-1)
+    plain = [distance / 10.0, seen.anchor[..., 2], (count / 4.0).expand_as(innovation)]
+    features = [
+        torch.asinh(residual / 0.2),
+        residual[..., :2] * (variance + SIGMA_START_M**2).rsqrt(),
+        (variance + 1e-4).log(),
+        torch.stack(plain, dim=-1),
+        memory_features(seen.memory),
+    ]
+    return torch.cat(features, dim=-1).clamp(-10.0, 10.0)
 
 
-def leave_one_out(
-    prior: Gaussian, innovation: Tensor, direction: Tensor, asked: Tensor
-) -> tuple[Tensor, Tensor]:
+def leave_one_out(ranges: Linearised) -> tuple[Tensor, Tensor]:
     """Residual (B, A) m of each range after an update with all the others, and its variance.
 
-    Closed form: information is additive, so one range is taken out by subtraction.
+    Closed form: with R = H P H^T + sigma^2 I, these are (R^-1 y)_k / (R^-1)_kk and 1 / (R^-1)_kk,
+    of which the last still holds the noise of the range itself.
     """
-    weight = asked.to(innovation) / SIGMA_START_M**2
-    own = weight[..., None, None] * direction[..., :, None] * direction[..., None, :]
-    push = (weight * innovation)[..., None] * direction  # (B, A, 2)
-    information = inverse_2x2(prior.covariance[:, None, :2, :2])  # (B, 1, 2, 2)
-    others = information + own.sum(1, keepdim=True) - own  # (B, A, 2, 2)
-    covariance = inverse_2x2(others)
-    pull = (push.sum(1, keepdim=True) - push)[..., None]  # (B, A, 2, 1)
-    move = (covariance @ pull)[..., 0]
-    variance = ((covariance @ direction[..., None])[..., 0] * direction).sum(-1)
-    return innovation - (direction * move).sum(-1), variance
-
-
-def inverse_2x2(matrix: Tensor) -> Tensor:
-    """Inverse of symmetric positive definite (..., 2, 2)."""
-    a, b, c = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 1]
-    adjugate = torch.stack([c, -b, -b, a], dim=-1).unflatten(-1, (2, 2))
-    return adjugate / (a * c - b * b).clamp(min=1e-9)[..., None, None]
+    noise = SIGMA_START_M**2
+    precision = torch.linalg.inv_ex(ranges.spread + noise * _eye(ranges.spread)).inverse
+    variance = 1.0 / torch.diagonal(precision, dim1=1, dim2=2)
+    residual = (precision @ ranges.innovation[..., None])[..., 0] * variance
+    return residual, (variance - noise).clamp(min=0.0)
 
 
 def kalman_update(
-    prior: Gaussian, innovation: Tensor, jacobian: Tensor, sigma: Tensor, asked: Tensor
+    prior: Gaussian, ranges: Linearised, innovation: Tensor, sigma: Tensor
 ) -> Gaussian:
     """Posterior from innovations (B, A) m of sigma (B, A) m; rows not asked do nothing."""
-    jacobian = jacobian * asked[..., None]
-    noise = torch.where(asked, sigma**2, 1.0)
-    spread = jacobian @ prior.covariance  # (B, A, S)
-    own = spread @ jacobian.transpose(1, 2) + torch.diag_embed(noise)  # (B, A, A)
-    factor = torch.linalg.cholesky_ex(own).L
-    white = torch.linalg.solve_triangular(
-        factor, torch.cat([spread, (innovation * asked)[..., None]], dim=-1), upper=False
-    )  # (B, A, S + 1)
-    gain, residual = white[..., :STATE].transpose(1, 2), white[..., STATE:]
-    mean = prior.mean + (gain @ residual)[..., 0]
-    covariance = prior.covariance - gain @ gain.transpose(1, 2)
+    noise = torch.where(ranges.asked, sigma**2, 1.0)
+    expected = ranges.spread + torch.diag_embed(noise)  # (B, A, A)
+    gain = torch.linalg.inv_ex(expected).inverse @ ranges.shared  # K^T (B, A, S)
+    mean = prior.mean + (innovation[:, None] @ gain)[:, 0]
+    covariance = prior.covariance - ranges.shared.transpose(1, 2) @ gain
     covariance = 0.5 * (covariance + covariance.transpose(1, 2))
-    return Gaussian(mean, covariance + 1e-5 * torch.eye(STATE, device=covariance.device))
+    return Gaussian(mean, covariance + 1e-5 * _eye(covariance))
+
+
+def _eye(like: Tensor) -> Tensor:
+    return torch.eye(like.shape[-1], dtype=like.dtype, device=like.device)

@@ -41,8 +41,7 @@ def remember_ranges(memory: Tensor, residual: Tensor, asked: Tensor) -> Tensor:
 
 def residuals(mean: Tensor, seen: Observation) -> Tensor:
     """Measured less expected ranges (B, A) m at state mean (B, S), 0 where not asked."""
-    position = mean[:, None, :2] + seen.ahead[..., None] * mean[:, None, 2:]
-    distance, _ = expected_range(position, seen.anchor)
+    distance, _ = expected_range(seen.positions(mean), seen.anchor)
     return torch.where(seen.asked, seen.distance - distance, 0.0)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,22 +17,28 @@ class Observation:
     """The ranges of one step, o(alpha_t) = {(d_t^k, p^k) | alpha_t^k = 1}, in rows of anchors.
 
     distance (B, A) m, slant, any number where not asked; asked (B, A) bool, alpha_t; anchor
-    (B, A, 3) m: x, y and how far the tag is above the anchor; ahead (B, A) s: a range's own stamp
-    less the time of the step; memory (B, A, M): see `memory`.
+    (B, A, 3) m: x, y and how far the tag is above the anchor; memory (B, A, M): see `memory`;
+    ahead (B, A) s: a range's own stamp less the time of the step, None where all are of that time.
     """
 
     distance: Tensor
     asked: Tensor
     anchor: Tensor
-    ahead: Tensor
     memory: Tensor
+    ahead: Tensor | None = None
 
     def __post_init__(self) -> None:
         rows = self.distance.shape
         assert self.asked.shape == rows, (self.asked.shape, rows)
-        assert self.ahead.shape == rows, (self.ahead.shape, rows)
         assert self.anchor.shape == (*rows, 3), (self.anchor.shape, rows)
         assert self.memory.shape[:-1] == rows, (self.memory.shape, rows)
+        assert self.ahead is None or self.ahead.shape == rows, (self.ahead, rows)
+
+    def positions(self, mean: Tensor) -> Tensor:
+        """Where a tag in state (B, S) was when it was measured: (B, 2) m, or (B, A, 2)."""
+        if self.ahead is None:
+            return mean[:, :2]
+        return mean[:, None, :2] + self.ahead[..., None] * mean[:, None, 2:]
 
 
 def expected_range(position: Tensor, anchor: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,13 +48,7 @@ def expected_range(position: Tensor, anchor: Tensor) -> tuple[Tensor, Tensor]:
     """
     if position.dim() < anchor.dim():
         position = position.unsqueeze(-2)
-    delta = position - anchor[..., :2]  # (..., A, 2)
+    delta = functional.pad(position, (0, 1)) - anchor  # (..., A, 3)
     # The floor keeps the gradient finite for a tag at the anchor.
-    square = delta.square().sum(-1) + anchor[..., 2].square()
-    distance = square.clamp(min=1e-4).sqrt()
-    return distance, delta / distance.unsqueeze(-1)
-
-
-def constant_velocity(mean: Tensor, dt: Tensor) -> Tensor:
-    """The mean (B, S) of f^phy in equation (9) after dt (B,) s."""
-    return torch.cat([mean[:, :2] + mean[:, 2:] * dt[:, None], mean[:, 2:]], dim=-1)
+    distance = torch.linalg.vector_norm(delta, dim=-1).clamp(min=1e-2)
+    return distance, delta[..., :2] / distance.unsqueeze(-1)

@@ -239,7 +239,7 @@ def change(path: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"format": 99}, "format: expected 1, got 99"),
+        ({"format": 99}, "format: expected 2, got 99"),
         ({"model": {"hidden": 51}}, "expected shape"),
         ({"model": {"hiden": 50}}, "unknown key 'hiden'"),
         ({"model": {"encoder": "other"}}, "expected one of innovation, raw"),

@@ -117,7 +117,7 @@ def test_training_approaches_the_kalman_filter():
 
     job = Task(some(1, 2, 3), some(4), anchors, 1.0, Area((-14.0, -15.0), (22.0, 19.0)))
     config = TrainConfig(
-        epochs=20, imagine_epochs=0, batch=16, steps=24, minibatches=2, learning_rate=1e-2
+        epochs=40, imagine_epochs=0, batch=16, steps=24, minibatches=2, learning_rate=1e-2
     )
     test = walk(9)
     site = Site(anchors, 2, 1.0)

@@ -15,7 +15,12 @@ torch = pytest.importorskip("torch")
 from locdreamer_ros.world_model.decoder import NOISES, RangeNoise  # noqa: E402
 from locdreamer_ros.world_model.dynamics import physics, transition  # noqa: E402
 from locdreamer_ros.world_model.elbo import elbo  # noqa: E402
-from locdreamer_ros.world_model.encoder import kalman_update, leave_one_out, linearise  # noqa: E402
+from locdreamer_ros.world_model.encoder import (  # noqa: E402
+    Linearised,
+    kalman_update,
+    leave_one_out,
+    linearise,
+)
 from locdreamer_ros.world_model.gaussian import Gaussian, kl_divergence, stack  # noqa: E402
 from locdreamer_ros.world_model.memory import first_memory, remember_ranges  # noqa: E402
 from locdreamer_ros.world_model.model import OFFSET_M, Area, ModelConfig, WorldModel  # noqa: E402
@@ -49,7 +54,12 @@ def some_observation(batch: int, anchors: int, seed: int) -> Observation:
     asked[:, 0] = True
     ahead = 0.1 * torch.randn(batch, anchors, generator=generator)
     memory = torch.rand(batch, anchors, 3, generator=generator)
-    return Observation(distance, asked, anchor, ahead, memory)
+    return Observation(distance, asked, anchor, memory, ahead)
+
+
+def rows_of(seen: Observation, rows: torch.Tensor) -> Observation:
+    parts = (seen.distance, seen.asked, seen.anchor, seen.memory, seen.ahead)
+    return Observation(*(x[:, rows] for x in parts))
 
 
 def infer(model: WorldModel, prior: Gaussian, seen: Observation) -> Gaussian:
@@ -62,9 +72,7 @@ def infer(model: WorldModel, prior: Gaussian, seen: Observation) -> Gaussian:
 def test_encoder_knows_no_order_of_anchors(form, anchors):
     model, prior, seen = make(form), some_gaussian(3, 1), some_observation(3, anchors, 2)
     order = torch.randperm(anchors, generator=torch.Generator().manual_seed(3))
-    mixed = Observation(
-        *(x[:, order] for x in (seen.distance, seen.asked, seen.anchor, seen.ahead, seen.memory))
-    )
+    mixed = rows_of(seen, order)
     one, other = infer(model, prior, seen), infer(model, prior, mixed)
     torch.testing.assert_close(one.mean, other.mean, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(one.covariance, other.covariance, atol=1e-4, rtol=1e-4)
@@ -76,10 +84,8 @@ def test_anchors_not_asked_do_nothing(form):
     seen.asked[:] = torch.tensor([True, False, True, True, False, True])
     changed = torch.where(seen.asked, seen.distance, math.nan)
     rows = seen.asked[0]
-    short = Observation(
-        *(x[:, rows] for x in (seen.distance, seen.asked, seen.anchor, seen.ahead, seen.memory))
-    )
-    with_nan = Observation(changed, seen.asked, seen.anchor, seen.ahead, seen.memory)
+    short = rows_of(seen, rows)
+    with_nan = replace(seen, distance=changed)
     full, fewer = infer(model, prior, with_nan), infer(model, prior, short)
     torch.testing.assert_close(full.mean, fewer.mean, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(full.covariance, fewer.covariance, atol=1e-4, rtol=1e-4)
@@ -104,7 +110,7 @@ def test_innovation_encoder_turns_with_the_world(angle, mirror):
     shift = torch.tensor([2.0, -3.0, 0.0, 0.0])
     moved = Gaussian(prior.mean @ both.T + shift, both @ prior.covariance @ both.T)
     anchor = torch.cat([seen.anchor[..., :2] @ turn.T + shift[:2], seen.anchor[..., 2:]], dim=-1)
-    there = Observation(seen.distance, seen.asked, anchor, seen.ahead, seen.memory)
+    there = replace(seen, anchor=anchor)
     expected = infer(model, prior, seen)
     posterior = infer(model, moved, there)
     torch.testing.assert_close(posterior.mean, expected.mean @ both.T + shift, atol=2e-3, rtol=1e-3)
@@ -133,9 +139,12 @@ def test_log_prob_is_that_of_torch():
 
 def test_kalman_update_is_the_textbook_one():
     prior, seen = some_gaussian(4, 1), some_observation(4, 5, 2)
-    innovation, jacobian = linearise(prior.mean, seen)
-    sigma = torch.full_like(innovation, 0.4)
-    posterior = kalman_update(prior, innovation, jacobian, sigma, seen.asked)
+    ranges, _ = linearise(prior, seen)
+    sigma = torch.full_like(ranges.innovation, 0.4)
+    posterior = kalman_update(prior, ranges, ranges.innovation, sigma)
+    distance, direction = expected_range(seen.positions(prior.mean), seen.anchor)
+    jacobian = torch.cat([direction, seen.ahead[..., None] * direction], dim=-1)
+    innovation = seen.distance - distance
     for b in range(4):
         rows = seen.asked[b]
         h = jacobian[b, rows].double().numpy()
@@ -150,17 +159,23 @@ def test_kalman_update_is_the_textbook_one():
 
 
 def test_leave_one_out_leaves_one_out():
-    prior, seen = some_gaussian(2, 1), some_observation(2, 5, 2)
-    seen.ahead.zero_()
-    innovation, jacobian = linearise(prior.mean, seen)
-    residual, variance = leave_one_out(prior, innovation, jacobian[..., :2], seen.asked)
-    sigma = torch.full_like(innovation, 0.3)
+    prior, seen = some_gaussian(2, 1), replace(some_observation(2, 5, 2), ahead=None)
+    everything = torch.ones_like(seen.asked)
+    seen = replace(seen, asked=everything)
+    ranges, _ = linearise(prior, seen)
+    residual, variance = leave_one_out(ranges)
+    sigma = torch.full_like(ranges.innovation, 0.3)
     for k in range(5):
         asked = seen.asked.clone()
         asked[:, k] = False
-        others = kalman_update(prior, innovation, jacobian, sigma, asked)
-        left = innovation[:, k] - (jacobian[:, k] * (others.mean - prior.mean)).sum(-1)
-        spread = (jacobian[:, k, None] @ others.covariance @ jacobian[:, k, :, None])[:, 0, 0]
+        rest, _ = linearise(prior, replace(seen, asked=asked))
+        others = kalman_update(prior, rest, rest.innovation, sigma)
+        _, direction = expected_range(prior.mean[:, :2], seen.anchor)
+        left = ranges.innovation[:, k] - (direction[:, k] * (others.mean - prior.mean)[:, :2]).sum(
+            -1
+        )
+        covariance = others.covariance[:, :2, :2]
+        spread = (direction[:, k, None] @ covariance @ direction[:, k, :, None])[:, 0, 0]
         torch.testing.assert_close(residual[:, k], left, atol=2e-3, rtol=1e-2)
         torch.testing.assert_close(variance[:, k], spread, atol=2e-3, rtol=1e-2)
 
@@ -245,13 +260,9 @@ def test_elbo_of_a_linear_model_is_the_exact_log_likelihood():
         exact += float(
             torch.distributions.MultivariateNormal(torch.zeros(2), cov).log_prob(innovation[0])
         )
-        belief = kalman_update(
-            prior,
-            innovation,
-            h[None],
-            torch.full((1, 2), sigma),
-            torch.ones(1, 2, dtype=torch.bool),
-        )
+        everybody = torch.ones(1, 2, dtype=torch.bool)
+        ranges = Linearised.of(prior, innovation, h[None], everybody)
+        belief = kalman_update(prior, ranges, innovation, torch.full((1, 2), sigma))
         # E_q log g in closed form: the log density at the mean less the spread's share.
         error = measured[:, t] - belief.mean @ h.T
         spread = torch.diagonal(h @ belief.covariance[0] @ h.T)
