@@ -176,18 +176,18 @@ def test_a_tracker_tracks_through_it_and_through_an_unplugging(graph: Graph) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_a_minute_at_fifty_fixes_a_second_does_not_grow(tmp_path: Path) -> None:
+@pytest.mark.timeout(200)
+def test_half_a_minute_at_fifty_fixes_a_second_does_not_grow(tmp_path: Path) -> None:
     """The short form of benchmarks/driver.py; one hour of it is in docs/results."""
     root = Path(__file__).parents[2]
     report = tmp_path / "endurance.json"
     command = [sys.executable, str(root / "benchmarks" / "driver.py"), "endurance"]
-    command += ["--endurance", "60", "--json", str(report)]
+    command += ["--endurance", "30", "--json", str(report)]
     environment = {**os.environ, "PYTHONPATH": str(root), "ROS_DOMAIN_ID": "62"}
-    subprocess.run(command, check=True, env=environment, timeout=200)
+    subprocess.run(command, check=True, env=environment, timeout=150)
     found = json.loads(report.read_text())["endurance"]
     assert found["exit_status"] == 0
     assert found["answers"] >= 0.99 * found["schedules"]
     assert found["descriptor_growth"] == 0
     assert found["thread_growth"] == 0
-    assert found["rss_growth_mb"] < 3.0  # what a minute of warming up takes
+    assert found["rss_growth_mb"] < 3.0  # what half a minute of warming up takes
