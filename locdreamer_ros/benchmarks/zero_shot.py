@@ -19,7 +19,9 @@ import numpy as np
 
 from locdreamer_ros.benchmarks.methods import BUDGET
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, summarise, with_interval
+from locdreamer_ros.benchmarks.zero_shot_laps import after_survey
 from locdreamer_ros.benchmarks.zero_shot_rows import (
+    ALIGNED,
     CLASSICAL,
     FIXED,
     HINTED,
@@ -92,9 +94,11 @@ def summary(found: Sequence[Seed], recordings: Sequence[str], cost: Mapping[str,
         "scheduler_below_gdop_long": scheduled(found, "long"),
         "fifth_lap_below_first": fifth_below_first(found, LAPS_RANGES),
         "fifth_lap_below_first_odometry": fifth_below_first(found, LAPS_ODOMETRY),
+        "survey_below_none": surveyed(found),
     }
     claims = {name: interval.mean for name, interval in intervals.items()}
     claims |= {f"{name}_ci_low": interval.low for name, interval in intervals.items()}
+    moved = [name + ALIGNED for name in recordings]
     covered = [
         mean(group, (place, ZERO_SHOT, scheduler), "coverage95")
         for group, places in ((reports, [p for p in PLACES if p != SELECTION]),)
@@ -112,6 +116,8 @@ def summary(found: Sequence[Seed], recordings: Sequence[str], cost: Mapping[str,
         ),
         "lias_3": over_recordings(recorded, recordings, "gdop"),
         "lias_all": over_recordings(recorded, recordings, "all"),
+        "lias_3_aligned": over_recordings(recorded, moved, "gdop"),
+        "lias_all_aligned": over_recordings(recorded, moved, "all"),
     }
     return Result(
         rows=rows,
@@ -181,6 +187,12 @@ def fifth_below_first(found: Sequence[Seed], variant: str) -> Interval:
     return fraction(paired_reduction([lap[-1] for lap in laps], [lap[0] for lap in laps]))
 
 
+def surveyed(found: Sequence[Seed]) -> Interval:
+    """How far the laps after one that asked all anchors lie below those without a memory."""
+    laps = [seed.laps for seed in found if "ranges+survey" in seed.laps]
+    return fraction(after_survey(laps, "ranges")) if laps else NOTHING
+
+
 def over_recordings(
     recorded: Sequence[Mapping[Method, Report]], names: Sequence[str], scheduler: str
 ) -> float:
@@ -247,7 +259,9 @@ def lap_rows(found: Sequence[Seed]) -> list[Row]:
     """One row per variant of the memory and lap."""
     rows: list[Row] = []
     for variant in found[0].laps:
-        for lap in range(len(found[0].laps[variant])):
+        for lap, error in enumerate(found[0].laps[variant]):
+            if math.isnan(error):
+                continue  # asked more than the others
             row: Row = {"place": f"house, lap {lap + 1}", "tracker": f"{ZERO_SHOT}, {variant}"}
             with_interval(row, "mae", mean_interval([s.laps[variant][lap] for s in found]))
             rows.append(row)

@@ -12,8 +12,9 @@ from time import perf_counter
 import numpy as np
 
 from locdreamer_ros.benchmarks.methods import BUDGET
+from locdreamer_ros.benchmarks.zero_shot_laps import laps
 from locdreamer_ros.datasets import load_recording
-from locdreamer_ros.errors import InputError
+from locdreamer_ros.evaluation.clocks import aligned
 from locdreamer_ros.evaluation.metrics import Track, horizontal_errors
 from locdreamer_ros.evaluation.run import Report, evaluate, report, run_offline
 from locdreamer_ros.first_fix import first_fix
@@ -56,6 +57,8 @@ ADAPTIVE: tuple[tuple[str, Mapping[str, float]], ...] = (
     *((f"accuracy {m:g} m", {"accuracy": m}) for m in (0.2, 0.3, 0.45)),
 )
 """What ends a fix early, beside the fixed numbers: options of the sequential scheduler."""
+ALIGNED = ", clocks aligned"
+"""What is added to a recording's name where its truth is moved to the ranges' clock."""
 RECORDING_SEEDS = 3
 """Repetitions on recordings, where only schedulers and particles are drawn."""
 
@@ -112,14 +115,17 @@ def in_places(seed: int) -> dict[Method, Report]:
 
 
 def on_recordings(files: Files, seed: int) -> dict[Method, Report]:
-    """All methods on the recordings given. Raises InputError where one has no ground truth."""
+    """All methods on the recordings given, as they are and with truth on the ranges' clock.
+
+    Raises InputError where one has no ground truth.
+    """
     found: dict[Method, Report] = {}
     for path, anchors in files:
         recording = load_recording(path, anchors)
-        if recording.truth is None:
-            raise InputError(f"{path}: the benchmark needs ground truth (gt_x, gt_y, gt_z)")
         site = Site.of(recording.anchors, "2")
-        found |= {(path.stem, *key): row for key, row in all_methods(recording, site, seed).items()}
+        for place, version in ((path.stem, recording), (path.stem + ALIGNED, aligned(recording))):
+            rows = all_methods(version, site, seed)
+            found |= {(place, *key): row for key, row in rows.items()}
     return found
 
 
@@ -189,18 +195,8 @@ def one_seed(seed: int, *, files: Files, recorded: Sequence[int]) -> Seed:
         on_recordings(files, seed) if seed in recorded else {},
         scheduler_rows(seed),
         budget_curve(seed),
-        lap_errors(seed),
+        laps(seed),
     )
-
-
-def lap_errors(seed: int) -> dict[str, list[float]]:
-    """MAE m of each lap by variant of the memory; nothing where this version has no memory."""
-    try:
-        from locdreamer_ros.benchmarks import zero_shot_laps
-    except ImportError:
-        return {}
-    laps = getattr(zero_shot_laps, "laps", None)
-    return {} if laps is None else dict(laps(seed))
 
 
 def step_cost(seeds: Sequence[int]) -> dict[str, float]:

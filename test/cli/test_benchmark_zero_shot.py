@@ -22,6 +22,7 @@ PAIRED = (
     "scheduler_below_gdop_long",
     "fifth_lap_below_first",
     "fifth_lap_below_first_odometry",
+    "survey_below_none",
 )
 OTHERS = (
     "coverage95_min",
@@ -31,6 +32,8 @@ OTHERS = (
     "lost_best_classical",
     "lias_3",
     "lias_all",
+    "lias_3_aligned",
+    "lias_all_aligned",
 )
 
 
@@ -45,7 +48,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(zero_shot_rows, "SHORT_WALKS", 1)
     monkeypatch.setattr(zero_shot_rows, "ADAPTIVE", (("price 0.02 m", {"price": 0.02}),))
     laps = {zero_shot.LAPS_RANGES: [0.4, 0.4, 0.3], zero_shot.LAPS_ODOMETRY: [0.4, 0.3, 0.2]}
-    monkeypatch.setattr(zero_shot_rows, "lap_errors", lambda seed: laps)
+    laps |= {"ranges": [0.4, 0.4, 0.4], "ranges+survey": [math.nan, 0.4, 0.2]}
+    monkeypatch.setattr(zero_shot_rows, "laps", lambda seed: laps)
 
 
 @pytest.mark.usefixtures("quick")
@@ -62,10 +66,11 @@ def test_rows_claims_and_picture(tmp_path, capsys):
     assert all(value is not None for value in claims.values())
     assert claims["fifth_lap_below_first"] == pytest.approx(0.25)
     assert claims["fifth_lap_below_first_odometry"] == pytest.approx(0.5)
+    assert claims["survey_below_none"] == pytest.approx(0.25)
     assert 0.0 <= claims["coverage95_min"] <= claims["coverage95_max"] <= 1.0
     rows = found["rows"]
     measured = {(row["place"], row["tracker"], row["scheduler"]) for row in rows}
-    for place in (*zero_shot_rows.PLACES, "walk"):
+    for place in (*zero_shot_rows.PLACES, "walk", "walk, clocks aligned"):
         for tracker in ("zero-shot", "particle", "grid", "bias-ekf", "ekf (paper)"):
             for scheduler in zero_shot_rows.SCHEDULERS:
                 assert (place, tracker, scheduler) in measured
