@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from locdreamer_ros.cli.options import add_common, check_output, check_seed, count, positive
 from locdreamer_ros.cli.train_zero_shot import PRESET as ZERO_SHOT
-from locdreamer_ros.cli.train_zero_shot import run_zero_shot
+from locdreamer_ros.cli.train_zero_shot import load_site, named, run_zero_shot
 from locdreamer_ros.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "train",
         help="train the world model, its tracker and its scheduler (needs torch)",
         description="Learn from real ranges of the bootstrap anchors, then in imagination for the "
-        "deployed ones, of which only the places are known. Ground truth is never looked at.",
+        "deployed ones, of which only the places are known. Ground truth is never looked at. With "
+        "--preset zero-shot: the model of the package, in dreams of random places, or (with "
+        "--recording or --environment) fine-tuned in dreams of that site.",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--recording", type=Path, metavar="FILE", help="range table or rosbag2")
@@ -46,7 +48,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="P",
         help="hyperparameters: default or paper; or zero-shot, the model of the package",
     )
-    parser.add_argument("--updates", type=count, metavar="N", help="zero-shot: steps (1400)")
+    parser.add_argument(
+        "--updates", type=count, metavar="N", help="zero-shot: steps (1400, at a site 256)"
+    )
     parser.add_argument(
         "--mode", default="grounded", metavar="M", help="stage 2: grounded or literal (grounded)"
     )
@@ -167,15 +171,11 @@ def run(options: argparse.Namespace) -> None:
     )
 
 
-def _ids(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def _task(options: argparse.Namespace, config: TrainConfig) -> Task:
     """What the options say to learn from. Raises InputError."""
     from locdreamer_ros.learning.tasks import recorded_task, simulated_task
 
-    bootstrap, deploy = _ids(options.bootstrap), _ids(options.deploy)
+    bootstrap, deploy = named(options.bootstrap), named(options.deploy)
     if options.environment is not None:
         from locdreamer_ros.simulation import HOUSE_BOOTSTRAP, make_world
 
@@ -192,21 +192,9 @@ def _task(options: argparse.Namespace, config: TrainConfig) -> Task:
             rate=options.rate,
             steps=config.steps,
         )
-    import numpy as np
-
-    from locdreamer_ros.datasets import load_recording
-    from locdreamer_ros.datasets.range_table import load_anchors
-    from locdreamer_ros.types import Anchors
-
     if bootstrap is None:
         raise InputError("train: --recording needs --bootstrap IDS")
-    recording = load_recording(options.recording, options.anchors)
-    anchors = recording.anchors
-    if options.unheard is not None:
-        more = load_anchors(options.unheard)
-        anchors = Anchors(
-            anchors.ids + more.ids, np.concatenate([anchors.positions, more.positions])
-        )
+    recording, anchors = load_site(options)
     return recorded_task(
         recording,
         anchors,

@@ -1,46 +1,111 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`locdreamer train --preset zero-shot`: the model that comes with the package, in dreams alone."""
+"""`locdreamer train --preset zero-shot`: the model of the package, anew or for one site.
+
+Without a recording it learns in dreams of random places; with one the shipped model goes on
+learning in dreams of its site.
+"""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from locdreamer_ros.errors import InputError
 
+if TYPE_CHECKING:
+    from locdreamer_ros.recording import Recording
+    from locdreamer_ros.types import Anchors
+    from locdreamer_ros.zero_shot.site_dreams import SiteDreams
+
 PRESET = "zero-shot"
-UPDATES = 1400
+UPDATES, SITE_UPDATES = 1400, 256
+SITE_RATE = 5e-4
+"""The first learning rate at a site: a sixth of that from nothing."""
 FOREIGN: dict[str, Any] = {
-    "recording": None,
-    "environment": None,
-    "anchors": None,
-    "unheard": None,
-    "bootstrap": None,
-    "deploy": None,
     "mode": "grounded",
     "noise": None,
     "guide": None,
     "epochs": None,
     "imagine_epochs": None,
     "budget": 3,
-    "rate": 1.0,
-    "tag_height": None,
     "device": "auto",
     "curves": None,
 }
-"""Options of the other presets, with their defaults: this one learns of no place."""
+"""Options of the other presets, with their defaults."""
+OF_A_SITE: dict[str, Any] = {
+    "anchors": None,
+    "unheard": None,
+    "bootstrap": None,
+    "deploy": None,
+    "rate": 1.0,
+    "tag_height": None,
+}
+"""Options that mean nothing without --recording or --environment."""
 
 
 def refuse_foreign(options: argparse.Namespace) -> None:
-    """Raises InputError for an option that the preset has no use for."""
-    for name, default in FOREIGN.items():
+    """Raises InputError for an option that has no use."""
+    site = options.recording is not None or options.environment is not None
+    foreign = FOREIGN if site else {**FOREIGN, **OF_A_SITE}
+    for name, default in foreign.items():
         if getattr(options, name, default) != default:
             option = f"--{name.replace('_', '-')}"
-            raise InputError(
-                f"train --preset {PRESET}: {option} does not belong; it learns in dreams of "
-                "random places (--updates, --seed, --resume, --output)"
-            )
+            without = " without --recording or --environment" if name in OF_A_SITE else ""
+            raise InputError(f"train --preset {PRESET}: {option} does not belong{without}")
+
+
+def named(ids: str | None) -> tuple[str, ...] | None:
+    """Anchors named in an option, as A1,A2."""
+    return None if ids is None else tuple(part.strip() for part in ids.split(",") if part.strip())
+
+
+def load_site(options: argparse.Namespace) -> tuple[Recording, Anchors]:
+    """The recording, and all anchors known by place, heard in it or not. Raises InputError."""
+    import numpy as np
+
+    from locdreamer_ros.datasets import load_recording
+    from locdreamer_ros.datasets.range_table import load_anchors
+    from locdreamer_ros.types import Anchors
+
+    recording = load_recording(options.recording, options.anchors)
+    anchors = recording.anchors
+    if options.unheard is not None:
+        more = load_anchors(options.unheard)
+        anchors = Anchors(
+            anchors.ids + more.ids, np.concatenate([anchors.positions, more.positions])
+        )
+    return recording, anchors
+
+
+def site_dreams(options: argparse.Namespace) -> SiteDreams:
+    """Dreams of the options' site, read off its ranges with the shipped model."""
+    from locdreamer_ros.types import Site
+    from locdreamer_ros.zero_shot.model_file import shipped
+    from locdreamer_ros.zero_shot.reading import read
+    from locdreamer_ros.zero_shot.site_dreams import SiteDreams
+
+    bootstrap, deploy = named(options.bootstrap), named(options.deploy)
+    if options.environment is not None:
+        from locdreamer_ros.learning.tasks import TRAIN_STREAM, WALKS, walks_in
+        from locdreamer_ros.simulation import make_world
+
+        world = make_world(options.environment, options.seed)
+        anchors, height = world.anchors, world.tag_height
+        recordings = walks_in(
+            world,
+            bootstrap or anchors.ids,
+            seed=options.seed,
+            first=TRAIN_STREAM,
+            count=WALKS,
+            rate=options.rate,
+        )
+    else:
+        recording, anchors = load_site(options)
+        height = Site.of(anchors, "2", options.tag_height).tag_height
+        recordings = [recording.only(bootstrap or recording.anchors.ids)]
+    reading = read(recordings, shipped(), tag_height=height)
+    return SiteDreams(reading, anchors.subset(deploy or anchors.ids), height, options.seed)
 
 
 def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
@@ -48,20 +113,34 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
     refuse_foreign(options)
     from time import perf_counter
 
+    import torch
     from tqdm import tqdm
 
     from locdreamer_ros import __version__
     from locdreamer_ros.evaluation.tables import save_json
     from locdreamer_ros.zero_shot.dreams import TRAINED
+    from locdreamer_ros.zero_shot.hybrid import Hybrid
     from locdreamer_ros.zero_shot.limits import limits
-    from locdreamer_ros.zero_shot.model_file import Weights, save_weights
+    from locdreamer_ros.zero_shot.model_file import Weights, save_weights, shipped
     from locdreamer_ros.zero_shot.train import train
 
-    updates = options.updates or UPDATES
+    begin = perf_counter()
+    changes: dict[str, Any] = {}
+    header: dict[str, Any] = {"version": __version__, "seed": options.seed}
+    if options.recording is None and options.environment is None:
+        updates = options.updates or UPDATES
+    else:
+        updates = options.updates or SITE_UPDATES
+        dreams = site_dreams(options)
+        model = Hybrid()
+        model.load_state_dict(
+            {k: torch.tensor(v, dtype=torch.float32) for k, v in shipped().arrays.items()}
+        )
+        changes = {"model": model, "imagine": dreams, "rate": SITE_RATE}
+        header["site"] = dreams.about
     checkpoint = options.output.with_suffix(checkpoint_suffix)
     if not options.resume:
         checkpoint.unlink(missing_ok=True)
-    begin = perf_counter()
     curve: list[list[float]] = []
     with tqdm(total=updates, desc="dreaming", unit="update", mininterval=1.0, leave=False) as bar:
 
@@ -70,10 +149,10 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
             bar.set_postfix(error_m=f"{error:.3f}", refresh=False)
             bar.update(update + 1 - bar.n)
 
-        model = train(updates, seed=options.seed, curve=shown, checkpoint=checkpoint, ahead=True)
-    header = {
-        "version": __version__,
-        "seed": options.seed,
+        model = train(
+            updates, seed=options.seed, curve=shown, checkpoint=checkpoint, ahead=True, **changes
+        )
+    header |= {
         "updates": updates,
         "families": list(TRAINED),
         "limits": [round(float(value), 4) for value in limits(model, seed=options.seed)],

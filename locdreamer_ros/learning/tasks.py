@@ -16,7 +16,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.learning.data import Walks, area_of
 from locdreamer_ros.learning.train import Task
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.simulation import make_world, simulate_in, stream
+from locdreamer_ros.simulation import World, make_world, simulate_in, stream
 from locdreamer_ros.types import Anchors, Site
 
 WALKS, VALIDATION_WALKS = 8, 2
@@ -43,12 +43,7 @@ def simulated_task(
     world = make_world(environment, seed)
 
     def walks(first: int, count: int) -> Walks:
-        recordings = [
-            simulate_in(world, duration=WALK_S, rate=rate, rng=stream(seed, first + i)).only(
-                tuple(bootstrap)
-            )
-            for i in range(count)
-        ]
+        recordings = walks_in(world, bootstrap, seed=seed, first=first, count=count, rate=rate)
         return Walks(recordings, tag_height=world.tag_height, steps=steps)
 
     anchors = world.anchors.subset(tuple(deploy))
@@ -60,6 +55,16 @@ def simulated_task(
         world.tag_height,
         area_of(real, anchors),
     )
+
+
+def walks_in(
+    world: World, ids: Sequence[str], *, seed: int, first: int, count: int, rate: float
+) -> list[Recording]:
+    """Walks of `WALK_S` with ranges of the anchors `ids`, from the seed's streams `first` on."""
+    return [
+        simulate_in(world, duration=WALK_S, rate=rate, rng=stream(seed, first + i)).only(tuple(ids))
+        for i in range(count)
+    ]
 
 
 def recorded_task(

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -50,18 +50,19 @@ class LagSmoother(Generic[Note]):
         self._kept.append(moment)
         if len(self._kept) < LAG + EVERY:
             return []
-        ripe = list(self._backwards())[::-1][:EVERY]
+        ripe = list(smoothed(self._kept))[::-1][:EVERY]
         self._kept = self._kept[EVERY:]
         return ripe
 
-    def _backwards(self) -> Iterator[tuple[Note, FloatArray, FloatArray]]:
-        """Smoothed steps, newest first."""
-        last = self._kept[-1]
-        mean, covariance = last.mean, last.covariance
-        yield last.note, mean, covariance
-        ridge = 1e-9 * np.eye(mean.size)
-        for after, here in zip(self._kept[:0:-1], self._kept[-2::-1], strict=True):
-            gain = np.linalg.solve(after.wide + ridge, after.transition @ here.covariance).T
-            mean = here.mean + gain @ (mean - after.prior)
-            covariance = here.covariance + gain @ (covariance - after.wide) @ gain.T
-            yield here.note, mean, covariance
+
+def smoothed(moments: Sequence[Moment[Note]]) -> Iterator[tuple[Note, FloatArray, FloatArray]]:
+    """Notes with smoothed mean (N,) and covariance (N, N), the newest moment's first."""
+    last = moments[-1]
+    mean, covariance = last.mean, last.covariance
+    yield last.note, mean, covariance
+    ridge = 1e-9 * np.eye(mean.size)
+    for after, here in zip(moments[:0:-1], moments[-2::-1], strict=True):
+        gain = np.linalg.solve(after.wide + ridge, after.transition @ here.covariance).T
+        mean = here.mean + gain @ (mean - after.prior)
+        covariance = here.covariance + gain @ (covariance - after.wide) @ gain.T
+        yield here.note, mean, covariance

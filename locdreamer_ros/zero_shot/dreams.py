@@ -163,7 +163,7 @@ def _walks(
     return truth, velocity
 
 
-def _waves(
+def waves(
     truth: NDArray[np.float64], count: int, length: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """A standard normal field of place for each of `count` anchors, at (B, T, A)."""
@@ -196,8 +196,8 @@ def _place_bound(
     common = np.where(rng.random((size, 1, 1)) < 0.3, 0.0, rng.uniform(-0.15, 0.35, (size, 1, 1)))
     own = each(0.01, 0.12) * rng.standard_normal((size, 1, count))
     length = log_uniform(rng, 0.15, 2.5, (size,))
-    field = _waves(truth, count, length, rng)
-    ripple = each(0.01, 0.15) * _waves(truth, count, length, rng)
+    field = waves(truth, count, length, rng)
+    ripple = each(0.01, 0.15) * waves(truth, count, length, rng)
     crossed = _crossed(extent, anchor, truth, rng).astype(np.float64)
     # A body carries the tag: anchors behind its back are blocked too.
     bearing = anchor[:, None, :, :2] - truth[:, :, None]
@@ -207,7 +207,7 @@ def _place_bound(
     body = (rng.random((size, 1, 1)) < 0.25) & (ahead < -0.5)
     # Where nobody can say why: cupboards, people, metal.
     bare = rng.random((size, 1, 1)) < 0.3
-    odd = _waves(truth, count, 2.0 * length, rng) > rng.uniform(1.0, 3.0, (size, 1, 1))
+    odd = waves(truth, count, 2.0 * length, rng) > rng.uniform(1.0, 3.0, (size, 1, 1))
     blocked = np.where(bare, 0.0, crossed) + body + odd
     share = ndtr(field).clip(1e-6, 1.0 - 1e-6)
     amount = np.empty_like(share)

@@ -15,7 +15,8 @@ import torch
 from locdreamer_ros.types import FloatArray
 from locdreamer_ros.zero_shot.dreams import HELD_OUT, dream
 from locdreamer_ros.zero_shot.hybrid import CONTEXT, Hybrid
-from locdreamer_ros.zero_shot.train import STEPS, begin, follow, walks
+from locdreamer_ros.zero_shot.pools import STEPS
+from locdreamer_ros.zero_shot.train import begin, follow, walks
 
 SHARE = 99.9
 """Percentage of the steps of held-out dreams that lie below a limit."""

@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
 
 from locdreamer_ros.zero_shot.dreams import Dreams, dream
+
+STEPS = 256
+"""Of a dream; the belief lives through all of it."""
+POOL = 384
+"""Dreams drawn at once."""
 
 
 def anchors_for(rng: np.random.Generator) -> int:
@@ -23,22 +28,22 @@ def anchors_for(rng: np.random.Generator) -> int:
     )
 
 
-def dreams_of(seed: int, number: int, size: int, steps: int) -> Dreams:
+def dreams_of(number: int, *, seed: int, size: int, steps: int) -> Dreams:
     """The dreams of one pool: they depend on nothing else."""
     rng = np.random.default_rng([seed, number])
     return dream(size, steps, anchors_for(rng), rng)
 
 
 def drawn(
-    seed: int, numbers: Sequence[int], size: int, steps: int, *, ahead: bool
+    imagine: Callable[[int], Dreams], numbers: Sequence[int], *, ahead: bool
 ) -> Iterator[tuple[int, Dreams]]:
     """The pools `numbers`, the next ones drawn `ahead` in a process of their own."""
     if not ahead:
-        yield from ((number, dreams_of(seed, number, size, steps)) for number in numbers)
+        yield from ((number, imagine(number)) for number in numbers)
         return
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
-        waiting = [other.submit(dreams_of, seed, number, size, steps) for number in numbers[:2]]
+        waiting = [other.submit(imagine, number) for number in numbers[:2]]
         for number in numbers:
             if number + 2 <= numbers[-1]:
-                waiting.append(other.submit(dreams_of, seed, number + 2, size, steps))
+                waiting.append(other.submit(imagine, number + 2))
             yield number, waiting.pop(0).result()

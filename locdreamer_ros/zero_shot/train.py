@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,15 +17,11 @@ from torch import Tensor
 from locdreamer_ros.zero_shot.checkpoint import Learning, load, save
 from locdreamer_ros.zero_shot.dreams import Dreams
 from locdreamer_ros.zero_shot.hybrid import Belief, Hybrid
-from locdreamer_ros.zero_shot.pools import drawn
+from locdreamer_ros.zero_shot.pools import POOL, STEPS, drawn, dreams_of
 
-STEPS = 256
-"""Of a dream; the belief lives through all of it ..."""
 CHUNK = 32
-"""... but gradients through no more than this."""
+"""Steps that gradients go through; the belief lives through all `STEPS` of a dream."""
 BATCH = 96
-POOL = 384
-"""Dreams drawn at once."""
 GDOP_SIGMA_M = 0.3
 FREEDOM = 5.0
 """Of Student's t that scores the covariance: its 95 % ellipse is found on held-out dreams."""
@@ -181,12 +178,14 @@ def train(
     batch: int = BATCH,
     checkpoint: Path | None = None,
     ahead: bool = False,
+    imagine: Callable[[int], Dreams] | None = None,
 ) -> Hybrid:
     """The running mean of a model over at least `updates` steps of Adam in dreams.
 
     curve(update, loss, error m) after each. All randomness of a pool of dreams comes from seed and
     the pool's number, and a checkpoint is written after each: where there is one, training goes on
     from it exactly as if it had never stopped. ahead: draw the next dreams in another process.
+    model: where to begin; imagine(number): the dreams of a pool, of random places without.
     """
     torch.manual_seed(seed)
     model = Hybrid() if model is None else model
@@ -200,7 +199,8 @@ def train(
         done = load(checkpoint, learning, run)
     each = len(range(0, pool, batch)) * len(range(0, STEPS, CHUNK))
     numbers = range(done, -(-updates // each))
-    for number, dreams in drawn(seed, numbers, pool, STEPS, ahead=ahead):
+    imagine = imagine or partial(dreams_of, seed=seed, size=pool, steps=STEPS)
+    for number, dreams in drawn(imagine, numbers, ahead=ahead):
         generator = torch.Generator().manual_seed(1_000_003 * seed + number)
         walk = walks(dreams, generator)
         steps = _learn_pool(learning, walk, batch, generator)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from locdreamer_ros.zero_shot.checkpoint import KEY  # noqa: E402
 from locdreamer_ros.zero_shot.dreams import HELD_OUT, dream  # noqa: E402
 from locdreamer_ros.zero_shot.hybrid import Hybrid  # noqa: E402
 from locdreamer_ros.zero_shot.model_file import load_weights  # noqa: E402
-from locdreamer_ros.zero_shot.pools import drawn  # noqa: E402
+from locdreamer_ros.zero_shot.pools import drawn, dreams_of  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -96,8 +97,9 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):
 
 
 def test_dreams_drawn_ahead_are_the_same():
-    near = list(drawn(1, range(3), 2, 5, ahead=False))
-    ahead = list(drawn(1, range(3), 2, 5, ahead=True))
+    imagine = partial(dreams_of, seed=1, size=2, steps=5)
+    near = list(drawn(imagine, range(3), ahead=False))
+    ahead = list(drawn(imagine, range(3), ahead=True))
     for (i, a), (j, b) in zip(near, ahead, strict=True):
         assert i == j
         np.testing.assert_array_equal(a.distance, b.distance)
