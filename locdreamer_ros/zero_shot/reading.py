@@ -38,10 +38,14 @@ SHARES = np.linspace(0.0, 1.0, 21)
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """A smoothed walk: dt (T,) s before each epoch, position (T, 2) m."""
+    """A smoothed walk: dt (T,) s before each epoch, position (T, 2) m.
+
+    ranges (T, R) m of the anchors heard, as measured, NaN where there are none.
+    """
 
     dt: FloatArray
     position: FloatArray
+    ranges: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +139,8 @@ def read_walk(recording: Recording, site: Site, weights: Weights) -> tuple[Walk,
     height = site.anchors.positions[:, 2] - site.tag_height
     residual = recording.ranges[rows] - np.sqrt((delta**2).sum(-1) + height**2)
     times = recording.times[rows]
-    return Walk(np.diff(times, prepend=times[0] - np.median(np.diff(times))), mean[:, :2]), residual
+    dt = np.diff(times, prepend=times[0] - np.median(np.diff(times)))
+    return Walk(dt, mean[:, :2], recording.ranges[rows]), residual
 
 
 def read(recordings: Sequence[Recording], weights: Weights, *, tag_height: float) -> Reading:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dreams of one site: LocDreamer's grounded imagination for the zero-shot model.
 
-The tag goes where real ranges say that it went, and ranges of any anchors known by their place are
-imagined along that, heard or not, with the errors that were read off the real ones.
+The tag goes where real ranges say that it went. Anchors that were heard say what they said there;
+ranges of those known only by their place are imagined, with the errors read off the real ones.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from locdreamer_ros.zero_shot.reading import LEVELS, Reading
 
 SCALE = (0.85, 1.2)
 """Errors are this much larger or smaller than read, so that training does not cling to them."""
-OWN_JITTER = 0.5
-"""How far an anchor's offset may be from the one read, in parts of their spread."""
 
 
 def dream_site(
@@ -36,6 +34,7 @@ def dream_site(
     picked = rng.integers(len(reading.walks), size=size)
     truth, dt = np.empty((size, steps, 2)), np.empty((size, steps))
     before = np.empty((size, 1, 2))
+    real = np.empty((size, steps, len(reading.ids)))
     for row, number in enumerate(picked):
         walk = reading.walks[number]
         last = len(walk.position) - 1
@@ -43,6 +42,7 @@ def dream_site(
         index = rng.integers(2 * last) + rng.choice([-1, 1]) * np.arange(steps + 1)
         index = last - np.abs(index % (2 * last) - last)
         before[row], truth[row] = walk.position[index[:1]], walk.position[index[1:]]
+        real[row] = walk.ranges[index[1:]]
         dt[row] = walk.dt[np.maximum(index[1:], index[:-1])]
     velocity = np.diff(np.concatenate([before, truth], axis=1), axis=1) / dt[..., None]
     relative = anchors.positions - [0.0, 0.0, tag_height]
@@ -53,12 +53,12 @@ def dream_site(
     score += np.sqrt(1.0 - reading.share) * rng.standard_normal(score.shape)
     error = np.interp(ndtr(score), LEVELS, reading.quantiles)
     error *= rng.uniform(*SCALE, (size, 1, 1))
-    heard = dict(zip(reading.ids, reading.own, strict=True))
-    own = np.array([heard.get(anchor, reading.common) for anchor in anchors.ids])
-    known = np.array([OWN_JITTER if anchor in heard else 1.0 for anchor in anchors.ids])
-    own = own + known * reading.spread * rng.standard_normal((size, 1, len(anchors)))
+    own = reading.common + reading.spread * rng.standard_normal((size, 1, len(anchors)))
     measured = distance + own + error
     measured[(rng.random(measured.shape) < reading.lost) | (measured < 0.05)] = np.nan
+    for column, anchor in enumerate(anchors.ids):
+        if anchor in reading.ids:
+            measured[..., column] = real[..., reading.ids.index(anchor)]
     place = np.broadcast_to(relative, (size, *relative.shape))
     nothing = np.full(measured.shape, np.nan)
     return Dreams(*(x.astype(np.float32) for x in (place, truth, velocity, dt, measured, nothing)))

@@ -55,7 +55,7 @@ def test_walks_and_errors_are_read_without_truth(house: list[Recording], reading
 def test_place_bound_errors_are_told_from_fresh_ones(share: float, length: float) -> None:
     rng = np.random.default_rng(0)
     steps = 0.4 * rng.standard_normal((40, 400, 2)).cumsum(axis=1) / 2
-    walks = [Walk(np.ones(400), position) for position in steps]
+    walks = [Walk(np.ones(400), position, np.empty((400, 0))) for position in steps]
     field = waves(steps, 4, np.full(40, length), rng)
     error = np.sqrt(share) * field + np.sqrt(1 - share) * rng.standard_normal(field.shape)
     found = place_bound(walks, list(error), np.sort(error.ravel()))
@@ -80,7 +80,8 @@ def known() -> Reading:
     around = np.linspace(0.0, 6.0, 100)
     position = np.column_stack([3 + 2 * np.sin(around), 2 + np.cos(around)])
     quantiles = np.interp(LEVELS, [0.0, 0.5, 1.0], [-0.1, 0.0, 0.4])
-    walk = Walk(np.full(100, 0.5), position)
+    ranges = np.column_stack([np.arange(100.0), np.full(100, np.nan)])
+    walk = Walk(np.full(100, 0.5), position, ranges)
     return Reading((walk,), ("A", "B"), np.array([0.3, 0.1]), quantiles, 0.6, 1.0, 0.05)
 
 
@@ -94,10 +95,13 @@ def test_dreams_follow_the_walk_and_err_as_was_read() -> None:
     np.testing.assert_allclose(np.linalg.norm(dreams.velocity[:, 1:], axis=-1), speed, atol=1e-4)
     delta = dreams.truth[:, :, None] - dreams.anchor[:, None, :, :2]
     error = dreams.distance - np.sqrt((delta**2).sum(-1) + dreams.anchor[:, None, :, 2] ** 2)
-    offset = np.nanmedian(error, axis=(0, 1))
-    np.testing.assert_allclose(offset, [0.3, 0.1, 0.2], atol=0.1)
-    assert np.isnan(error).mean() == pytest.approx(0.05, abs=0.01)
-    assert np.nanmax(error) < 0.4 * SCALE[1] + 1.5
+    nearest = np.linalg.norm(dreams.truth[:, :, None] - walk, axis=-1).argmin(axis=-1)
+    np.testing.assert_array_equal(dreams.distance[..., 0], nearest)  # heard: as it was measured
+    assert np.isnan(dreams.distance[..., 1]).all()  # heard, but lost
+    imagined = error[..., 2]
+    assert np.nanmedian(imagined) == pytest.approx(0.2, abs=0.1)
+    assert np.isnan(imagined).mean() == pytest.approx(0.05, abs=0.01)
+    assert np.nanmax(imagined) < 0.4 * SCALE[1] + 1.5
     assert np.isnan(dreams.blocked).all()
 
 
