@@ -13,7 +13,7 @@ import numpy as np
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.odometry import LOOK_BACK_S, MotionBuffer
-from locdreamer_ros.types import Anchors, FloatArray, IntArray, Motion, Ranges
+from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray, Motion, Ranges
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +78,25 @@ class Recording:
             nlos=pick(self.nlos),
             rx_power=pick(self.rx_power),
             first_path_power=pick(self.first_path_power),
+        )
+
+    def rows(self, which: BoolArray | slice) -> Recording:
+        """The same recording with only these epochs."""
+
+        def pick(values: FloatArray | None) -> FloatArray | None:
+            return None if values is None else values[which]
+
+        return replace(
+            self,
+            times=self.times[which],
+            ranges=self.ranges[which],
+            truth=pick(self.truth),
+            stamps=pick(self.stamps),
+            nlos=pick(self.nlos),
+            rx_power=pick(self.rx_power),
+            first_path_power=pick(self.first_path_power),
+            odometry=pick(self.odometry),
+            turn_rate=pick(self.turn_rate),
         )
 
     def motion(self, previous: int, epoch: int) -> Motion | None:

@@ -29,7 +29,7 @@ from locdreamer_ros.simulation import (
 )
 from locdreamer_ros.simulation.walk import STEP_M, draw_path
 from locdreamer_ros.trackers.zero_shot import ZeroShotConfig, ZeroShotTracker
-from locdreamer_ros.types import BoolArray, FloatArray, IntArray, Site
+from locdreamer_ros.types import FloatArray, IntArray, Site
 from locdreamer_ros.zero_shot.model_file import Weights, shipped
 
 LAPS = 5
@@ -140,26 +140,12 @@ def laps(seed: int, weights: Weights | None = None, *, rate: float = 1.0) -> dic
         _errors(elsewhere, tracker, odometry)
         note(f"{name}+changed", recording, _again(tracker, model), odometry)
         tracker = ZeroShotTracker(site, model, remembers)
-        _errors(_rows(recording, lap == 0), tracker, odometry, "all")
+        _errors(recording.rows(lap == 0), tracker, odometry, "all")
         tracker = ZeroShotTracker(site, model, remembers, memory=tracker.memory)
-        error = _errors(_rows(recording, lap > 0), tracker, odometry)
+        error = _errors(recording.rows(lap > 0), tracker, odometry)
         rest = [float(np.nanmean(error[lap[lap > 0] == n])) for n in range(1, LAPS)]
         found[f"{name}+survey"] = [math.nan, *rest]
     return found
-
-
-def _rows(recording: Recording, which: BoolArray) -> Recording:
-    """Only the epochs `which` (T,)."""
-    assert recording.truth is not None
-    assert recording.odometry is not None
-    return replace(
-        recording,
-        times=recording.times[which],
-        ranges=recording.ranges[which],
-        truth=recording.truth[which],
-        odometry=recording.odometry[which],
-        turn_rate=None if recording.turn_rate is None else recording.turn_rate[which],
-    )
 
 
 def _again(tracker: ZeroShotTracker, weights: Weights) -> ZeroShotTracker:

@@ -38,14 +38,20 @@ SHARES = np.linspace(0.0, 1.0, 21)
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """A smoothed walk: dt (T,) s before each epoch, position (T, 2) m.
+    """A smoothed walk: time (T,) s, position (T, 2) m.
 
     ranges (T, R) m of the anchors heard, as measured, NaN where there are none.
     """
 
-    dt: FloatArray
+    time: FloatArray
     position: FloatArray
     ranges: FloatArray
+
+    @property
+    def dt(self) -> FloatArray:
+        """(T,) s before each epoch."""
+        step = np.diff(self.time)
+        return np.concatenate([[np.median(step)], step])
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,9 +144,7 @@ def read_walk(recording: Recording, site: Site, weights: Weights) -> tuple[Walk,
     delta = position - site.anchors.positions[:, :2]
     height = site.anchors.positions[:, 2] - site.tag_height
     residual = recording.ranges[rows] - np.sqrt((delta**2).sum(-1) + height**2)
-    times = recording.times[rows]
-    dt = np.diff(times, prepend=times[0] - np.median(np.diff(times)))
-    return Walk(dt, mean[:, :2], recording.ranges[rows]), residual
+    return Walk(recording.times[rows], mean[:, :2], recording.ranges[rows]), residual
 
 
 def read(recordings: Sequence[Recording], weights: Weights, *, tag_height: float) -> Reading:

@@ -15,7 +15,8 @@ from locdreamer_ros.recording import Recording
 from locdreamer_ros.simulation import make_world, simulate_in, stream
 from locdreamer_ros.types import Anchors, Site
 from locdreamer_ros.zero_shot.dreams import waves
-from locdreamer_ros.zero_shot.model_file import load_weights, shipped
+from locdreamer_ros.zero_shot.judge import gain
+from locdreamer_ros.zero_shot.model_file import Weights, load_weights, shipped
 from locdreamer_ros.zero_shot.reading import LEVELS, Reading, Walk, alike, place_bound, read
 from locdreamer_ros.zero_shot.site_dreams import SCALE, SiteDreams, dream_site
 
@@ -55,7 +56,7 @@ def test_walks_and_errors_are_read_without_truth(house: list[Recording], reading
 def test_place_bound_errors_are_told_from_fresh_ones(share: float, length: float) -> None:
     rng = np.random.default_rng(0)
     steps = 0.4 * rng.standard_normal((40, 400, 2)).cumsum(axis=1) / 2
-    walks = [Walk(np.ones(400), position, np.empty((400, 0))) for position in steps]
+    walks = [Walk(np.arange(400.0), position, np.empty((400, 0))) for position in steps]
     field = waves(steps, 4, np.full(40, length), rng)
     error = np.sqrt(share) * field + np.sqrt(1 - share) * rng.standard_normal(field.shape)
     found = place_bound(walks, list(error), np.sort(error.ravel()))
@@ -81,7 +82,7 @@ def known() -> Reading:
     position = np.column_stack([3 + 2 * np.sin(around), 2 + np.cos(around)])
     quantiles = np.interp(LEVELS, [0.0, 0.5, 1.0], [-0.1, 0.0, 0.4])
     ranges = np.column_stack([np.arange(100.0), np.full(100, np.nan)])
-    walk = Walk(np.full(100, 0.5), position, ranges)
+    walk = Walk(0.5 * np.arange(100), position, ranges)
     return Reading((walk,), ("A", "B"), np.array([0.3, 0.1]), quantiles, 0.6, 1.0, 0.05)
 
 
@@ -126,6 +127,17 @@ def test_too_short_a_walk_is_one_line(house: list[Recording]) -> None:
         read([short], shipped(), tag_height=Site.of(short.anchors, "2").tag_height)
 
 
+def test_a_worse_model_is_told_from_the_shipped_one(house: list[Recording]) -> None:
+    blind = [replace(recording, truth=None) for recording in house]
+    height = make_world("house", 7).tag_height
+    assert gain(blind, shipped(), shipped(), tag_height=height) == (0.0, 0.0)
+    # Ranges believed without end: the head that gives them their noise, turned down.
+    bias = shipped()["range_head.bias"] - [2.0, 0.0, 0.0]
+    worse = Weights({**shipped().arrays, "range_head.bias": bias})
+    better, error = gain(blind, worse, shipped(), tag_height=height)
+    assert better < -2.0 * error < 0.0
+
+
 def test_the_command_tunes_the_shipped_model_to_a_recording(tmp_path, monkeypatch, capsys):
     pytest.importorskip("torch")
     from locdreamer_ros.cli import main
@@ -134,7 +146,7 @@ def test_the_command_tunes_the_shipped_model_to_a_recording(tmp_path, monkeypatc
     monkeypatch.setattr(train, "STEPS", 32)
     monkeypatch.setattr(limits, "STEPS", 14)
     monkeypatch.setattr(SiteDreams.__init__, "__defaults__", (8, 32))  # pool, steps
-    recording = simulate_in(make_world("house", 7), duration=80.0, rate=1.0, rng=stream(7, 1000))
+    recording = simulate_in(make_world("house", 7), duration=320.0, rate=1.0, rng=stream(7, 1000))
     save_range_table(tmp_path / "walk.csv", recording)
     save_anchors(tmp_path / "walk_anchors.csv", recording.anchors)
     save_anchors(tmp_path / "new.csv", Anchors(("new",), np.array([[1.0, 1.0, 2.0]])))
@@ -146,11 +158,12 @@ def test_the_command_tunes_the_shipped_model_to_a_recording(tmp_path, monkeypatc
     assert tuned.header["site"]["anchors"][-1] == "new"
     assert tuned.header["site"]["heard"] == list(recording.anchors.ids)
     assert tuned.header["updates"] == 1
-    assert any(
-        not np.array_equal(tuned[name], shipped()[name].astype(np.float32)) for name in tuned.arrays
-    )
+    said = capsys.readouterr().out
+    same = all(np.array_equal(tuned[name], shipped()[name]) for name in tuned.arrays)
+    assert tuned.header["site"]["kept"] is not same
+    assert ("the shipped model stays" in said) is same
     track = ["track", str(tmp_path / "walk.csv"), "--model", str(model)]
-    capsys.readouterr()
     assert main(track) == 0
+    capsys.readouterr()
     assert main([*command[:3], "--deploy", "A1,A2", "--output", str(model)]) == 2
     assert "--deploy does not belong without --recording" in capsys.readouterr().err
