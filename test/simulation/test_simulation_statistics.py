@@ -95,7 +95,7 @@ def test_the_papers_ekf_errs_in_the_house_as_in_the_paper() -> None:
 
 def test_a_filter_that_knows_of_walls_does_far_better() -> None:
     """The errors must leave room: trials with such filters came to about a third of the EKF's."""
-    seeds = 6
+    seeds = 3
     paper = house_mae("ekf", "paper", "random", 3, seeds).mean()
     for tracker in ("grid", "particle"):
         assert house_mae(tracker, "", "gdop", 3, seeds).mean() < 0.5 * paper
