@@ -50,9 +50,9 @@ def one_place(seed: int, settings: Settings) -> Drawn:
     from locdreamer_ros.learning.train import train
 
     where = place(seed, settings)
-    first = learn(where.task, seed, imagine_epochs=0)
+    first = learn(where.task, seed, noise=where.noise, imagine_epochs=0)
     tracks: dict[str, Track] = {}
-    real = learn(where.real_task, seed, imagine_epochs=0)
+    real = learn(where.real_task, seed, noise=where.noise, imagine_epochs=0)
     tracker, _ = learned(real, where.real_task, where.site)
     tracks["DSSM, all (real)"] = run_test(where, "", tracker(), make_scheduler("all", where.site))[
         0
@@ -62,7 +62,8 @@ def one_place(seed: int, settings: Settings) -> Drawn:
     tracks["EKF, random"] = run_test(where, "", ekf, random)[0]
 
     curve: list[tuple[int, float, float]] = []
-    model_config, config = configs({"imagine_epochs": IMAGINE_EPOCHS, "patience": IMAGINE_EPOCHS})
+    changes = {"imagine_epochs": IMAGINE_EPOCHS, "patience": IMAGINE_EPOCHS}
+    model_config, config = configs(changes, noise=where.noise)
     losses: dict[int, float] = {}
 
     def look(learner: Any) -> None:

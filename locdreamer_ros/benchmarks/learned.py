@@ -29,7 +29,10 @@ EPOCHS: dict[str, int] = {}
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """One seed's place: the test walk of the unseen anchors, and what to learn from."""
+    """One seed's place: the test walk of the unseen anchors, and what to learn from.
+
+    noise: the head of the models' decoder, empty for the default.
+    """
 
     seed: int
     test: Recording
@@ -37,6 +40,7 @@ class Place:
     task: Any
     real_task: Any
     walls: FloatArray | None = None
+    noise: str = ""
 
 
 def place(seed: int, settings: Settings) -> Place:
@@ -62,7 +66,8 @@ def place(seed: int, settings: Settings) -> Place:
         return simulated_task(environment, seed=seed, bootstrap=real, deploy=deploy, steps=steps)
 
     site = Site(test.anchors, 2, world.tag_height)
-    return Place(seed, test, site, task(bootstrap), task(deploy), world.walls)
+    tasks = task(bootstrap), task(deploy)
+    return Place(seed, test, site, *tasks, world.walls, settings.noise)
 
 
 def _recorded(seed: int, settings: Settings) -> Place:
@@ -87,16 +92,23 @@ def _recorded(seed: int, settings: Settings) -> Place:
 
     test = test.only(deploy)
     site = Site.of(test.anchors, "2")
-    return Place(seed, test, site, task(bootstrap), task(deploy))
+    return Place(seed, test, site, task(bootstrap), task(deploy), noise=settings.noise)
 
 
-def configs(changes: Mapping[str, object], preset: str = "default") -> tuple[Any, Any]:
-    """Model and training hyperparameters of a preset with `changes` of the latter."""
+def configs(
+    changes: Mapping[str, object], preset: str = "default", noise: str = ""
+) -> tuple[Any, Any]:
+    """Model and training hyperparameters of a preset with `changes` of the latter.
+
+    Raises InputError for an unknown noise head.
+    """
     from locdreamer_ros.config import build
     from locdreamer_ros.learning.hyperparameters import PRESETS, TrainConfig
     from locdreamer_ros.world_model.model import ModelConfig
 
     model, values = PRESETS[preset]
+    if noise:
+        model = {**model, "noise": noise}
     merged = {**values, **EPOCHS, **changes}
     return build(ModelConfig, model, preset), build(TrainConfig, merged, preset)
 
@@ -106,6 +118,7 @@ def learn(
     seed: int,
     *,
     preset: str = "default",
+    noise: str = "",
     pretrained: Any = None,
     curve: Curve = lambda name, value, epoch: None,
     **changes: object,
@@ -116,7 +129,7 @@ def learn(
     from locdreamer_ros.learning.train import train
 
     torch.set_num_threads(1)
-    model_config, config = configs(changes, preset)
+    model_config, config = configs(changes, preset, noise)
     return train(task, model_config, config, seed=seed, pretrained=pretrained, curve=curve)
 
 

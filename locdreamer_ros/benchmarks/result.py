@@ -40,7 +40,8 @@ class Settings:
     """Seeds to repeat over, processes to use, and (recording, anchors or None) files to read.
 
     environment, bootstrap, deploy: the simulated place of the benchmarks that train, and the ids of
-    the anchors with real ranges and of those imagined (empty: the place's own).
+    the anchors with real ranges and of those imagined (empty: the place's own). noise: the head of
+    the models' decoder (empty: the default).
     """
 
     seeds: tuple[int, ...]
@@ -49,6 +50,7 @@ class Settings:
     environment: str = "house"
     bootstrap: tuple[str, ...] = ()
     deploy: tuple[str, ...] = ()
+    noise: str = ""
 
 
 @dataclass(frozen=True)

@@ -65,21 +65,21 @@ def paper_rows(where: Place) -> tuple[dict[str, Report], dict[str, Any]]:
     """The six rows of the paper, and the learners after stage 1 (`first`) and 2 (`dreamer`)."""
     from time import perf_counter
 
-    task, site, seed = where.task, where.site, where.seed
+    task, site, seed, noise = where.task, where.site, where.seed, where.noise
     found: dict[str, Report] = {}
     for name, scheduler in ((EKF_RANDOM, "random"), (EKF_ALL, "all")):
         found[name] = _classical(where, name, "ekf", "paper", scheduler)
-    real = learn(where.real_task, seed, imagine_epochs=0)
+    real = learn(where.real_task, seed, noise=noise, imagine_epochs=0)
     tracker, _ = learned(real, where.real_task, site)
     found[REAL] = run_test(where, REAL, tracker(), make_scheduler("all", site))[1]
 
     begin = perf_counter()
-    first = learn(task, seed, imagine_epochs=0)
-    dreamer = learn(task, seed, pretrained=first.model)
+    first = learn(task, seed, noise=noise, imagine_epochs=0)
+    dreamer = learn(task, seed, noise=noise, pretrained=first.model)
     seconds = perf_counter() - begin
     tracker, policy = learned(dreamer, task, site)
     found[RANDOM] = run_test(where, RANDOM, tracker(), make_scheduler("random", site, seed=seed))[1]
-    everybody = learn(task, seed, pretrained=first.model, subsets="all")
+    everybody = learn(task, seed, noise=noise, pretrained=first.model, subsets="all")
     of_all, _ = learned(everybody, task, site)
     found[ALL] = run_test(where, ALL, of_all(), make_scheduler("all", site))[1]
     found[SCHEDULING] = run_test(where, SCHEDULING, tracker(), policy())[1]

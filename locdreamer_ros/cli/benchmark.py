@@ -42,6 +42,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--bootstrap", default="", metavar="IDS", help="real anchors (table2)")
     parser.add_argument("--deploy", default="", metavar="IDS", help="imagined anchors (table2)")
+    parser.add_argument(
+        "--noise", default="", metavar="N", help="as in train (table2, figures; asymmetric)"
+    )
     add_common(parser)
     parser.set_defaults(run=run)
 
@@ -71,7 +74,8 @@ def run(options: argparse.Namespace) -> None:
         tuple(part.strip() for part in text.split(",") if part.strip())
         for text in (options.bootstrap, options.deploy)
     )
-    settings = Settings(seeds, options.jobs, pairs, options.environment, bootstrap, deploy)
+    place = (options.environment, bootstrap, deploy)
+    settings = Settings(seeds, options.jobs, pairs, *place, options.noise)
     result = run_benchmark(options.name, settings)
     about = {
         "machine": machine(),

@@ -151,8 +151,9 @@ def test_table2_on_a_converted_survey(tmp_path, monkeypatch):
     monkeypatch.setitem(learned.EPOCHS, "steps", 4)
     walk = converted_bregar(tmp_path)
     command = ["benchmark", "table2", "--recording", str(walk), "--seeds", "1"]
-    command += ["--bootstrap", "A3,A6,A8", "--deploy", "A1,A2,A4,A5,A7"]
-    assert main([*command, "--output", str(tmp_path)]) == 0
+    command += ["--bootstrap", "A3,A6,A8", "--deploy", "A1,A2,A4,A5,A7", "--output", str(tmp_path)]
+    assert main([*command, "--noise", "pink"]) == 2
+    assert main([*command, "--noise", "bias"]) == 0
     found = json.loads((tmp_path / "table2.json").read_text())
     assert len(found["rows"]) > 20
     for row in found["rows"]:
