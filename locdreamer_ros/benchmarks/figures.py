@@ -159,6 +159,7 @@ def _draw(path: Path, shown: Drawn, rows: Sequence[Row]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
     from locdreamer_ros.benchmarks.learned import BUDGET
     from locdreamer_ros.files import replaced
@@ -185,17 +186,12 @@ def _draw(path: Path, shown: Drawn, rows: Sequence[Row]) -> None:
     subsets = list(combinations(anchors.ids, BUDGET))
     used = sorted(set(shown.subset.tolist()), key=lambda i: -int((shown.subset == i).sum()))
     for rank, index in enumerate(used):
-        here = shown.cells[shown.subset == index]
-        map_.scatter(
-            *here.T,
-            marker="s",
-            s=55,
-            color=colormaps["tab10"](rank % 10),
-            alpha=0.6,
-            label=", ".join(subsets[index]),
-            linewidths=0,
-        )
-    map_.set_title("Figure 4: whom the policy asks")
+        colour, name = colormaps["Set3"](rank % 12), ", ".join(subsets[index])
+        for number, middle in enumerate(shown.cells[shown.subset == index]):
+            label = {} if number else {"label": name}
+            corner = tuple(middle - CELL_M / 2)
+            map_.add_patch(Rectangle(corner, CELL_M, CELL_M, color=colour, linewidth=0.0, **label))
+    map_.set_title("Figure 4: whom the policy asks, area of training")
     map_.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     epochs = [row["epoch"] for row in rows]
     curves.plot(epochs, [row["validation_loss"] for row in rows], color=colours[0])
@@ -204,7 +200,7 @@ def _draw(path: Path, shown: Drawn, rows: Sequence[Row]) -> None:
     errors = curves.twinx()
     errors.plot(epochs, [row["test_mae"] for row in rows], color=colours[2])
     errors.set_ylabel("test MAE [m]", color=colours[2])
-    errors.set_ylim(bottom=0.0)
+    errors.set_ylim(0.0, 1.3 * max(row["test_mae"] for row in rows))
     curves.set_title("Figure 5: learning in imagination")
     with replaced(path) as temporary:
         figure.savefig(temporary, dpi=130)
