@@ -19,7 +19,6 @@ import numpy as np
 
 from locdreamer_ros.benchmarks.methods import BUDGET
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, summarise, with_interval
-from locdreamer_ros.benchmarks.zero_shot_laps import after_survey
 from locdreamer_ros.benchmarks.zero_shot_rows import (
     ALIGNED,
     CLASSICAL,
@@ -94,7 +93,7 @@ def summary(found: Sequence[Seed], recordings: Sequence[str], cost: Mapping[str,
         "scheduler_below_gdop_long": scheduled(found, "long"),
         "fifth_lap_below_first": fifth_below_first(found, LAPS_RANGES),
         "fifth_lap_below_first_odometry": fifth_below_first(found, LAPS_ODOMETRY),
-        "survey_below_none": surveyed(found),
+        "survey_below_none": remembering(found),
     }
     claims = {name: interval.mean for name, interval in intervals.items()}
     claims |= {f"{name}_ci_low": interval.low for name, interval in intervals.items()}
@@ -187,10 +186,12 @@ def fifth_below_first(found: Sequence[Seed], variant: str) -> Interval:
     return fraction(paired_reduction([lap[-1] for lap in laps], [lap[0] for lap in laps]))
 
 
-def surveyed(found: Sequence[Seed]) -> Interval:
-    """How far the laps after one that asked all anchors lie below those without a memory."""
-    laps = [seed.laps for seed in found if "ranges+survey" in seed.laps]
-    return fraction(after_survey(laps, "ranges")) if laps else NOTHING
+def remembering(found: Sequence[Seed]) -> Interval:
+    """How far a memory of a walk that asked all anchors brings the sequential scheduler's MAE."""
+    pairs = [
+        [seed.walks["house", n, LOOKING] for n in ("long, surveyed", "long")] for seed in found
+    ]
+    return fraction(paired_reduction(*zip(*pairs, strict=True)))
 
 
 def over_recordings(
@@ -259,9 +260,7 @@ def lap_rows(found: Sequence[Seed]) -> list[Row]:
     """One row per variant of the memory and lap."""
     rows: list[Row] = []
     for variant in found[0].laps:
-        for lap, error in enumerate(found[0].laps[variant]):
-            if math.isnan(error):
-                continue  # asked more than the others
+        for lap in range(len(found[0].laps[variant])):
             row: Row = {"place": f"house, lap {lap + 1}", "tracker": f"{ZERO_SHOT}, {variant}"}
             with_interval(row, "mae", mean_interval([s.laps[variant][lap] for s in found]))
             rows.append(row)

@@ -7,7 +7,6 @@ Each lap has its own speeds, fresh noise and drop-outs; walls, biases and the ro
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -96,14 +95,11 @@ def lap_recording(
     return with_odometry(recording, drift=DRIFT, rng=rng).only(world.deploy), lap
 
 
-def _errors(
-    recording: Recording, tracker: ZeroShotTracker, odometry: bool, scheduler: str = "gdop"
-) -> FloatArray:
-    """Horizontal errors (T,) m with 3 anchors by GDOP (or all), NaN for the first `SKIP` epochs."""
+def _errors(recording: Recording, tracker: ZeroShotTracker, odometry: bool) -> FloatArray:
+    """Horizontal errors (T,) m with 3 anchors by GDOP, NaN for the first `SKIP` epochs."""
     heard = recording if odometry else replace(recording, odometry=None, turn_rate=None)
-    (track,), _ = run_offline(
-        heard, tracker.site, tracker, make_scheduler(scheduler, tracker.site), budget=3
-    )
+    scheduler = make_scheduler("gdop", tracker.site)
+    (track,), _ = run_offline(heard, tracker.site, tracker, scheduler, budget=3)
     error = np.linalg.norm(track.mean[:, :2] - track.truth[:, :2], axis=1)
     error[~track.scored()] = np.nan
     return np.asarray(error)
@@ -113,9 +109,7 @@ def laps(seed: int, weights: Weights | None = None, *, rate: float = 1.0) -> dic
     """MAE (m) of each lap in the house of this seed, with 3 anchors by GDOP, by variant.
 
     `ranges` and `odometry`, each plain, `+memory`, `+changed` (the memory was learned where the
-    anchors had other biases), `+survey` (a memory that learned on the first lap, of which all
-    anchors were asked, so that lap is left out, NaN); and of one lap of a new route, `+route`,
-    `+route+memory`.
+    anchors had other biases); and of one lap of a new route, `+route`, `+route+memory`.
     """
     model = shipped() if weights is None else weights
     recording, lap = lap_recording(seed, rate=rate)
@@ -139,12 +133,6 @@ def laps(seed: int, weights: Weights | None = None, *, rate: float = 1.0) -> dic
         tracker = ZeroShotTracker(site, model, remembers)
         _errors(elsewhere, tracker, odometry)
         note(f"{name}+changed", recording, _again(tracker, model), odometry)
-        tracker = ZeroShotTracker(site, model, remembers)
-        _errors(recording.rows(lap == 0), tracker, odometry, "all")
-        tracker = ZeroShotTracker(site, model, remembers, memory=tracker.memory)
-        error = _errors(recording.rows(lap > 0), tracker, odometry)
-        rest = [float(np.nanmean(error[lap[lap > 0] == n])) for n in range(1, LAPS)]
-        found[f"{name}+survey"] = [math.nan, *rest]
     return found
 
 
@@ -173,21 +161,12 @@ def summary(found: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, Interva
                 told[f"{name}{kind}: below none, {where}"] = paired_reduction(
                     column(name + kind, lap), column(name, lap)
                 )
-        told[f"{name}+survey: below none, laps 2 to {LAPS}"] = after_survey(found, name)
         told[f"{name}+memory: below none, new route"] = paired_reduction(
             column(f"{name}+route+memory", None), column(f"{name}+route", None)
         )
     odometry, plain = column("odometry", None), column("ranges", None)
     told["odometry below ranges alone"] = paired_reduction(odometry, plain)
     return told
-
-
-def after_survey(found: Sequence[Mapping[str, Sequence[float]]], name: str) -> Interval:
-    """Reduction in % of the laps after the first, paired by seed, where that one asked all."""
-    return paired_reduction(
-        [float(np.mean(f[f"{name}+survey"][1:])) for f in found],
-        [float(np.mean(f[name][1:])) for f in found],
-    )
 
 
 def main() -> None:

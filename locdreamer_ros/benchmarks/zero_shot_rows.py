@@ -22,9 +22,11 @@ from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.schedulers.sequential import Sequential
-from locdreamer_ros.simulation import RUN_STREAM, make_world, simulate, simulate_in, stream
+from locdreamer_ros.simulation import RUN_STREAM, World, make_world, simulate, simulate_in, stream
 from locdreamer_ros.trackers import make_tracker
+from locdreamer_ros.trackers.zero_shot import ZeroShotConfig, ZeroShotTracker
 from locdreamer_ros.types import Site
+from locdreamer_ros.zero_shot.model_file import shipped
 
 Files = tuple[tuple[Path, Path | None], ...]
 Method = tuple[str, str, str]
@@ -49,6 +51,8 @@ LOOKING = "sequential"
 SCHEDULER_PLACES = ("house", "hall")
 """Floor plans of the scheduler's walks: the model learned in dreams, which have none of them."""
 SHORT_STEPS, LONG_STEPS, SHORT_WALKS = 32, 600, 12
+SURVEY_S = 300.0
+"""Length of a walk that asks all anchors, for the memory of places, before the long walk."""
 LOST_M = 1.2
 """An estimate farther off than this is lost."""
 FIXED = (1, 2, 3, 4, 5)
@@ -152,6 +156,24 @@ def scheduler_rows(seed: int) -> dict[tuple[str, str, str], float]:
                     )
                     errors[scheduler].append(row["mae"])
             found |= {(place, length, s): float(np.mean(e)) for s, e in errors.items()}
+        if place == "house":
+            for scheduler, mae in surveyed(recording, site, world, seed).items():
+                found[place, "long, surveyed", scheduler] = mae
+    return found
+
+
+def surveyed(recording: Recording, site: Site, world: World, seed: int) -> dict[str, float]:
+    """MAE m by scheduler where the tracker remembers a walk of which all anchors were asked."""
+    rng = stream(1000 * (seed + 1) + 500, RUN_STREAM)
+    walk = without_hints(simulate_in(world, duration=SURVEY_S, rate=1.0, rng=rng))
+    tracker = ZeroShotTracker(site, shipped(), ZeroShotConfig(memory=True))
+    run_offline(walk.only(world.deploy), site, tracker, make_scheduler("all", site), budget=BUDGET)
+    found = {}
+    for scheduler in ("gdop", LOOKING):
+        again = ZeroShotTracker(site, shipped(), memory=tracker.memory)
+        chooses = make_scheduler(scheduler, site)
+        (track,), _ = run_offline(recording, site, again, chooses, budget=BUDGET)
+        found[scheduler] = float(horizontal_errors(track).mean())
     return found
 
 

@@ -46,9 +46,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(zero_shot, "SHORT_STEPS", 12)
     monkeypatch.setattr(zero_shot_rows, "LONG_STEPS", 14)
     monkeypatch.setattr(zero_shot_rows, "SHORT_WALKS", 1)
+    monkeypatch.setattr(zero_shot_rows, "SURVEY_S", 14.0)
     monkeypatch.setattr(zero_shot_rows, "ADAPTIVE", (("price 0.02 m", {"price": 0.02}),))
     laps = {zero_shot.LAPS_RANGES: [0.4, 0.4, 0.3], zero_shot.LAPS_ODOMETRY: [0.4, 0.3, 0.2]}
-    laps |= {"ranges": [0.4, 0.4, 0.4], "ranges+survey": [math.nan, 0.4, 0.2]}
     monkeypatch.setattr(zero_shot_rows, "laps", lambda seed: laps)
 
 
@@ -66,7 +66,9 @@ def test_rows_claims_and_picture(tmp_path, capsys):
     assert all(value is not None for value in claims.values())
     assert claims["fifth_lap_below_first"] == pytest.approx(0.25)
     assert claims["fifth_lap_below_first_odometry"] == pytest.approx(0.5)
-    assert claims["survey_below_none"] == pytest.approx(0.25)
+    assert ("house, long, surveyed", "zero-shot", "sequential") in {
+        (row["place"], row["tracker"], row["scheduler"]) for row in found["rows"]
+    }
     assert 0.0 <= claims["coverage95_min"] <= claims["coverage95_max"] <= 1.0
     rows = found["rows"]
     measured = {(row["place"], row["tracker"], row["scheduler"]) for row in rows}
