@@ -186,11 +186,12 @@ def _draw(path: Path, shown: Drawn, rows: Sequence[Row]) -> None:
     subsets = list(combinations(anchors.ids, BUDGET))
     used = sorted(set(shown.subset.tolist()), key=lambda i: -int((shown.subset == i).sum()))
     for rank, index in enumerate(used):
-        colour, name = colormaps["Set3"](rank % 12), ", ".join(subsets[index])
+        shade, name = colormaps["Set3"](rank % 12), ", ".join(subsets[index])
         for number, middle in enumerate(shown.cells[shown.subset == index]):
-            label = {} if number else {"label": name}
-            corner = tuple(middle - CELL_M / 2)
-            map_.add_patch(Rectangle(corner, CELL_M, CELL_M, color=colour, linewidth=0.0, **label))
+            cell = Rectangle(tuple(middle - CELL_M / 2), CELL_M, CELL_M, color=shade, linewidth=0.0)
+            if number == 0:
+                cell.set_label(name)
+            map_.add_patch(cell)
     map_.set_title("Figure 4: whom the policy asks, area of training")
     map_.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     epochs = [row["epoch"] for row in rows]

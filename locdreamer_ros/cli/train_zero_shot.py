@@ -86,7 +86,7 @@ def read_site(options: argparse.Namespace) -> tuple[SiteDreams, list[Recording]]
     """Dreams of the options' site, read off its ranges; and walks kept aside."""
     from locdreamer_ros.types import Site
     from locdreamer_ros.zero_shot.model_file import shipped
-    from locdreamer_ros.zero_shot.reading import read
+    from locdreamer_ros.zero_shot.reading import LEAST_EPOCHS, read
     from locdreamer_ros.zero_shot.site_dreams import SiteDreams
 
     bootstrap, deploy = named(options.bootstrap), named(options.deploy)
@@ -115,6 +115,11 @@ def read_site(options: argparse.Namespace) -> tuple[SiteDreams, list[Recording]]
         height = Site.of(anchors, "2", options.tag_height).tag_height
         heard = recording.only(bootstrap or recording.anchors.ids)
         cut = round(len(heard) * (1.0 - ASIDE))
+        if len(heard) - cut < LEAST_EPOCHS:
+            raise InputError(
+                f"{heard.name}: {len(heard)} epochs are too few: a fifth is kept aside, and it "
+                f"needs {LEAST_EPOCHS}"
+            )
         recordings, aside = [heard.rows(slice(0, cut))], [heard.rows(slice(cut, None))]
     reading = read(recordings, shipped(), tag_height=height)
     dreams = SiteDreams(reading, anchors.subset(deploy or anchors.ids), height, options.seed)
@@ -151,7 +156,7 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
         model.load_state_dict(
             {k: torch.tensor(v, dtype=torch.float32) for k, v in shipped().arrays.items()}
         )
-        changes = {"model": model, "imagine": dreams, "rate": SITE_RATE}
+        changes = {"model": model, "site": dreams, "rate": SITE_RATE}
         header["site"] = about = dict(dreams.about)
     checkpoint = options.output.with_suffix(checkpoint_suffix)
     if not options.resume:
@@ -183,6 +188,7 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
         said += "kept" if kept else "not sure enough, so the shipped model stays"
         if not kept:
             arrays = dict(shipped().arrays)
+            header["limits"] = shipped().header["limits"]
     save_weights(options.output, Weights(arrays, {**header, "duration_s": round(seconds, 1)}))
     checkpoint.unlink(missing_ok=True)
     error = curve[-1][2] if curve else float("nan")

@@ -18,6 +18,7 @@ from locdreamer_ros.zero_shot.checkpoint import Learning, load, save
 from locdreamer_ros.zero_shot.dreams import Dreams
 from locdreamer_ros.zero_shot.hybrid import Belief, Hybrid
 from locdreamer_ros.zero_shot.pools import POOL, STEPS, drawn, dreams_of
+from locdreamer_ros.zero_shot.site_dreams import SiteDreams
 
 CHUNK = 32
 """Steps that gradients go through; the belief lives through all `STEPS` of a dream."""
@@ -178,14 +179,14 @@ def train(
     batch: int = BATCH,
     checkpoint: Path | None = None,
     ahead: bool = False,
-    imagine: Callable[[int], Dreams] | None = None,
+    site: SiteDreams | None = None,
 ) -> Hybrid:
     """The running mean of a model over at least `updates` steps of Adam in dreams.
 
     curve(update, loss, error m) after each. All randomness of a pool of dreams comes from seed and
     the pool's number, and a checkpoint is written after each: where there is one, training goes on
     from it exactly as if it had never stopped. ahead: draw the next dreams in another process.
-    model: where to begin; imagine(number): the dreams of a pool, of random places without.
+    model: where to begin; site: whose dreams these are, of random places without.
     """
     torch.manual_seed(seed)
     model = Hybrid() if model is None else model
@@ -193,13 +194,20 @@ def train(
         model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE)
     )
     learning = Learning(model, kept, torch.optim.Adam(model.parameters(), lr=rate))
-    run = {"seed": seed, "updates": updates, "rate": rate, "pool": pool, "batch": batch}
+    run: dict[str, object] = {
+        "seed": seed,
+        "updates": updates,
+        "rate": rate,
+        "pool": pool,
+        "batch": batch,
+        "site": None if site is None else site.about,
+    }
     done = 0
     if checkpoint is not None and checkpoint.is_file():
         done = load(checkpoint, learning, run)
     each = len(range(0, pool, batch)) * len(range(0, STEPS, CHUNK))
     numbers = range(done, -(-updates // each))
-    imagine = imagine or partial(dreams_of, seed=seed, size=pool, steps=STEPS)
+    imagine = site or partial(dreams_of, seed=seed, size=pool, steps=STEPS)
     for number, dreams in drawn(imagine, numbers, ahead=ahead):
         generator = torch.Generator().manual_seed(1_000_003 * seed + number)
         walk = walks(dreams, generator)

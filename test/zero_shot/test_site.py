@@ -165,5 +165,9 @@ def test_the_command_tunes_the_shipped_model_to_a_recording(tmp_path, monkeypatc
     track = ["track", str(tmp_path / "walk.csv"), "--model", str(model)]
     assert main(track) == 0
     capsys.readouterr()
+    save_range_table(tmp_path / "short.csv", recording.rows(slice(0, 200)))
+    short = [str(tmp_path / "short.csv") if "walk.csv" in part else part for part in command]
+    assert main([*short, "--anchors", str(tmp_path / "walk_anchors.csv")]) == 2
+    assert "200 epochs are too few: a fifth is kept aside" in capsys.readouterr().err
     assert main([*command[:3], "--deploy", "A1,A2", "--output", str(model)]) == 2
     assert "--deploy does not belong without --recording" in capsys.readouterr().err
