@@ -43,7 +43,7 @@ from locdreamer_ros.world_model.observation import expected_range  # noqa: E402
 
 torch.set_num_threads(1)
 FORMS = (("innovation", "asymmetric"), ("innovation", "bias"), ("raw", "gaussian"))
-SHORT = TrainConfig(epochs=12, imagine_epochs=15, batch=4, steps=6, minibatches=1)
+SHORT = TrainConfig(epochs=8, imagine_epochs=10, batch=4, steps=6, minibatches=1)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -170,7 +170,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch, mode):
     class Killed(Exception):  # noqa: N818
         pass
 
-    for name, last in (("real/loss", 7), ("dream/loss", 12)):
+    for name, last in (("real/loss", 6), ("dream/loss", 7)):
 
         def kill(curve: str, value: float, epoch: int, name=name, last=last) -> None:
             if curve == name and epoch == last:
