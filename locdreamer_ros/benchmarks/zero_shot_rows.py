@@ -15,7 +15,7 @@ from locdreamer_ros.benchmarks.methods import BUDGET
 from locdreamer_ros.benchmarks.zero_shot_laps import laps
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.evaluation.clocks import aligned
-from locdreamer_ros.evaluation.metrics import Track, horizontal_errors
+from locdreamer_ros.evaluation.metrics import Track, as_dict, horizontal_errors, score
 from locdreamer_ros.evaluation.run import Report, evaluate, report, run_offline
 from locdreamer_ros.first_fix import first_fix
 from locdreamer_ros.recording import Recording, RecordingSource
@@ -74,8 +74,8 @@ def without_hints(recording: Recording) -> Recording:
 
 def measured(
     recording: Recording, site: Site, tracker: str, preset: str, scheduler: str, seed: int
-) -> Report:
-    """A report, with the share of lost estimates."""
+) -> tuple[Track, Report]:
+    """The track and its report, with the share of lost estimates."""
     track, found = evaluate(
         recording,
         site=site,
@@ -85,7 +85,7 @@ def measured(
         budget=BUDGET,
         seed=seed,
     )
-    return {**found, "lost": lost(track)}
+    return track, {**found, "lost": lost(track)}
 
 
 def lost(track: Track) -> float:
@@ -93,7 +93,9 @@ def lost(track: Track) -> float:
     return float((horizontal_errors(track) > LOST_M).mean())
 
 
-def all_methods(recording: Recording, site: Site, seed: int) -> dict[tuple[str, str], Report]:
+def all_methods(
+    recording: Recording, site: Site, seed: int
+) -> dict[tuple[str, str], tuple[Track, Report]]:
     """Every tracker with every scheduler; the classical ones see the recording as it is."""
     blind = without_hints(recording)
     found = {}
@@ -114,7 +116,8 @@ def in_places(seed: int) -> dict[Method, Report]:
     for place, (duration, rate) in PLACES.items():
         recording = simulate(place, duration=duration, rate=rate, seed=seed)
         site = Site.of(recording.anchors, "2", make_world(place, seed).tag_height)
-        found |= {(place, *key): row for key, row in all_methods(recording, site, seed).items()}
+        methods = all_methods(recording, site, seed)
+        found |= {(place, *key): row for key, (_, row) in methods.items()}
     return found
 
 
@@ -127,9 +130,13 @@ def on_recordings(files: Files, seed: int) -> dict[Method, Report]:
     for path, anchors in files:
         recording = load_recording(path, anchors)
         site = Site.of(recording.anchors, "2")
-        for place, version in ((path.stem, recording), (path.stem + ALIGNED, aligned(recording))):
-            rows = all_methods(version, site, seed)
-            found |= {(place, *key): row for key, row in rows.items()}
+        truth = aligned(recording).truth
+        assert truth is not None
+        # No tracker looks at the truth, so each track is made once and scored twice.
+        for key, (track, row) in all_methods(recording, site, seed).items():
+            moved = replace(track, truth=truth)
+            scores = {**as_dict(score(moved)), "lost": lost(moved)}
+            found |= {(path.stem, *key): row, (path.stem + ALIGNED, *key): {**row, **scores}}
     return found
 
 
