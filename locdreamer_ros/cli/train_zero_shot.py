@@ -152,9 +152,10 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
     else:
         updates = options.updates or SITE_UPDATES
         dreams, aside = read_site(options)
+        untuned = shipped()
         model = Hybrid()
         model.load_state_dict(
-            {k: torch.tensor(v, dtype=torch.float32) for k, v in shipped().arrays.items()}
+            {k: torch.tensor(v, dtype=torch.float32) for k, v in untuned.arrays.items()}
         )
         changes = {"model": model, "site": dreams, "rate": SITE_RATE}
         header["site"] = about = dict(dreams.about)
@@ -181,14 +182,14 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
     arrays = {name: value.numpy() for name, value in model.state_dict().items()}
     said = ""
     if aside:
-        better, error = gain(aside, Weights(arrays), shipped(), tag_height=dreams.tag_height)
+        better, error = gain(aside, Weights(arrays), untuned, tag_height=dreams.tag_height)
         kept = better > SURE * error
         about |= {"kept": kept, "gain_m": round(better, 4), "error_m": round(error, 4)}
         said = f"; {1e3 * better:.1f} +- {1e3 * error:.1f} mm better on walks kept aside: "
         said += "kept" if kept else "not sure enough, so the shipped model stays"
         if not kept:
-            arrays = dict(shipped().arrays)
-            header["limits"] = shipped().header["limits"]
+            arrays = dict(untuned.arrays)
+            header["limits"] = untuned.header["limits"]
     save_weights(options.output, Weights(arrays, {**header, "duration_s": round(seconds, 1)}))
     checkpoint.unlink(missing_ok=True)
     error = curve[-1][2] if curve else float("nan")

@@ -43,6 +43,10 @@ class Noted:
     sigma: FloatArray
 
 
+Note = tuple[Noted | None, float]
+"""The ranges of an update, and how much of what they say is new (0..1)."""
+
+
 class PlaceKeeper:
     """Reads and feeds a `PlaceMemory`. mean (A,) m: what it says of where the tag is."""
 
@@ -54,7 +58,7 @@ class PlaceKeeper:
     def begin(self) -> None:
         """The track starts anew; the memory stays."""
         self.mean = np.zeros(len(self.memory.site.anchors))
-        self._smoother: LagSmoother[tuple[Noted | None, float]] = LagSmoother()
+        self._smoother: LagSmoother[Note] = LagSmoother()
         self._transition: FloatArray | None = None
         self._way = 0.0
 
@@ -88,7 +92,10 @@ class PlaceKeeper:
         transition = np.eye(mean.size) if self._transition is None else self._transition
         note = (noted, min(max(self._way / FULL_M, LEAST), 1.0))
         self._transition, self._way = None, 0.0
-        moment = Moment(mean, covariance, prior, wide, transition, note)
+        self._keep(Moment(mean, covariance, prior, wide, transition, note))
+
+    def _keep(self, moment: Moment[Note]) -> None:
+        """Fold into the map what is ripe by now."""
         for (ranges, share), then, variance in self._smoother.add(moment):
             if ranges is not None:
                 self._fold(ranges, share, then, variance)

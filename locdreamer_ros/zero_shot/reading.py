@@ -20,7 +20,7 @@ from locdreamer_ros.first_fix import first_fix
 from locdreamer_ros.place_memory import PlaceMemory
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.trackers.lag_smoother import Moment, smoothed
-from locdreamer_ros.trackers.place_keeper import Noted, PlaceKeeper
+from locdreamer_ros.trackers.place_keeper import Note, PlaceKeeper
 from locdreamer_ros.trackers.zero_shot import ZeroShotTracker
 from locdreamer_ros.types import FloatArray, Site
 from locdreamer_ros.zero_shot.model_file import Weights
@@ -88,19 +88,12 @@ class _Notebook(PlaceKeeper):
     def __init__(self, site: Site) -> None:
         super().__init__(PlaceMemory(site))
         self.epoch = 0
-        self.moments: list[Moment[int]] = []
+        self.epochs: list[int] = []
+        self.moments: list[Moment[Note]] = []
 
-    def learn(
-        self,
-        mean: FloatArray,
-        covariance: FloatArray,
-        prior: FloatArray,
-        wide: FloatArray,
-        noted: Noted | None,
-    ) -> None:
-        transition = np.eye(mean.size) if self._transition is None else self._transition
-        self._transition = None
-        self.moments.append(Moment(mean, covariance, prior, wide, transition, self.epoch))
+    def _keep(self, moment: Moment[Note]) -> None:
+        self.epochs.append(self.epoch)
+        self.moments.append(moment)
 
 
 class _NotingTracker(ZeroShotTracker):
@@ -134,9 +127,8 @@ def read_walk(recording: Recording, site: Site, weights: Weights) -> tuple[Walk,
         raise InputError(
             f"{recording.name}: {len(moments)} epochs with a fix, expected at least {LEAST_EPOCHS}"
         )
-    states = [(note, mean) for note, mean, _ in smoothed(moments)][::-1]
-    rows = np.array([note for note, _ in states])
-    mean = np.array([mean[:4] for _, mean in states])
+    rows = np.array(tracker.notebook.epochs)
+    mean = np.array([mean[:4] for _, mean, _ in smoothed(moments)][::-1])
     ahead = np.zeros((rows.size, len(everybody)))
     if recording.stamps is not None:
         ahead = np.nan_to_num(recording.stamps[rows] - recording.times[rows, None])
