@@ -58,12 +58,15 @@ class Dynamics(nn.Module):
         )
         residual = self.limits * torch.tanh(self.residual(features) / self.limits)  # (B, 2 S)
         correction, log_noise = residual.split(STATE, dim=-1)
-        prior = physics(previous, dt, log_noise)
-        mean = prior.mean + correction * dt[:, None]
-        if self.propagate:
-            return Gaussian(mean, prior.covariance)
-        own = torch.diagonal(process_noise(dt, log_noise), dim1=1, dim2=2)
-        return Gaussian(mean, torch.diag_embed(own))
+        # A sample has no uncertainty to carry along: Q alone is left.
+        start = previous
+        if not self.propagate:
+            start = Gaussian(previous.mean, torch.zeros_like(previous.covariance))
+        prior = physics(start, dt, log_noise)
+        mean, covariance = prior.mean + correction * dt[:, None], prior.covariance
+        if not self.propagate:
+            covariance = torch.diag_embed(torch.diagonal(covariance, dim1=1, dim2=2))
+        return Gaussian(mean, covariance)
 
 
 def physics(previous: Gaussian, dt: Tensor, log_noise: Tensor | None = None) -> Gaussian:
