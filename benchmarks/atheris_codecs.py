@@ -17,7 +17,7 @@ import atheris
 with atheris.instrument_imports(include=["locdreamer_ros.driver"]):
     from benchmarks.fuzz_codecs import DEVICES
     from locdreamer_ros.driver.codec import DroppedEvent, FailEvent, RangeEvent
-    from locdreamer_ros.driver.codecs import make_codec
+    from locdreamer_ros.driver.devices import make_codec
 
 NAMES = sorted(DEVICES)
 

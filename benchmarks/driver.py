@@ -37,9 +37,8 @@ import numpy as np
 from tqdm import tqdm
 
 from locdreamer_ros.datasets.range_table import save_anchors
-from locdreamer_ros.driver.codecs import CODECS, make_codec
+from locdreamer_ros.driver.devices import CODECS, make_codec, make_firmware
 from locdreamer_ros.driver.emulator import Emulator, device_ids
-from locdreamer_ros.driver.firmware import make_firmware
 from locdreamer_ros.driver.ranger import Ranger
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.driver.transport import Transport

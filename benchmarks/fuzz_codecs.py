@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from locdreamer_ros.driver.codec import FailEvent, RangeEvent
-from locdreamer_ros.driver.codecs import CODECS, make_codec
+from locdreamer_ros.driver.devices import CODECS, make_codec
 
 Carried = set[tuple[str, float]]
 Rng = np.random.Generator

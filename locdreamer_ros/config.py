@@ -26,11 +26,21 @@ def parameter(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
+    symbol: str = "X",
 ) -> Any:
-    """A dataclass field that knows its description and its closed range [low, high] or choices."""
+    """A dataclass field that knows its description and its closed range [low, high] or choices.
+
+    symbol: what stands for its value in the help of a command line.
+    """
     return dataclasses.field(
         default=default,
-        metadata={"description": description, "low": low, "high": high, "choices": choices},
+        metadata={
+            "description": description,
+            "low": low,
+            "high": high,
+            "choices": choices,
+            "symbol": symbol,
+        },
     )
 
 
@@ -55,12 +65,18 @@ def check(field: dataclasses.Field[Any], value: object, where: str) -> object:
     return value
 
 
+def parameters_of(group: type) -> dict[str, dataclasses.Field[Any]]:
+    """The fields of a group that were made by `parameter`, by name."""
+    fields = dataclasses.fields(group)
+    return {field.name: field for field in fields if "description" in field.metadata}
+
+
 def build(group: type[Group], values: Mapping[str, object], where: str) -> Group:
     """An instance of the group with `values` over the defaults.
 
     Raises InputError naming an unknown key, a wrong type or a value out of range.
     """
-    fields = {f.name: f for f in dataclasses.fields(group)}  # type: ignore[arg-type]
+    fields = parameters_of(group)
     for key in values:
         if key not in fields:
             raise InputError(

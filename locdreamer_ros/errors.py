@@ -4,9 +4,21 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+EXTRAS = {"torch": "learn", "numba": "juno"}
+"""Which extra of setup.cfg brings a module."""
+
 
 class InputError(ValueError):
     """Bad input: the message names the file, the row or key, and what was expected.
 
     The command line prints the message alone and exits with status 2.
     """
+
+
+def require(module: str, what: str) -> None:
+    """Raises InputError, naming `what` asked for it, where an optional module is not installed."""
+    if find_spec(module) is None:
+        extra = EXTRAS[module]
+        raise InputError(f"{what} needs {module}: pip install 'locdreamer_ros[{extra}]'")

@@ -10,7 +10,6 @@ the schedule goes out and `absorb` when the answer is in.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from copy import copy
 from dataclasses import dataclass, replace
 from itertools import repeat
 
@@ -76,7 +75,7 @@ def further(
     """Whom a sequential scheduler asks next, having looked at `ranges`; nobody: the fix is due."""
     if not may_ask_on(scheduler, site, plan=plan, budget=budget):
         return np.empty(0, dtype=np.intp)
-    looked = copy(tracker).update(ranges)
+    looked = tracker.fork().update(ranges)
     return scheduler.more(looked, plan.anchor, site.anchors, budget)
 
 

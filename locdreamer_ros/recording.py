@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.odometry import LOOK_BACK_S, MotionBuffer
+from locdreamer_ros.motion import LOOK_BACK_S, MotionBuffer
 from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray, Motion, Ranges
 
 

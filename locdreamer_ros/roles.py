@@ -5,26 +5,54 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from collections import Counter
+from copy import deepcopy
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from locdreamer_ros.types import Anchors, Estimate, IntArray, Motion, Ranges
 
+Self = TypeVar("Self", bound="Tracker")
 
-class Tracker(Protocol):
+
+class Tracker(ABC):
     """Turns ranges into estimates. Its time only moves forward, by `predict`.
 
-    A range is used at its own stamp, which may lie before or after the tracker's time.
+    A range is used at its own stamp, which may lie before or after the tracker's time. Whoever runs
+    a tracker closes it.
     """
 
+    fallback: str = ""
+    """Why another answers in its place just now; empty: it answers itself."""
+    model_name: str | None = None
+    """What reports call its model; None without one."""
+
+    def __init__(self) -> None:
+        self.fallbacks: Counter[str] = Counter()
+        """Updates answered by another, by reason."""
+
+    def fork(self: Self) -> Self:
+        """A tracker in the same state that goes its own way: it leaves no trace in this one.
+
+        This is how to look ahead. What never changes (`types.Unchanging`) is shared, the rest is
+        copied.
+        """
+        return deepcopy(self)
+
+    def close(self) -> None:
+        """The end of its life: give back, or write down, what outlives it. May be called twice."""
+
     @property
+    @abstractmethod
     def estimate(self) -> Estimate | None:
         """The current estimate; None before `start`."""
 
+    @abstractmethod
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix."""
 
+    @abstractmethod
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move the state dt >= 0 seconds ahead; returns the prior.
 
@@ -32,12 +60,9 @@ class Tracker(Protocol):
         cannot use it passes it over.
         """
 
+    @abstractmethod
     def update(self, ranges: Ranges) -> Estimate:
-        """Take ranges in (unusable ones are passed over); returns the posterior.
-
-        It replaces its arrays and never writes into them, so that a shallow copy of the tracker can
-        look at an answer before the tracker itself takes it in.
-        """
+        """Take ranges in (unusable ones are passed over); returns the posterior."""
 
 
 class Scheduler(ABC):

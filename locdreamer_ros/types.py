@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,16 @@ from locdreamer_ros.errors import InputError
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
+
+
+Kept = TypeVar("Kept", bound="Unchanging")
+
+
+class Unchanging:
+    """What nobody writes into once it is made: copies share it (`roles.Tracker.fork`)."""
+
+    def __deepcopy__(self: Kept, memo: dict[int, Any]) -> Kept:
+        return self
 
 
 class RangeStatus(IntEnum):
@@ -33,7 +44,7 @@ class RangeStatus(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Anchors:
+class Anchors(Unchanging):
     """Anchors at known places: `ids` (A,), `positions` (A, 3) m. Elsewhere an anchor is its row."""
 
     ids: tuple[str, ...]
@@ -75,7 +86,7 @@ def _unknown(n: int) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False)
-class Ranges:
+class Ranges(Unchanging):
     """The answer of a range source: one entry per anchor asked, in the order asked.
 
     anchor (N,) row in `Anchors`; value (N,) m, slant; stamp (N,) s, the time of each range;
@@ -155,7 +166,7 @@ class Ranges:
 
 
 @dataclass(frozen=True, eq=False)
-class Motion:
+class Motion(Unchanging):
     """What wheels and gyro say of the time since the tracker's last `predict`.
 
     displacement (2,) m in the odometry's own frame, or None: that frame's heading against the map
@@ -168,7 +179,7 @@ class Motion:
 
 
 @dataclass(frozen=True, eq=False)
-class Foresight:
+class Foresight(Unchanging):
     """What a tracker that knows of biases expects of ranges it has not asked for, in m^2.
 
     position (D, D): covariance of the position; cross (A, D): of each anchor's range with it;
@@ -182,7 +193,7 @@ class Foresight:
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class Estimate(Unchanging):
     """Where the tag is: mean (S,), covariance (S, S), at `time` s; foresight where there is one."""
 
     time: float
@@ -213,7 +224,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, eq=False)
-class Site:
+class Site(Unchanging):
     """What a tracker or scheduler knows of the place: the anchors and how to read a range there.
 
     dimensions 2: the tag is at the known `tag_height` m, so a slant range is the horizontal

@@ -12,9 +12,8 @@ from worlds import circle_recording, follow
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.loop import absorb, plan
+from locdreamer_ros.methods import make_scheduler, make_tracker
 from locdreamer_ros.recording import Recording, RecordingSource
-from locdreamer_ros.schedulers import make_scheduler
-from locdreamer_ros.trackers import make_tracker
 from locdreamer_ros.types import Estimate, IntArray, Motion, Ranges, RangeStatus, Site
 
 

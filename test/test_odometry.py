@@ -12,11 +12,10 @@ import pytest
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.run import run_offline
-from locdreamer_ros.odometry import KEPT, MotionBuffer, wrapped
+from locdreamer_ros.methods import TRACKERS, make_scheduler, make_tracker
+from locdreamer_ros.motion import KEPT, MotionBuffer, wrapped
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.simulation import simulate
-from locdreamer_ros.trackers import NAMES, make_tracker
 from locdreamer_ros.types import Estimate, Motion, Site
 
 
@@ -218,7 +217,7 @@ def test_every_tracker_passes_over_what_it_cannot_use(moving: Recording) -> None
     """The classical trackers give what they gave; zero-shot, which can use it, does."""
     site = Site.of(moving.anchors)
     bare = replace(moving, odometry=None, turn_rate=None)
-    for name in NAMES:
+    for name in TRACKERS:
         means = [
             run_offline(
                 recording,

@@ -14,7 +14,6 @@ BENCHMARKS = {
     "lias": "trackers and schedulers on recordings (--recording, --anchors)",
     "latency": "time per step, and for a recording of ten minutes",
     "juno": "the JUNO paper's Figures 2 to 4 and RMSE, in rooms of its own",
-    "jump_start": "JUNO's jump start on LocDreamer's actor: epochs to quality with a guide",
     "zero-shot": "the shipped model where it was never trained, against the strongest peers",
     "table2": "the LocDreamer paper's Table 2, trained and tested in the simulated house",
     "figures": "the LocDreamer paper's Figures 3, 4 and 5, in the simulated house",

@@ -19,8 +19,7 @@ import numpy as np
 from locdreamer_ros.benchmarks.learned import configs, learn, learned, place, run_test
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread
 from locdreamer_ros.evaluation.metrics import Track
-from locdreamer_ros.schedulers import make_scheduler
-from locdreamer_ros.trackers import make_tracker
+from locdreamer_ros.methods import make_scheduler, make_tracker
 from locdreamer_ros.types import Anchors, FloatArray, IntArray
 
 IMAGINE_EPOCHS = 1000
@@ -47,7 +46,7 @@ class Drawn:
 
 def one_place(seed: int, settings: Settings) -> Drawn:
     """Train in one house and collect what the figures show."""
-    from locdreamer_ros.learning.train import train
+    from locdreamer_ros.locdreamer.learning.train import train
 
     where = place(seed, settings)
     first = learn(where.task, seed, noise=where.noise, imagine_epochs=0)

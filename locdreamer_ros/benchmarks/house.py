@@ -11,7 +11,7 @@ from __future__ import annotations
 from locdreamer_ros.benchmarks.methods import (
     COLUMNS,
     REFERENCE,
-    Method,
+    Pair,
     draw_rows,
     evaluate_all,
     find,
@@ -26,7 +26,7 @@ DURATION_S = 600.0
 RATE_HZ = 1.0
 
 
-def one_house(seed: int) -> dict[Method, Report]:
+def one_house(seed: int) -> dict[Pair, Report]:
     """All methods in the house of this seed."""
     recording = simulate("house", duration=DURATION_S, rate=RATE_HZ, seed=seed)
     site = Site.of(recording.anchors, "2", make_world("house", seed).tag_height)

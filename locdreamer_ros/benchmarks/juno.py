@@ -20,12 +20,12 @@ import numpy as np
 from locdreamer_ros.benchmarks import juno_plan as plan
 from locdreamer_ros.benchmarks.juno_figures import draw_all
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, with_interval
+from locdreamer_ros.errors import require
 from locdreamer_ros.evaluation.intervals import Interval, mean_interval, paired_reduction
-from locdreamer_ros.juno import require_numba
 from locdreamer_ros.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
-    from locdreamer_ros.juno.room import Room
+    from locdreamer_ros.juno.paper.room import Room
 
 
 def blocks(values: FloatArray) -> FloatArray:
@@ -37,7 +37,7 @@ def blocks(values: FloatArray) -> FloatArray:
 
 def measures(errors: FloatArray, found: BoolArray | None) -> dict[str, float]:
     """Scores of errors (T,) m of fixes, and which had a root (T,)."""
-    from locdreamer_ros.juno.learning import THRESHOLD_M
+    from locdreamer_ros.juno.paper.learning import THRESHOLD_M
 
     return {
         "mean_error": float(errors.mean()),
@@ -51,7 +51,7 @@ def measures(errors: FloatArray, found: BoolArray | None) -> dict[str, float]:
 
 def one_seed(seed: int) -> plan.Seed:
     """Everything in the rooms of one seed."""
-    from locdreamer_ros.juno.room import draw_room, draw_room_with_walls
+    from locdreamer_ros.juno.paper.room import draw_room, draw_room_with_walls
 
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4)]
     answer = plan.Seed()
@@ -69,11 +69,17 @@ def _true_zone(
     answer: plan.Seed, setting: str, room: Room, rng: np.random.Generator, seed: int
 ) -> None:
     """Agents and baselines where the state is the true zone."""
-    from locdreamer_ros.juno import baselines, dqn
-    from locdreamer_ros.juno.guides import gdop_table, random_table, scheduler_table
-    from locdreamer_ros.juno.learning import Learning, learn
-    from locdreamer_ros.juno.room import draw_room, redraw_links
-    from locdreamer_ros.juno.walk import draw_walk, fix_errors, follow, measure_walk, rectangle
+    from locdreamer_ros.juno.paper import baselines, dqn
+    from locdreamer_ros.juno.paper.guides import gdop_table, random_table, scheduler_table
+    from locdreamer_ros.juno.paper.learning import Learning, learn
+    from locdreamer_ros.juno.paper.room import draw_room, redraw_links
+    from locdreamer_ros.juno.paper.walk import (
+        draw_walk,
+        fix_errors,
+        follow,
+        measure_walk,
+        rectangle,
+    )
     from locdreamer_ros.schedulers.simple import Nearest
 
     walk = draw_walk(room, plan.STEPS, rng)
@@ -125,7 +131,7 @@ def _true_zone(
     if setting == plan.IID and find_spec("torch") is not None:
         import torch
 
-        from locdreamer_ros.juno.regressors import locate_by_net
+        from locdreamer_ros.juno.paper.regressors import locate_by_net
 
         torch.set_num_threads(1)
         training = draw_walk(room, 2 * plan.STEPS, rng)
@@ -145,9 +151,9 @@ def _true_zone(
 
 def _sweeps(answer: plan.Seed, room: Room, rng: np.random.Generator) -> None:
     """Learning rates, epsilon schedules and guide horizons."""
-    from locdreamer_ros.juno.guides import random_table
-    from locdreamer_ros.juno.learning import Learning, learn
-    from locdreamer_ros.juno.room import redraw_links
+    from locdreamer_ros.juno.paper.guides import random_table
+    from locdreamer_ros.juno.paper.learning import Learning, learn
+    from locdreamer_ros.juno.paper.room import redraw_links
 
     teacher = learn(redraw_links(room, plan.REDRAWN, rng), rng, Learning(epochs=plan.EPOCHS)).table
     by_chance = random_table(room, rng)
@@ -167,9 +173,9 @@ def _sweeps(answer: plan.Seed, room: Room, rng: np.random.Generator) -> None:
 
 def _tracked(answer: plan.Seed, setting: str, room: Room, rng: np.random.Generator) -> None:
     """Agent and baselines that must track the user; all share the belief filter."""
-    from locdreamer_ros.juno.guides import gdop_table, scheduler_table
-    from locdreamer_ros.juno.tracked import as_values, track
-    from locdreamer_ros.juno.walk import draw_walk, fix_errors
+    from locdreamer_ros.juno.paper.guides import gdop_table, scheduler_table
+    from locdreamer_ros.juno.paper.tracked import as_values, track
+    from locdreamer_ros.juno.paper.walk import draw_walk, fix_errors
     from locdreamer_ros.schedulers.simple import Nearest
 
     count = len(room.actions)
@@ -192,8 +198,8 @@ def _tracked(answer: plan.Seed, setting: str, room: Room, rng: np.random.Generat
 
 def steps_per_second(repeats: int = 5) -> float:
     """Training steps per second of one core, compiled already: the best of some runs."""
-    from locdreamer_ros.juno.learning import Learning, learn
-    from locdreamer_ros.juno.room import draw_room
+    from locdreamer_ros.juno.paper.learning import Learning, learn
+    from locdreamer_ros.juno.paper.room import draw_room
 
     room = draw_room(np.random.default_rng(0))
     how = Learning(epochs=5000)
@@ -271,10 +277,10 @@ def claimed(seeds: Sequence[plan.Seed]) -> dict[str, float]:
 
 def run(settings: Settings) -> Result:
     """Run every seed; writes Figures 2 to 4 beside the picture. Raises InputError without numba."""
-    require_numba("benchmark juno")
+    require("numba", "benchmark juno")
     speed = steps_per_second()
     seeds = spread(one_seed, settings.seeds, processes=settings.jobs, label="rooms")
-    from locdreamer_ros.juno.learning import THRESHOLD_M
+    from locdreamer_ros.juno.paper.learning import THRESHOLD_M
 
     packages = [p for p in ("numba", "torch") if find_spec(p) is not None]
     notes = [

@@ -21,8 +21,8 @@ from locdreamer_ros.benchmarks.result import Result, Row, Settings, with_interva
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.evaluation.intervals import mean_interval
 from locdreamer_ros.evaluation.run import evaluate
+from locdreamer_ros.methods import NEED_A_MODEL, SCHEDULERS, Method
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.schedulers import NAMES as SCHEDULERS
 from locdreamer_ros.simulation import make_world, simulate
 from locdreamer_ros.types import Site
 
@@ -67,18 +67,18 @@ def run(settings: Settings) -> Result:
     walks = [house(SHORT_S, seed) for seed in settings.seeds]
     # One preset of a tracker is as fast as another.
     presets = dict(reversed(TRACKERS))
-    methods = [(t, p, s) for t, p in reversed(presets.items()) for s in SCHEDULERS]
+    methods = [
+        (t, p, s) for t, p in reversed(presets.items()) for s in SCHEDULERS if s not in NEED_A_MODEL
+    ]
     rows: list[Row] = []
     for tracker, preset, scheduler in tqdm(methods, desc="methods", delay=1.0, leave=False):
         reports = [
             evaluate(
                 recording,
+                Method(
+                    tracker=tracker, preset=preset, scheduler=scheduler, budget=BUDGET, seed=seed
+                ),
                 site=site,
-                tracker=tracker,
-                preset=preset,
-                scheduler=scheduler,
-                budget=BUDGET,
-                seed=seed,
             )[1]
             for seed, (recording, site) in zip(settings.seeds, walks, strict=True)
         ]

@@ -12,6 +12,7 @@ from locdreamer_ros.benchmarks.result import Settings
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.evaluation.run import Report, report, run_offline
+from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.types import FloatArray, Site
@@ -51,7 +52,7 @@ def place(seed: int, settings: Settings) -> Place:
     """
     if settings.recordings:
         return _recorded(seed, settings)
-    from locdreamer_ros.learning.tasks import simulated_task
+    from locdreamer_ros.locdreamer.learning.tasks import simulated_task
     from locdreamer_ros.simulation import HOUSE_BOOTSTRAP, HOUSE_DEPLOY, make_world, simulate
 
     environment = settings.environment
@@ -72,7 +73,7 @@ def place(seed: int, settings: Settings) -> Place:
 
 def _recorded(seed: int, settings: Settings) -> Place:
     from locdreamer_ros.datasets import load_recording
-    from locdreamer_ros.learning.tasks import piece, recorded_task
+    from locdreamer_ros.locdreamer.learning.tasks import piece, recorded_task
 
     bootstrap, deploy = settings.bootstrap, settings.deploy
     if not (bootstrap and deploy):
@@ -103,8 +104,8 @@ def configs(
     Raises InputError for an unknown noise head.
     """
     from locdreamer_ros.config import build
-    from locdreamer_ros.learning.hyperparameters import PRESETS, TrainConfig
-    from locdreamer_ros.world_model.model import ModelConfig
+    from locdreamer_ros.locdreamer.learning.hyperparameters import PRESETS, TrainConfig
+    from locdreamer_ros.locdreamer.world_model.model import ModelConfig
 
     model, values = PRESETS[preset]
     if noise:
@@ -126,7 +127,7 @@ def learn(
     """A learner after Algorithm 1, in one thread; curve(name, value, epoch) gets the losses."""
     import torch
 
-    from locdreamer_ros.learning.train import train
+    from locdreamer_ros.locdreamer.learning.train import train
 
     torch.set_num_threads(1)
     model_config, config = configs(changes, preset, noise)
@@ -135,7 +136,7 @@ def learn(
 
 def as_trained(learner: Any, task: Any) -> Any:
     """What a model file would hold of the learner."""
-    from locdreamer_ros.learning.model_file import Trained, places
+    from locdreamer_ros.locdreamer.model_file import Trained, places
 
     step = task.train.step_s
     return Trained(
@@ -153,8 +154,8 @@ def as_trained(learner: Any, task: Any) -> Any:
 
 def learned(learner: Any, task: Any, site: Site) -> tuple[Callable[[], Tracker], Any]:
     """How to make the learner's tracker, and its policy as a scheduler."""
-    from locdreamer_ros.schedulers.actor import ActorScheduler
-    from locdreamer_ros.trackers.locdreamer import LocDreamerTracker
+    from locdreamer_ros.locdreamer.scheduler import ActorScheduler
+    from locdreamer_ros.locdreamer.tracker import LocDreamerTracker
 
     trained = as_trained(learner, task)
     return (lambda: LocDreamerTracker(site, trained)), (lambda: ActorScheduler(site, trained))
@@ -165,11 +166,5 @@ def run_test(
 ) -> tuple[Track, Report]:
     """Track and score the test walk."""
     (track,), seconds = run_offline(where.test, where.site, tracker, scheduler, budget=BUDGET)
-    return track, report(
-        track,
-        tracker=name,
-        scheduler="",
-        budget=BUDGET,
-        seed=where.seed,
-        step_us=1e6 * seconds[0],
-    )
+    method = Method(tracker=name, scheduler="", budget=BUDGET, seed=where.seed)
+    return track, report(track, method, step_us=1e6 * seconds[0])

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from locdreamer_ros.benchmarks.methods import COLUMNS, Method, draw_rows, evaluate_all, tabulate
+from locdreamer_ros.benchmarks.methods import COLUMNS, Pair, draw_rows, evaluate_all, tabulate
 from locdreamer_ros.benchmarks.methods import find as find_row
 from locdreamer_ros.benchmarks.result import MEASURES, Result, Settings, spread
 from locdreamer_ros.datasets import load_recording
@@ -26,7 +26,7 @@ from locdreamer_ros.types import Site
 Files = tuple[tuple[Path, Path | None], ...]
 
 
-def all_recordings(files: Files, seed: int) -> list[dict[Method, Report]]:
+def all_recordings(files: Files, seed: int) -> list[dict[Pair, Report]]:
     """All methods on each recording."""
     answers = []
     for path, anchors in files:

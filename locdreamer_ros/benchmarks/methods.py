@@ -11,6 +11,7 @@ from typing import Any
 from locdreamer_ros.benchmarks.result import Row, summarise, with_interval
 from locdreamer_ros.evaluation.intervals import paired_reduction
 from locdreamer_ros.evaluation.run import Report, evaluate
+from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Site
 
@@ -25,7 +26,7 @@ TRACKERS: tuple[tuple[str, str], ...] = (
 )
 """Tracker and preset."""
 SCHEDULERS = ("random", "gdop", "all")
-Method = tuple[str, str]
+Pair = tuple[str, str]
 """Label of the tracker, and scheduler."""
 
 COLUMNS = {
@@ -46,27 +47,23 @@ def label(tracker: str, preset: str) -> str:
     return f"{tracker} ({preset})" if preset else tracker
 
 
-REFERENCE: Method = (label("ekf", "paper"), "random")
+REFERENCE: Pair = (label("ekf", "paper"), "random")
 
 
-def evaluate_all(recording: Recording, site: Site, seed: int) -> dict[Method, Report]:
+def evaluate_all(recording: Recording, site: Site, seed: int) -> dict[Pair, Report]:
     """Every tracker with every scheduler on one recording."""
     return {
         (label(tracker, preset), scheduler): evaluate(
             recording,
+            Method(tracker=tracker, preset=preset, scheduler=scheduler, budget=BUDGET, seed=seed),
             site=site,
-            tracker=tracker,
-            preset=preset,
-            scheduler=scheduler,
-            budget=BUDGET,
-            seed=seed,
         )[1]
         for tracker, preset in TRACKERS
         for scheduler in SCHEDULERS
     }
 
 
-def tabulate(by_seed: Sequence[Mapping[Method, Mapping[str, Any]]]) -> list[Row]:
+def tabulate(by_seed: Sequence[Mapping[Pair, Mapping[str, Any]]]) -> list[Row]:
     """One row per method, with how far its MAE lies below the reference's, %, paired by seed."""
     reference = [reports[REFERENCE]["mae"] for reports in by_seed]
     rows = []

@@ -18,8 +18,7 @@ from locdreamer_ros.benchmarks.learned import Place, learn, learned, place, run_
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, summarise, with_interval
 from locdreamer_ros.evaluation.intervals import mean_interval, paired_reduction
 from locdreamer_ros.evaluation.run import Report
-from locdreamer_ros.schedulers import make_scheduler
-from locdreamer_ros.trackers import make_tracker
+from locdreamer_ros.methods import make_scheduler, make_tracker
 
 EKF_RANDOM, EKF_ALL = "EKF - random scheduling", "EKF - all anchors"
 REAL = "DSSM - all anchors (real)"

@@ -33,7 +33,7 @@ from locdreamer_ros.benchmarks.zero_shot_rows import (
     SHORT_STEPS,
     STRONGEST,
     ZERO_SHOT,
-    Method,
+    Case,
     Seed,
     one_seed,
     step_cost,
@@ -41,8 +41,6 @@ from locdreamer_ros.benchmarks.zero_shot_rows import (
 from locdreamer_ros.evaluation.intervals import Interval, mean_interval, paired_reduction
 from locdreamer_ros.evaluation.run import Report
 
-LAPS_RANGES, LAPS_ODOMETRY = "ranges+memory", "odometry+memory"
-"""Variants of the laps with a memory of places: with ranges alone, and with wheel odometry."""
 EKF = "ekf (paper)"
 COLUMNS = {
     "place": "place",
@@ -61,7 +59,6 @@ COLUMNS = {
     "below_gdop": "below gdop, %",
     "below_curve": "below fixed K, %",
 }
-NOTHING = Interval(math.nan, math.nan, 0)
 
 
 def run(settings: Settings) -> Result:
@@ -82,7 +79,6 @@ def summary(found: Sequence[Seed], recordings: Sequence[str], cost: Mapping[str,
     reports = [seed.places for seed in found]
     recorded = [seed.recordings for seed in found if seed.recordings]
     rows = [*table(reports), *table(recorded), *walk_rows(found), *curve_rows(found)]
-    rows += lap_rows(found)
     keys = dict.fromkeys(key for row in rows for key in row)
     rows = [{key: row.get(key) for key in keys} for row in rows]
     intervals = {
@@ -91,9 +87,6 @@ def summary(found: Sequence[Seed], recordings: Sequence[str], cost: Mapping[str,
         "below_classical_all": below_best(reports, "all"),
         "scheduler_below_gdop_32": scheduled(found, f"{SHORT_STEPS} steps"),
         "scheduler_below_gdop_long": scheduled(found, "long"),
-        "fifth_lap_below_first": fifth_below_first(found, LAPS_RANGES),
-        "fifth_lap_below_first_odometry": fifth_below_first(found, LAPS_ODOMETRY),
-        "survey_below_none": remembering(found),
     }
     claims = {name: interval.mean for name, interval in intervals.items()}
     claims |= {f"{name}_ci_low": interval.low for name, interval in intervals.items()}
@@ -133,14 +126,12 @@ def summary(found: Sequence[Seed], recordings: Sequence[str], cost: Mapping[str,
     )
 
 
-def mean(reports: Sequence[Mapping[Method, Report]], method: Method, measure: str) -> float:
+def mean(reports: Sequence[Mapping[Case, Report]], method: Case, measure: str) -> float:
     """Mean of a measure over seeds."""
     return float(np.mean([found[method][measure] for found in reports]))
 
 
-def below(
-    reports: Sequence[Mapping[Method, Report]], method: Method, reference: Method
-) -> Interval:
+def below(reports: Sequence[Mapping[Case, Report]], method: Case, reference: Case) -> Interval:
     """How far the MAE of a method lies below the reference's, as a fraction, paired by seed."""
     return fraction(
         paired_reduction(
@@ -155,7 +146,7 @@ def fraction(percent: Interval) -> Interval:
     return Interval(percent.mean / 100.0, percent.half_width / 100.0, percent.count)
 
 
-def below_best(reports: Sequence[Mapping[Method, Report]], scheduler: str) -> Interval:
+def below_best(reports: Sequence[Mapping[Case, Report]], scheduler: str) -> Interval:
     """Against the better of the strongest classical trackers in the house."""
     rivals = [("house", name, scheduler) for name in STRONGEST]
     best = min(rivals, key=lambda method: mean(reports, method, "mae"))
@@ -178,24 +169,8 @@ def scheduled(found: Sequence[Seed], length: str) -> Interval:
     return mean_interval([1.0 - r for r in ratio])
 
 
-def fifth_below_first(found: Sequence[Seed], variant: str) -> Interval:
-    """How far the MAE of the last lap lies below the first's."""
-    laps = [seed.laps[variant] for seed in found if variant in seed.laps]
-    if not laps:
-        return NOTHING
-    return fraction(paired_reduction([lap[-1] for lap in laps], [lap[0] for lap in laps]))
-
-
-def remembering(found: Sequence[Seed]) -> Interval:
-    """How far a memory of a walk that asked all anchors brings the sequential scheduler's MAE."""
-    pairs = [
-        [seed.walks["house", n, LOOKING] for n in ("long, surveyed", "long")] for seed in found
-    ]
-    return fraction(paired_reduction(*zip(*pairs, strict=True)))
-
-
 def over_recordings(
-    recorded: Sequence[Mapping[Method, Report]], names: Sequence[str], scheduler: str
+    recorded: Sequence[Mapping[Case, Report]], names: Sequence[str], scheduler: str
 ) -> float:
     """Mean MAE of the zero-shot tracker over the recordings; NaN without any."""
     if not recorded:
@@ -203,7 +178,7 @@ def over_recordings(
     return float(np.mean([mean(recorded, (n, ZERO_SHOT, scheduler), "mae") for n in names]))
 
 
-def table(reports: Sequence[Mapping[Method, Report]]) -> list[Row]:
+def table(reports: Sequence[Mapping[Case, Report]]) -> list[Row]:
     """One row per place and method."""
     rows = []
     for place, tracker, scheduler in reports[0] if reports else ():
@@ -254,17 +229,6 @@ def on_fixed_curve(seed: Seed, ranges_per_fix: float) -> float:
     return float(
         np.exp(np.interp(ranges_per_fix, [p[0] for p in points], [np.log(p[1]) for p in points]))
     )
-
-
-def lap_rows(found: Sequence[Seed]) -> list[Row]:
-    """One row per variant of the memory and lap."""
-    rows: list[Row] = []
-    for variant in found[0].laps:
-        for lap in range(len(found[0].laps[variant])):
-            row: Row = {"place": f"house, lap {lap + 1}", "tracker": f"{ZERO_SHOT}, {variant}"}
-            with_interval(row, "mae", mean_interval([s.laps[variant][lap] for s in found]))
-            rows.append(row)
-    return rows
 
 
 def draw(path: Path, *, rows: Sequence[Row], recordings: Sequence[str], seeds: int) -> None:

@@ -12,24 +12,20 @@ from time import perf_counter
 import numpy as np
 
 from locdreamer_ros.benchmarks.methods import BUDGET
-from locdreamer_ros.benchmarks.zero_shot_laps import laps
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.evaluation.clocks import aligned
 from locdreamer_ros.evaluation.metrics import Track, as_dict, horizontal_errors, score
 from locdreamer_ros.evaluation.run import Report, evaluate, report, run_offline
 from locdreamer_ros.first_fix import first_fix
+from locdreamer_ros.methods import Method, make_scheduler, make_tracker
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler
-from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.schedulers.sequential import Sequential
-from locdreamer_ros.simulation import RUN_STREAM, World, make_world, simulate, simulate_in, stream
-from locdreamer_ros.trackers import make_tracker
-from locdreamer_ros.trackers.zero_shot import ZeroShotConfig, ZeroShotTracker
+from locdreamer_ros.simulation import RUN_STREAM, make_world, simulate, simulate_in, stream
 from locdreamer_ros.types import Site
-from locdreamer_ros.zero_shot.model_file import shipped
 
 Files = tuple[tuple[Path, Path | None], ...]
-Method = tuple[str, str, str]
+Case = tuple[str, str, str]
 """Place or recording, tracker as tables call it, scheduler."""
 
 SELECTION = "random"
@@ -51,8 +47,6 @@ LOOKING = "sequential"
 SCHEDULER_PLACES = ("house", "hall")
 """Floor plans of the scheduler's walks: the model learned in dreams, which have none of them."""
 SHORT_STEPS, LONG_STEPS, SHORT_WALKS = 32, 600, 12
-SURVEY_S = 300.0
-"""Length of a walk that asks all anchors, for the memory of places, before the long walk."""
 LOST_M = 1.2
 """An estimate farther off than this is lost."""
 FIXED = (1, 2, 3, 4, 5)
@@ -78,12 +72,8 @@ def measured(
     """The track and its report, with the share of lost estimates."""
     track, found = evaluate(
         recording,
+        Method(tracker=tracker, preset=preset, scheduler=scheduler, budget=BUDGET, seed=seed),
         site=site,
-        tracker=tracker,
-        preset=preset,
-        scheduler=scheduler,
-        budget=BUDGET,
-        seed=seed,
     )
     return track, {**found, "lost": lost(track)}
 
@@ -110,9 +100,9 @@ def all_methods(
     return found
 
 
-def in_places(seed: int) -> dict[Method, Report]:
+def in_places(seed: int) -> dict[Case, Report]:
     """All methods in all simulated places of this seed."""
-    found: dict[Method, Report] = {}
+    found: dict[Case, Report] = {}
     for place, (duration, rate) in PLACES.items():
         recording = simulate(place, duration=duration, rate=rate, seed=seed)
         site = Site.of(recording.anchors, "2", make_world(place, seed).tag_height)
@@ -121,12 +111,12 @@ def in_places(seed: int) -> dict[Method, Report]:
     return found
 
 
-def on_recordings(files: Files, seed: int) -> dict[Method, Report]:
+def on_recordings(files: Files, seed: int) -> dict[Case, Report]:
     """All methods on the recordings given, as they are and with truth on the ranges' clock.
 
     Raises InputError where one has no ground truth.
     """
-    found: dict[Method, Report] = {}
+    found: dict[Case, Report] = {}
     for path, anchors in files:
         recording = load_recording(path, anchors)
         site = Site.of(recording.anchors, "2")
@@ -159,28 +149,10 @@ def scheduler_rows(seed: int) -> dict[tuple[str, str, str], float]:
                 site = Site.of(recording.anchors, "2", world.tag_height)
                 for scheduler in errors:
                     _, row = evaluate(
-                        recording, site=site, tracker=ZERO_SHOT, scheduler=scheduler, budget=BUDGET
+                        recording, Method(scheduler=scheduler, budget=BUDGET), site=site
                     )
                     errors[scheduler].append(row["mae"])
             found |= {(place, length, s): float(np.mean(e)) for s, e in errors.items()}
-        if place == "house":
-            for scheduler, mae in surveyed(recording, site, world, seed).items():
-                found[place, "long, surveyed", scheduler] = mae
-    return found
-
-
-def surveyed(recording: Recording, site: Site, world: World, seed: int) -> dict[str, float]:
-    """MAE m by scheduler where the tracker remembers a walk of which all anchors were asked."""
-    rng = stream(1000 * (seed + 1) + 500, RUN_STREAM)
-    walk = without_hints(simulate_in(world, duration=SURVEY_S, rate=1.0, rng=rng))
-    tracker = ZeroShotTracker(site, shipped(), ZeroShotConfig(memory=True))
-    run_offline(walk.only(world.deploy), site, tracker, make_scheduler("all", site), budget=BUDGET)
-    found = {}
-    for scheduler in ("gdop", LOOKING):
-        again = ZeroShotTracker(site, shipped(), memory=tracker.memory)
-        chooses = make_scheduler(scheduler, site)
-        (track,), _ = run_offline(recording, site, again, chooses, budget=BUDGET)
-        found[scheduler] = float(horizontal_errors(track).mean())
     return found
 
 
@@ -193,9 +165,7 @@ def budget_curve(seed: int) -> dict[str, tuple[float, float]]:
     def point(name: str, scheduler: Scheduler, budget: int) -> tuple[float, float]:
         tracker = make_tracker(ZERO_SHOT, site)
         (track,), (seconds,) = run_offline(recording, site, tracker, scheduler, budget=budget)
-        row = report(
-            track, tracker=ZERO_SHOT, scheduler=name, budget=budget, seed=seed, step_us=seconds
-        )
+        row = report(track, Method(budget=budget, seed=seed), step_us=seconds)
         return float(row["ranges_per_fix"]), float(row["mae"])
 
     found = {f"gdop, K = {k}": point("gdop", make_scheduler("gdop", site), k) for k in FIXED}
@@ -210,11 +180,10 @@ def budget_curve(seed: int) -> dict[str, tuple[float, float]]:
 class Seed:
     """All that one seed's process finds out."""
 
-    places: dict[Method, Report]
-    recordings: dict[Method, Report]
+    places: dict[Case, Report]
+    recordings: dict[Case, Report]
     walks: dict[tuple[str, str, str], float]
     curve: dict[str, tuple[float, float]]
-    laps: dict[str, list[float]]
 
 
 def one_seed(seed: int, *, files: Files, recorded: Sequence[int]) -> Seed:
@@ -224,7 +193,6 @@ def one_seed(seed: int, *, files: Files, recorded: Sequence[int]) -> Seed:
         on_recordings(files, seed) if seed in recorded else {},
         scheduler_rows(seed),
         budget_curve(seed),
-        laps(seed),
     )
 
 

@@ -8,16 +8,18 @@ Both ways end in the same tracks and reports, which are shown and written by the
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from locdreamer_ros.cli.emulate import DEVICES
-from locdreamer_ros.cli.method import Method, add_method, add_site, read_method
+from locdreamer_ros.cli.method import add_method, add_site, read_method
 from locdreamer_ros.cli.options import add_common, check_folder, check_output, check_seed, positive
 from locdreamer_ros.cli.simulate import add_environment
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.methods import Method
 
 if TYPE_CHECKING:
     from locdreamer_ros.evaluation.metrics import Track
@@ -30,18 +32,20 @@ DURATION_S = {"serial": 30.0}
 """Of a source in real time; 120 s of the others."""
 DEVICE_SHARE = 0.8
 """Part of a device's own rate that is asked for: an answer is wanted before the next schedule."""
-LISTENS = "(listens)"
-"""Scheduler of a baseline: it is given the ranges that the tracker asked for."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run leaves to show: tracks and reports, the tracker's first, then the baseline's."""
+    """What a run leaves to show: tracks, the tracker's first, then the baseline's; metrics.json."""
 
     anchors: Anchors
     tracks: Sequence[Track]
-    reports: Sequence[Mapping[str, Any]]
-    accounts: Mapping[str, int] = field(default_factory=dict)
+    metrics: Mapping[str, Any]
+
+    @property
+    def reports(self) -> list[Mapping[str, Any]]:
+        """One per track."""
+        return [self.metrics, self.metrics["baseline"]]
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -89,8 +93,8 @@ def run(options: argparse.Namespace) -> None:
 
     from locdreamer_ros.cli.show import show_reports
     from locdreamer_ros.evaluation.plots import plot_track
+    from locdreamer_ros.evaluation.run import answered_by
     from locdreamer_ros.evaluation.tables import save_json
-    from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME
 
     method = read_method(options)
     walls, method = place(options, method)
@@ -98,15 +102,7 @@ def run(options: argparse.Namespace) -> None:
     usual = pace(options, method)
     options.rate = options.rate or usual
     outcome = (run_offline_job if options.offline else run_graph_job)(options, method)
-    metrics = {
-        **outcome.reports[0],
-        "baseline": outcome.reports[1],
-        "model": method.model or (SHIPPED_NAME if method.tracker == "zero-shot" else None),
-        "mode": "offline" if options.offline else "graph",
-        "source": options.source,
-        "accounts": outcome.accounts,
-    }
-    labels = (method.tracker, f"{BASELINE} ({BASELINE_PRESET})")
+    metrics, reports = outcome.metrics, outcome.reports
     what = {
         "simulator": f"Simulated {options.environment}",
         "serial": f"Emulated {options.device} in a simulated {options.environment}",
@@ -114,7 +110,7 @@ def run(options: argparse.Namespace) -> None:
     plot_track(
         options.output / "track.png",
         outcome.anchors,
-        dict(zip(labels, outcome.tracks, strict=True)),
+        {answered_by(row): track for row, track in zip(reports, outcome.tracks, strict=True)},
         title=f"{what}: {method.budget} of {len(outcome.anchors)} anchors per fix, "
         f"chosen by {method.scheduler}",
         walls=walls,
@@ -122,14 +118,12 @@ def run(options: argparse.Namespace) -> None:
     save_json(options.output / "metrics.json", metrics)
     if options.json is not None:
         save_json(options.json, metrics)
-    show_reports(
-        [
-            {**report, "tracker": label}
-            for label, report in zip(labels, outcome.reports, strict=True)
-        ]
-    )
-    if outcome.accounts:
-        print(", ".join(f"{name} {value}" for name, value in outcome.accounts.items()))
+    show_reports(reports)
+    for row in reports:
+        for reason, updates in row["fallback"].items():
+            print(f"{row['tracker']}: {updates} updates by another: {reason}", file=sys.stderr)
+    if metrics["accounts"]:
+        print(", ".join(f"{name} {value}" for name, value in metrics["accounts"].items()))
     print("written:", ", ".join(str(options.output / n) for n in ("metrics.json", "track.png")))
     print("recorded:", options.output / "bag")
 
@@ -151,7 +145,7 @@ def pace(options: argparse.Namespace, method: Method) -> float:
     """Epochs or fixes per second where none is given. Raises InputError for an unknown device."""
     if options.source != "serial":
         return PACE_HZ
-    from locdreamer_ros.driver.codecs import make_codec
+    from locdreamer_ros.driver.devices import make_codec
 
     able = make_codec(options.device).capabilities
     fixes = able.max_rate / method.budget if able.schedulable else able.max_rate
@@ -162,10 +156,8 @@ def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
     """The loop in this process, at its own speed."""
     from locdreamer_ros.datasets import load_recording
     from locdreamer_ros.datasets.bag import write_bag
-    from locdreamer_ros.evaluation.run import report, run_offline
-    from locdreamer_ros.method import make_method
+    from locdreamer_ros.evaluation.run import summary, track_all
     from locdreamer_ros.simulation import simulate
-    from locdreamer_ros.trackers import make_tracker
 
     if options.source == "replay":
         recording = load_recording(options.recording, options.anchors)
@@ -173,75 +165,36 @@ def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
         recording = simulate(
             options.environment, duration=options.duration, rate=options.rate, seed=options.seed
         )
-    site = method.site(recording.anchors)
-    tracker, scheduler = make_method(
-        site,
-        tracker=method.tracker,
-        scheduler=method.scheduler,
-        preset=method.preset,
-        parameters=method.parameters,
-        seed=options.seed,
-        model=method.model_file,
-        accuracy=method.accuracy,
-        price=method.price,
+    tracks, reports = track_all(
+        recording, method, beside=[method.beside(BASELINE, BASELINE_PRESET)], progress=True
     )
-    tracks, seconds = run_offline(
-        recording,
-        site,
-        tracker,
-        scheduler,
-        budget=method.budget,
-        beside=[make_tracker(BASELINE, site, preset=BASELINE_PRESET, seed=options.seed)],
-        progress=True,
-    )
-    reports = [
-        report(
-            track,
-            tracker=name,
-            scheduler=chosen_by,
-            budget=method.budget,
-            seed=options.seed,
-            step_us=1e6 * spent,
-        )
-        for track, spent, name, chosen_by in zip(
-            tracks, seconds, (method.tracker, BASELINE), (method.scheduler, LISTENS), strict=True
-        )
-    ]
     write_bag(options.output / "bag", recording)
-    return Outcome(recording.anchors, tracks, reports)
+    metrics = summary(reports, mode="offline", source=options.source)
+    return Outcome(recording.anchors, tracks, metrics)
 
 
 def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
     """The ROS 2 nodes in processes of their own."""
-    from locdreamer_ros.nodes.graph import run_graph
+    from locdreamer_ros.nodes.graph import Job, run_graph
     from locdreamer_ros.nodes.tracks import load_tracks
 
     try:
         metrics = run_graph(
-            output=options.output,
-            source=options.source,
-            environment=options.environment,
-            device=options.device,
-            recording=options.recording,
-            anchors=options.anchors,
-            tracker=method.tracker,
-            preset=method.preset,
-            parameters=method.parameters,
-            scheduler=method.scheduler,
-            model=method.model_file,
-            budget=method.budget,
-            accuracy=method.accuracy,
-            price=method.price,
-            baseline=BASELINE,
-            baseline_preset=BASELINE_PRESET,
-            dimensions=method.dimensions,
-            tag_height=method.tag_height,
-            duration=options.duration,
-            rate=options.rate,
-            seed=options.seed,
-            params=options.params,
+            Job(
+                output=options.output,
+                source=options.source,
+                environment=options.environment,
+                device=options.device,
+                recording=options.recording,
+                anchors=options.anchors,
+                duration=options.duration,
+                rate=options.rate,
+                params=options.params,
+            ),
+            method,
+            beside=method.beside(BASELINE, BASELINE_PRESET),
         )
     except RuntimeError as reason:  # a node died or nothing moves: the message says where to look
         raise SystemExit(f"locdreamer: {reason}") from None
     anchors, tracks = load_tracks(options.output / "tracks.npz")
-    return Outcome(anchors, list(tracks.values()), metrics["reports"], metrics["accounts"])
+    return Outcome(anchors, list(tracks.values()), metrics)

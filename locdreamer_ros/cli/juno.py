@@ -71,16 +71,16 @@ def run(options: argparse.Namespace) -> None:
     check_seed(options.seed)
     check_output(options.output, (".npz",))
     check_output(options.json)
-    from locdreamer_ros.juno import require_numba
+    from locdreamer_ros.errors import require
 
-    require_numba("juno train")
+    require("numba", "juno train")
 
     import numpy as np
 
     from locdreamer_ros.evaluation.tables import plain, save_json
     from locdreamer_ros.juno.recorded import Training, train_policy
+    from locdreamer_ros.methods import NEED_A_MODEL, SCHEDULERS, make_scheduler
     from locdreamer_ros.recording import Recording
-    from locdreamer_ros.schedulers import NAMES, make_scheduler
     from locdreamer_ros.types import Site
 
     def record() -> tuple[Recording, float | None]:
@@ -100,7 +100,7 @@ def run(options: argparse.Namespace) -> None:
     site = Site.of(recording.anchors, options.dimensions or "auto", known_height)
     guide = None
     if options.guide != "none":
-        if options.guide not in NAMES or options.guide in ("all", "wls"):
+        if options.guide not in SCHEDULERS or options.guide in ("all", "wls", *NEED_A_MODEL):
             raise InputError(f"--guide: expected a scheduler that asks few, got {options.guide!r}")
         guide = make_scheduler(options.guide, site, seed=options.seed)
     policy = train_policy(

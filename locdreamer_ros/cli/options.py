@@ -10,9 +10,7 @@ from pathlib import Path
 
 from locdreamer_ros.errors import InputError
 
-# Written out, because the modules that know them import numpy, and --help should not wait for it.
-TRACKERS = "ekf, robust-ekf, bias-ekf, grid, particle, zero-shot or locdreamer"
-SCHEDULERS = "all, random, round-robin, nearest, gdop, gdop-memory, sequential, wls, actor or juno"
+# Written out: the module that knows them imports numpy, and --help should not wait for it.
 PLACES = "house, hall, lab or random"
 PICTURES = (".png", ".svg", ".pdf")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from locdreamer_ros.evaluation.run import answered_by
 from locdreamer_ros.evaluation.tables import plain
 
 HEADINGS = {
@@ -29,6 +30,7 @@ HEADINGS = {
 def show_reports(reports: Sequence[Mapping[str, Any]]) -> None:
     """Print one line per report, with the measures that any of them has."""
     known = {key for report in reports for key in report}
-    print(plain(reports, {key: text for key, text in HEADINGS.items() if key in known}))
+    named = [{**report, "tracker": answered_by(report)} for report in reports]
+    print(plain(named, {key: text for key, text in HEADINGS.items() if key in known}))
     if "mae" not in known:
         print("no ground truth in the recording: nothing to score")

@@ -41,28 +41,14 @@ def run(options: argparse.Namespace) -> None:
 
     from locdreamer_ros.cli.show import show_reports
     from locdreamer_ros.datasets import load_recording
-    from locdreamer_ros.evaluation.run import evaluate
+    from locdreamer_ros.evaluation.run import answered_by, evaluate
     from locdreamer_ros.evaluation.tables import save_json
 
     method = read_method(options)
     recording = load_recording(options.recording, options.anchors)
-    site = method.site(recording.anchors)
-    track, report = evaluate(
-        recording,
-        site=site,
-        tracker=method.tracker,
-        preset=method.preset,
-        parameters=method.parameters,
-        scheduler=method.scheduler,
-        budget=method.budget,
-        accuracy=method.accuracy,
-        price=method.price,
-        model=method.model_file,
-        seed=options.seed,
-        progress=True,
-    )
+    track, report = evaluate(recording, method, progress=True)
     show_reports([report])
-    for reason, updates in report.get("fallback", {}).items():
+    for reason, updates in report["fallback"].items():
         print(f"fallback for {updates} of {len(track)} updates: {reason}", file=sys.stderr)
     if track.unfixed:
         print(f"first fix only at epoch {track.unfixed + 1} of {len(track)}", file=sys.stderr)
@@ -74,6 +60,6 @@ def run(options: argparse.Namespace) -> None:
         from locdreamer_ros.evaluation.plots import plot_track
 
         title = f"{recording.name}: {method.scheduler}, {report['ranges_per_fix']:.3g} ranges a fix"
-        plot_track(options.plot, recording.anchors, {method.tracker: track}, title=title)
+        plot_track(options.plot, recording.anchors, {answered_by(report): track}, title=title)
     if options.json is not None:
         save_json(options.json, report)

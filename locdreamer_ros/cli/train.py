@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from locdreamer_ros.cli.options import add_common, check_output, check_seed, count, positive
 from locdreamer_ros.cli.train_zero_shot import PRESET as ZERO_SHOT
-from locdreamer_ros.cli.train_zero_shot import load_site, named, run_zero_shot
+from locdreamer_ros.cli.train_zero_shot import run_zero_shot
 from locdreamer_ros.errors import InputError
 
 if TYPE_CHECKING:
-    from locdreamer_ros.learning.hyperparameters import TrainConfig
-    from locdreamer_ros.learning.train import Task
+    from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig
+    from locdreamer_ros.locdreamer.learning.train import Task
+    from locdreamer_ros.recording import Recording
+    from locdreamer_ros.types import Anchors
 
 CHECKPOINT = ".checkpoint.safetensors"
 
@@ -57,11 +59,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--noise", metavar="N", help="range errors: gaussian, bias or asymmetric (asymmetric)"
     )
-    parser.add_argument(
-        "--guide",
-        metavar="S",
-        help="jump start of the policy by this scheduler: gdop, nearest, ...",
-    )
     parser.add_argument("--epochs", type=count, metavar="N", help="of stage 1 (50)")
     parser.add_argument(
         "--imagine-epochs", type=int, metavar="N", help="of stage 2; 0: stage 1 only (300)"
@@ -83,9 +80,9 @@ def run(options: argparse.Namespace) -> None:
     check_seed(options.seed)
     check_output(options.output, (".safetensors",))
     check_output(options.json)
-    from locdreamer_ros.learning import require_torch
+    from locdreamer_ros.errors import require
 
-    require_torch("locdreamer train")
+    require("torch", "locdreamer train")
     import torch
 
     torch.set_num_threads(1)  # tensors are tiny: a second thread only waits, on a busy machine long
@@ -100,10 +97,10 @@ def run(options: argparse.Namespace) -> None:
 
     from locdreamer_ros.config import build
     from locdreamer_ros.evaluation.tables import save_json
-    from locdreamer_ros.learning.hyperparameters import PRESETS, TrainConfig
-    from locdreamer_ros.learning.model_file import Trained, places, save_model
-    from locdreamer_ros.learning.train import train
-    from locdreamer_ros.world_model.model import ModelConfig
+    from locdreamer_ros.locdreamer.learning.hyperparameters import PRESETS, TrainConfig
+    from locdreamer_ros.locdreamer.learning.train import train
+    from locdreamer_ros.locdreamer.model_file import Trained, places, save_model
+    from locdreamer_ros.locdreamer.world_model.model import ModelConfig
 
     if options.preset not in PRESETS:
         raise InputError(
@@ -115,7 +112,6 @@ def run(options: argparse.Namespace) -> None:
         "epochs": options.epochs,
         "imagine_epochs": options.imagine_epochs,
         "budget": options.budget,
-        "guide": options.guide,
     }
     values = {**values, **{k: v for k, v in given.items() if v is not None}}
     config = build(TrainConfig, values, "train")
@@ -173,7 +169,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _task(options: argparse.Namespace, config: TrainConfig) -> Task:
     """What the options say to learn from. Raises InputError."""
-    from locdreamer_ros.learning.tasks import recorded_task, simulated_task
+    from locdreamer_ros.locdreamer.learning.tasks import recorded_task, simulated_task
 
     bootstrap, deploy = named(options.bootstrap), named(options.deploy)
     if options.environment is not None:
@@ -251,3 +247,26 @@ class _Curves:
         self._history.setdefault(name, []).append([epoch, value])
         if self._writer is not None:
             self._writer.add_scalar(name, value, epoch)
+
+
+def named(ids: str | None) -> tuple[str, ...] | None:
+    """Anchors named in an option, as A1,A2."""
+    return None if ids is None else tuple(part.strip() for part in ids.split(",") if part.strip())
+
+
+def load_site(options: argparse.Namespace) -> tuple[Recording, Anchors]:
+    """The recording, and all anchors known by place, heard in it or not. Raises InputError."""
+    import numpy as np
+
+    from locdreamer_ros.datasets import load_recording
+    from locdreamer_ros.datasets.range_table import load_anchors
+    from locdreamer_ros.types import Anchors
+
+    recording = load_recording(options.recording, options.anchors)
+    anchors = recording.anchors
+    if options.unheard is not None:
+        more = load_anchors(options.unheard)
+        anchors = Anchors(
+            anchors.ids + more.ids, np.concatenate([anchors.positions, more.positions])
+        )
+    return recording, anchors

@@ -25,7 +25,7 @@ from locdreamer_ros.datasets.rosbag2 import (
     typestore,
 )
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.odometry import wrapped, yaw_of
+from locdreamer_ros.motion import wrapped, yaw_of
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Anchors, FloatArray, RangeStatus
 

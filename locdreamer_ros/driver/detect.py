@@ -16,7 +16,7 @@ from pathlib import Path
 
 from serial.tools import list_ports
 
-from locdreamer_ros.driver.codecs import make_codec
+from locdreamer_ros.driver.devices import make_codec
 from locdreamer_ros.driver.transport import Transport, stable_name
 
 BAUDS = (115200, 921600, 57600, 9600)

@@ -23,9 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from locdreamer_ros.driver.codecs import make_codec
-from locdreamer_ros.driver.firmware import make_firmware
-from locdreamer_ros.driver.firmware.base import Firmware
+from locdreamer_ros.driver.devices import make_codec, make_firmware
+from locdreamer_ros.driver.firmware import Firmware
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.simulation import make_world, simulate_in
 from locdreamer_ros.simulation.world import World

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from contextlib import ExitStack
 from time import perf_counter
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from locdreamer_ros import loop
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import SKIP, Track, as_dict, score
-from locdreamer_ros.method import make_method
+from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.schedulers.simple import All
@@ -93,19 +93,18 @@ def _shown(recording: Recording, progress: bool) -> Any:
 
 def report(
     track: Track,
+    method: Method,
     *,
-    tracker: str,
-    scheduler: str,
-    budget: int,
-    seed: int,
     step_us: FloatArray,
     model: str | None = None,
+    fallbacks: Mapping[str, int] | None = None,
     skip: int = SKIP,
 ) -> Report:
-    """What `--json` writes. Without ground truth the measures of error are left out.
+    """One row of every report: `track`, `demo` both ways, the evaluator and the benchmarks.
 
-    step_us (n,) microseconds per step. Raises InputError where no epoch had a first fix, or where
-    there is ground truth but no epoch to score.
+    Without ground truth the measures of error are left out. step_us (n,) microseconds per step;
+    model: what answered; fallbacks: updates that another answered in its place, by reason. Raises
+    InputError where no epoch had a first fix, or where there is ground truth but no epoch to score.
     """
     if track.unfixed == len(track):
         raise InputError(
@@ -118,82 +117,110 @@ def report(
         fixed = track.asked[track.unfixed :]
         measures = {"steps": int(fixed.size), "ranges_per_fix": float(fixed.mean())}
     return {
-        "tracker": tracker,
-        "scheduler": scheduler,
-        "budget": budget,
+        "tracker": method.tracker,
+        "preset": method.preset,
+        "scheduler": method.scheduler,
+        "budget": method.budget,
+        "dimensions": track.dimensions,
         **measures,
         "step_us_p50": float(np.percentile(step_us, 50)),
         "step_us_p99": float(np.percentile(step_us, 99)),
-        "seed": seed,
+        "seed": method.seed,
         "model": model,
+        "fallback": dict(fallbacks or {}),
     }
 
 
-def model_name(tracker: Tracker, model: Path | None) -> str | None:
-    """What reports call the model: the file named, or the tracker's own; None without any."""
-    if model is not None:
-        return str(model)
-    return getattr(tracker, "model_name", None)
-
-
-def save_memory(tracker: Tracker) -> None:
-    """Let a tracker with a memory of places write it, at the end of a run."""
-    save = getattr(tracker, "save_memory", None)
-    if save is not None:
-        save()
-
-
-def evaluate(
-    recording: Recording,
+def summary(
+    reports: Sequence[Report],
     *,
-    site: Site,
-    tracker: str = "zero-shot",
-    preset: str = "",
-    parameters: Mapping[str, Any] | None = None,
-    scheduler: str = "gdop",
-    budget: int = 3,
-    accuracy: float = 0.0,
-    price: float = 0.0,
-    model: Path | None = None,
-    seed: int = 0,
+    mode: str,
+    source: str,
+    accounts: Mapping[str, int] | None = None,
+    problem: str = "",
+) -> Report:
+    """What metrics.json holds: the tracker's report, and in it the others' and how it was run.
+
+    mode: offline or graph; source: simulator, replay or serial; accounts: where the ranges went;
+    problem: why there are fewer reports than trackers.
+    """
+    first = dict(reports[0]) if reports else {}
+    return {
+        **first,
+        "baseline": dict(reports[1]) if len(reports) > 1 else None,
+        "mode": mode,
+        "source": source,
+        "accounts": dict(accounts or {}),
+        "problem": problem,
+    }
+
+
+def answered_by(row: Report) -> str:
+    """The tracker as tables and legends call it: with who answered in its place, and how often."""
+    name = str(row["tracker"])
+    if row.get("preset"):
+        name += f" ({row['preset']})"
+    others = sum(row.get("fallback", {}).values())
+    return f"{name} [{others} updates by another]" if others else name
+
+
+def track_all(
+    recording: Recording,
+    method: Method,
+    *,
+    site: Site | None = None,
+    beside: Sequence[Method] = (),
     skip: int = SKIP,
     progress: bool = False,
-) -> tuple[Track, Report]:
-    """Track `recording` with the named tracker and scheduler, and score it.
-
-    Where a standby answered in a learned tracker's place, the report's `fallback` says for how many
-    updates and why.
+) -> tuple[list[Track], list[Report]]:
+    """Track `recording` by a method, with others beside it on the same ranges, and score them all.
 
     Raises InputError for an unknown name, a bad parameter, a model that is missing or does not
     fit, or nothing to score.
     """
-    tracks_it, schedules = make_method(
-        site,
-        tracker=tracker,
-        scheduler=scheduler,
-        preset=preset,
-        parameters=parameters,
-        seed=seed,
-        model=model,
-        accuracy=accuracy,
-        price=price,
-    )
-    (track,), (seconds,) = run_offline(
-        recording, site, tracks_it, schedules, budget=budget, progress=progress
-    )
-    try:
-        found = report(
-            track,
-            tracker=tracker,
-            scheduler=scheduler,
-            budget=budget,
-            seed=seed,
-            step_us=1e6 * seconds,
-            model=model_name(tracks_it, model),
-            skip=skip,
+    place = method.site(recording.anchors) if site is None else site
+    scheduler = method.make_scheduler(place)
+    methods = (method, *beside)
+    with ExitStack() as stack:
+        trackers = []
+        for each in methods:
+            trackers.append(each.make_tracker(place))
+            stack.callback(trackers[-1].close)
+        tracks, seconds = run_offline(
+            recording,
+            place,
+            trackers[0],
+            scheduler,
+            budget=method.budget,
+            beside=trackers[1:],
+            progress=progress,
         )
-    except InputError as reason:
-        raise InputError(f"{recording.name}: {reason}") from None
-    save_memory(tracks_it)
-    fallbacks = getattr(tracks_it, "fallbacks", None)
-    return track, {**found, "fallback": dict(fallbacks)} if fallbacks else found
+    reports = []
+    for each, tracker, track, spent in zip(methods, trackers, tracks, seconds, strict=True):
+        try:
+            reports.append(
+                report(
+                    track,
+                    each,
+                    step_us=1e6 * spent,
+                    model=tracker.model_name,
+                    fallbacks=tracker.fallbacks,
+                    skip=skip,
+                )
+            )
+        except InputError as reason:
+            raise InputError(f"{recording.name}: {reason}") from None
+    return tracks, reports
+
+
+def evaluate(
+    recording: Recording,
+    method: Method,
+    *,
+    site: Site | None = None,
+    skip: int = SKIP,
+    progress: bool = False,
+) -> tuple[Track, Report]:
+    """`track_all` for one tracker alone."""
+    (track,), (found,) = track_all(recording, method, site=site, skip=skip, progress=progress)
+    return track, found

@@ -9,15 +9,3 @@ where there is one, is the last row of `beacons` (A + 1, 2) and of whatever is p
 Compiled functions are cached in __pycache__. numba notices a change in a function's own file, not
 in the files of those it calls: delete the cache after changing one that others call.
 """
-
-from __future__ import annotations
-
-from importlib.util import find_spec
-
-from locdreamer_ros.errors import InputError
-
-
-def require_numba(what: str) -> None:
-    """Raises InputError, naming `what` asked for it, where numba is not installed."""
-    if find_spec("numba") is None:
-        raise InputError(f"{what} needs numba: pip install 'locdreamer_ros[juno]'")

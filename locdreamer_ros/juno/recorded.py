@@ -16,8 +16,8 @@ import numpy as np
 from numba import njit
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.juno.jump_start import jump_start_steps
-from locdreamer_ros.juno.learning import greedy
+from locdreamer_ros.juno.paper.jump_start import jump_start_steps
+from locdreamer_ros.juno.paper.learning import greedy
 from locdreamer_ros.juno.policy import Policy
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.roles import Scheduler

@@ -8,20 +8,21 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from locdreamer_ros.config import check, flat, load_parameters
+from locdreamer_ros.config import check, flat, load_parameters, parameters_of
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.methods import TRACKERS, config_of
+from locdreamer_ros.nodes.ekf_node import ListeningTrackerConfig
 from locdreamer_ros.nodes.evaluator_node import EvaluatorConfig
 from locdreamer_ros.nodes.lifecycle import NodeConfig
 from locdreamer_ros.nodes.recorder_node import RecorderConfig
 from locdreamer_ros.nodes.source_node import SourceConfig
 from locdreamer_ros.nodes.tracker_node import TrackerConfig
 from locdreamer_ros.nodes.tracking import TrackingConfig
-from locdreamer_ros.trackers import NAMES, config_of
 
 GROUPS: dict[str, type[NodeConfig]] = {
     "source_node": SourceConfig,
     "tracker_node": TrackerConfig,
-    "ekf_node": TrackingConfig,
+    "ekf_node": ListeningTrackerConfig,
     "evaluator_node": EvaluatorConfig,
     "recorder_node": RecorderConfig,
 }
@@ -30,9 +31,9 @@ GROUPS: dict[str, type[NodeConfig]] = {
 def fields_of(node: str) -> dict[str, dataclasses.Field[Any]]:
     """The fields behind the node's parameters, by parameter name."""
     group = GROUPS[node]
-    fields = {field.name: field for field in dataclasses.fields(group)}
+    fields = parameters_of(group)
     if issubclass(group, TrackingConfig):
-        for name in NAMES:
+        for name in TRACKERS:
             fields |= {
                 f"{name}.{field.name}": field for field in dataclasses.fields(config_of(name))
             }

@@ -29,8 +29,8 @@ from locdreamer_ros.datasets.bag import BASE_FRAME, NOT_MEASURED, ODOMETRY_FRAME
 from locdreamer_ros.datasets.range_table import MAX_RANGE_M
 from locdreamer_ros.datasets.rosbag2 import SECOND_NS, to_nanoseconds, to_seconds
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.motion import yaw_of
 from locdreamer_ros.msg import Anchor, AnchorArray, AnchorRange, AnchorSchedule, RangeArray
-from locdreamer_ros.odometry import yaw_of
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, RangeStatus
 
 UNKNOWN_VARIANCE = 1e6

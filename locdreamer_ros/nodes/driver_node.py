@@ -18,7 +18,7 @@ from builtin_interfaces.msg import Time
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.driver.calibration import load_offsets, offsets_path
-from locdreamer_ros.driver.codecs import CODECS, make_codec
+from locdreamer_ros.driver.devices import CODECS, make_codec
 from locdreamer_ros.driver.energy import MESSAGES, RADIOS, Cost, fix_cost
 from locdreamer_ros.driver.ranger import Ranger, Spent
 from locdreamer_ros.driver.session import Session

@@ -7,8 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from locdreamer_ros import loop
+from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.rosbag2 import SECOND_NS, to_seconds
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.methods import TRACKERS
 from locdreamer_ros.msg import RangeArray
 from locdreamer_ros.nodes.conversions import from_ranges, nanoseconds
 from locdreamer_ros.nodes.lifecycle import run_node
@@ -17,6 +19,13 @@ from locdreamer_ros.types import Anchors, Ranges
 
 MAX_JUMP_NS = 60 * SECOND_NS
 """One stamp this far from the last is a mistake; a second one like it is a new time."""
+
+
+@dataclass(frozen=True)
+class ListeningTrackerConfig(TrackingConfig):
+    """Parameters of `ekf_node`."""
+
+    tracker: str = parameter("ekf", "which tracker", choices=TRACKERS)
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class EkfNode(TrackingNode):
     """A passive tracker, by default the paper's EKF."""
 
     def __init__(self) -> None:
-        super().__init__("ekf_node", TrackingConfig, scheduler="all")
+        super().__init__("ekf_node", ListeningTrackerConfig)
         self._last: int | None = None
         self._strange: int | None = None
         self._gathered: Gathered | None = None

@@ -16,7 +16,7 @@ from pathlib import Path
 from geometry_msgs.msg import PoseStamped
 
 from locdreamer_ros.config import parameter
-from locdreamer_ros.driver.codecs import CODECS
+from locdreamer_ros.driver.devices import CODECS
 from locdreamer_ros.driver.emulator import Emulator, emulate
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorSchedule

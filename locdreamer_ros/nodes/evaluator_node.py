@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
@@ -19,8 +18,9 @@ from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.rosbag2 import to_seconds
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import Track
-from locdreamer_ros.evaluation.run import report
+from locdreamer_ros.evaluation.run import Report, report, summary
 from locdreamer_ros.evaluation.tables import save_json
+from locdreamer_ros.methods import LISTENS, Method
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import from_anchors, from_odometry, nanoseconds
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, UwbNode, run_node
@@ -42,6 +42,7 @@ class EvaluatorConfig(ListeningConfig):
     source: str = parameter("source_node", "node that says when it is complete")
     budget: int = parameter(3, "the tracker's budget, for the report", low=1, high=255)
     seed: int = parameter(0, "the tracker's seed, for the report", low=0, high=2**31 - 1)
+    kind: str = parameter("", "simulator, replay or serial, for the report")
 
 
 @dataclass(frozen=True)
@@ -220,22 +221,43 @@ class EvaluatorNode(UwbNode):
         by_time = {nanoseconds(status.header.stamp): status for status in statuses.values()}
         return track, np.array([by_time[ns].step_time for ns in asked if ns in by_time])
 
+    def _first_status(self, name: str) -> TrackerStatus:
+        return next(iter(self._statuses[name].values()))
+
+    def _method(self, name: str) -> Method:
+        """What the tracker says it does."""
+        status = self._first_status(name)
+        return Method(
+            tracker=status.tracker,
+            preset=status.preset,
+            scheduler=status.scheduler or LISTENS,
+            budget=self.config.budget,
+            seed=self.config.seed,
+        )
+
+    def _fallbacks(self, name: str) -> Counter[str]:
+        """Updates that another answered in the tracker's place, by reason."""
+        estimates = self._estimates[name]
+        return Counter(
+            status.fallback
+            for status in self._statuses[name].values()
+            if status.fallback and nanoseconds(status.header.stamp) in estimates
+        )
+
     def _finish(self) -> None:
         accounts = self.accounts()
-        reports: list[Mapping[str, Any]] = []
+        reports: list[Report] = []
         tracks: dict[str, Track] = {}
         problem = ""
         for name in self._names:
             try:
                 tracks[name], seconds = self._track(name)
-                status = next(iter(self._statuses[name].values()))
                 row = report(
                     tracks[name],
-                    tracker=status.tracker,
-                    scheduler=status.scheduler or "(listens)",
-                    budget=self.config.budget,
-                    seed=self.config.seed,
+                    self._method(name),
                     step_us=1e6 * seconds,
+                    model=self._first_status(name).model or None,
+                    fallbacks=self._fallbacks(name),
                 )
                 reports.append(row)
                 error = f"MAE {row['mae']:.3f} m, " if "mae" in row else ""
@@ -249,7 +271,13 @@ class EvaluatorNode(UwbNode):
             if self._anchors is not None:
                 save_tracks(folder / "tracks.npz", self._anchors, tracks)
             # Last: whoever waits for it finds everything else.
-            result = {"problem": problem, "reports": reports, "accounts": accounts}
+            result = summary(
+                reports,
+                mode="graph",
+                source=self.config.kind,
+                accounts=accounts,
+                problem=problem,
+            )
             save_json(folder / "metrics.json", result)
 
     def health(self) -> tuple[str, dict[str, object]]:

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,11 +23,12 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from locdreamer_ros.config import load_parameters
+from locdreamer_ros.config import load_parameters, parameters_of
 from locdreamer_ros.datasets.range_table import save_anchors
 from locdreamer_ros.driver.emulator import device_anchors
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import write_atomically
+from locdreamer_ros.methods import Method
 from locdreamer_ros.nodes import catalogue
 from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.processes import QUIET, NodeProcesses, node_environment
@@ -52,89 +54,88 @@ def shared_file(name: str) -> Path:
     raise FileNotFoundError(f"share/locdreamer_ros/{name}: not found; reinstall locdreamer_ros")
 
 
+@dataclass(frozen=True)
+class Job:
+    """Where ranges come from, and where the results go.
+
+    output: folder that gets metrics.json, tracks.npz (`tracks.load_tracks`), parameters.yaml, bag/
+    and log/. source: simulator, replay, or serial, which is an emulated `device` on a
+    pseudo-terminal and `driver_node`, in real time at `rate` schedules/s. speed: 0 is lockstep.
+    params: YAML for what method and job do not say (config/tracking.yaml).
+    """
+
+    output: Path
+    source: str = "simulator"
+    environment: str = "house"
+    device: str = "decar"
+    recording: Path | None = None
+    anchors: Path | None = None
+    duration: float = 120.0
+    rate: float = 10.0
+    speed: float = 0.0
+    params: Path | None = None
+
+
+def _of_method(method: Method) -> dict[str, Any]:
+    """The parameters of a tracking node that a method says."""
+    values: dict[str, Any] = {name: getattr(method, name) for name in parameters_of(Method)}
+    if method.model_file is not None:
+        values["model"] = str(method.model_file.resolve())
+    own = {f"{method.tracker}.{name}": value for name, value in method.parameters.items()}
+    return {**values, **own, "anchors_file": ""}
+
+
 def run_graph(
-    *,
-    output: Path,
-    source: str = "simulator",
-    environment: str = "house",
-    device: str = "decar",
-    recording: Path | None = None,
-    anchors: Path | None = None,
-    tracker: str = "zero-shot",
-    preset: str = "",
-    parameters: Mapping[str, Any] | None = None,
-    scheduler: str = "gdop",
-    model: Path | None = None,
-    budget: int = 3,
-    accuracy: float = 0.0,
-    price: float = 0.0,
-    baseline: str = "ekf",
-    baseline_preset: str = "",
-    dimensions: str = "auto",
-    tag_height: float = -1.0,
-    duration: float = 120.0,
-    rate: float = 10.0,
-    seed: int = 0,
-    speed: float = 0.0,
-    params: Path | None = None,
+    job: Job, method: Method | None = None, *, beside: Method | None = None
 ) -> dict[str, Any]:
     """Run source, tracker, baseline, evaluator and recorder until the recording is over.
 
-    source: simulator, replay, or serial, which is an emulated `device` on a pseudo-terminal and
-    `driver_node`, in real time at `rate` schedules/s. output: folder that gets metrics.json (which
-    is returned), tracks.npz (`tracks.load_tracks`), parameters.yaml, bag/ and log/. parameters: the
-    tracker's own, over the preset. speed: 0 is lockstep. params: YAML for what the arguments do not
-    say (config/tracking.yaml). Raises InputError for bad input and a busy domain, RuntimeError
+    Returns what metrics.json says. Raises InputError for bad input and a busy domain, RuntimeError
     where a node dies or nothing moves.
     """
-    live = source == "serial"
-    base = params or shared_file("config/tracking.yaml")
+    method = method or Method()
+    baseline = beside or method.beside("ekf")
+    live = job.source == "serial"
+    base = job.params or shared_file("config/tracking.yaml")
     merged: Parameters = {name: catalogue.load(base, name) for name in LISTENERS}
-    both = {"dimensions": dimensions, "tag_height": tag_height, "seed": seed, "anchors_file": ""}
     if live:
         shared = {k: v for k, v in merged["tracker_node"].items() if k in ("tag", "frame")}
-        world = {"environment": environment, "seed": seed, "epochs": round(duration * rate)}
-        merged |= _emulated(output.resolve(), device, world, shared)
+        epochs = round(job.duration * job.rate)
+        world = {"environment": job.environment, "seed": method.seed, "epochs": epochs}
+        merged |= _emulated(job.output.resolve(), job.device, world, shared)
     else:
         merged["source_node"] = catalogue.load(base, "source_node") | {
-            "source": source,
-            "environment": environment,
-            "duration": float(duration),
-            "sample_rate": float(rate),
-            "seed": seed,
-            "recording": "" if recording is None else str(recording),
-            "anchors_file": "" if anchors is None else str(anchors),
-            "speed": float(speed),
+            "source": job.source,
+            "environment": job.environment,
+            "duration": float(job.duration),
+            "sample_rate": float(job.rate),
+            "seed": method.seed,
+            "recording": "" if job.recording is None else str(job.recording),
+            "anchors_file": "" if job.anchors is None else str(job.anchors),
+            "speed": float(job.speed),
             "listeners": len(LISTENERS),
             "answer_timeout": 5.0,  # the machine may be busy, and a lost epoch is lost for good
         }
-    merged["tracker_node"] |= both | {
-        "tracker": tracker,
-        "preset": preset,
-        "scheduler": scheduler,
-        "model": "" if model is None else str(model.resolve()),
-        "budget": budget,
-        "accuracy": float(accuracy),
-        "price": float(price),
-        "rate": float(rate) if live else 0.0,
-        **{f"{tracker}.{name}": value for name, value in (parameters or {}).items()},
-    }
-    merged["ekf_node"] |= both | {"tracker": baseline, "preset": baseline_preset, "tag_frame": ""}
+    merged["tracker_node"] |= {**_of_method(method), "rate": float(job.rate) if live else 0.0}
+    asks = ("scheduler", "budget", "accuracy", "price")
+    listens = {key: value for key, value in _of_method(baseline).items() if key not in asks}
+    merged["ekf_node"] |= {**listens, "tag_frame": ""}
     paced_by = "emulator_node" if live else "source_node"
     merged["evaluator_node"] |= {
-        "output": str(output),
-        "budget": budget,
-        "seed": seed,
+        "output": str(job.output),
+        "budget": method.budget,
+        "seed": method.seed,
         "source": paced_by,
+        "kind": job.source,
     }
-    merged["recorder_node"] |= {"output": str(output / "bag"), "use_sim_time": not live}
+    merged["recorder_node"] |= {"output": str(job.output / "bag"), "use_sim_time": not live}
     for values in merged.values():
         values["autostart"] = True
-    _prepare(output)
+    _prepare(job.output)
     if live:
-        emulated, _ = device_anchors(device, make_world(environment, seed))
+        emulated, _ = device_anchors(job.device, make_world(job.environment, method.seed))
         save_anchors(Path(merged["driver_node"]["anchors_file"]), emulated)
-    return _run(output, merged, paced_by)
+    return _run(job.output, merged, paced_by)
 
 
 def _emulated(

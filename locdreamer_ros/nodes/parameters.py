@@ -17,7 +17,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from locdreamer_ros.config import build, check
+from locdreamer_ros.config import build, check, parameters_of
 from locdreamer_ros.errors import InputError
 
 Group = TypeVar("Group")
@@ -54,8 +54,8 @@ def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
 
 
 def _fields(group: type, prefix: str) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
-    for field in dataclasses.fields(group):
-        yield f"{prefix}{field.name}", field
+    for name, field in parameters_of(group).items():
+        yield f"{prefix}{name}", field
 
 
 def declare(node: Node, group: type, prefix: str = "") -> None:

@@ -18,15 +18,11 @@ from locdreamer_ros import loop
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.rosbag2 import to_seconds
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.methods import Method
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS, from_ranges, nanoseconds, to_schedule
 from locdreamer_ros.nodes.lifecycle import LOSSLESS, run_node
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
-from locdreamer_ros.schedulers import LEARNED as LEARNED_SCHEDULERS
-from locdreamer_ros.schedulers import NAMES as SCHEDULERS
-from locdreamer_ros.schedulers import check_stops
-from locdreamer_ros.trackers import LEARNED as LEARNED_TRACKERS
-from locdreamer_ros.trackers import NAMES as TRACKERS
 from locdreamer_ros.types import Anchors, IntArray, Ranges
 
 DEADLINE = 0.9
@@ -35,26 +31,9 @@ NOBODY: IntArray = np.empty(0, dtype=np.intp)
 
 
 @dataclass(frozen=True)
-class TrackerConfig(TrackingConfig):
+class TrackerConfig(TrackingConfig, Method):
     """Parameters of `tracker_node`."""
 
-    tracker: str = parameter("zero-shot", "which tracker", choices=(*TRACKERS, *LEARNED_TRACKERS))
-    scheduler: str = parameter(
-        "gdop", "who chooses the anchors to ask", choices=(*SCHEDULERS, *LEARNED_SCHEDULERS)
-    )
-    budget: int = parameter(3, "anchors to ask for each fix", low=1, high=255)
-    accuracy: float = parameter(
-        0.0,
-        "sequential: expected error at which it asks no more for a fix, m; 0: at the budget only",
-        low=0.0,
-        high=1000.0,
-    )
-    price: float = parameter(
-        0.0,
-        "sequential: what one more range must improve the expected error by, m; 0: nothing",
-        low=0.0,
-        high=1000.0,
-    )
     rate: float = parameter(
         0.0,
         "fixes per second; 0: one for each tick of /clock (replay, simulator)",
@@ -80,7 +59,7 @@ class TrackerNode(TrackingNode):
     """Tracker and scheduler in closed loop with a range source."""
 
     def __init__(self) -> None:
-        super().__init__("tracker_node", TrackerConfig, scheduler="")
+        super().__init__("tracker_node", TrackerConfig)
         self._pending: Pending | None = None
         self._closing: AnchorSchedule | None = None
         """The last schedule that asked nobody; its fix did not wait for the answer."""
@@ -90,7 +69,6 @@ class TrackerNode(TrackingNode):
 
     def configure(self) -> None:
         """Make the publisher of schedules too."""
-        check_stops(self.config.scheduler, self.config.accuracy, self.config.price)
         super().configure()
         self._schedule = self.advertise(AnchorSchedule, "uwb/schedule")
 

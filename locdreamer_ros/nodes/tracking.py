@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
@@ -15,44 +15,35 @@ from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile
 
 from locdreamer_ros import loop
-from locdreamer_ros.config import parameter
+from locdreamer_ros.config import parameter, parameters_of
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.evaluation.run import save_memory
-from locdreamer_ros.method import make_method
+from locdreamer_ros.methods import (
+    LISTENS,
+    TRACKERS,
+    Method,
+    TrackerChoice,
+    config_of,
+)
+from locdreamer_ros.motion import MotionBuffer
 from locdreamer_ros.msg import AnchorArray, RangeArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import from_anchors, from_imu, from_wheels, header
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig, EstimatePublisher
 from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode
 from locdreamer_ros.nodes.listening import MOTION, hear_motion
 from locdreamer_ros.nodes.parameters import changed, declare
-from locdreamer_ros.odometry import MotionBuffer
 from locdreamer_ros.roles import Scheduler, Tracker
-from locdreamer_ros.schedulers import make_scheduler
-from locdreamer_ros.trackers import NAMES, PRESETS, config_of, make_tracker
 from locdreamer_ros.types import Anchors, Estimate, Motion, Ranges, Site
 
 Result = TypeVar("Result")
-UNKNOWN_HEIGHT = -1.0
 STANDBY = ("robust-ekf", "gdop")
 """What tracks and schedules where a learned model cannot."""
-PRESET_NAMES = ("", *sorted({preset for presets in PRESETS.values() for preset in presets}))
 
 
 @dataclass(frozen=True)
-class TrackingConfig(EstimateConfig):
+class TrackingConfig(EstimateConfig, TrackerChoice):
     """Parameters of a node that hosts a tracker."""
 
-    tracker: str = parameter("ekf", "which tracker", choices=NAMES)
-    preset: str = parameter("", "named parameter set of the tracker", choices=PRESET_NAMES)
-    seed: int = parameter(0, "seed of what is drawn at random", low=0, high=2**31 - 1)
-    model: str = parameter("", "model file of a learned tracker or scheduler")
-    dimensions: str = parameter(
-        "auto", "estimate x, y or x, y, z; auto: by the anchors", choices=("auto", "2", "3")
-    )
-    tag_height: float = parameter(
-        UNKNOWN_HEIGHT, "known height of the tag, m; -1: unknown", low=-1.0, high=1000.0
-    )
     anchors_file: str = parameter("", "anchors CSV (id,x,y,z); empty: from the topic uwb/anchors")
     tag: str = parameter("", "id of the tag to track; empty: there is only one")
 
@@ -63,13 +54,12 @@ class TrackingNode(UwbNode):
     scheduler: Scheduler
     tracker: Tracker
 
-    def __init__(self, name: str, group: type[TrackingConfig], scheduler: str) -> None:
+    def __init__(self, name: str, group: type[TrackingConfig]) -> None:
         super().__init__(name, group)
-        for tracker in NAMES:
+        for tracker in TRACKERS:
             declare(self, config_of(tracker), f"{tracker}.")
-        self.asking = scheduler == ""
-        """Whether the scheduler is chosen by a parameter; else this node only listens."""
-        self._scheduler = scheduler
+        self.asking = issubclass(group, Method)
+        """Whether it asks for ranges; else this node only listens."""
         self.site: Site | None = None
         self.fallback = ""
         self.instead = ""
@@ -77,11 +67,7 @@ class TrackingNode(UwbNode):
 
     def configure(self) -> None:
         """Make publishers and, where a file gives the anchors, the tracker."""
-        if self.config.preset not in ("", *PRESETS.get(self.config.tracker, {})):
-            raise InputError(
-                f"{self.get_name()}: tracker {self.config.tracker} has no preset "
-                f"{self.config.preset!r}"
-            )
+        self.method = self._read_method()
         self.site = None
         self.output = EstimatePublisher(self, self.config)
         self._status = self.advertise(TrackerStatus, "~/status")
@@ -91,6 +77,20 @@ class TrackingNode(UwbNode):
             # Also while inactive: a latched message comes only once.
             self.listen(AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
 
+    def _read_method(self) -> Method:
+        """What the parameters say. Raises InputError for names that are not known.
+
+        A model that is missing or does not fit is not refused: a standby takes its place.
+        """
+        names = parameters_of(Method if self.asking else TrackerChoice)
+        chosen = {name: getattr(self.config, name) for name in names}
+        name = self.config.tracker
+        method = Method(**chosen, parameters=changed(self, config_of(name), f"{name}."))
+        if not self.asking:
+            method = replace(method, scheduler=LISTENS)
+        method.check_names()
+        return method
+
     def activate(self) -> None:
         """Begin, as soon as the anchors are known."""
         if self.site is not None:
@@ -99,8 +99,12 @@ class TrackingNode(UwbNode):
     def deactivate(self) -> None:
         """Give up the estimate: it grows old while nobody updates it."""
         if self.site is not None:
-            save_memory(self.tracker)
             self._fresh_tracker()
+
+    def close(self) -> None:
+        """The tracker's life ends with the node's."""
+        if self.site is not None:
+            self.tracker.close()
 
     def begin(self) -> None:
         """Listen to ranges: last of all, because a source starts when its listeners are there."""
@@ -159,54 +163,39 @@ class TrackingNode(UwbNode):
             self.begin()
 
     def _use(self, anchors: Anchors) -> None:
-        height = self.config.tag_height
-        self.site = Site.of(
-            anchors, self.config.dimensions, None if height == UNKNOWN_HEIGHT else height
-        )
-        self._fresh_tracker()
+        if self.site is not None:
+            self.tracker.close()
+        site = self.method.site(anchors)
+        self.site = None
+        self._fresh_tracker(site)
 
-    def _fresh_tracker(self) -> None:
+    def _fresh_tracker(self, site: Site | None = None) -> None:
+        """A new tracker, for a new site or the known one; the old one's life ends."""
+        if self.site is not None:
+            self.tracker.close()
+        place = self.known_site if site is None else site
         try:
-            self.tracker, self.scheduler = self._make()
+            self.tracker = self.method.make_tracker(place)
+            self.scheduler = self.method.make_scheduler(place)
             self.instead = ""
         except InputError as reason:
-            self._stand_in(str(reason))
+            self._stand_in(str(reason), place)
+        self.site = place
 
-    def _stand_in(self, reason: str) -> None:
+    def _stand_in(self, reason: str, site: Site) -> None:
         """Go on without a model that is missing or does not fit the site or the budget."""
         self.instead = reason
         self.get_logger().error(f"{reason}; {' and '.join(STANDBY)} stand in")
-        tracker, scheduler = STANDBY
-        self.tracker = make_tracker(tracker, self.known_site)
-        self.scheduler = make_scheduler(scheduler, self.known_site)
-
-    def _make(self) -> tuple[Tracker, Scheduler]:
-        model = Path(self.config.model) if self.config.model else None
-        name, scheduler = self.config.tracker, self._scheduler or self.config.scheduler
-        return make_method(
-            self.known_site,
-            tracker=name,
-            scheduler=scheduler,
-            preset=self.config.preset,
-            parameters=changed(self, config_of(name), f"{name}."),
-            seed=self.config.seed,
-            model=model,
-            accuracy=getattr(self.config, "accuracy", 0.0),  # of a node that asks
-            price=getattr(self.config, "price", 0.0),
-        )
+        standby = Method(tracker=STANDBY[0], scheduler=STANDBY[1] if self.asking else LISTENS)
+        self.tracker, self.scheduler = standby.make_tracker(site), standby.make_scheduler(site)
 
     def _asked_by(self) -> str:
-        return STANDBY[1] if self.instead else str(self.config.scheduler)
+        return STANDBY[1] if self.instead else self.method.scheduler
 
     def _fallback(self) -> str:
         """Why somebody else does the work of tracker or scheduler just now; empty: nobody does."""
         # Only learned trackers have somebody standing by.
-        return (
-            self.instead
-            or self.fallback
-            or getattr(self.tracker, "fallback", "")
-            or self.scheduler.fallback
-        )
+        return self.instead or self.fallback or self.tracker.fallback or self.scheduler.fallback
 
     @property
     def known_site(self) -> Site:
@@ -227,7 +216,7 @@ class TrackingNode(UwbNode):
         try:
             return work(), perf_counter() - begin
         except InputError as reason:
-            self._stand_in(str(reason))
+            self._stand_in(str(reason), self.known_site)
             return None, perf_counter() - begin
         except (ArithmeticError, ValueError) as reason:
             self.restart(f"{type(reason).__name__}: {reason}")
@@ -268,7 +257,9 @@ class TrackingNode(UwbNode):
         self._status.publish(
             TrackerStatus(
                 header=header(ns, self.config.frame),
-                tracker=STANDBY[0] if self.instead else self.config.tracker,
+                tracker=STANDBY[0] if self.instead else self.method.tracker,
+                preset="" if self.instead else self.method.preset,
+                model=self.tracker.model_name or "",
                 scheduler=self._asked_by() if self.asking else "",
                 fallback=self._fallback() or ("" if estimate is not None else "no first fix yet"),
                 sequence=sequence,

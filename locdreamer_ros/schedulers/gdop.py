@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import combinations
 from math import comb
+from pathlib import Path
 
 import numpy as np
 
@@ -23,8 +24,6 @@ RANGE_SIGMA_M = 0.3
 """What a range is taken to be worth. It matters only beside the prior: see `best_subset`."""
 MOST_SUBSETS = 2000
 """Up to this many subsets all are tried; beyond, anchors are added one by one, then exchanged."""
-FORGET = 0.3
-"""Weight of the newest innovation in `gdop-memory`'s running mean."""
 
 
 def posterior_variance(
@@ -87,32 +86,19 @@ def directions(site: Site, position: FloatArray) -> FloatArray:
 
 
 class Gdop(Scheduler):
-    """Least expected position error given the predicted covariance.
+    """Least expected position error given the predicted covariance."""
 
-    With `memory`, an anchor whose recent residuals were large counts as noisier.
-    """
-
-    def __init__(self, site: Site, *, memory: bool = False) -> None:
+    def __init__(self, site: Site) -> None:
         self._site = site
-        self._memory = memory
-        self._square = np.zeros(len(site.anchors))  # running mean of squared residuals, m^2
 
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """The best subset, rows increasing."""
         return best_subset(
             prediction.position_covariance,
             directions(self._site, prediction.position),
-            1.0 / (RANGE_SIGMA_M**2 + self._square),
+            np.full(len(anchors), RANGE_SIGMA_M**-2),
             budget,
         )
-
-    def observe(self, prediction: Estimate, ranges: Ranges, posterior: Estimate) -> None:
-        """Remember how far each range was from what the posterior explains."""
-        if not self._memory:
-            return
-        used = ranges.usable()
-        residual = used.value - self._site.expected(posterior.position[None, :], used.anchor)
-        self._square[used.anchor] += FORGET * (residual**2 - self._square[used.anchor])
 
 
 class Wls(Scheduler):
@@ -140,3 +126,10 @@ class Wls(Scheduler):
         direction = directions(self._site, position)[used.anchor]
         precision = 1.0 / (RANGE_SIGMA_M**2 + residual**2)
         return used[best_subset(prediction.position_covariance, direction, precision, budget)]
+
+
+def make(
+    name: str, site: Site, *, seed: int, model: Path | None, accuracy: float, price: float
+) -> Scheduler:
+    """The scheduler of this module by `name`, as `methods` makes it."""
+    return Wls(site) if name == "wls" else Gdop(site)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from itertools import combinations
 from math import comb
+from pathlib import Path
 
 import numpy as np
 
@@ -95,3 +96,10 @@ class Sequential(Scheduler):
         if now * (1.0 - math.sqrt(max(share, 0.0))) < self._price:
             return left[:0]
         return np.array([row])
+
+
+def make(
+    name: str, site: Site, *, seed: int, model: Path | None, accuracy: float, price: float
+) -> Scheduler:
+    """The scheduler of this module by `name`, as `methods` makes it."""
+    return Sequential(site, accuracy=accuracy, price=price)

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from locdreamer_ros.roles import Scheduler
-from locdreamer_ros.types import Anchors, Estimate, IntArray
+from locdreamer_ros.types import Anchors, Estimate, IntArray, Site
 
 
 class All(Scheduler):
@@ -55,3 +57,12 @@ class Nearest(Scheduler):
         d = prediction.dimensions
         square = ((anchors.positions[:, :d] - prediction.position) ** 2).sum(axis=1)
         return np.argsort(square, kind="stable")[:budget]
+
+
+def make(
+    name: str, site: Site, *, seed: int, model: Path | None, accuracy: float, price: float
+) -> Scheduler:
+    """The scheduler of this module by `name`, as `methods` makes it."""
+    if name == "random":
+        return Random(seed)
+    return {"all": All, "round-robin": RoundRobin, "nearest": Nearest}[name]()

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.odometry import wrapped
+from locdreamer_ros.motion import wrapped
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import FloatArray
 

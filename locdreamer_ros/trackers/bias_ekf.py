@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from locdreamer_ros.config import parameter
+from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.kalman import (
     huber_update,
     linearise_ranges,
@@ -42,10 +44,11 @@ class BiasEkfConfig:
     )
 
 
-class BiasEkf:
+class BiasEkf(Tracker):
     """The self-calibrating tracker; `estimate` shows position and velocity only."""
 
     def __init__(self, site: Site, config: BiasEkfConfig) -> None:
+        super().__init__()
         self.site = site
         self.config = config
         self._common = 2 * site.dimensions
@@ -130,3 +133,8 @@ class BiasEkf:
             iterations=self.config.iterations,
         )
         return self._publish(now.time)
+
+
+def make(site: Site, config: BiasEkfConfig, seed: int, model: Path | None) -> BiasEkf:
+    """The tracker, as `methods` makes it."""
+    return BiasEkf(site, config)

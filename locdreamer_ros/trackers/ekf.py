@@ -7,10 +7,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from locdreamer_ros.config import parameter
+from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.kalman import (
     huber_update,
     linearise_ranges,
@@ -41,7 +43,7 @@ class RobustEkfConfig:
     iterations: int = parameter(5, "Gauss-Newton steps of one update", low=1, high=50)
 
 
-class KalmanTracker:
+class KalmanTracker(Tracker):
     """Constant velocity, state mean (S,) and covariance (S, S)."""
 
     def __init__(
@@ -53,6 +55,7 @@ class KalmanTracker:
         huber: float = math.inf,
         iterations: int = 1,
     ) -> None:
+        super().__init__()
         self.site = site
         self._process_noise = process_noise
         self._sigma_n = sigma_n
@@ -98,13 +101,20 @@ class KalmanTracker:
         return now
 
 
-def ekf(site: Site, config: EkfConfig) -> KalmanTracker:
+def make_ekf(site: Site, config: EkfConfig, seed: int, model: Path | None) -> KalmanTracker:
     """The paper's EKF."""
     return KalmanTracker(
         site,
         process_noise=lambda dt: piecewise_acceleration(dt, config.sigma_acc, site.dimensions),
         sigma_n=config.sigma_n,
     )
+
+
+def make_robust_ekf(
+    site: Site, config: RobustEkfConfig, seed: int, model: Path | None
+) -> KalmanTracker:
+    """The iterated Huber EKF, as `methods` makes it."""
+    return robust_ekf(site, config)
 
 
 def robust_ekf(site: Site, config: RobustEkfConfig) -> KalmanTracker:

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from locdreamer_ros.config import parameter
+from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.kalman import recent, started
 from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 
@@ -50,10 +52,11 @@ def asymmetric_huber(scaled: FloatArray, short: float, long: float) -> FloatArra
     return np.asarray(inner * (scaled - 0.5 * inner))
 
 
-class GridTracker:
+class GridTracker(Tracker):
     """Belief over cells of shape `shape` (D axes); the estimate is its mean and covariance."""
 
     def __init__(self, site: Site, config: GridConfig) -> None:
+        super().__init__()
         self.site = site
         self.config = config
         low, high = site.bounds
@@ -176,3 +179,8 @@ class GridTracker:
             posterior = Estimate(now.time, mean, posterior.covariance)
             self._estimate = posterior
         return posterior
+
+
+def make(site: Site, config: GridConfig, seed: int, model: Path | None) -> GridTracker:
+    """The tracker, as `methods` makes it."""
+    return GridTracker(site, config)

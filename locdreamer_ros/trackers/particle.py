@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.special import log_ndtr
 
 from locdreamer_ros.config import parameter
+from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.kalman import recent, started
 from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 
@@ -71,10 +73,11 @@ def systematic_resample(
     return np.searchsorted(edges, (np.arange(count) + start) / count, side="right")
 
 
-class ParticleTracker:
+class ParticleTracker(Tracker):
     """Particles (M, 2D): position, velocity; weights (M,)."""
 
     def __init__(self, site: Site, config: ParticleConfig, *, seed: int = 0) -> None:
+        super().__init__()
         self.site = site
         self.config = config
         self._rng = np.random.default_rng(seed)
@@ -146,3 +149,8 @@ class ParticleTracker:
             self._state = self._state[rows]
             self._weight = np.full(config.particles, 1.0 / config.particles)
         return posterior
+
+
+def make(site: Site, config: ParticleConfig, seed: int, model: Path | None) -> ParticleTracker:
+    """The tracker, as `methods` makes it."""
+    return ParticleTracker(site, config, seed=seed)

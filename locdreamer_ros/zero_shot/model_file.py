@@ -15,7 +15,7 @@ import numpy as np
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import replaced
-from locdreamer_ros.types import FloatArray
+from locdreamer_ros.types import FloatArray, Unchanging
 
 KEY = "locdreamer_zero_shot"
 FORMAT = 1
@@ -25,7 +25,7 @@ SHIPPED_NAME = f"{SHIPPED} (shipped)"
 
 
 @dataclass(frozen=True, eq=False)
-class Weights:
+class Weights(Unchanging):
     """Arrays by name, as float64; header: how the model was made."""
 
     arrays: Mapping[str, FloatArray]

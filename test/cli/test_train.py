@@ -43,7 +43,7 @@ def test_learns_from_a_recording_of_three_for_five_never_heard(tmp_path, walk, c
     assert len(report["curves"]["real/loss"]) == 1
     assert "trained on A1, A3, A6" in capsys.readouterr().out
     assert sorted(p.name for p in tmp_path.glob("m.*")) == ["m.safetensors"]
-    from locdreamer_ros.learning.model_file import load_model
+    from locdreamer_ros.locdreamer.model_file import load_model
 
     trained = load_model(model)
     assert trained.step_s == (1.0, 1.0)
@@ -83,7 +83,7 @@ def test_complaints(tmp_path, walk, capsys, change, complaint):
 def quick(monkeypatch):
     """Benchmarks that train hardly at all, on short walks."""
     from locdreamer_ros.benchmarks import figures, learned
-    from locdreamer_ros.learning import tasks
+    from locdreamer_ros.locdreamer.learning import tasks
 
     monkeypatch.setattr(learned, "EPOCHS", {"epochs": 1, "imagine_epochs": 2, "minibatches": 1})
     monkeypatch.setattr(learned, "DURATION_S", 40.0)

@@ -19,7 +19,7 @@ from locdreamer_ros.driver.codec import (
     ReadyEvent,
     SendEvent,
 )
-from locdreamer_ros.driver.codecs import make_codec
+from locdreamer_ros.driver.devices import make_codec
 
 CAPTURES = Path(__file__).parent / "captures"
 

@@ -16,7 +16,7 @@ from locdreamer_ros.driver.codec import (
     ReadyEvent,
     SendEvent,
 )
-from locdreamer_ros.driver.codecs import make_codec
+from locdreamer_ros.driver.devices import make_codec
 
 LES = b"1151[5.00,8.00,2.25]=6.48 \r\n"
 MC = b"mc 01 %08x 00000000 00000000 00000000 2cef 15 %08x %c%d:0\r\n"

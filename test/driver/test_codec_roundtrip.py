@@ -18,8 +18,7 @@ from locdreamer_ros.driver.codec import (
     ReadyEvent,
     SendEvent,
 )
-from locdreamer_ros.driver.codecs import CODECS, make_codec
-from locdreamer_ros.driver.firmware import FIRMWARES, make_firmware
+from locdreamer_ros.driver.devices import CODECS, FIRMWARES, make_codec, make_firmware
 from locdreamer_ros.errors import InputError
 
 ANCHORS = {

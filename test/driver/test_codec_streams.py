@@ -21,7 +21,7 @@ from locdreamer_ros.driver.codec import (
     FailEvent,
     RangeEvent,
 )
-from locdreamer_ros.driver.codecs import CODECS, make_codec
+from locdreamer_ros.driver.devices import CODECS, make_codec
 from locdreamer_ros.errors import InputError
 
 TLV = bytes.fromhex(

@@ -21,8 +21,8 @@ from driver.fake_device import refused
 from locdreamer_ros.cli import main
 from locdreamer_ros.config import build, load_parameters
 from locdreamer_ros.driver import detect, emulator
-from locdreamer_ros.driver.codecs import CODECS
 from locdreamer_ros.driver.detect import Port, examine, find_ports
+from locdreamer_ros.driver.devices import CODECS
 from locdreamer_ros.driver.emulator import FAULTS, emulate
 
 ROOT = Path(__file__).parents[2]

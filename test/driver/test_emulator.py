@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from locdreamer_ros.driver import emulator as module
-from locdreamer_ros.driver.codecs import CODECS, make_codec
-from locdreamer_ros.driver.codecs.dwm1001_shell import LOOK
+from locdreamer_ros.driver.devices import CODECS, make_codec
+from locdreamer_ros.driver.devices.dwm1001_shell.codec import LOOK
 from locdreamer_ros.driver.emulator import FAULTS, Emulator, SimulatedTag, emulate
 from locdreamer_ros.driver.firmware import dwm1001
 from locdreamer_ros.driver.ranger import Ranger

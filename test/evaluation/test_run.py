@@ -13,8 +13,7 @@ from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.estimates import save_estimates
 from locdreamer_ros.evaluation.run import evaluate, run_offline
-from locdreamer_ros.schedulers import make_scheduler
-from locdreamer_ros.trackers import make_tracker
+from locdreamer_ros.methods import make_scheduler, make_tracker
 from locdreamer_ros.types import Site
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME
 

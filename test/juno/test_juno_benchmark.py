@@ -11,7 +11,7 @@ pytest.importorskip("numba", reason="needs numba: pip install 'locdreamer_ros[ju
 
 from locdreamer_ros.benchmarks import juno, juno_plan
 from locdreamer_ros.cli import main
-from locdreamer_ros.juno import dqn, regressors
+from locdreamer_ros.juno.paper import dqn, regressors
 
 
 def test_the_benchmark_writes_rows_claims_and_figures(

@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 pytest.importorskip("numba", reason="needs numba: pip install 'locdreamer_ros[juno]'")
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.juno import baselines, dqn
-from locdreamer_ros.juno.guides import gdop_table, random_table, scheduler_table
-from locdreamer_ros.juno.jump_start import jump_start_steps
-from locdreamer_ros.juno.learning import Learning, learn
-from locdreamer_ros.juno.room import (
+from locdreamer_ros.juno.paper import baselines, dqn
+from locdreamer_ros.juno.paper.guides import gdop_table, random_table, scheduler_table
+from locdreamer_ros.juno.paper.jump_start import jump_start_steps
+from locdreamer_ros.juno.paper.learning import Learning, learn
+from locdreamer_ros.juno.paper.room import (
     Room,
     draw_room,
     draw_room_with_walls,
     redraw_links,
 )
-from locdreamer_ros.juno.surrogate import RangingError
-from locdreamer_ros.juno.tracked import as_values, track
-from locdreamer_ros.juno.walk import draw_walk, fix_errors, follow, next_zone, rectangle
+from locdreamer_ros.juno.paper.surrogate import RangingError
+from locdreamer_ros.juno.paper.tracked import as_values, track
+from locdreamer_ros.juno.paper.walk import draw_walk, fix_errors, follow, next_zone, rectangle
 from locdreamer_ros.schedulers.simple import Nearest
 
 EXACT = RangingError(0.0, 1e-3, 0.5, 2.0, 1e-3)
@@ -187,7 +187,7 @@ def test_gymnasium_accepts_the_environment(chosen: int) -> None:
     pytest.importorskip("gymnasium", reason="needs gymnasium: locdreamer_ros[juno]")
     from gymnasium.utils.env_checker import check_env
 
-    from locdreamer_ros.juno.environment import NodeSelection
+    from locdreamer_ros.juno.paper.environment import NodeSelection
 
     env = NodeSelection(draw_room(rng(), chosen=chosen), horizon=5)
     check_env(env, skip_render_check=True)
@@ -203,7 +203,7 @@ def test_gymnasium_accepts_the_environment(chosen: int) -> None:
 @pytest.mark.parametrize("kind", ["cnn", "lstm"])
 def test_a_regressor_learns_the_room(kind: str) -> None:
     pytest.importorskip("torch", reason="needs torch: locdreamer_ros[learn]")
-    from locdreamer_ros.juno.regressors import locate_by_net
+    from locdreamer_ros.juno.paper.regressors import locate_by_net
 
     room = draw_room(rng())
     walk = draw_walk(room, 500, rng(1))

@@ -16,10 +16,9 @@ from locdreamer_ros.cli import main
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.juno.policy import Policy
+from locdreamer_ros.juno.scheduler import JunoScheduler
+from locdreamer_ros.methods import make_scheduler, make_tracker
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.schedulers import make_scheduler
-from locdreamer_ros.schedulers.juno import JunoScheduler
-from locdreamer_ros.trackers import make_tracker
 from locdreamer_ros.types import Anchors, Estimate, Site
 
 ANCHORS = square_anchors(4)

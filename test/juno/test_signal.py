@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("numba", reason="needs numba: pip install 'locdreamer_ros[juno]'")
 
-from locdreamer_ros.juno.signal import (
+from locdreamer_ros.juno.paper.signal import (
     DEFAULT,
     LIGHT_M_NS,
     draw_channel,
@@ -22,7 +22,7 @@ from locdreamer_ros.juno.signal import (
     pulse,
     received,
 )
-from locdreamer_ros.juno.surrogate import RangingError, draw_arrivals
+from locdreamer_ros.juno.paper.surrogate import RangingError, draw_arrivals
 
 LINKS = 250
 QUANTILES = (10, 25, 50, 75, 90)

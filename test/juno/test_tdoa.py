@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="needs numba: pip install 'locdreamer_ros[juno]'")
 
-from locdreamer_ros.juno.room import draw_room
-from locdreamer_ros.juno.tdoa import CIRCLES, HYPERBOLA, MARGIN_M, REFERENCE, locate, locate_each
+from locdreamer_ros.juno.paper.room import draw_room
+from locdreamer_ros.juno.paper.tdoa import (
+    CIRCLES,
+    HYPERBOLA,
+    MARGIN_M,
+    REFERENCE,
+    locate,
+    locate_each,
+)
 
 ROOM = draw_room(np.random.default_rng(0))
 PLACES = st.floats(0.3, 9.7)

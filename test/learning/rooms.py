@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 from worlds import circle_recording, square_anchors
 
-from locdreamer_ros.learning.data import Walks, area_of
-from locdreamer_ros.learning.train import Task
+from locdreamer_ros.locdreamer.learning.data import Walks, area_of
+from locdreamer_ros.locdreamer.learning.train import Task
 from locdreamer_ros.recording import Recording
 
 IDS = ("A1", "A3", "A6")

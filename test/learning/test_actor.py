@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from locdreamer_ros.learning.actor import (  # noqa: E402
+from locdreamer_ros.locdreamer.learning.actor import (  # noqa: E402
     Actor,
     Categorical,
     PlackettLuce,
@@ -19,8 +19,8 @@ from locdreamer_ros.learning.actor import (  # noqa: E402
     expected_variance,
     head_for,
 )
-from locdreamer_ros.learning.critic import Critic, critic_loss, discounted  # noqa: E402
-from locdreamer_ros.world_model.gaussian import Gaussian  # noqa: E402
+from locdreamer_ros.locdreamer.learning.critic import Critic, critic_loss, discounted  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian  # noqa: E402
 
 
 def some_state(batch: int = 3, anchors: int = 5, seed: int = 0) -> State:

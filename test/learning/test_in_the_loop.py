@@ -20,22 +20,21 @@ from rooms import IDS, task  # noqa: E402
 from worlds import circle_recording, follow, square_anchors  # noqa: E402
 
 from locdreamer_ros.errors import InputError  # noqa: E402
-from locdreamer_ros.learning.hyperparameters import TrainConfig  # noqa: E402
-from locdreamer_ros.learning.model_file import (  # noqa: E402
+from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig  # noqa: E402
+from locdreamer_ros.locdreamer.learning.train import begin  # noqa: E402
+from locdreamer_ros.locdreamer.model_file import (  # noqa: E402
     KEY,
     Trained,
     load_model,
     places,
     save_model,
 )
-from locdreamer_ros.learning.train import begin  # noqa: E402
+from locdreamer_ros.locdreamer.scheduler import ActorScheduler  # noqa: E402
+from locdreamer_ros.locdreamer.tracker import LocDreamerTracker  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.model import ModelConfig  # noqa: E402
+from locdreamer_ros.methods import make_scheduler, make_tracker  # noqa: E402
 from locdreamer_ros.recording import Recording  # noqa: E402
-from locdreamer_ros.schedulers import make_scheduler  # noqa: E402
-from locdreamer_ros.schedulers.actor import ActorScheduler  # noqa: E402
-from locdreamer_ros.trackers import make_tracker  # noqa: E402
-from locdreamer_ros.trackers.locdreamer import LocDreamerTracker  # noqa: E402
 from locdreamer_ros.types import Anchors, Estimate, Ranges, Site  # noqa: E402
-from locdreamer_ros.world_model.model import ModelConfig  # noqa: E402
 
 
 def trained(step_s: tuple[float, float] = (0.1, 1.0), encoder: str = "innovation") -> Trained:
@@ -165,9 +164,7 @@ def test_numbers_that_are_not_fall_back():
 
 def test_a_late_model_falls_back(monkeypatch):
     clock = iter(range(1000))
-    monkeypatch.setattr(
-        "locdreamer_ros.trackers.locdreamer.thread_time", lambda: float(next(clock))
-    )
+    monkeypatch.setattr("locdreamer_ros.locdreamer.tracker.thread_time", lambda: float(next(clock)))
     tracker = begun(Site(square_anchors(), 2, 1.0))
     for _ in range(3):
         tracker.predict(0.5)
@@ -297,7 +294,7 @@ def test_what_does_not_fit_the_site_is_refused(tmp_path):
 
 
 def test_without_torch_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("locdreamer_ros.learning.find_spec", lambda name: None)
+    monkeypatch.setattr("locdreamer_ros.locdreamer.learning.find_spec", lambda name: None)
     site = Site(square_anchors(), 2, 1.0)
     with pytest.raises(InputError, match=r"needs torch: pip install 'locdreamer_ros\[learn\]'"):
         make_tracker("locdreamer", site, model=Path("x"))

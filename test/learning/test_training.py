@@ -19,27 +19,27 @@ from rooms import IDS, recording, task, walks  # noqa: E402
 from worlds import follow  # noqa: E402
 
 from locdreamer_ros.errors import InputError  # noqa: E402
-from locdreamer_ros.learning import checkpoint  # noqa: E402
-from locdreamer_ros.learning.algorithm1 import dream_loss, real_loss, sleep_loss  # noqa: E402
-from locdreamer_ros.learning.data import Walks, anchor_rows, moved  # noqa: E402
-from locdreamer_ros.learning.hyperparameters import TrainConfig  # noqa: E402
-from locdreamer_ros.learning.imagination import (  # noqa: E402
+from locdreamer_ros.locdreamer.learning import checkpoint  # noqa: E402
+from locdreamer_ros.locdreamer.learning.algorithm1 import dream_loss, real_loss, sleep_loss  # noqa: E402
+from locdreamer_ros.locdreamer.learning.data import Walks, anchor_rows, moved  # noqa: E402
+from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig  # noqa: E402
+from locdreamer_ros.locdreamer.learning.imagination import (  # noqa: E402
     Ground,
     LiteralDream,
     correlated_scores,
     frozen,
     lag_one_correlation,
 )
-from locdreamer_ros.learning.model_file import Trained  # noqa: E402
-from locdreamer_ros.learning.train import Task, begin, train  # noqa: E402
+from locdreamer_ros.locdreamer.learning.train import Task, begin, train  # noqa: E402
+from locdreamer_ros.locdreamer.model_file import Trained  # noqa: E402
+from locdreamer_ros.locdreamer.tracker import LocDreamerTracker  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.model import Area, ModelConfig  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.observation import expected_range  # noqa: E402
+from locdreamer_ros.methods import make_scheduler  # noqa: E402
 from locdreamer_ros.recording import Recording  # noqa: E402
-from locdreamer_ros.schedulers import make_scheduler  # noqa: E402
 from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf  # noqa: E402
-from locdreamer_ros.trackers.locdreamer import LocDreamerTracker  # noqa: E402
 from locdreamer_ros.types import Anchors, Site  # noqa: E402
-from locdreamer_ros.world_model.gaussian import Gaussian  # noqa: E402
-from locdreamer_ros.world_model.model import Area, ModelConfig  # noqa: E402
-from locdreamer_ros.world_model.observation import expected_range  # noqa: E402
 
 torch.set_num_threads(1)
 FORMS = (("innovation", "asymmetric"), ("innovation", "bias"), ("raw", "gaussian"))
@@ -162,7 +162,7 @@ def same(one, other) -> None:
 
 @pytest.mark.parametrize("mode", ["grounded", "literal"])
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch, mode):
-    monkeypatch.setattr("locdreamer_ros.learning.train.CHECKPOINT_EVERY", 5)
+    monkeypatch.setattr("locdreamer_ros.locdreamer.learning.train.CHECKPOINT_EVERY", 5)
     config = TrainConfig(**{**SHORT.__dict__, "mode": mode})
     model = ModelConfig(encoder="innovation" if mode == "grounded" else "raw")
     whole = train(task(), model, config, seed=3)

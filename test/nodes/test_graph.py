@@ -27,14 +27,13 @@ from locdreamer_ros.datasets.rosbag2 import read_messages, to_nanoseconds
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.evaluation.run import run_offline
+from locdreamer_ros.methods import make_scheduler, make_tracker
 from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.graph import run_graph
 from locdreamer_ros.nodes.processes import NodeProcesses, node_environment
 from locdreamer_ros.nodes.tracks import load_tracks
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.simulation import simulate
-from locdreamer_ros.trackers import make_tracker
 from locdreamer_ros.types import RangeStatus, Site
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -32,6 +32,7 @@ from locdreamer_ros.datasets.bag import read_bag
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.datasets.rosbag2 import to_nanoseconds
 from locdreamer_ros.evaluation.run import run_offline
+from locdreamer_ros.methods import make_scheduler, make_tracker
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.graph import run_graph
@@ -40,9 +41,7 @@ from locdreamer_ros.nodes.listening import BEST_EFFORT
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 from locdreamer_ros.nodes.tracks import load_tracks
 from locdreamer_ros.recording import Recording, RecordingSource
-from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.simulation import simulate
-from locdreamer_ros.trackers import make_tracker
 from locdreamer_ros.trackers.ekf import KalmanTracker
 from locdreamer_ros.trackers.kalman import started, white_acceleration
 from locdreamer_ros.types import Estimate, Motion, Site

@@ -19,12 +19,12 @@ pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ro
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from locdreamer_ros.config import build, load_parameters
-from locdreamer_ros.driver.codecs import CODECS
+from locdreamer_ros.driver.devices import CODECS
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.methods import TRACKERS
 from locdreamer_ros.nodes import catalogue
 from locdreamer_ros.nodes.driver_node import DriverConfig
 from locdreamer_ros.nodes.recorder_node import OF_TRACKER, SHARED
-from locdreamer_ros.trackers import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 YAML = ROOT / "config" / "tracking.yaml"
@@ -40,7 +40,7 @@ ON_PURPOSE = {
 def test_the_yaml_has_exactly_the_parameters_of_the_node(node: str) -> None:
     declared = set(catalogue.fields_of(node))
     if node == "ekf_node":  # those of other trackers are shown once, under tracker_node
-        declared = {key for key in declared if key.partition(".")[0] not in set(NAMES) - {"ekf"}}
+        declared = {key for key in declared if key.partition(".")[0] not in set(TRACKERS) - {"ekf"}}
     assert set(catalogue.load(YAML, node)) == declared
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from worlds import square_anchors
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.schedulers import NAMES, make_scheduler
+from locdreamer_ros.methods import SCHEDULERS, make_scheduler
 from locdreamer_ros.schedulers.gdop import (
     RANGE_SIGMA_M,
     best_subset,
@@ -27,7 +27,7 @@ def prediction(x: float = 3.0, y: float = 5.0, *, sigma: float = 1.0) -> Estimat
     return Estimate(0.0, np.array([x, y, 0.0, 0.0]), np.diag([sigma**2, sigma**2, 1.0, 1.0]))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEDULERS)
 @pytest.mark.parametrize("budget", [1, 3, 8, 20])
 def test_a_schedule_is_distinct_anchors_within_the_budget(name: str, budget: int) -> None:
     site = Site(square_anchors(), 2, 1.0)

@@ -10,14 +10,13 @@ import pytest
 
 from locdreamer_ros import loop
 from locdreamer_ros.evaluation.run import run_offline
+from locdreamer_ros.methods import TRACKERS, make_scheduler, make_tracker
 from locdreamer_ros.recording import RecordingSource
-from locdreamer_ros.schedulers import make_scheduler
 from locdreamer_ros.schedulers.sequential import Sequential
 from locdreamer_ros.simulation import make_world, simulate
-from locdreamer_ros.trackers import NAMES, make_tracker
-from locdreamer_ros.trackers.zero_shot import ZeroShotTracker
 from locdreamer_ros.types import Estimate, Ranges, Site
 from locdreamer_ros.zero_shot.model_file import shipped
+from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
 
 
 def house(duration: float = 60.0, seed: int = 0):
@@ -41,7 +40,7 @@ class Counting:
         return self.source.measure(anchor, deadline)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRACKERS)
 def test_looking_at_an_answer_leaves_no_trace_in_the_tracker(name):
     recording, site = house()
     tracker = make_tracker(name, site, seed=3)

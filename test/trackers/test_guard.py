@@ -11,13 +11,12 @@ import pytest
 from worlds import circle_recording, follow, square_anchors
 
 from locdreamer_ros.evaluation.run import evaluate
-from locdreamer_ros.schedulers import make_scheduler
+from locdreamer_ros.methods import make_scheduler, make_tracker
 from locdreamer_ros.simulation import make_world, simulate
-from locdreamer_ros.trackers import make_tracker
-from locdreamer_ros.trackers.guard import LIMITS, STRANGE, GuardedZeroShot
-from locdreamer_ros.trackers.zero_shot import ZeroShotTracker
 from locdreamer_ros.types import Estimate, Ranges, Site
+from locdreamer_ros.zero_shot.guard import LIMITS, STRANGE, GuardedZeroShot
 from locdreamer_ros.zero_shot.model_file import Weights, save_weights, shipped
+from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
 
 
 def run(recording, site, scheduler="gdop", **more):

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import circle_recording, square_anchors
 
+from locdreamer_ros.methods import make_tracker
 from locdreamer_ros.recording import RecordingSource
-from locdreamer_ros.trackers import make_tracker
 from locdreamer_ros.trackers.kalman import (
     huber_update,
     linearise_ranges,

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from worlds import circle_recording, follow, square_anchors
 
-from locdreamer_ros.schedulers import make_scheduler
-from locdreamer_ros.trackers.zero_shot import ZeroShotTracker
+from locdreamer_ros.methods import make_scheduler
 from locdreamer_ros.types import Anchors, Estimate, Ranges, Site
 from locdreamer_ros.zero_shot.model_file import shipped
+from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
 
 HEIGHT = 1.0
 FIX = Estimate(0.0, np.array([4.3, 4.1, 0.1, -0.2]), np.diag([0.1, 0.1, 0.5, 0.5]))
@@ -53,7 +53,7 @@ def tracked(weights, anchors, steps, *, fix=FIX, dt=0.2):
 @pytest.mark.parametrize("budget", [None, 3, 1])
 def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked):
     torch = pytest.importorskip("torch")
-    from locdreamer_ros.zero_shot.hybrid import Hybrid
+    from locdreamer_ros.zero_shot.training.hybrid import Hybrid
 
     anchors = square_anchors(6)
     steps = steps_of(anchors, budget=budget, blocked=blocked)

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from locdreamer_ros.zero_shot.memory.lag_smoother import EVERY, LAG, LagSmoother, Moment
 
 from locdreamer_ros.first_fix import first_fix
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.simulation import make_world, simulate
-from locdreamer_ros.trackers.lag_smoother import EVERY, LAG, LagSmoother, Moment
-from locdreamer_ros.trackers.odometry_frame import FrameFinder, SlipWatch
-from locdreamer_ros.trackers.zero_shot import ZeroShotConfig, ZeroShotTracker
 from locdreamer_ros.types import Estimate, Motion, Site
 from locdreamer_ros.zero_shot.model_file import shipped
+from locdreamer_ros.zero_shot.odometry_frame import FrameFinder, SlipWatch
+from locdreamer_ros.zero_shot.tracker import ZeroShotConfig, ZeroShotTracker
 
 WEIGHTS = shipped()
 

@@ -12,19 +12,19 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from locdreamer_ros.world_model.decoder import NOISES, RangeNoise  # noqa: E402
-from locdreamer_ros.world_model.dynamics import physics, transition  # noqa: E402
-from locdreamer_ros.world_model.elbo import elbo  # noqa: E402
-from locdreamer_ros.world_model.encoder import (  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.decoder import NOISES, RangeNoise  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.dynamics import physics, transition  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.elbo import elbo  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.encoder import (  # noqa: E402
     Linearised,
     kalman_update,
     leave_one_out,
     linearise,
 )
-from locdreamer_ros.world_model.gaussian import Gaussian, kl_divergence, stack  # noqa: E402
-from locdreamer_ros.world_model.memory import first_memory, remember_ranges  # noqa: E402
-from locdreamer_ros.world_model.model import OFFSET_M, Area, ModelConfig, WorldModel  # noqa: E402
-from locdreamer_ros.world_model.observation import Observation, expected_range  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian, kl_divergence, stack  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.memory import first_memory, remember_ranges  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.model import OFFSET_M, Area, ModelConfig, WorldModel  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.observation import Observation, expected_range  # noqa: E402
 
 AREA = Area((0.0, 0.0), (9.0, 12.0))
 FORMS = ("innovation", "raw")
@@ -183,7 +183,7 @@ def test_leave_one_out_leaves_one_out():
 def test_expected_range_is_that_of_the_site():
     from worlds import square_anchors
 
-    from locdreamer_ros.learning.data import anchor_rows
+    from locdreamer_ros.locdreamer.learning.data import anchor_rows
     from locdreamer_ros.types import Site
 
     site = Site(square_anchors(), 2, 1.2)

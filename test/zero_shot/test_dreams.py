@@ -9,8 +9,8 @@ import inspect
 import numpy as np
 import pytest
 
-from locdreamer_ros.zero_shot import dreams as module
-from locdreamer_ros.zero_shot.dreams import FAMILIES, HELD_OUT, TRAINED, dream
+from locdreamer_ros.zero_shot.training import dreams as module
+from locdreamer_ros.zero_shot.training.dreams import FAMILIES, HELD_OUT, TRAINED, dream
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from worlds import square_anchors
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import replaced
-from locdreamer_ros.trackers import make_tracker
+from locdreamer_ros.methods import make_tracker
 from locdreamer_ros.types import Site
 from locdreamer_ros.zero_shot.model_file import KEY, Weights, load_weights, save_weights, shipped
 

@@ -15,13 +15,13 @@ from locdreamer_ros.errors import InputError
 
 torch = pytest.importorskip("torch")
 
-from locdreamer_ros.zero_shot import limits as limits_module  # noqa: E402
-from locdreamer_ros.zero_shot import train as module  # noqa: E402
-from locdreamer_ros.zero_shot.checkpoint import KEY  # noqa: E402
-from locdreamer_ros.zero_shot.dreams import HELD_OUT, dream  # noqa: E402
-from locdreamer_ros.zero_shot.hybrid import Hybrid  # noqa: E402
 from locdreamer_ros.zero_shot.model_file import load_weights  # noqa: E402
-from locdreamer_ros.zero_shot.pools import drawn, dreams_of  # noqa: E402
+from locdreamer_ros.zero_shot.training import limits as limits_module  # noqa: E402
+from locdreamer_ros.zero_shot.training import train as module  # noqa: E402
+from locdreamer_ros.zero_shot.training.checkpoint import KEY  # noqa: E402
+from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, dream  # noqa: E402
+from locdreamer_ros.zero_shot.training.hybrid import Hybrid  # noqa: E402
+from locdreamer_ros.zero_shot.training.pools import drawn, dreams_of  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

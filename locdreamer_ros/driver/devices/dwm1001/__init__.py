@@ -1,0 +1,3 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The `dwm1001` device: its protocol and a simulation of its firmware."""

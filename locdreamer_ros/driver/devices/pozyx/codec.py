@@ -1,0 +1,165 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Pozyx tag on USB (DW1000), registers as hexadecimal text: the host picks every anchor.
+
+    > R,05,1\r          < D,00\r\n     read and clear INT_STATUS, or an old flag ends the poll early
+    > F,b5,106e,1\r     < D,01         range with 6E10 (little endian); 01 accepted
+    > R,05,1\r          < D,10         poll: 10 done, 01 error, whose code R,04,1 reads
+    > F,c7,106e,11\r    < D,01<ms u32><mm u32><dBm i16>
+
+Replies carry no address, so a late one is told by its length only: after an exchange was given up
+the next begins by reading two registers at once, a length nothing else has.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from enum import Enum
+
+from locdreamer_ros.driver.codec import (
+    Capabilities,
+    DroppedEvent,
+    Event,
+    FailEvent,
+    RangeEvent,
+    ReadyEvent,
+    SendEvent,
+)
+from locdreamer_ros.driver.lines import LineCodec, plausible
+
+CAPABILITIES = Capabilities(
+    schedulable=True,
+    max_anchors=65535,
+    max_rate=18.0,  # at its default radio settings
+    baud=115200,  # USB: any
+    range_timeout=0.25,
+)
+POLL_S = 0.002
+"""Between two looks at INT_STATUS."""
+WHO_AM_I = 0x43
+BUSY, BUSY_S = 0x15, 0.005
+"""Error code, and the pause before trying again."""
+ERRORS = {0x11: "ranging failed", 0x12: "timeout", 0x13: "timeout", 0x17: "no ack"}
+
+_REPLY = re.compile(rb"D,((?:[0-9a-fA-F]{2}){1,28})")
+_CLEAR_OR_POLL = b"R,05,1\r"
+
+
+class _Wait(Enum):
+    """What the reply awaited answers; the value is its length in bytes."""
+
+    def __init__(self, _: str, size: int) -> None:
+        self.size = size
+
+    NOTHING = "nothing", 0
+    WHO = "who am I", 1
+    SYNC = "who am I and version", 2
+    CLEAR = "flags cleared", 1
+    ACCEPTED = "ranging accepted", 1
+    POLL = "flags", 1
+    ERROR = "error code", 1
+    RANGE = "range", 11
+
+
+class PozyxCodec(LineCodec):
+    """Anchors are network ids of four hexadecimal digits as printed on the device, "6E10"."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wait = _Wait.NOTHING
+        self._asked = ""
+        self._unsure = False  # an old reply may still come
+        self._stamps: dict[str, int] = {}
+
+    def start(self) -> bytes:
+        """Ask who it is."""
+        self._lines.reset()
+        self._wait, self._asked, self._unsure = _Wait.WHO, "", True
+        return b"R,00,1\r"
+
+    def request(self, anchor: str) -> bytes:
+        """Begin a range; empty for what is no network id."""
+        if not re.fullmatch("[0-9a-fA-F]{4}", anchor):
+            return b""
+        self.cancel()
+        self._asked = anchor.upper()
+        self._wait = _Wait.SYNC if self._unsure else _Wait.CLEAR
+        return b"R,00,2\r" if self._unsure else _CLEAR_OR_POLL
+
+    def cancel(self) -> None:
+        """Forget the exchange in flight."""
+        if self._asked:
+            self._unsure = True
+            self._wait, self._asked = _Wait.NOTHING, ""
+
+    def _take(self, line: bytes, events: list[Event]) -> None:
+        begin = max(line.rfind(b"D,"), 0)
+        if begin:
+            events.append(DroppedEvent(begin, "garbage before a reply"))
+        found = _REPLY.fullmatch(line, begin)
+        if found is None:
+            events.append(DroppedEvent(len(line) - begin, "no reply of a Pozyx"))
+        elif (reply := bytes.fromhex(found[1].decode())) and len(reply) == self._wait.size:
+            self._take_reply(reply, events)
+        else:
+            events.append(DroppedEvent(len(line) - begin, "late or unasked reply"))
+
+    def _take_reply(self, reply: bytes, events: list[Event]) -> None:
+        if self._wait is _Wait.WHO:
+            if reply[0] == WHO_AM_I:
+                self._wait, self._unsure = _Wait.NOTHING, False
+                events.append(ReadyEvent("Pozyx tag"))
+            else:
+                events.append(DroppedEvent(4, "not a Pozyx: WHO_AM_I differs"))
+        elif self._wait is _Wait.SYNC:
+            self._unsure = False
+            self._send(_Wait.CLEAR, _CLEAR_OR_POLL, events)
+        elif self._wait is _Wait.CLEAR:
+            self._send(_Wait.ACCEPTED, b"F,b5,%b,1\r" % self._address(), events)
+        elif self._wait is _Wait.ACCEPTED:
+            if reply[0] == 1:
+                self._send(_Wait.POLL, _CLEAR_OR_POLL, events)
+            else:
+                self._send(_Wait.ERROR, b"R,04,1\r", events)
+        elif self._wait is _Wait.POLL:
+            if reply[0] & 0x01:
+                self._send(_Wait.ERROR, b"R,04,1\r", events)
+            elif reply[0] & 0x10:
+                self._send(_Wait.RANGE, b"F,c7,%b,11\r" % self._address(), events)
+            else:
+                self._send(_Wait.POLL, _CLEAR_OR_POLL, events, POLL_S)
+        elif self._wait is _Wait.ERROR:
+            if reply[0] == BUSY:  # with a range given up before; its flag is to be cleared too
+                self._send(_Wait.CLEAR, _CLEAR_OR_POLL, events, BUSY_S)
+            else:
+                reason = ERRORS.get(reply[0], f"error 0x{reply[0]:02x}")
+                self._end(FailEvent(self._asked, reason), events)
+        elif self._wait is _Wait.RANGE:
+            self._end(self._range(reply), events)
+
+    def _range(self, reply: bytes) -> RangeEvent | FailEvent:
+        status, stamp, millimetres, power = struct.unpack("<BIIh", reply)
+        metres = millimetres / 1000.0
+        if status != 1:
+            return FailEvent(self._asked, "the tag has no range to this anchor")
+        # A tag that was not done hands out its last range again, or what lay in its memory.
+        if not (plausible(metres) and -150 < power < 0):
+            return FailEvent(self._asked, f"impossible range {metres} m, {power} dBm")
+        if self._stamps.get(self._asked) == stamp:
+            return FailEvent(self._asked, "an old range again")
+        self._stamps[self._asked] = stamp
+        return RangeEvent(self._asked, metres, rx_power=float(power))
+
+    def _address(self) -> bytes:
+        return struct.pack("<H", int(self._asked, 16)).hex().encode()
+
+    def _send(self, wait: _Wait, data: bytes, events: list[Event], delay: float = 0.0) -> None:
+        self._wait = wait
+        events.append(SendEvent(data, delay))
+
+    def _end(self, event: Event, events: list[Event]) -> None:
+        self._wait, self._asked = _Wait.NOTHING, ""
+        events.append(event)

@@ -1,0 +1,94 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+r"""TREK1000 / EVK1000 and its clones over USB: the tag ranges with all by itself, we listen.
+
+    mc <mask> <r0> <r1> <r2> <r3> <cycle> <sequence> <time> <a|t><tag>:<anchor> [<diagnostic>]\r\n
+
+Ranges in mm, all hexadecimal; clones report eight. A range counts where its mask bit is set and it
+is not ffffffff. `mr` (raw), `ma` (between anchors) and `me` (counters) lines are passed over.
+There is no checksum; a line that lost a character shows in ranges of unequal width.
+"""
+
+from __future__ import annotations
+
+import re
+
+from locdreamer_ros.driver.codec import (
+    Capabilities,
+    CycleEvent,
+    DroppedEvent,
+    Event,
+    ReadyEvent,
+)
+from locdreamer_ros.driver.lines import LineCodec, Passive, cycle_events
+
+CAPABILITIES = Capabilities(
+    schedulable=False,
+    max_anchors=8,
+    max_rate=10.0,  # 3.57 with the slow radio settings
+    baud=115200,  # USB: any
+    range_timeout=1.0,
+)
+STRANGERS = 10
+"""Lines in a row of one other tag after which that one is followed: ours is gone."""
+
+_WORD = rb"[0-9a-fA-F]{1,8}"
+_CYCLE = re.compile(
+    rb"mc ((?:%b ){8}(?:(?:%b ){4})?)([at])(\d):(\d)(?: %b)? *" % (_WORD, _WORD, _WORD)
+)
+_OTHER = re.compile(rb"m[rae] [0-9a-fA-F ]+(?:[at]\d:\d)?(?: %b)? *" % _WORD)
+
+
+class Trek1000Codec(Passive, LineCodec):
+    """Anchors are "A0" to "A7". An anchor's USB reports several tags: the first is followed."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start()
+
+    def start(self) -> bytes:
+        """Nothing to send: it speaks by itself."""
+        self._lines.reset()
+        self._tag: int | None = None
+        self._strangers = 0
+        self._last = b""
+        return b""
+
+    def _take(self, line: bytes, events: list[Event]) -> None:
+        begin = max(line.rfind(start) for start in (b"mc ", b"mr ", b"ma ", b"me "))
+        if begin > 0:
+            events.append(DroppedEvent(begin, "garbage before a line"))
+            line = line[begin:]
+        if found := _CYCLE.fullmatch(line):
+            self._take_cycle(found, events)
+        elif not _OTHER.fullmatch(line):
+            events.append(DroppedEvent(len(line), "no line of a TREK1000"))
+
+    def _take_cycle(self, found: re.Match[bytes], events: list[Event]) -> None:
+        mask, *ranges, _, _, _ = found[1].split()
+        if len({len(word) for word in ranges}) > 1:
+            events.append(DroppedEvent(len(found[0]), "malformed line"))
+        elif found[0] == self._last:
+            events.append(DroppedEvent(len(found[0]), "duplicate line"))
+        elif self._follows(int(found[3]), events):
+            self._last = found[0]
+            events += cycle_events(
+                [
+                    (f"A{number}", int(word, 16) / 1000.0)
+                    for number, word in enumerate(ranges)
+                    if int(mask, 16) >> number & 1
+                ]
+            )
+            events.append(CycleEvent())
+        else:
+            events.append(DroppedEvent(len(found[0]), "another tag"))
+
+    def _follows(self, tag: int, events: list[Event]) -> bool:
+        """Whether this tag is ours."""
+        if self._tag is None or self._strangers >= STRANGERS:
+            self._tag = tag
+            events.append(ReadyEvent(f"TREK1000, tag {tag}"))
+        self._strangers = 0 if tag == self._tag else self._strangers + 1
+        return tag == self._tag

@@ -1,0 +1,60 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+# mypy: warn-return-any=False, disallow-subclassing-any=False
+"""The critic, equation (15), and the losses of both, equations (16) and (17)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from locdreamer_ros.locdreamer.learning.actor import AnchorView, State
+from locdreamer_ros.locdreamer.world_model.layers import mlp
+
+ENTROPY = 0.01
+"""Weight of the policy's entropy in its loss, against settling before it has looked around."""
+
+
+class Critic(nn.Module):
+    """Equation (15): V(s_t), the discounted reward expected from here on."""
+
+    def __init__(self, *, hidden: int, width: int) -> None:
+        super().__init__()
+        self.view = AnchorView(hidden=hidden, width=width)
+        self.value = mlp(width, width, 1)
+
+    def forward(self, state: State) -> Tensor:
+        """(B,)."""
+        return self.value(self.view(state).mean(dim=1))[:, 0]
+
+
+def discounted(reward: Tensor, gamma: float) -> Tensor:
+    """sum_{tau >= t} gamma^(tau - t) R_tau (B, T) of rewards (B, T)."""
+    total = torch.zeros_like(reward[:, 0])
+    returns = []
+    for t in reversed(range(reward.shape[1])):
+        total = reward[:, t] + gamma * total
+        returns.append(total)
+    return torch.stack(returns[::-1], dim=1)
+
+
+def actor_loss(log_prob: Tensor, advantage: Tensor, entropy: Tensor) -> Tensor:
+    """Equation (16), all (M,); the advantage is brought to unit variance."""
+    scaled = (advantage - advantage.mean()) / (advantage.std() + 1e-6)
+    return -(log_prob * scaled.detach()).mean() - ENTROPY * entropy.mean()
+
+
+def expected_loss(logits: Tensor, reward: Tensor) -> Tensor:
+    """Equation (16) with its expectation as the sum over all subsets: logits, reward (M, N).
+
+    Neither baseline nor entropy is needed: what all subsets share has no gradient, and every subset
+    is tried at every step.
+    """
+    chance = logits.softmax(dim=-1)
+    scaled = (reward - reward.mean(dim=-1, keepdim=True)) / (reward.std() + 1e-6)
+    return -(chance * scaled).sum(dim=-1).mean()
+
+
+def critic_loss(value: Tensor, returns: Tensor) -> Tensor:
+    """Equation (17), both (M,)."""
+    return (value - returns.detach()).square().mean()

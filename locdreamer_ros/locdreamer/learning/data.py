@@ -1,0 +1,217 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+# mypy: warn-return-any=False
+"""Recordings as batches of sequences. Nothing here looks at ground truth."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.first_fix import first_fix
+from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian
+from locdreamer_ros.locdreamer.world_model.model import Area
+from locdreamer_ros.locdreamer.world_model.observation import Observation
+from locdreamer_ros.recording import Recording
+from locdreamer_ros.types import Anchors, Ranges, Site
+
+LARGEST_SHIFT_M = 3.0
+ALIKE = 0.95
+"""Walks whose lengths differ by no more are cut to the shortest and run side by side."""
+GAP = 3.0
+"""Steps of a sequence may be this much longer than the median one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B sequences of T steps: the real ranges and where each begins.
+
+    distance, asked (B, T, A); anchor (B, A, 3); dt (B, T) s; start: z_0^posterior (B, S).
+    """
+
+    distance: Tensor
+    asked: Tensor
+    anchor: Tensor
+    dt: Tensor
+    start: Gaussian
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.distance.shape[1]
+
+    def to(self, device: str) -> Batch:
+        """The same on another device."""
+        start = Gaussian(self.start.mean.to(device), self.start.covariance.to(device))
+        distance, asked, anchor = (x.to(device) for x in (self.distance, self.asked, self.anchor))
+        return Batch(distance, asked, anchor, self.dt.to(device), start)
+
+    def at(self, t: int, memory: Tensor) -> Observation:
+        """o_t: the ranges of step t, with the memory (B, A, M) of what came before."""
+        return Observation(
+            self.distance[:, t],
+            self.asked[:, t],
+            self.anchor,
+            memory,
+        )
+
+
+def anchor_rows(anchors: Anchors, tag_height: float) -> Tensor:
+    """(A, 3) m: x, y and how far a tag is above each anchor."""
+    places = torch.tensor(anchors.positions, dtype=torch.float32)
+    return torch.cat([places[:, :2], tag_height - places[:, 2:]], dim=1)
+
+
+class Walks:
+    """Recordings of the same anchors, ready to be cut into sequences.
+
+    Raises InputError where no sequence of `steps` steps fits into any of them.
+    """
+
+    def __init__(
+        self, recordings: Sequence[Recording], *, tag_height: float, steps: int, step_s: float = 0.0
+    ) -> None:
+        self.anchors = recordings[0].anchors
+        self.steps = steps
+        self.anchor = anchor_rows(self.anchors, tag_height)  # (A, 3)
+        site = Site(self.anchors, 2, tag_height)
+        self.stride = 1
+        spacing = float(np.median(np.concatenate([np.diff(r.times) for r in recordings])))
+        if step_s > 0.0:
+            self.stride = max(1, round(step_s / spacing))
+        self.step_s = self.stride * spacing
+        self._times = [torch.tensor(r.times, dtype=torch.float64) for r in recordings]
+        self._distance = [torch.tensor(r.ranges, dtype=torch.float32) for r in recordings]
+        self._mean: list[Tensor] = []
+        self._covariance: list[Tensor] = []
+        self.starts: list[tuple[int, int]] = []
+        for walk, recording in enumerate(recordings):
+            self._first_fixes(walk, recording, site)
+        if not self.starts:
+            raise InputError(
+                f"{recordings[0].name}: no stretch of {steps + 1} fixes {self.step_s:g} s apart "
+                "that begins with ranges of at least 3 anchors"
+            )
+
+    def _first_fixes(self, walk: int, recording: Recording, site: Site) -> None:
+        """Where a sequence may begin, and the first fix there."""
+        epochs = len(recording)
+        mean, covariance = torch.zeros(epochs, 4), torch.eye(4).repeat(epochs, 1, 1)
+        rows = np.arange(len(site.anchors))
+        span = self.steps * self.stride
+        for epoch in range(epochs - span):
+            gaps = np.diff(recording.times[epoch : epoch + span + 1])
+            if gaps.max() > GAP * self.step_s:
+                continue
+            ranges = Ranges.of(rows, recording.ranges[epoch], float(recording.times[epoch]))
+            fix = first_fix(site, ranges, time=float(recording.times[epoch]))
+            if fix is None:
+                continue
+            mean[epoch] = torch.tensor(fix.mean)
+            covariance[epoch] = torch.tensor(fix.covariance)
+            self.starts.append((walk, epoch))
+        self._mean.append(mean)
+        self._covariance.append(covariance)
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def cut(self, starts: Sequence[tuple[int, int]]) -> Batch:
+        """The sequences that begin at these (walk, epoch): step 1 is the epoch after."""
+        index = torch.arange(self.steps + 1) * self.stride
+        times = torch.stack([self._times[w][e + index] for w, e in starts])  # (B, T + 1)
+        distance = torch.stack([self._distance[w][e + index[1:]] for w, e in starts])
+        asked = torch.isfinite(distance) & (distance > 0.0)
+        return Batch(
+            torch.where(asked, distance, 0.0),
+            asked,
+            self.anchor.expand(len(starts), *self.anchor.shape),
+            times.diff(dim=1).float(),
+            Gaussian(
+                torch.stack([self._mean[w][e] for w, e in starts]),
+                torch.stack([self._covariance[w][e] for w, e in starts]),
+            ),
+        )
+
+    def draw(self, batch: int, generator: torch.Generator) -> Batch:
+        """`batch` random sequences."""
+        picks = torch.randint(len(self.starts), (batch,), generator=generator).tolist()
+        return self.cut([self.starts[i] for i in picks])
+
+    def in_order(self) -> Batch:
+        """Sequences that follow each other, for validation: the same every time."""
+        taken: list[tuple[int, int]] = []
+        for walk, epoch in self.starts:
+            last = taken[-1] if taken else (-1, 0)
+            if walk != last[0] or epoch >= last[1] + self.steps * self.stride:
+                taken.append((walk, epoch))
+        return self.cut(taken)
+
+    def whole(self) -> list[Batch]:
+        """Each walk as one long sequence from its first possible start; alike ones together."""
+        first: dict[int, int] = {}
+        for walk, epoch in self.starts:
+            first.setdefault(walk, epoch)
+        lengths = {w: (len(self._times[w]) - 1 - e) // self.stride for w, e in first.items()}
+        usual = self.steps
+        batches = []
+        if min(lengths.values()) >= ALIKE * max(lengths.values()):
+            self.steps = min(lengths.values())
+            batches.append(self.cut(list(first.items())))
+        else:
+            for walk, epoch in first.items():
+                self.steps = lengths[walk]
+                batches.append(self.cut([(walk, epoch)]))
+        self.steps = usual
+        return batches
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over times, ranges and anchors: which data a model was trained on."""
+        total = hashlib.sha256(self.anchor.numpy().tobytes())
+        for times, distance in zip(self._times, self._distance, strict=True):
+            total.update(times.numpy().tobytes())
+            total.update(distance.numpy().tobytes())
+        return total.hexdigest()
+
+
+def area_of(*anchors: Anchors, margin: float = 0.5) -> Area:
+    """The rectangle around all these anchors, m."""
+    corners = np.concatenate([a.positions[:, :2] for a in anchors])
+    low, high = corners.min(axis=0) - margin, corners.max(axis=0) + margin
+    return Area((float(low[0]), float(low[1])), (float(high[0]), float(high[1])))
+
+
+def moved(batch: Batch, area: Area, generator: torch.Generator) -> Batch:
+    """The same sequences in a world turned, mirrored and shifted (E(2)), each its own way.
+
+    Ranges do not change with it; whatever a model learns of absolute places is thereby unlearned.
+    """
+    size = batch.anchor.shape[0]
+    angle = 2.0 * torch.pi * torch.rand(size, generator=generator)
+    mirror = torch.where(torch.rand(size, generator=generator) < 0.5, -1.0, 1.0)
+    cos, sin = angle.cos(), angle.sin()
+    turn = torch.stack([cos, -sin * mirror, sin, cos * mirror], dim=-1).view(size, 2, 2)
+    centre = torch.tensor(area.centre)
+    shift = LARGEST_SHIFT_M * (2.0 * torch.rand(size, 2, generator=generator) - 1.0)
+    both = torch.zeros(size, 4, 4)
+    both[:, :2, :2] = turn
+    both[:, 2:, 2:] = turn
+    anchor = torch.cat(
+        [
+            (batch.anchor[..., :2] - centre) @ turn.transpose(1, 2) + (centre + shift)[:, None],
+            batch.anchor[..., 2:],
+        ],
+        dim=-1,
+    )
+    offset = torch.cat([centre.expand(size, 2), torch.zeros(size, 2)], dim=-1)
+    mean = (both @ (batch.start.mean - offset)[..., None])[..., 0] + offset
+    mean = mean + torch.cat([shift, torch.zeros(size, 2)], dim=-1)
+    start = Gaussian(mean, both @ batch.start.covariance @ both.transpose(1, 2))
+    return Batch(batch.distance, batch.asked, anchor, batch.dt, start)

@@ -1,0 +1,209 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`locdreamer`: the trained world model as a tracker, with a robust EKF standing by.
+
+predict is equation (9), update equation (11) and then (7). Where the model's output is not finite,
+late, or far outside what it was trained on, the estimate is the robust EKF's and `fallback` says
+why; the model starts again from there as soon as the reason is gone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import thread_time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.locdreamer.learning.data import anchor_rows
+from locdreamer_ros.locdreamer.model_file import Trained, load_model
+from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian
+from locdreamer_ros.locdreamer.world_model.memory import first_memory, remember_ranges, residuals
+from locdreamer_ros.locdreamer.world_model.model import Area
+from locdreamer_ros.locdreamer.world_model.observation import Observation
+from locdreamer_ros.roles import Tracker
+from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
+from locdreamer_ros.trackers.kalman import recent, started
+from locdreamer_ros.types import Estimate, Motion, Ranges, Site
+
+MARGIN_M = 3.0
+"""The model was trained in worlds shifted by this much: it may be trusted as far outside."""
+STEP_FACTOR = 2.0
+"""Steps may be this much shorter or longer than in training."""
+LATE = 3
+"""Steps in a row that took the model longer than the time between fixes before it is set aside ...
+
+Its own processor time counts: what others take of the machine makes the stand-by late as well, and
+a recording would be tracked differently on a busy machine."""
+PAUSE = 50
+"""... for this many."""
+
+
+def outside(area: Area, places: NDArray[np.floating[Any]]) -> bool:
+    """Whether any of the places (N, 2) m lies more than `MARGIN_M` outside the area."""
+    low, high = np.array(area.low) - MARGIN_M, np.array(area.high) + MARGIN_M
+    return bool(((places < low) | (places > high)).any())
+
+
+def refuse_other_sites(site: Site, path: Path) -> None:
+    """Raises InputError where no model of ours fits."""
+    if site.dimensions != 2:
+        raise InputError(
+            f"{path}: the model tracks in 2 dimensions, the site has {site.dimensions}: "
+            "use --dimensions 2"
+        )
+
+
+class LocDreamerTracker(Tracker):
+    """Tracker over a `Trained` model; works with any anchors, any subset of them, any order."""
+
+    def __init__(self, site: Site, trained: Trained) -> None:
+        super().__init__()
+        self.site = site
+        self.model = trained.model
+        self.fallback = ""
+        """Why the robust EKF answers in the model's place; empty while the model does."""
+        self._standby = robust_ekf(site, RobustEkfConfig())
+        self._anchor = anchor_rows(site.anchors, site.tag_height)  # (A, 3)
+        self._shortest = trained.step_s[0] / STEP_FACTOR
+        self._longest = trained.step_s[1] * STEP_FACTOR
+        self._nowhere = outside(self.model.area, site.anchors.positions[:, :2])
+        self._belief: Gaussian | None = None
+        self._hidden = self.model.sequence.initial(1)
+        self._memory = first_memory(1, len(site.anchors))
+        self._step = torch.ones(1)
+        self._since_update = 0.0
+        self._late = 0
+        self._pause = 0
+        self._estimate: Estimate | None = None
+
+    @classmethod
+    def load(cls, site: Site, path: Path) -> LocDreamerTracker:
+        """From a model file. Raises InputError where it is not one or does not fit the site."""
+        refuse_other_sites(site, path)
+        return cls(site, load_model(path))
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The current estimate; None before `start`."""
+        return self._estimate
+
+    def start(self, fix: Estimate) -> None:
+        """(Re)start from a first fix."""
+        self._standby.start(fix)
+        self._since_update = 0.0
+        self._begin(fix)
+        self._estimate = fix
+
+    def _begin(self, fix: Estimate) -> None:
+        """z_0^posterior and h_1."""
+        self._belief = Gaussian(
+            torch.tensor(fix.mean[None], dtype=torch.float32),
+            torch.tensor(fix.covariance[None], dtype=torch.float32),
+        )
+        self._hidden = self.model.sequence.initial(1)
+        self._memory = first_memory(1, len(self.site.anchors))
+
+    def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
+        """Move dt >= 0 s ahead by equation (9); returns the prior."""
+        now = started(self._estimate)
+        if dt == 0.0:
+            return now
+        standby = self._standby.predict(dt)
+        self._since_update += dt
+        self._step = torch.tensor([self._since_update], dtype=torch.float32)
+        reason = self._unfit(self._since_update)
+        if not reason:
+            if self._belief is None:
+                self._begin(Estimate(now.time, now.mean, now.covariance))
+            assert self._belief is not None
+            begin = thread_time()
+            with torch.inference_mode():
+                step = torch.tensor([dt], dtype=torch.float32)
+                self._belief = self.model.predict(self._belief, self._hidden, step)
+            reason = self._settle(thread_time() - begin, dt)
+        return self._answer(standby, reason)
+
+    def update(self, ranges: Ranges) -> Estimate:
+        """Take ranges in by equation (11), and remember by (7); returns the posterior."""
+        now = started(self._estimate)
+        used = recent(ranges, now.time)
+        if len(used) == 0:
+            return now
+        standby = self._standby.update(used)
+        reason = self.fallback
+        if not reason and self._belief is not None:
+            begin = thread_time()
+            with torch.inference_mode():
+                self._infer(self._belief, used, now.time)
+            reason = self._settle(thread_time() - begin, float(self._step[0]))
+        self._since_update = 0.0
+        return self._answer(standby, reason)
+
+    def _infer(self, prior: Gaussian, used: Ranges, time: float) -> None:
+        """The posterior of equation (11), and the memories for the next step."""
+        rows = torch.from_numpy(used.anchor)
+        seen = Observation(
+            torch.tensor(used.value[None], dtype=torch.float32),
+            torch.ones(1, len(used), dtype=torch.bool),
+            self._anchor[rows][None],
+            self._memory[:, rows],
+            torch.tensor((used.stamp - time)[None], dtype=torch.float32),
+        )
+        posterior = self.model.infer(prior, self._hidden, seen, self._step)
+        everybody = torch.zeros_like(self._memory[..., 0])
+        everybody[:, rows] = residuals(posterior.mean, seen)
+        asked = torch.zeros_like(everybody, dtype=torch.bool)
+        asked[:, rows] = True
+        self._memory = remember_ranges(self._memory, everybody, asked)
+        self._hidden = self.model.remember(posterior, self._hidden)
+        self._belief = posterior
+
+    def _unfit(self, dt: float) -> str:
+        """Why the model cannot make this step, before it tries."""
+        if self._nowhere:
+            return "anchors outside the area of training"
+        if not self._shortest <= dt <= self._longest:
+            return f"step of {dt:.3g} s, trained for {self._shortest:.3g} to {self._longest:.3g} s"
+        if self._pause > 0:
+            self._pause -= 1
+            return "model late"
+        return ""
+
+    def _settle(self, seconds: float, dt: float) -> str:
+        """Why what the model said just now cannot be used."""
+        assert self._belief is not None
+        mean = self._belief.mean.numpy()
+        if not (np.isfinite(mean).all() and bool(self._belief.covariance.isfinite().all())):
+            return "model not finite"
+        if outside(self.model.area, mean[:, :2]):
+            return "outside the area of training"
+        self._late = self._late + 1 if seconds > dt else 0
+        if self._late >= LATE:
+            self._late, self._pause = 0, PAUSE
+            return "model late"
+        return ""
+
+    def _answer(self, standby: Estimate, reason: str) -> Estimate:
+        """The model's estimate, or the EKF's and why."""
+        self.fallback = reason
+        if reason:
+            self._belief = None
+            self._estimate = standby
+        else:
+            assert self._belief is not None
+            self._estimate = Estimate(
+                standby.time,
+                self._belief.mean[0].numpy().astype(np.float64),
+                self._belief.covariance[0].numpy().astype(np.float64),
+            )
+        return self._estimate
+
+
+def make(site: Site, config: object, seed: int, model: Path | None) -> LocDreamerTracker:
+    """The tracker, as `methods` makes it."""
+    assert model is not None  # `Method.check` saw to it
+    return LocDreamerTracker.load(site, model)

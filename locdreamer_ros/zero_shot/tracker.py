@@ -1,0 +1,303 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`zero-shot`: the shipped world model, a Kalman filter with learned parts, in rooms never seen.
+
+State: position (2), velocity (2), a bias c common to all ranges, and per anchor a slow offset o_k
+and a local bias l_k that belongs to where the tag is. `training/hybrid.py` is the same filter in
+torch and in batches, where it is trained; a test holds the two together. Here only numpy is needed.
+
+With wheel odometry the state has two more numbers: its scale's error and its frame's heading.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from locdreamer_ros.roles import Tracker
+from locdreamer_ros.trackers.kalman import recent, started
+from locdreamer_ros.types import Estimate, FloatArray, IntArray, Motion, Ranges, Site
+from locdreamer_ros.zero_shot import odometry_frame as frame
+from locdreamer_ros.zero_shot.foresight import Foreseen
+from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights
+from locdreamer_ros.zero_shot.network import (
+    COMMON,
+    SIGMA_M,
+    Seen,
+    look_at,
+    project,
+    silu,
+    squash,
+)
+
+FIRST = 5
+FAST, SLOW = 0.2, 0.03
+SILENT_S = 30.0
+WEIGHT = np.array([FAST] * 4 + [SLOW] * 4)
+RIDING = 0.1
+"""What is left of the motion's learned jumps where odometry says how the tag moved."""
+TURN_KNOWN = 0.2
+"""What is left of the acceleration's density where a gyro says how the tag turned."""
+SEEN_CONTEXT = (0, 2, 3, 4, 6)
+
+
+class ZeroShotTracker(Tracker):
+    """Tracker over `Weights`; any anchors known by place, any subset of them, any order."""
+
+    def __init__(
+        self,
+        site: Site,
+        weights: Weights,
+        *,
+        name: str = SHIPPED_NAME,
+    ) -> None:
+        super().__init__()
+        self.site = site
+        self.model_name = name
+        self._w = weights
+        self._count = len(site.anchors)
+        self._size = FIRST + 2 * self._count
+        self._own = np.arange(self._count) + FIRST
+        self._local = self._own + self._count
+        self._n = {name: float(np.exp(value)) for name, value in weights.noise.items()}
+        self._estimate: Estimate | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._mean = np.zeros(self._size)
+        self._covariance = np.zeros((self._size, self._size))
+        self._age = np.full(self._count, SILENT_S)
+        self._surprise = np.full(self._count, 0.1)
+        self._context = np.zeros(8)
+        self._since = 0.0
+        self._updates = 0
+        self._finder = frame.FrameFinder()
+        self._slip = frame.SlipWatch()
+        self._riding = False
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The current estimate; None before `start`."""
+        return self._estimate
+
+    @property
+    def biases(self) -> FloatArray:
+        """(A,) m: what each anchor's ranges are thought to be too long by, here and now."""
+        mean = self._mean
+        return np.asarray(mean[COMMON] + mean[self._own] + mean[self._local])
+
+    def start(self, fix: Estimate) -> None:
+        """(Re)start from a first fix; the biases start unknown."""
+        self._reset()
+        self._mean[:4] = fix.mean
+        variance = np.zeros(self._size)
+        variance[COMMON] = self._n["common"] ** 2
+        variance[self._own] = self._n["own"] ** 2
+        variance[self._local] = self._n["local"] ** 2
+        self._covariance = np.diag(variance)
+        self._covariance[:4, :4] = fix.covariance
+        self._publish(fix.time)
+
+    def _publish(self, time: float) -> Estimate:
+        covariance = self._covariance[:4, :4]
+        spread = 0.5 * np.log(covariance[0, 0] + covariance[1, 1]) + 1.0
+        w = self._w
+        trust = silu(w["trust.weight"] @ np.append(self._context, spread) + w["trust.bias"])
+        scale = float(w["trust_head.weight"][0] @ trust + w["trust_head.bias"][0])
+        scale = np.exp(4.0 * np.tanh(scale / 4.0))
+        self._estimate = Estimate(
+            time,
+            self._mean[:4].copy(),
+            covariance * scale,
+            Foreseen(self.site, self._mean, self._covariance),
+        )
+        return self._estimate
+
+    def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
+        """Move dt >= 0 s ahead; returns the prior."""
+        now = started(self._estimate)
+        if dt == 0.0:
+            return now
+        moved = None if motion is None else motion.displacement
+        self._find_frame(moved)
+        w, n, mean = self._w, self._n, self._mean
+        riding = moved is not None and self._framed
+        vx, vy = mean[2:4] if moved is None or not riding else moved / dt
+        way = np.sqrt(vx * vx + vy * vy + 1e-4) * dt
+        look = np.append(self._context, [np.log(dt + 1e-3), way])
+        climate = w["climate_head.weight"] @ silu(w["climate.weight"] @ look + w["climate.bias"])
+        climate = 2.0 * np.tanh((climate + w["climate_head.bias"]) / 2.0)
+        own = np.exp(-dt / n["own_time"])
+        local = np.exp(-dt / n["local_time"] - way / n["local_way"] * np.exp(-climate[2]))
+        scale = np.ones(mean.size)
+        scale[self._own], scale[self._local] = own, local
+        mean = mean * scale
+        covariance = self._covariance * (scale[:, None] * scale)
+        density = (n["acceleration"] * np.exp(climate[0])) ** 2
+        diagonal = np.full(mean.size, 1e-7)
+        if moved is not None and riding:
+            cross = frame.ride(mean, covariance, diagonal, moved, dt, density)
+        else:
+            if motion is not None and motion.turn is not None:
+                density = density * TURN_KNOWN
+                frame.steer(mean, covariance, motion.turn)
+            mean[:2] += dt * mean[2:4]
+            covariance[:2] += dt * covariance[2:4]
+            covariance[:, :2] += dt * covariance[:, 2:4]
+            diagonal[:2] += density * dt**3 / 3.0
+            diagonal[2:4] += density * dt
+            cross = density * dt**2 / 2.0
+        diagonal[COMMON] += (n["common_walk"] * np.exp(climate[3])) ** 2 * dt
+        diagonal[self._own] += n["own"] ** 2 * (1.0 - own**2)
+        spread = (n["local"] * np.exp(climate[1])) ** 2 * (1.0 - local**2)
+        diagonal[self._local] += spread
+        covariance[np.diag_indices(mean.size)] += diagonal
+        for i in (0, 1):
+            covariance[i, i + 2] += cross
+            covariance[i + 2, i] += cross
+        self._mean, self._covariance = mean, covariance
+        self._age = np.minimum(self._age + dt, SILENT_S)
+        self._since += dt
+        self._riding = riding
+        return self._publish(now.time + dt)
+
+    @property
+    def _framed(self) -> bool:
+        """Whether the heading of odometry's frame is a state."""
+        return self._mean.size > self._size
+
+    def _find_frame(self, moved: FloatArray | None) -> None:
+        """Look for odometry's heading where it is not known yet; forget the search without it."""
+        if self._framed:
+            return
+        if moved is None:
+            self._finder.clear()
+            return
+        self._finder.add(self._mean[:2], moved)
+        found = self._finder.heading()
+        if found is None:
+            return
+        self._slip.clear()
+        size = self._size
+        covariance = np.zeros((size + frame.STATES, size + frame.STATES))
+        covariance[:size, :size] = self._covariance
+        covariance[-2, -2], covariance[-1, -1] = frame.SCALE**2, found[1]
+        self._mean, self._covariance = np.append(self._mean, [0.0, found[0]]), covariance
+
+    def _drop_frame(self) -> None:
+        """Odometry and ranges disagree: go on without, unsure by what they disagree."""
+        size = self._size
+        drag = self._slip.drag
+        self._mean, self._covariance = self._mean[:size], self._covariance[:size, :size].copy()
+        self._covariance[:2, :2] += np.outer(drag, drag) + 0.1 * np.eye(2)
+        self._covariance[[2, 3], [2, 3]] += 0.3
+        self._finder, self._slip = frame.FrameFinder(), frame.SlipWatch()
+
+    def _geometry(self, state: FloatArray, seen: Seen) -> tuple[FloatArray, FloatArray]:
+        """Slant distances (K,) m from where the tag was at each stamp, their gradients (K, 2)."""
+        position = state[:2] + seen.ahead[:, None] * state[2:4]
+        delta = self.site.offsets(position, seen.anchor)
+        distance = np.sqrt(np.einsum("ki,ki->k", delta, delta) + 1e-4)
+        return distance, delta[:, :2] / distance[:, None]
+
+    def update(self, ranges: Ranges) -> Estimate:
+        """Take ranges in; returns the posterior."""
+        now = started(self._estimate)
+        used = recent(ranges, now.time)
+        if len(used) == 0:
+            return now
+        rows = used.anchor
+        ahead = used.stamp - now.time
+        seen = Seen(
+            used.value, ahead, used.nlos_probability, rows, self._own[rows], self._local[rows]
+        )
+        prior, covariance = self._mean, self._covariance
+        bias = prior[COMMON] + prior[seen.own] + prior[seen.local]
+        distance, direction = self._geometry(prior, seen)
+        first = innovation = seen.value - distance - bias
+        features = self._features(innovation, distance, direction, seen)
+        point, residual = prior, np.zeros(len(used))
+        for again in (0.0, 1.0):
+            look = np.column_stack([features, squash(residual), np.full(len(used), again)])
+            sigma, shift, jump, motion = look_at(self._w, look)
+            if again:
+                distance, direction = self._geometry(point, seen)
+                moved = (point - prior)[:2] + ahead[:, None] * (point - prior)[2:4]
+                innovation = seen.value - distance - bias + (direction * moved).sum(axis=1)
+            wide = covariance.copy()
+            index = np.array([0, 1, 2, 3])
+            if self._riding:
+                motion = motion * RIDING
+            wide[index, index] += motion[[0, 0, 1, 1]]
+            wide[seen.local, seen.local] += jump
+            spread, inner = project(wide, direction, seen)
+            inner[np.diag_indices(len(used))] += sigma**2
+            gain = np.linalg.solve(inner, spread).T
+            point = prior + gain @ (innovation - shift)
+            residual = seen.value - self._geometry(point, seen)[0]
+            residual -= point[COMMON] + point[seen.own] + point[seen.local]
+        posterior = wide - gain @ spread
+        if self._riding:
+            self._slip.add(point[:2] - prior[:2], (gain @ spread)[:2, :2], self._since)
+        self._mean, self._covariance = point, 0.5 * (posterior + posterior.T)
+        self._remember(first, residual, rows)
+        if self._riding and self._slip.slips:
+            self._drop_frame()
+        return self._publish(now.time)
+
+    def _features(
+        self, innovation: FloatArray, distance: FloatArray, direction: FloatArray, seen: Seen
+    ) -> FloatArray:
+        """What the network sees of each range, in the order of `Hybrid.features`."""
+        covariance, mean = self._covariance, self._mean
+        inner = project(covariance, direction, seen)[1]
+        k = len(innovation)
+        inner[np.diag_indices(k)] += SIGMA_M**2
+        inverse = np.linalg.inv(inner)
+        precision = np.maximum(np.diag(inverse), 1e-6)
+        alone = inverse @ innovation / precision
+        variance = np.maximum(np.diag(covariance), 1e-8)
+        along = np.maximum(((direction @ covariance[:2, :2]) * direction).sum(axis=1), 1e-6)
+        known = ~np.isnan(seen.blocked)
+        features = np.empty((k, 26))
+        features[:, 0] = squash(innovation)
+        features[:, 1] = np.arcsinh(innovation / np.sqrt(np.diag(inner)))
+        features[:, 2] = squash(innovation - innovation.mean())
+        features[:, 3] = squash(alone)
+        features[:, 4] = np.arcsinh(alone * np.sqrt(precision))
+        features[:, 5] = squash(mean[seen.own])
+        features[:, 6] = squash(mean[seen.local])
+        features[:, 7] = 0.5 * np.log(variance[seen.own]) + 2.0
+        features[:, 8] = 0.5 * np.log(variance[seen.local]) + 2.0
+        features[:, 9] = distance / 10.0
+        height = self.site.anchors.positions[seen.anchor, 2] - self.site.tag_height
+        features[:, 10] = height / distance
+        features[:, 11] = direction @ mean[2:4]
+        features[:, 12] = 0.5 * np.log(self._age[seen.anchor] + 0.05)
+        features[:, 13] = np.log(self._surprise[seen.anchor] + 0.02) + 2.0
+        features[:, 14] = 0.5 * np.log(along) + 1.0
+        features[:, 15] = np.where(known, seen.blocked - 0.3, 0.0)
+        features[:, 16] = known
+        features[:, 17] = 0.5 * np.log(variance[COMMON]) + 2.0
+        features[:, 18] = 0.5 * np.log(variance[0] + variance[1]) + 1.0
+        features[:, 19] = np.log(self._since + 0.05)
+        features[:, 20] = np.log(k)
+        features[:, 21:] = self._context[list(SEEN_CONTEXT)]
+        return features
+
+    def _remember(self, innovation: FloatArray, residual: FloatArray, rows: IntArray) -> None:
+        """Running means of how far ranges were off."""
+        off = np.abs(innovation)
+        news = np.array(
+            [
+                squash(off).mean(),
+                squash(innovation).mean(),
+                squash(np.abs(residual)).mean(),
+                squash(off).max(),
+            ]
+        )
+        weight = np.maximum(WEIGHT, 1.0 / (self._updates + 1.0))
+        self._context = self._context + weight * (np.tile(news, 2) - self._context)
+        self._surprise[rows] += FAST * (off - self._surprise[rows])
+        self._age[rows] = 0.0
+        self._since = 0.0
+        self._updates += 1
