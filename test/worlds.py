@@ -7,9 +7,14 @@ from __future__ import annotations
 import numpy as np
 
 from locdreamer_ros.loop import Step, run
+from locdreamer_ros.methods import NEED_A_MODEL, SCHEDULERS, TRACKERS
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.types import Anchors, FloatArray, Site
+
+READY_TRACKERS = tuple(name for name in TRACKERS if name not in NEED_A_MODEL)
+READY_SCHEDULERS = tuple(name for name in SCHEDULERS if name not in NEED_A_MODEL)
+"""What runs without a model trained for the site."""
 
 
 def square_anchors(count: int = 8, *, size: float = 8.0, seed: int = 0) -> Anchors:

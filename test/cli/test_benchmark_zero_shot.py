@@ -20,9 +20,6 @@ PAIRED = (
     "below_classical_all",
     "scheduler_below_gdop_32",
     "scheduler_below_gdop_long",
-    "fifth_lap_below_first",
-    "fifth_lap_below_first_odometry",
-    "survey_below_none",
 )
 OTHERS = (
     "coverage95_min",
@@ -46,10 +43,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(zero_shot, "SHORT_STEPS", 12)
     monkeypatch.setattr(zero_shot_rows, "LONG_STEPS", 14)
     monkeypatch.setattr(zero_shot_rows, "SHORT_WALKS", 1)
-    monkeypatch.setattr(zero_shot_rows, "SURVEY_S", 14.0)
     monkeypatch.setattr(zero_shot_rows, "ADAPTIVE", (("price 0.02 m", {"price": 0.02}),))
-    laps = {zero_shot.LAPS_RANGES: [0.4, 0.4, 0.3], zero_shot.LAPS_ODOMETRY: [0.4, 0.3, 0.2]}
-    monkeypatch.setattr(zero_shot_rows, "laps", lambda seed: laps)
 
 
 @pytest.mark.usefixtures("quick")
@@ -64,11 +58,6 @@ def test_rows_claims_and_picture(tmp_path, capsys):
     claims = found["claims"]
     assert set(claims) == {*PAIRED, *(f"{name}_ci_low" for name in PAIRED), *OTHERS}
     assert all(value is not None for value in claims.values())
-    assert claims["fifth_lap_below_first"] == pytest.approx(0.25)
-    assert claims["fifth_lap_below_first_odometry"] == pytest.approx(0.5)
-    assert ("house, long, surveyed", "zero-shot", "sequential") in {
-        (row["place"], row["tracker"], row["scheduler"]) for row in found["rows"]
-    }
     assert 0.0 <= claims["coverage95_min"] <= claims["coverage95_max"] <= 1.0
     rows = found["rows"]
     measured = {(row["place"], row["tracker"], row["scheduler"]) for row in rows}
@@ -93,7 +82,5 @@ def test_rows_claims_and_picture(tmp_path, capsys):
     assert "below_ekf_random" in capsys.readouterr().out
 
 
-def test_without_recordings_and_memory_their_claims_are_empty():
+def test_without_recordings_their_claims_are_empty():
     assert math.isnan(zero_shot.over_recordings([], [], "gdop"))
-    seed = zero_shot_rows.Seed({}, {}, {}, {}, {})
-    assert math.isnan(zero_shot.fifth_below_first([seed], "ranges").mean)

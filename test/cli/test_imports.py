@@ -57,8 +57,7 @@ def test_the_test_can_fail():
 def test_making_every_tracker_but_the_dreamer_is_light():
     code = (
         "from worlds import square_anchors\n"
-        "from locdreamer_ros.methods import TRACKERS, make_tracker\n"
-        "from locdreamer_ros.schedulers import NAMES as S, make_scheduler\n"
+        "from locdreamer_ros.methods import make_scheduler, make_tracker\n"
         "from locdreamer_ros.types import Site\n"
         "site = Site(square_anchors())\n"
         "light = ('ekf', 'robust-ekf', 'bias-ekf', 'grid', 'particle', 'zero-shot')\n"

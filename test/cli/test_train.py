@@ -63,7 +63,6 @@ def test_learns_from_a_recording_of_three_for_five_never_heard(tmp_path, walk, c
         (["--deploy", "A2,X"], "unknown anchor 'X'"),
         (["--preset", "other"], "--preset: expected one of default, paper"),
         (["--mode", "other"], "mode: expected one of grounded, literal"),
-        (["--guide", "wls"], "guide: wls needs all ranges"),
         (["--imagine-epochs", "-1"], "imagine_epochs: expected a value in"),
         (["--device", "tpu"], "--device: expected auto, cpu or cuda"),
         (["--environment", "house"], "not allowed with"),

@@ -10,6 +10,7 @@ from worlds import circle_recording
 
 from locdreamer_ros.evaluation.plots import plot_bars, plot_track
 from locdreamer_ros.evaluation.run import evaluate
+from locdreamer_ros.methods import Method
 from locdreamer_ros.types import Site
 
 WALLS = np.array([[[0.0, 0.0], [8.0, 0.0]], [[8.0, 0.0], [8.0, 8.0]]])
@@ -19,7 +20,9 @@ WALLS = np.array([[[0.0, 0.0], [8.0, 0.0]], [[8.0, 0.0], [8.0, 8.0]]])
 def test_track_with_walls_and_baseline(tmp_path, suffix):
     recording = circle_recording(duration=5.0)
     site = Site(recording.anchors)
-    tracks = {name: evaluate(recording, site=site, tracker=name)[0] for name in ("grid", "ekf")}
+    tracks = {
+        name: evaluate(recording, Method(tracker=name), site=site)[0] for name in ("grid", "ekf")
+    }
     path = tmp_path / f"track.{suffix}"
     plot_track(path, recording.anchors, tracks, title="a walk", walls=WALLS)
     assert path.stat().st_size > 5000
@@ -29,7 +32,7 @@ def test_track_with_walls_and_baseline(tmp_path, suffix):
 def test_track_without_truth_and_with_a_late_fix(tmp_path):
     recording = dataclasses.replace(circle_recording(duration=5.0), truth=None)
     recording.ranges[:7] = np.nan
-    track, _ = evaluate(recording, site=Site(recording.anchors))
+    track, _ = evaluate(recording, Method(), site=Site(recording.anchors))
     plot_track(tmp_path / "track.png", recording.anchors, {"grid": track})
     assert (tmp_path / "track.png").stat().st_size > 5000
 

@@ -13,14 +13,16 @@ from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.estimates import save_estimates
 from locdreamer_ros.evaluation.run import evaluate, run_offline
-from locdreamer_ros.methods import make_scheduler, make_tracker
+from locdreamer_ros.methods import Method, make_scheduler, make_tracker
 from locdreamer_ros.types import Site
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME
 
 KEYS = [
     "tracker",
+    "preset",
     "scheduler",
     "budget",
+    "dimensions",
     "steps",
     "mae",
     "rmse",
@@ -34,13 +36,14 @@ KEYS = [
     "step_us_p99",
     "seed",
     "model",
+    "fallback",
 ]
 LIAS = Path(__file__).parents[2] / "../shared/data/lias"
 
 
 def test_the_report_has_exactly_the_agreed_keys():
     recording = circle_recording(duration=10.0)
-    track, report = evaluate(recording, site=Site(recording.anchors), seed=5)
+    track, report = evaluate(recording, Method(seed=5), site=Site(recording.anchors))
     assert list(report) == KEYS
     assert (report["tracker"], report["scheduler"], report["budget"]) == ("zero-shot", "gdop", 3)
     assert (report["steps"], report["seed"], report["model"]) == (
@@ -56,7 +59,9 @@ def test_the_report_has_exactly_the_agreed_keys():
 
 def test_3d_errors_are_added_in_3d():
     recording = circle_recording(duration=10.0)
-    report = evaluate(recording, site=Site(recording.anchors, 3), tracker="ekf", budget=5)[1]
+    report = evaluate(recording, Method(tracker="ekf", budget=5), site=Site(recording.anchors, 3))[
+        1
+    ]
     assert [key for key in report if key not in KEYS] == [
         f"{name}_3d" for name in ("mae", "rmse", "p50", "p90", "max")
     ]
@@ -65,7 +70,7 @@ def test_3d_errors_are_added_in_3d():
 
 def test_without_truth_there_are_no_errors():
     recording = dataclasses.replace(circle_recording(duration=5.0), truth=None)
-    report = evaluate(recording, site=Site(recording.anchors))[1]
+    report = evaluate(recording, Method(), site=Site(recording.anchors))[1]
     errors = {"mae", "rmse", "p50", "p90", "max", "nees", "coverage95"}
     assert list(report) == [key for key in KEYS if key not in errors]
     assert report["steps"] == 50
@@ -77,7 +82,9 @@ def test_same_seed_same_result(tracker):
 
     def run(seed: int) -> dict[str, object]:
         report = evaluate(
-            recording, site=Site(recording.anchors), tracker=tracker, scheduler="random", seed=seed
+            recording,
+            Method(tracker=tracker, scheduler="random", seed=seed),
+            site=Site(recording.anchors),
         )[1]
         return {key: value for key, value in report.items() if not key.startswith("step_us")}
 
@@ -87,7 +94,9 @@ def test_same_seed_same_result(tracker):
 
 def test_all_costs_all():
     recording = circle_recording(duration=5.0)
-    report = evaluate(recording, site=Site(recording.anchors), tracker="ekf", scheduler="all")[1]
+    report = evaluate(
+        recording, Method(tracker="ekf", scheduler="all"), site=Site(recording.anchors)
+    )[1]
     assert report["ranges_per_fix"] == 8.0
 
 
@@ -110,19 +119,19 @@ def test_no_first_fix_is_said():
     recording = circle_recording(duration=5.0)
     recording.ranges[:, 2:] = np.nan
     with pytest.raises(InputError, match="circle: no first fix: none of 50 epochs"):
-        evaluate(recording, site=Site(recording.anchors))
+        evaluate(recording, Method(), site=Site(recording.anchors))
 
 
 def test_too_short_to_score_is_said():
     recording = circle_recording(duration=0.8)
     with pytest.raises(InputError, match="circle: no epoch to score"):
-        evaluate(recording, site=Site(recording.anchors))
+        evaluate(recording, Method(), site=Site(recording.anchors))
 
 
 def test_bad_budget():
     recording = circle_recording(duration=2.0)
     with pytest.raises(InputError, match="budget: expected at least 1"):
-        evaluate(recording, site=Site(recording.anchors), budget=0)
+        evaluate(recording, Method(budget=0), site=Site(recording.anchors))
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
@@ -130,7 +139,10 @@ def test_estimates_as_csv(tmp_path, dimensions):
     recording = circle_recording(duration=3.0)
     recording.ranges[:2, 2:] = np.nan
     track, _ = evaluate(
-        recording, site=Site(recording.anchors, dimensions), tracker="ekf", budget=5, skip=0
+        recording,
+        Method(tracker="ekf", budget=5),
+        site=Site(recording.anchors, dimensions),
+        skip=0,
     )
     path = tmp_path / "estimates.csv"
     save_estimates(path, track)
@@ -165,6 +177,6 @@ def test_lias(tracker, scheduler, most):
     for name in ("fast", "mid"):
         recording = load_recording(LIAS / f"lias_{name}_tag0.csv")
         site = Site.of(recording.anchors)
-        report = evaluate(recording, site=site, tracker=tracker, scheduler=scheduler)[1]
+        report = evaluate(recording, Method(tracker=tracker, scheduler=scheduler), site=site)[1]
         errors.append(report["mae"])
     assert np.mean(errors) <= most

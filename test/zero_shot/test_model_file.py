@@ -67,7 +67,7 @@ def with_nan(path):
 @pytest.mark.parametrize(
     ("write", "complaint"),
     [
-        (no_file, "not a model file"),
+        (no_file, "cannot read"),
         (a_pickle, "not a model file"),
         (of_locdreamer, "not a zero-shot model"),
         (of_another_format, "format 99, expected 1"),
@@ -78,6 +78,6 @@ def test_what_is_refused_is_refused_in_one_line(tmp_path, write, complaint):
     path = tmp_path / "m.safetensors"
     write(path)
     with pytest.raises(InputError, match=complaint) as caught:
-        make_tracker("zero-shot", Site(square_anchors()), model=path)
+        make_tracker("zero-shot", Site(square_anchors()), model=str(path))
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)

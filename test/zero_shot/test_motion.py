@@ -1,24 +1,21 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The zero-shot tracker with wheels, a gyro, marked points and a memory."""
+"""The zero-shot tracker with wheels, a gyro and looking ahead."""
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from locdreamer_ros.zero_shot.memory.lag_smoother import EVERY, LAG, LagSmoother, Moment
 
 from locdreamer_ros.first_fix import first_fix
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.simulation import make_world, simulate
-from locdreamer_ros.types import Estimate, Motion, Site
+from locdreamer_ros.types import Site
 from locdreamer_ros.zero_shot.model_file import shipped
 from locdreamer_ros.zero_shot.odometry_frame import FrameFinder, SlipWatch
-from locdreamer_ros.zero_shot.tracker import ZeroShotConfig, ZeroShotTracker
+from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
 
 WEIGHTS = shipped()
 
@@ -126,91 +123,16 @@ def test_missing_odometry_for_a_while_is_survived() -> None:
     assert error[10:].mean() < 0.3
 
 
-def test_a_marked_point_sets_the_position_and_tells_of_biases() -> None:
-    recording, site = house(105, seconds=40.0)
-    tracker = ZeroShotTracker(site, WEIGHTS, ZeroShotConfig(memory=True))
-    errors(recording, tracker)
-    assert recording.truth is not None
-    place = recording.truth[-1, :2]
-    said = tracker.calibrate(place, sigma=0.02)
-    assert np.linalg.norm(said.position - place) < 0.03
-    assert tracker.memory is not None
-    tracker.predict(1.0, Motion())
-    assert tracker.estimate is not None
-
-
 def test_a_copy_looks_ahead_without_leaving_a_trace() -> None:
     recording, site = house(106, seconds=60.0)
-    tracker = ZeroShotTracker(site, WEIGHTS, ZeroShotConfig(memory=True))
+    tracker = ZeroShotTracker(site, WEIGHTS)
     errors(recording, tracker)
-    assert tracker.memory is not None
     state = (tracker._mean.copy(), tracker._covariance.copy(), tracker._age.copy())
-    memory, drag = tracker.memory.weight.copy(), tracker._slip.drag.copy()
+    drag = tracker._slip.drag.copy()
     ranges = RecordingSource(recording).measure(np.arange(5), float(recording.times[-1]))
-    for _ in range(2 * (LAG + EVERY)):
-        copy(tracker).update(ranges)
+    for _ in range(40):
+        tracker.fork().update(ranges)
     now = (tracker._mean, tracker._covariance, tracker._age)
     for before, after in zip(state, now, strict=True):
         np.testing.assert_array_equal(before, after)
-    np.testing.assert_array_equal(memory, tracker.memory.weight)
     np.testing.assert_array_equal(drag, tracker._slip.drag)
-
-
-def test_memory_goes_to_its_file_and_comes_back(tmp_path: Path) -> None:
-    recording, site = house(107, seconds=90.0)
-    config = ZeroShotConfig(memory=True, memory_file=str(tmp_path / "place.npz"))
-    first = ZeroShotTracker(site, WEIGHTS, config)
-    errors(recording, first)
-    first.save_memory()
-    assert first.estimate is not None
-    again = ZeroShotTracker(site, WEIGHTS, config)
-    assert first.memory is not None
-    assert again.memory is not None
-    assert first.memory.weight.sum() > 10.0
-    np.testing.assert_allclose(again.memory.mean, first.memory.mean, atol=1e-6)
-    mean, confidence = first.place_biases(first.estimate.position)
-    assert mean.shape == confidence.shape == (5,)
-    again.start(Estimate(0.0, np.zeros(4), np.eye(4)))
-    assert again.memory.weight.sum() > 10.0  # a new start forgets the track, not the place
-
-
-@pytest.mark.slow
-def test_memory_is_no_worse_where_the_biases_are_others_than_remembered() -> None:
-    without, changed = [], []
-    for seed in (110, 111, 112):
-        recording, site = house(seed)
-        elsewhere, _ = house(seed + 50, seconds=300.0)
-        learned = ZeroShotTracker(site, WEIGHTS, ZeroShotConfig(memory=True))
-        errors(elsewhere, learned)
-        tracker = ZeroShotTracker(site, WEIGHTS, memory=learned.memory)
-        changed.append(errors(recording, tracker)[10:].mean())
-        without.append(errors(recording, ZeroShotTracker(site, WEIGHTS))[10:].mean())
-    assert np.mean(changed) < 1.1 * np.mean(without)
-
-
-def test_the_smoother_is_the_batch_solution_of_a_random_walk() -> None:
-    rng, size = np.random.default_rng(0), LAG + EVERY
-    noise, steps = 0.5, rng.standard_normal(size)
-    measured = np.cumsum(steps) + noise * rng.standard_normal(size)
-    smoother: LagSmoother[int] = LagSmoother()
-    mean, variance, found = 0.0, 1e-9, []
-    for row in range(size):
-        prior = variance + 1.0
-        gain = prior / (prior + noise**2)
-        before, mean, variance = mean, mean + gain * (measured[row] - mean), (1.0 - gain) * prior
-        moment = Moment(
-            np.array([mean]),
-            np.array([[variance]]),
-            np.array([before]),
-            np.array([[prior]]),
-            np.eye(1),
-            row,
-        )
-        found += smoother.add(moment)
-    difference = np.eye(size) - np.eye(size, k=-1)
-    information = difference.T @ difference + np.eye(size) / noise**2
-    exact = np.linalg.solve(information, measured / noise**2)
-    assert [note for note, _, _ in found] == list(range(EVERY))
-    np.testing.assert_allclose([m[0] for _, m, _ in found], exact[:EVERY], atol=1e-6)
-    spread = np.diag(np.linalg.inv(information))[:EVERY]
-    np.testing.assert_allclose([c[0, 0] for _, _, c in found], spread, atol=1e-6)

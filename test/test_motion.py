@@ -9,10 +9,11 @@ from math import pi
 
 import numpy as np
 import pytest
+from worlds import READY_TRACKERS
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.run import run_offline
-from locdreamer_ros.methods import TRACKERS, make_scheduler, make_tracker
+from locdreamer_ros.methods import make_scheduler, make_tracker
 from locdreamer_ros.motion import KEPT, MotionBuffer, wrapped
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.simulation import simulate
@@ -217,7 +218,7 @@ def test_every_tracker_passes_over_what_it_cannot_use(moving: Recording) -> None
     """The classical trackers give what they gave; zero-shot, which can use it, does."""
     site = Site.of(moving.anchors)
     bare = replace(moving, odometry=None, turn_rate=None)
-    for name in TRACKERS:
+    for name in READY_TRACKERS:
         means = [
             run_offline(
                 recording,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from locdreamer_ros.evaluation.run import evaluate
+from locdreamer_ros.methods import Method
 from locdreamer_ros.simulation import draw_ranges, draw_walk, make_world, simulate
 from locdreamer_ros.types import FloatArray, Site
 
@@ -67,15 +68,10 @@ def house_mae(tracker: str, preset: str, scheduler: str, budget: int, seeds: int
     for seed in range(seeds):
         recording = simulate("house", duration=200.0, rate=1.0, seed=seed)
         site = Site(recording.anchors, 2, make_world("house", seed).tag_height)
-        _, report = evaluate(
-            recording,
-            site=site,
-            tracker=tracker,
-            preset=preset,
-            scheduler=scheduler,
-            budget=budget,
-            seed=seed,
+        method = Method(
+            tracker=tracker, preset=preset, scheduler=scheduler, budget=budget, seed=seed
         )
+        _, report = evaluate(recording, method, site=site)
         values.append(report["mae"])
     return np.array(values)
 

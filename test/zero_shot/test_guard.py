@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from worlds import circle_recording, follow, square_anchors
 
-from locdreamer_ros.evaluation.run import evaluate
 from locdreamer_ros.methods import make_scheduler, make_tracker
 from locdreamer_ros.simulation import make_world, simulate
 from locdreamer_ros.types import Estimate, Ranges, Site
@@ -116,7 +115,7 @@ def test_limits_come_from_the_model_file(circle, tmp_path):
     weights = shipped()
     path = tmp_path / "shy.safetensors"
     save_weights(path, Weights(weights.arrays, {"limits": [0.01] * 8}))
-    tracker, _ = run(recording, site, model=path)
+    tracker, _ = run(recording, site, model=str(path))
     assert tracker.fallback == STRANGE
     assert tracker.model_name == str(path)
 
@@ -127,13 +126,3 @@ def test_in_space_another_tracker_stands_in():
     tracker, _ = run(recording, site)
     assert tracker.fallback == "zero-shot tracks in 2 dimensions: bias-ekf"
     assert tracker.estimate.dimensions == 3
-
-
-def test_memory_of_places_is_kept_in_the_file_of_the_parameters(circle, tmp_path):
-    recording, site = circle
-    path = tmp_path / "places.npz"
-    parameters = {"memory": True, "memory_file": str(path)}
-    evaluate(recording, site=site, tracker="zero-shot", parameters=parameters)
-    assert path.is_file()
-    again = make_tracker("zero-shot", site, parameters=parameters)
-    assert again.inner.memory is not None

@@ -148,9 +148,9 @@ def test_the_command_writes_a_model_with_its_story(tmp_path, monkeypatch, capsys
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--preset", "zero-shot", "--recording", "x.csv"], "x.csv: no such file"),
-        (["--preset", "zero-shot", "--environment", "moon"], "moon"),
-        (["--preset", "zero-shot", "--bootstrap", "A1"], "--bootstrap does not belong without"),
+        (["--preset", "zero-shot", "--recording", "x.csv"], "--recording does not belong"),
+        (["--preset", "zero-shot", "--environment", "moon"], "--environment does not belong"),
+        (["--preset", "zero-shot", "--bootstrap", "A1"], "--bootstrap does not belong"),
         (["--preset", "zero-shot", "--budget", "4"], "--budget does not belong"),
         (["--preset", "zero-shot", "--imagine-epochs", "4"], "--imagine-epochs does not belong"),
         (["--environment", "house", "--updates", "3"], "--updates belongs to --preset zero-shot"),
