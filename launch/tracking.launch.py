@@ -38,7 +38,7 @@ ARGUMENTS = [
     (
         "scheduler",
         "gdop",
-        "all, random, round-robin, nearest, gdop, gdop-memory, sequential, wls, actor, juno",
+        "all, random, round-robin, nearest, gdop, sequential, wls, actor, juno",
     ),
     ("model", "", "model file of a learned tracker or scheduler; empty: zero-shot's own"),
     ("budget", "3", "anchors to ask for each fix"),

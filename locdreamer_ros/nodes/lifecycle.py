@@ -18,9 +18,11 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError
@@ -40,6 +42,9 @@ LATCHED = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 BAD_INPUT = 2
+HEED_S = 0.2
+"""How long a node that has nothing to do takes to heed a signal."""
+RCLError = rclpy_implementation.RCLError
 
 
 @dataclass(frozen=True)
@@ -224,41 +229,53 @@ class UwbNode(LifecycleNode):
 
 
 def run_node(make: Callable[[], UwbNode]) -> int:
-    """Run one node until it is told to end; returns the exit status.
+    """Run one node until it is told to end (SIGINT, SIGTERM, SIGHUP); returns the exit status.
 
-    Status 2 and one line on stderr: a parameter is not valid or, with autostart, what it names.
+    Status 2 and one line on stderr: an argument or parameter is not valid or, with autostart, what
+    it names.
     """
     os.environ.setdefault("HOME", tempfile.gettempdir())  # rcl's log wants one
+    told = False
+
+    def end(number: int, frame: object) -> None:
+        nonlocal told
+        told = True
+
+    # Not rclpy's handlers: they shut the context down under a callback that is about to publish.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
     node = None
-    rclpy.init()
     try:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         node = make()
         refuse_unknown(node)
         if node.get_parameter("autostart").value:
-            for transition in (node.trigger_configure, node.trigger_activate):
-                result = transition()
-                if result == TransitionCallbackReturn.FAILURE:
-                    raise InputError(node.problem)
-                if result == TransitionCallbackReturn.ERROR:
-                    raise RuntimeError(f"{node.get_name()}: could not start")
+            _start(node)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        while not told:
+            executor.spin_once(timeout_sec=HEED_S)
     except (
         InputError,
         InvalidParameterTypeException,
         InvalidParameterValueException,
+        RCLError,
     ) as reason:
         print(" ".join(str(reason).split()), file=sys.stderr)
         return BAD_INPUT
     finally:
-        # A second signal must not interrupt the tidying up.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if node is not None:
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _start(node: UwbNode) -> None:
+    """Configure and activate. Raises InputError for what parameters name, RuntimeError else."""
+    for transition in (node.trigger_configure, node.trigger_activate):
+        result = transition()
+        if result == TransitionCallbackReturn.FAILURE:
+            raise InputError(node.problem)
+        if result == TransitionCallbackReturn.ERROR:
+            raise RuntimeError(f"{node.get_name()}: could not start")

@@ -27,9 +27,9 @@ from locdreamer_ros.datasets.rosbag2 import read_messages, to_nanoseconds
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.evaluation.run import run_offline
-from locdreamer_ros.methods import make_scheduler, make_tracker
+from locdreamer_ros.methods import Method, make_scheduler, make_tracker
 from locdreamer_ros.nodes.domain import own_domain
-from locdreamer_ros.nodes.graph import run_graph
+from locdreamer_ros.nodes.graph import Job, run_graph
 from locdreamer_ros.nodes.processes import NodeProcesses, node_environment
 from locdreamer_ros.nodes.tracks import load_tracks
 from locdreamer_ros.recording import Recording
@@ -39,7 +39,11 @@ from locdreamer_ros.types import RangeStatus, Site
 ROOT = Path(__file__).resolve().parents[2]
 LIAS = ROOT.parent / "shared" / "data" / "lias"
 SEED = 3
-WALK = {"environment": "house", "duration": 6.0, "rate": 10.0, "seed": SEED}
+PAPER = Method(seed=SEED).beside("ekf", "paper")
+
+
+def walking(output: Path) -> Job:
+    return Job(output, environment="house", duration=6.0, rate=10.0)
 
 
 @pytest.fixture(autouse=True)
@@ -63,12 +67,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
         yield (
             output,
             run_graph(
-                output=output,
-                tracker="particle",
-                parameters={"particles": 200},
-                scheduler="random",
-                baseline_preset="paper",
-                **WALK,
+                walking(output),
+                Method(
+                    tracker="particle",
+                    parameters={"particles": 200},
+                    scheduler="random",
+                    seed=SEED,
+                ),
+                beside=PAPER,
             ),
         )
 
@@ -118,7 +124,7 @@ def test_every_released_range_is_accounted_for(
         assert accounts[name] == 0, name
     assert accounts["unused_by_tracker_node"] == accounts["unused_by_ekf_node"] == 0
     assert json.loads((output / "metrics.json").read_text(encoding="utf-8")) == metrics
-    assert [row["tracker"] for row in metrics["reports"]] == ["particle", "ekf"]
+    assert [metrics["tracker"], metrics["baseline"]["tracker"]] == ["particle", "ekf"]
 
 
 def test_the_bag_holds_only_what_was_asked_with_its_stamps(
@@ -181,13 +187,8 @@ def test_a_recording_replayed_through_the_graph_gives_the_offline_metrics(
     recording.write_text("\n".join(lines) + "\n", encoding="utf-8")
     places = LIAS / "lias_fast_tag0_anchors.csv"
     run_graph(
-        output=tmp_path / "out",
-        source="replay",
-        recording=recording,
-        anchors=places,
-        tracker="bias-ekf",
-        scheduler="gdop",
-        seed=SEED,
+        Job(tmp_path / "out", source="replay", recording=recording, anchors=places),
+        Method(tracker="bias-ekf", scheduler="gdop", seed=SEED),
     )
     table = load_recording(recording, places)
     site = Site.of(load_anchors(places))
@@ -202,15 +203,8 @@ def test_a_recording_replayed_through_the_graph_gives_the_offline_metrics(
 def test_a_fix_in_several_schedules_is_the_offline_fix(
     tmp_path: Path, walk: Recording, stops: dict[str, float]
 ) -> None:
-    metrics = run_graph(
-        output=tmp_path,
-        tracker="robust-ekf",
-        scheduler="sequential",
-        budget=4,
-        baseline_preset="paper",
-        **stops,
-        **WALK,
-    )
+    asks = Method(tracker="robust-ekf", scheduler="sequential", budget=4, seed=SEED, **stops)
+    metrics = run_graph(walking(tmp_path), asks, beside=PAPER)
     site = Site.of(walk.anchors)
     trackers = (make_tracker("robust-ekf", site), make_tracker("ekf", site, preset="paper"))
     chooser = make_scheduler("sequential", site, **stops)
@@ -250,12 +244,12 @@ def test_no_node_outlives_an_interrupted_graph(tmp_path: Path, number: signal.Si
     code = (
         "import signal\n"
         "from pathlib import Path\n"
-        "from locdreamer_ros.nodes.graph import run_graph\n"
+        "from locdreamer_ros.nodes.graph import Job, run_graph\n"
         # A shell that runs the tests in the background has made them deaf to it, and rclpy in
         # another test may have left it blocked: both are inherited.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))\n"
-        f"run_graph(output=Path({str(tmp_path)!r}), duration=3600.0, speed=1.0)\n"
+        f"run_graph(Job(Path({str(tmp_path)!r}), duration=3600.0, speed=1.0))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
@@ -288,7 +282,7 @@ def test_a_node_that_dies_ends_the_graph_with_its_last_words(
 
     monkeypatch.setattr(NodeProcesses, "start", start_and_kill_one)
     with pytest.raises(RuntimeError, match="ekf_node ended with status -9"):
-        run_graph(output=tmp_path)
+        run_graph(Job(tmp_path))
     assert not [pid for pid in started if alive(pid)]
     assert not (tmp_path / "metrics.json").exists()
 
@@ -296,7 +290,7 @@ def test_a_node_that_dies_ends_the_graph_with_its_last_words(
 def test_a_recording_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     missing = tmp_path / "missing.csv"
     with pytest.raises(InputError, match=r"missing\.csv") as caught:
-        run_graph(output=tmp_path / "out", source="replay", recording=missing)
+        run_graph(Job(tmp_path / "out", source="replay", recording=missing))
     assert "\n" not in str(caught.value)
 
 
@@ -305,7 +299,7 @@ def test_a_busy_domain_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("", 7400 + 250 * 93 + 10))  # where the first participant listens
         with pytest.raises(InputError, match="ROS domain 93 is busy"):
-            run_graph(output=tmp_path)
+            run_graph(Job(tmp_path))
 
 
 def test_two_graphs_do_not_get_the_same_domain() -> None:

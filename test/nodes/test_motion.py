@@ -26,16 +26,15 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Imu
 
-from locdreamer_ros import method
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.bag import read_bag
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.datasets.rosbag2 import to_nanoseconds
 from locdreamer_ros.evaluation.run import run_offline
-from locdreamer_ros.methods import make_scheduler, make_tracker
+from locdreamer_ros.methods import Method, make_scheduler, make_tracker
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
-from locdreamer_ros.nodes.graph import run_graph
+from locdreamer_ros.nodes.graph import Job, run_graph
 from locdreamer_ros.nodes.lifecycle import LOSSLESS
 from locdreamer_ros.nodes.listening import BEST_EFFORT
 from locdreamer_ros.nodes.tracker_node import TrackerNode
@@ -115,7 +114,7 @@ class Hosted:
 def hosted(nodes: Graph, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[type], Hosted]]:
     """Makes a `Hosted` node of a kind, in the domain of `nodes`."""
     made: list[Hosted] = []
-    monkeypatch.setattr(method, "make_tracker", lambda name, site, **_: Pushed(site))
+    monkeypatch.setattr(Method, "make_tracker", lambda method, site: Pushed(site))
     rclpy.init(domain_id=nodes.probe.context.get_domain_id())
 
     def make(kind: type) -> Hosted:
@@ -250,12 +249,8 @@ def test_the_whole_graph_records_the_odometry_and_gives_the_offline_estimates(
     params = tmp_path / "params.yaml"
     params.write_text("source_node: {ros__parameters: {odometry_drift: 0.02}}", encoding="utf-8")
     run_graph(
-        output=tmp_path / "out",
-        environment="lab",
-        duration=4.0,
-        seed=3,
-        tracker="bias-ekf",
-        params=params,
+        Job(tmp_path / "out", environment="lab", duration=4.0, params=params),
+        Method(tracker="bias-ekf", seed=3),
     )
     drawn = simulate("lab", duration=4.0, seed=3, odometry=0.02)
     recorded = read_bag(tmp_path / "out" / "bag")

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import copy
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.lifecycle import LATCHED
+from locdreamer_ros.nodes.processes import node_environment
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 from locdreamer_ros.types import Anchors, Estimate, Ranges, RangeStatus, Site
 
@@ -292,7 +296,7 @@ def test_parameters_are_described_and_kept_in_range(nodes: Graph) -> None:
     word = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="ukf")
     refused = set_parameter(nodes, "tracker", word)
     assert not refused.successful
-    assert "expected one of ekf" in refused.reason
+    assert "expected one of zero-shot, ekf" in refused.reason
 
 
 def watch(nodes: Graph) -> None:
@@ -308,7 +312,7 @@ def watch(nodes: Graph) -> None:
         ("tracker_node", {"budget": 0}, "budget"),
         ("tracker_node", {"rate": "fast"}, "rate"),
         ("tracker_node", {"bugdet": 3}, "unknown parameter 'bugdet'"),
-        ("tracker_node", {"preset": "paper"}, "no preset 'paper'"),
+        ("tracker_node", {"preset": "paper"}, "unknown preset 'paper'"),
         ("source_node", {"source": "replay"}, "recording"),
         ("recorder_node", {}, "output"),
     ],
@@ -454,3 +458,58 @@ def test_a_model_for_another_budget_is_stood_in_for(nodes: Graph, tmp_path: Path
     closed.probe.until(lambda: len(statuses) == 4, "status")
     assert "the budget is 3" in statuses[-1].fallback
     assert (statuses[-1].tracker, statuses[-1].scheduler) == ("robust-ekf", "gdop")
+
+
+CLOSING = """
+import signal, sys
+from locdreamer_ros.nodes.lifecycle import run_node
+from locdreamer_ros.nodes.tracker_node import TrackerNode
+from locdreamer_ros.trackers.ekf import KalmanTracker
+
+KalmanTracker.close = lambda self: print("closed", flush=True)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(run_node(TrackerNode))
+"""
+
+
+def said(nodes: Graph) -> str:
+    """What the tracker's diagnostics say."""
+    return nodes.probe.diagnostics.get("/tracker_node", {}).get("message", "")
+
+
+@pytest.mark.parametrize("end", ["SIGINT", "SIGTERM", "SIGHUP", "cleanup", "new anchors"])
+def test_the_tracker_is_closed_on_every_way_out(nodes: Graph, tmp_path: Path, end: str) -> None:
+    save_anchors(tmp_path / "anchors.csv", ANCHORS)
+    arguments = ["-p", "tracker:=ekf"]
+    if end != "new anchors":
+        arguments += ["-p", f"anchors_file:={tmp_path / 'anchors.csv'}"]
+    environment = node_environment(nodes.probe.context.get_domain_id(), tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", CLOSING, "--ros-args", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            nodes.probe.until(lambda: "/tracker_node" in nodes.probe.diagnostics, "the node")
+            assert process.stdout is not None
+            if end == "cleanup":
+                assert nodes.probe.transition("tracker_node", "deactivate")
+                assert process.stdout.readline() == "closed\n"
+                assert nodes.probe.transition("tracker_node", "cleanup")
+            elif end == "new anchors":
+                say = nodes.probe.publisher(AnchorArray, "uwb/anchors", LATCHED)
+                say.publish(anchors_message())
+                nodes.probe.until(lambda: "first fix" in said(nodes), "the tracker")
+                say.publish(anchors_message(ANCHORS.subset(("a", "b", "c"))))
+            else:
+                process.send_signal(getattr(signal, end))
+                assert process.wait(20.0) == 0
+            assert process.stdout.readline() == "closed\n"
+        finally:
+            process.kill()
+        if end.startswith("SIG"):
+            assert process.stderr is not None
+            assert "Traceback" not in process.stderr.read()
