@@ -206,7 +206,7 @@ class Method(TrackerChoice):
         self.check()
         entry = _TRACKERS[self.tracker]
         values = {**entry.presets.get(self.preset, {}), **self.parameters}
-        config = build(config_of(self.tracker), values, f"tracker {self.tracker}")
+        config: object = build(config_of(self.tracker), values, f"tracker {self.tracker}")
         maker: Callable[..., Tracker] = getattr(_module(entry.module), entry.maker)
         # Beside a scheduler that needs a model file, zero-shot tracks with its own.
         theirs = self.tracker == "zero-shot" and self.scheduler in NEED_A_MODEL

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,10 +40,10 @@ class Outcome:
 
     anchors: Anchors
     tracks: Sequence[Track]
-    metrics: Mapping[str, Any]
+    metrics: dict[str, Any]
 
     @property
-    def reports(self) -> list[Mapping[str, Any]]:
+    def reports(self) -> list[dict[str, Any]]:
         """One per track."""
         return [self.metrics, self.metrics["baseline"]]
 

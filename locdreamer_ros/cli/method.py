@@ -37,7 +37,7 @@ def _reader(field: dataclasses.Field[Any]) -> Callable[[str], object]:
     """Argument of argparse: a value of the field's type, in its range or of its choices."""
 
     def read(text: str) -> object:
-        kind = type(field.default)
+        kind: type = type(field.default)
         try:
             return check(field, kind(text), "")
         except InputError as reason:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from locdreamer_ros.evaluation.run import answered_by
@@ -27,7 +27,7 @@ HEADINGS = {
 }
 
 
-def show_reports(reports: Sequence[Mapping[str, Any]]) -> None:
+def show_reports(reports: Sequence[dict[str, Any]]) -> None:
     """Print one line per report, with the measures that any of them has."""
     known = {key for report in reports for key in report}
     named = [{**report, "tracker": answered_by(report)} for report in reports]

@@ -15,18 +15,11 @@ from typing import Any
 import numpy as np
 
 from locdreamer_ros.datasets.range_table import MAX_RANGE_M
-from locdreamer_ros.datasets.rosbag2 import (
-    SECOND_NS,
-    BagWriter,
-    message,
-    read_messages,
-    to_nanoseconds,
-    to_seconds,
-    typestore,
-)
+from locdreamer_ros.datasets.rosbag2 import BagWriter, message, read_messages, typestore
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.motion import wrapped, yaw_of
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors, FloatArray, RangeStatus
 
 __all__ = ["BagWriter", "read_bag", "typestore", "write_bag"]
@@ -193,7 +186,7 @@ def read_bag(path: Path) -> Recording:
     goes_on = False
     for number, body in enumerate(read_messages(path, *RANGES), start=1):
         where = f"{path}: {RANGES[0]}: message {number}"
-        time = _nanoseconds(body.header.stamp)
+        time = nanoseconds(body.header.stamp)
         if tag is not None and body.tag != tag:
             raise InputError(f"{where}: expected one tag, got {tag!r} and {body.tag!r}")
         tag = body.tag
@@ -229,10 +222,6 @@ def read_bag(path: Path) -> Recording:
     )
 
 
-def _nanoseconds(stamp: Any) -> int:
-    return int(stamp.sec) * SECOND_NS + int(stamp.nanosec)
-
-
 def _read_anchors(path: Path) -> Anchors:
     published = list(read_messages(path, *ANCHORS))
     if not published or not published[-1].anchors:
@@ -263,7 +252,7 @@ def _epoch(body: Any, row_of: dict[str, int], where: str) -> FloatArray:
                 f"got {entry.range:g}"
             )
         epoch[row] = (
-            to_seconds(_nanoseconds(entry.stamp)),
+            to_seconds(nanoseconds(entry.stamp)),
             entry.range if good else np.nan,
             entry.nlos_probability,
             entry.rx_power,
@@ -285,7 +274,7 @@ def _read_truth(path: Path, times: list[int]) -> FloatArray | None:
     poses: dict[int, tuple[float, float, float]] = {}
     for body in read_messages(path, *TRUTH):
         place = body.pose.position
-        poses[_nanoseconds(body.header.stamp)] = (place.x, place.y, place.z)
+        poses[nanoseconds(body.header.stamp)] = (place.x, place.y, place.z)
     if not poses:
         return None
     known = sorted(poses)
@@ -302,7 +291,7 @@ def _read_odometry(path: Path, times: list[int]) -> FloatArray | None:
         except InputError as reason:
             raise InputError(f"{path}: {ODOMETRY[0]}: message {number}: {reason}") from None
         _check_finite(path, ODOMETRY[0], number, place.x, place.y)
-        poses[_nanoseconds(body.header.stamp)] = (place.x, place.y, yaw)
+        poses[nanoseconds(body.header.stamp)] = (place.x, place.y, yaw)
     if not poses:
         return None
     known = sorted(poses)
@@ -319,7 +308,7 @@ def _read_gyro(path: Path, times: list[int]) -> FloatArray | None:
     for number, body in enumerate(read_messages(path, *IMU, beside=RANGES[0]), start=1):
         if body.angular_velocity_covariance[0] != NOT_MEASURED:
             _check_finite(path, IMU[0], number, body.angular_velocity.z)
-            rates[_nanoseconds(body.header.stamp)] = body.angular_velocity.z
+            rates[nanoseconds(body.header.stamp)] = body.angular_velocity.z
     if not rates:
         return None
     known = sorted(rates)

@@ -15,10 +15,10 @@ from typing import IO
 
 import numpy as np
 
-from locdreamer_ros.datasets.rosbag2 import to_nanoseconds, to_seconds
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import open_text, write_atomically
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.stamps import to_nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors
 
 TRUTH = ("gt_x", "gt_y", "gt_z")

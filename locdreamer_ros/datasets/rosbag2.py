@@ -8,7 +8,6 @@ nanoseconds, as in ROS.
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import tempfile
@@ -23,19 +22,6 @@ from locdreamer_ros.errors import InputError
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection, Qos
     from rosbags.typesys.store import Typestore
-
-SECOND_NS = 1_000_000_000
-
-
-def to_nanoseconds(seconds: float) -> int:
-    """The nearest whole nanosecond; the split keeps times of day (1.7e9 s) to their last bit."""
-    whole = math.floor(seconds)
-    return whole * SECOND_NS + round((seconds - whole) * SECOND_NS)
-
-
-def to_seconds(nanoseconds: int) -> float:
-    """The nearest float: Python divides integers with a single rounding."""
-    return nanoseconds / SECOND_NS
 
 
 def message_folder() -> Path:

@@ -27,21 +27,16 @@ from std_msgs.msg import Header
 
 from locdreamer_ros.datasets.bag import BASE_FRAME, NOT_MEASURED, ODOMETRY_FRAME
 from locdreamer_ros.datasets.range_table import MAX_RANGE_M
-from locdreamer_ros.datasets.rosbag2 import SECOND_NS, to_nanoseconds, to_seconds
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.motion import yaw_of
 from locdreamer_ros.msg import Anchor, AnchorArray, AnchorRange, AnchorSchedule, RangeArray
+from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, RangeStatus
 
 UNKNOWN_VARIANCE = 1e6
 """Variance of what is not estimated (height in 2-D, orientation), m^2 or rad^2."""
 MAX_OFFSET_NS = 10 * SECOND_NS
 """A range this far from its epoch does not belong to it."""
-
-
-def nanoseconds(stamp: Time) -> int:
-    """The stamp as one integer, which keeps it exact."""
-    return int(stamp.sec) * SECOND_NS + int(stamp.nanosec)
 
 
 def to_stamp(ns: int) -> Time:

@@ -26,15 +26,10 @@ from locdreamer_ros.driver.transport import Transport
 from locdreamer_ros.driver.worker import Worker
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
-from locdreamer_ros.nodes.conversions import (
-    header,
-    nanoseconds,
-    not_offered,
-    to_anchors,
-    to_ranges,
-)
+from locdreamer_ros.nodes.conversions import header, not_offered, to_anchors, to_ranges
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, run_node
 from locdreamer_ros.nodes.parameters import read
+from locdreamer_ros.stamps import nanoseconds
 from locdreamer_ros.types import Ranges, RangeStatus
 
 NOTHING = Ranges.of([], [], 0.0)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from locdreamer_ros import loop
 from locdreamer_ros.config import parameter
-from locdreamer_ros.datasets.rosbag2 import SECOND_NS, to_seconds
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import TRACKERS
 from locdreamer_ros.msg import RangeArray
-from locdreamer_ros.nodes.conversions import from_ranges, nanoseconds
+from locdreamer_ros.nodes.conversions import from_ranges
 from locdreamer_ros.nodes.lifecycle import run_node
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
+from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors, Ranges
 
 MAX_JUMP_NS = 60 * SECOND_NS

@@ -20,9 +20,10 @@ from locdreamer_ros.driver.devices import CODECS
 from locdreamer_ros.driver.emulator import Emulator, emulate
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorSchedule
-from locdreamer_ros.nodes.conversions import nanoseconds, to_pose_stamped
+from locdreamer_ros.nodes.conversions import to_pose_stamped
 from locdreamer_ros.nodes.lifecycle import KEPT, NodeConfig, UwbNode, run_node
 from locdreamer_ros.simulation import ENVIRONMENTS
+from locdreamer_ros.stamps import nanoseconds
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,17 @@ from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
 
 from locdreamer_ros.config import parameter
-from locdreamer_ros.datasets.rosbag2 import to_seconds
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.evaluation.run import Report, report, summary
 from locdreamer_ros.evaluation.tables import save_json
 from locdreamer_ros.methods import LISTENS, Method
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
-from locdreamer_ros.nodes.conversions import from_anchors, from_odometry, nanoseconds
+from locdreamer_ros.nodes.conversions import from_anchors, from_odometry
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, UwbNode, run_node
 from locdreamer_ros.nodes.listening import ListeningConfig, names, when_published
 from locdreamer_ros.nodes.tracks import save_tracks
+from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, RangeStatus
 
 PATIENCE_S = 3.0

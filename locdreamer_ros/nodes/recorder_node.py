@@ -23,7 +23,6 @@ from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.bag import BagWriter
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
-from locdreamer_ros.nodes.conversions import nanoseconds
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, LOSSLESS, UwbNode, run_node
 from locdreamer_ros.nodes.listening import (
     MOTION,
@@ -32,6 +31,7 @@ from locdreamer_ros.nodes.listening import (
     names,
     when_published,
 )
+from locdreamer_ros.stamps import nanoseconds
 
 SHARED = {
     "/clock": Clock,

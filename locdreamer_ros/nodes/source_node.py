@@ -22,12 +22,10 @@ from sensor_msgs.msg import Imu
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets import load_recording
-from locdreamer_ros.datasets.rosbag2 import SECOND_NS, to_nanoseconds
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import (
     header,
-    nanoseconds,
     not_offered,
     to_anchors,
     to_imu,
@@ -39,6 +37,7 @@ from locdreamer_ros.nodes.conversions import (
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, run_node
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.simulation import ENVIRONMENTS, simulate
+from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_nanoseconds
 from locdreamer_ros.types import RangeStatus
 
 WATCH_PERIOD_S = 0.005

@@ -16,13 +16,13 @@ from rosgraph_msgs.msg import Clock
 
 from locdreamer_ros import loop
 from locdreamer_ros.config import parameter
-from locdreamer_ros.datasets.rosbag2 import to_seconds
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import Method
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
-from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS, from_ranges, nanoseconds, to_schedule
+from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS, from_ranges, to_schedule
 from locdreamer_ros.nodes.lifecycle import LOSSLESS, run_node
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
+from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors, IntArray, Ranges
 
 DEADLINE = 0.9

@@ -65,4 +65,6 @@ def make(
     """The scheduler of this module by `name`, as `methods` makes it."""
     if name == "random":
         return Random(seed)
-    return {"all": All, "round-robin": RoundRobin, "nearest": Nearest}[name]()
+    if name == "round-robin":
+        return RoundRobin()
+    return Nearest() if name == "nearest" else All()

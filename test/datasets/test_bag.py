@@ -15,15 +15,10 @@ from hypothesis import strategies as st
 from worlds import circle_recording
 
 from locdreamer_ros.datasets.bag import read_bag, write_bag
-from locdreamer_ros.datasets.rosbag2 import (
-    BagWriter,
-    message,
-    read_messages,
-    to_seconds,
-    typestore,
-)
+from locdreamer_ros.datasets.rosbag2 import BagWriter, message, read_messages, typestore
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.stamps import to_seconds
 from locdreamer_ros.types import Anchors, RangeStatus
 
 ANCHORS = Anchors(("A1", "b", "7"), np.array([[0.1, 0.2, 2.3], [5.0, 0.0, 2.1], [1 / 3, 4.0, 0.4]]))

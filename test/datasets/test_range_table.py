@@ -20,9 +20,9 @@ from locdreamer_ros.datasets.range_table import (
     save_anchors,
     save_range_table,
 )
-from locdreamer_ros.datasets.rosbag2 import to_seconds
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.stamps import to_seconds
 from locdreamer_ros.types import Anchors
 
 SITE = "id,x,y,z\n1,0,0,2\n2,5,0,2\n"

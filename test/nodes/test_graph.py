@@ -23,7 +23,7 @@ pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.range_table import load_anchors
-from locdreamer_ros.datasets.rosbag2 import read_messages, to_nanoseconds
+from locdreamer_ros.datasets.rosbag2 import read_messages
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.evaluation.run import run_offline
@@ -34,6 +34,7 @@ from locdreamer_ros.nodes.processes import NodeProcesses, node_environment
 from locdreamer_ros.nodes.tracks import load_tracks
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.simulation import simulate
+from locdreamer_ros.stamps import to_nanoseconds
 from locdreamer_ros.types import RangeStatus, Site
 
 ROOT = Path(__file__).resolve().parents[2]

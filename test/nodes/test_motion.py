@@ -29,7 +29,6 @@ from sensor_msgs.msg import Imu
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.bag import read_bag
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
-from locdreamer_ros.datasets.rosbag2 import to_nanoseconds
 from locdreamer_ros.evaluation.run import run_offline
 from locdreamer_ros.methods import Method, make_scheduler, make_tracker
 from locdreamer_ros.nodes import conversions as c
@@ -41,6 +40,7 @@ from locdreamer_ros.nodes.tracker_node import TrackerNode
 from locdreamer_ros.nodes.tracks import load_tracks
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.simulation import simulate
+from locdreamer_ros.stamps import to_nanoseconds
 from locdreamer_ros.trackers.ekf import KalmanTracker
 from locdreamer_ros.trackers.kalman import started, white_acceleration
 from locdreamer_ros.types import Estimate, Motion, Site
