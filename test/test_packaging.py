@@ -136,7 +136,7 @@ def test_ros_requirements_leave_other_machines_alone() -> None:
 
 
 def test_every_source_has_the_licence_header() -> None:
-    sources = python_sources(NAME, "test", "benchmarks", "launch")
+    sources = python_sources(NAME, "test", "docs", "launch")
     sources += [ROOT / name for name in ("setup.py", "setup.cfg", "CMakeLists.txt", "Makefile")]
     for folder in ("cmake", "config", ".ci"):
         sources += [path for path in (ROOT / folder).rglob("*") if path.is_file()]

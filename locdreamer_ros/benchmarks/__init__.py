@@ -13,6 +13,8 @@ BENCHMARKS = {
     "house": "trackers and schedulers in the simulated house, against the paper's EKF",
     "lias": "trackers and schedulers on recordings (--recording, --anchors)",
     "latency": "time per step, and for a recording of ten minutes",
+    "driver": "the serial driver: families, recovery, lost bytes, overhead",
+    "simulator": "range errors, and trackers in the simulated house and laboratory",
     "juno": "the JUNO paper's Figures 2 to 4 and RMSE, in rooms of its own",
     "zero-shot": "the shipped model where it was never trained, against the strongest peers",
     "table2": "the LocDreamer paper's Table 2, trained and tested in the simulated house",

@@ -21,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "name",
         metavar="NAME",
-        help="house, lias, latency, juno, zero-shot, table2 or figures",
+        help="house, lias, latency, driver, simulator, juno, zero-shot, table2 or figures",
     )
     parser.add_argument("--seeds", type=count, default=10, metavar="N", help="repetitions (10)")
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes (1)")

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from locdreamer_ros.cli.emulate import DEVICES
 from locdreamer_ros.cli.method import add_method, add_site, read_method
 from locdreamer_ros.cli.options import add_common, check_folder, check_output, check_seed, positive
 from locdreamer_ros.cli.simulate import add_environment
+from locdreamer_ros.driver.devices import NAMES
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import Method
 
@@ -67,7 +67,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--recording", type=Path, metavar="FILE", help="replay: the recording")
     parser.add_argument("--anchors", type=Path, metavar="FILE", help="replay: its anchors")
     parser.add_argument(
-        "--device", default="decar", metavar="D", help=f"serial: what to emulate: {DEVICES} (decar)"
+        "--device",
+        default="decar",
+        metavar="D",
+        help=f"serial: what to emulate: {', '.join(NAMES)} (decar)",
     )
     add_environment(parser)
     parser.add_argument(

@@ -9,9 +9,10 @@ import signal
 from pathlib import Path
 
 from locdreamer_ros.cli.options import PLACES, add_common, check_output, check_seed
+from locdreamer_ros.driver.devices import NAMES
+from locdreamer_ros.driver.faults import FAULTS
 from locdreamer_ros.errors import InputError
 
-DEVICES = "decar, pozyx, dwm1001, dwm1001-shell, trek1000 or ryuw122"
 DEAD = "dead="
 
 
@@ -24,15 +25,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "timing, measuring ranges on a walk through a simulated place. Prints the terminal's path "
         "and goes on until interrupted.",
     )
-    parser.add_argument("device", metavar="DEVICE", help=DEVICES)
+    parser.add_argument("device", metavar="DEVICE", help=", ".join(NAMES))
     parser.add_argument("--environment", default="house", metavar="E", help=f"{PLACES} (house)")
     parser.add_argument(
         "--fault",
         action="append",
         default=[],
         metavar="F",
-        help="unplug, reboot, deaf, garbage, split, duplicate, late, wrong-id, oversize, or "
-        "dead=ID,ID for anchors that never answer; may be given several times",
+        help=f"{', '.join(FAULTS)}, or dead=ID,ID for anchors that never answer; "
+        "may be given several times",
     )
     parser.add_argument("--link", type=Path, metavar="PATH", help="name that points to it")
     parser.add_argument(

@@ -10,6 +10,7 @@ ways to wake its device tries the next one then.
 
 from __future__ import annotations
 
+import enum
 import math
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,12 +42,21 @@ class RangeEvent:
     first_path_power: float = math.nan
 
 
+class Failure(enum.Enum):
+    """Why there is no range."""
+
+    SILENT = "the anchor did not answer"
+    UNUSABLE = "it answered, but not with a range"
+
+
 @dataclass(frozen=True)
 class FailEvent:
     """The exchange in flight failed (`anchor`), or an anchor gave no usable range."""
 
     anchor: str
     reason: str
+    """In words, for people."""
+    kind: Failure = Failure.SILENT
 
 
 @dataclass(frozen=True)

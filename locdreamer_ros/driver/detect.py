@@ -9,14 +9,13 @@ devices (no mode is switched, nothing is written to flash).
 from __future__ import annotations
 
 import os
-import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from serial.tools import list_ports
 
-from locdreamer_ros.driver.devices import make_codec
+from locdreamer_ros.driver.devices import all_devices, get_device
 from locdreamer_ros.driver.transport import Transport, stable_name
 
 BAUDS = (115200, 921600, 57600, 9600)
@@ -28,28 +27,9 @@ SLOW_LATENCY_MS = 4
 """FTDI adapters hold received bytes back this long or (by default 16 ms) longer."""
 RULES = "99-locdreamer-uwb.rules"
 
-SIGNS: tuple[tuple[str, str, re.Pattern[bytes]], ...] = (
-    ("trek1000", "streaming ranges", re.compile(rb"m[cra] [0-9a-f]{2} [0-9a-f]{8} ", re.I)),
-    ("dwm1001-shell", "shell, streaming (les)", re.compile(rb"[0-9A-F]{4}\[-?\d+\.\d\d,")),
-    ("dwm1001-shell", "shell, streaming (lec)", re.compile(rb"DIST,\d,AN\d")),
-    ("dwm1001-shell", "shell, streaming positions (lep)", re.compile(rb"POS,-?\d+\.\d\d,")),
-    ("dwm1001-shell", "shell, waiting for a command", re.compile(rb"dwm> ")),
-    ("dwm1001", "binary mode (TLV)", re.compile(rb"\x40\x01[\x00\x01]")),
-    ("decar", "waiting to be asked", re.compile(rb"R01\|\d{1,3}\r")),
-    ("pozyx", "waiting to be asked", re.compile(rb"D,43\r")),
-    ("ryuw122", "ready to range (mode 1)", re.compile(rb"\+MODE=1\r")),
-    ("ryuw122", "in a mode of fixed units; the driver sets mode 1", re.compile(rb"\+MODE=\d\r")),
-)
-"""How each device and mode shows in what is received: device, mode in words, pattern."""
-
-QUESTIONS = (b"C01\r", b"R,00,1\r", b"\nAT+MODE?\r\n", b"\x32\x00")
-"""DECAR: who are you; Pozyx: the same; RYUW122: which mode (after the end of the line that it takes
-the others for); DWM1001: status. To the others each is an unknown command, and the DWM1001 says in
-either mode that it is one."""
-
 
 @dataclass(frozen=True)
-class Device:
+class Found:
     """What answered on a port. rate: reports per second of one that streams, else NaN.
 
     max_rate: ranges per second of one that is asked (schedulable), else reports; at most.
@@ -74,7 +54,7 @@ class Port:
     usb: str = ""
     usable: bool = False
     latency_ms: int | None = None
-    device: Device | None = None
+    device: Found | None = None
     advice: list[str] = field(default_factory=list)
 
 
@@ -137,14 +117,14 @@ def examine(port: Port) -> None:
     )
 
 
-def recognise(transport: Transport) -> tuple[Device | None, int]:
+def recognise(transport: Transport) -> tuple[Found | None, int]:
     """The device at the other end of an open port, and how many bytes were heard from it."""
     received, first, last = _listen(transport, LISTEN_S)
     found = _match(received)
     if found is not None:
         rate = (received.count(b"\n") - 1) / (last - first) if last > first else float("nan")
         return _device(*found, transport.baud, rate=rate), len(received)
-    for question in QUESTIONS:
+    for question in filter(None, (device.question for device in all_devices())):
         asked = time.monotonic()
         if not transport.write(question):
             break
@@ -158,9 +138,9 @@ def recognise(transport: Transport) -> tuple[Device | None, int]:
 
 def _device(
     name: str, mode: str, baud: int, *, rate: float = float("nan"), reply_ms: float = float("nan")
-) -> Device:
-    able = make_codec(name).capabilities
-    return Device(name, mode, baud, able.schedulable, able.max_rate, rate, reply_ms)
+) -> Found:
+    able = get_device(name).capabilities
+    return Found(name, mode, baud, able.schedulable, able.max_rate, rate, reply_ms)
 
 
 def _listen(transport: Transport, seconds: float) -> tuple[bytes, float, float]:
@@ -177,13 +157,14 @@ def _listen(transport: Transport, seconds: float) -> tuple[bytes, float, float]:
 
 
 def _match(data: bytes) -> tuple[str, str] | None:
-    for device, mode, pattern in SIGNS:
-        if pattern.search(data):
-            return device, mode
+    for device in all_devices():
+        for sign in device.signs:
+            if sign.pattern.search(data):
+                return device.name, sign.mode
     return None
 
 
-def _advise(port: Port, device: Device) -> None:
+def _advise(port: Port, device: Found) -> None:
     if not device.schedulable:
         port.advice.append(
             "This device chooses its anchors by itself: tracking works, but choosing anchors saves "

@@ -23,29 +23,19 @@ from pathlib import Path
 
 import numpy as np
 
-from locdreamer_ros.driver.devices import make_codec, make_firmware
+from locdreamer_ros.driver.devices import get_device
+from locdreamer_ros.driver.faults import FAULTS
 from locdreamer_ros.driver.firmware import Firmware
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.simulation import make_world, simulate_in
 from locdreamer_ros.simulation.world import World
 from locdreamer_ros.types import Anchors, FloatArray, IntArray
 
-FAULTS = {
-    "unplug": "unplugged every 10 s, back after 2 s under another name",
-    "reboot": "switched off and on every 10 s",
-    "deaf": "takes no bytes for 2 s every 10 s",
-    "garbage": "random bytes before, inside or after one reply in ten",
-    "split": "every reply in pieces of a few bytes",
-    "duplicate": "one reply in ten comes twice",
-    "late": "one reply in ten comes 0.2 s late",
-    "wrong-id": "an older reply, to another request, before one in ten",
-    "oversize": "5000 bytes without an end before one reply in ten",
-}
-"""Faults that can be switched on, with what they do."""
 PERIODIC = ("unplug", "reboot", "deaf")
 PERIOD_S = 10.0
 AWAY_S = 2.0
 PROBABILITY = 0.1
+LOSS = 1e-3
 LATE_S = 0.2
 OVERSIZE = b"A" * 5000
 TICK_S = 0.002
@@ -63,10 +53,10 @@ class SimulatedTag:
     anchors: the place's, under ids that the device can have.
     """
 
-    def __init__(self, device: str, environment: str, seed: int) -> None:
+    def __init__(self, device: str, environment: str, seed: int, *, walk_s: float = WALK_S) -> None:
         world = make_world(environment, seed)
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-        self._walk = simulate_in(world, duration=WALK_S, rate=WALK_RATE, rng=rng)
+        self._walk = simulate_in(world, duration=walk_s, rate=WALK_RATE, rng=rng)
         self.anchors, self._columns = device_anchors(device, world)
         self._row = {anchor: i for i, anchor in enumerate(self.anchors.ids)}
         self._begin = time.monotonic()
@@ -95,21 +85,12 @@ def device_anchors(device: str, world: World) -> tuple[Anchors, IntArray]:
 
     As many as the device can have. Raises InputError for an unknown device.
     """
-    most = make_codec(device).capabilities.max_anchors
+    record = get_device(device)
+    most = record.capabilities.max_anchors
     # Those the place deploys come first: a device with few anchors needs well-placed ones.
     ids = sorted(world.anchors.ids, key=lambda anchor: anchor not in world.deploy)[:most]
     rows = world.anchors.rows(ids)
-    return Anchors(device_ids(device, len(ids)), world.anchors.positions[rows]), rows
-
-
-def device_ids(device: str, count: int) -> tuple[str, ...]:
-    """Ids such as the device's own anchors have."""
-    form = {
-        "decar": "{0}",
-        "trek1000": "A{1}",
-        "ryuw122": "TAG{0:05d}",
-    }.get(device, "6E{0:02X}")
-    return tuple(form.format(i + 1, i) for i in range(count))
+    return Anchors(record.ids(len(ids)), world.anchors.positions[rows]), rows
 
 
 class Emulator:
@@ -276,7 +257,7 @@ class Emulator:
 
     def _hear(self) -> None:
         with contextlib.suppress(OSError):
-            data = os.read(self._master, 4096)
+            data = self._carried(os.read(self._master, 4096))
             if self._wrong_baud():
                 data = self._rng.bytes(len(data))
             for delay, reply in self.firmware.feed(data):
@@ -315,11 +296,18 @@ class Emulator:
     def _speak(self) -> None:
         """Write what is due; like a UART, lose what nobody takes."""
         while self._queue and self._queue[0][0] <= time.monotonic():
-            data = heapq.heappop(self._queue)[2]
+            data = self._carried(heapq.heappop(self._queue)[2])
             if self._wrong_baud():
                 data = self._rng.bytes(len(data))
             with contextlib.suppress(OSError):
                 os.write(self._master, data)
+
+    def _carried(self, data: bytes) -> bytes:
+        """What of the bytes crosses the wire."""
+        if "loss" not in self.faults:
+            return data
+        kept = self._rng.random(len(data)) >= LOSS
+        return bytes(byte for byte, there in zip(data, kept, strict=True) if there)
 
     def _wrong_baud(self) -> bool:
         if self._baud is None:
@@ -337,25 +325,25 @@ def emulate(
     faults: Collection[str] = (),
     dead: Collection[str] = (),
     link: Path | None = None,
+    walk_s: float = WALK_S,
 ) -> tuple[Emulator, SimulatedTag]:
     """A running device in a simulated place; `dead`: ids of anchors that never answer.
+
+    walk_s: the walk goes there and back again in twice this time.
 
     Raises InputError for an unknown device, environment, fault or anchor.
     """
     for fault in faults:
         if fault not in FAULTS:
             raise InputError(f"fault: expected one of {', '.join(FAULTS)}, got {fault!r}")
-    tag = SimulatedTag(device, environment, seed)
+    tag = SimulatedTag(device, environment, seed, walk_s=walk_s)
     tag.anchors.rows(dead)
 
     def measure(anchor: str) -> float | None:
         return None if anchor in dead else tag.measure(anchor)
 
-    firmware = make_firmware(device, tag.anchors.ids, measure)
-    baud = make_codec(device).capabilities.baud if device in UARTS else None
+    record = get_device(device)
+    firmware = record.firmware(tag.anchors.ids, measure)
+    baud = record.capabilities.baud if record.uart else None
     emulator = Emulator(firmware, link=link, baud=baud, faults=faults, seed=seed)
     return emulator, tag
-
-
-UARTS = ("dwm1001", "dwm1001-shell", "ryuw122")
-"""Devices behind a UART: the others speak USB, where any baud rate will do."""

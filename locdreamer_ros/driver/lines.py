@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from locdreamer_ros.driver.codec import DroppedEvent, Event, FailEvent, RangeEvent
+from locdreamer_ros.driver.codec import DroppedEvent, Event, FailEvent, Failure, RangeEvent
 
 MAX_RANGE_M = 300.0
 """A DW1000 reaches this far in the open at 110 kb/s; more is garbage that looks like a range."""
@@ -29,11 +29,11 @@ def cycle_events(reported: Sequence[tuple[str, float]]) -> list[Event]:
     events: list[Event] = []
     for anchor, metres in dict(reported).items():
         if anchors.count(anchor) > 1:
-            events.append(FailEvent(anchor, "reported twice"))
+            events.append(FailEvent(anchor, "reported twice", Failure.UNUSABLE))
         elif plausible(metres):
             events.append(RangeEvent(anchor, metres))
         else:
-            events.append(FailEvent(anchor, f"impossible range {metres} m"))
+            events.append(FailEvent(anchor, f"impossible range {metres} m", Failure.UNUSABLE))
     return events
 
 

@@ -12,15 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from locdreamer_ros.driver.codec import CycleEvent, Event, FailEvent, RangeEvent
+from locdreamer_ros.driver.codec import CycleEvent, Event, FailEvent, Failure, RangeEvent
 from locdreamer_ros.driver.quality import nlos_probability
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.types import Anchors, IntArray, Ranges, RangeStatus
 
 MAX_RANGE_M = 1000.0
 """No UWB module ranges farther: what says so is garbage that looks like a frame."""
-UNUSABLE = ("impossible", "malformed", "reported twice", "an old range")
-"""How the codecs' reasons begin where the anchor did answer, but not with a range."""
 STRIKES = 2
 """Failures in a row after which an anchor is asked only now and then."""
 FIRST_REST_S = 0.2
@@ -305,7 +303,7 @@ class Ranger:
             unknown = float("nan")  # no device says how sure it is
             numbers = (metres, unknown, *powers, _blocked(*powers))
             return _Answer(RangeStatus.OK, now, numbers)
-        if event.reason.startswith(UNUSABLE):
+        if event.kind is Failure.UNUSABLE:
             mine.strikes = 0
             self._spend(True, waited)
             mine.invalid += 1

@@ -18,7 +18,7 @@ from builtin_interfaces.msg import Time
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.driver.calibration import load_offsets, offsets_path
-from locdreamer_ros.driver.devices import CODECS, make_codec
+from locdreamer_ros.driver.devices import NAMES, get_device
 from locdreamer_ros.driver.energy import MESSAGES, RADIOS, Cost, fix_cost
 from locdreamer_ros.driver.ranger import Ranger, Spent
 from locdreamer_ros.driver.session import Session
@@ -39,7 +39,7 @@ NOTHING = Ranges.of([], [], 0.0)
 class DriverConfig(NodeConfig):
     """Parameters of `driver_node`."""
 
-    device: str = parameter("decar", "which module and protocol", choices=tuple(CODECS))
+    device: str = parameter("decar", "which module and protocol", choices=NAMES)
     port: str = parameter(
         "/dev/serial/by-id/*", "serial port, or a pattern: the first match that answers is taken"
     )
@@ -49,11 +49,18 @@ class DriverConfig(NodeConfig):
         "", "offsets CSV (id,offset) of `locdreamer calibrate`; empty: <anchors>_offsets.csv if any"
     )
     answer_time: float = parameter(
-        0.1, "time for a schedule that brings no deadline of its own, s", low=0.001, high=5.0
+        0.0,
+        "time for a schedule that brings no deadline of its own, s; 0: the device's own",
+        low=0.0,
+        high=5.0,
     )
-    radio: str = parameter("6.8M", "data rate on air, for the energy model", choices=tuple(RADIOS))
+    radio: str = parameter(
+        "", "data rate on air, for the energy model; empty: as delivered", choices=("", *RADIOS)
+    )
     ranging: str = parameter(
-        "ds", "single- or double-sided, for the energy model", choices=tuple(MESSAGES)
+        "",
+        "single- or double-sided, for the energy model; empty: the device's own",
+        choices=("", *MESSAGES),
     )
     tag: str = parameter("", "id of the tag, repeated in the answers")
     frame: str = parameter("map", "frame of the anchors (REP-105)")
@@ -80,7 +87,8 @@ class DriverNode(UwbNode):
         self._ranges = self.advertise(RangeArray, "uwb/ranges")
         self._anchors = self.advertise(AnchorArray, "uwb/anchors", LATCHED)
         self.listen(AnchorSchedule, "uwb/schedule", self._on_schedule)
-        self._codec = make_codec(self.config.device)
+        self._device = get_device(self.config.device)
+        self._codec = self._device.codec()
         baud = self.config.baud or self._codec.capabilities.baud
         self._session = Session(Transport(self.config.port, baud), self._codec)
         self._ranger = Ranger(self.site, self._session, offsets=offsets)
@@ -116,7 +124,7 @@ class DriverNode(UwbNode):
             return
         deadline, now = nanoseconds(message.deadline) * 1e-9, time.time()
         if deadline <= nanoseconds(message.header.stamp) * 1e-9:
-            deadline = now + self.config.answer_time
+            deadline = now + (self.config.answer_time or self._device.answer_time)
         elif deadline < now:  # many of them: the tracker's clock and ours differ
             self.counts["expired"] += 1
         known = [anchor for anchor in message.anchors if anchor in self.site.ids]
@@ -132,8 +140,8 @@ class DriverNode(UwbNode):
         self._cost = fix_cost(
             good,
             failed,
-            radio=self.config.radio,
-            ranging=self.config.ranging,
+            radio=self.config.radio or self._device.radio.rate,
+            ranging=self.config.ranging or self._device.radio.ranging,
             timeout_ms=waited / max(failed, 1) * 1e3,
         )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from geometry_msgs.msg import PoseStamped
 
 from locdreamer_ros.config import parameter
-from locdreamer_ros.driver.devices import CODECS
+from locdreamer_ros.driver.devices import NAMES
 from locdreamer_ros.driver.emulator import Emulator, emulate
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorSchedule
@@ -30,7 +30,7 @@ from locdreamer_ros.stamps import nanoseconds
 class EmulatorConfig(NodeConfig):
     """Parameters of `emulator_node`."""
 
-    device: str = parameter("decar", "which module", choices=tuple(CODECS))
+    device: str = parameter("decar", "which module", choices=NAMES)
     environment: str = parameter("house", "the place", choices=tuple(ENVIRONMENTS))
     seed: int = parameter(0, "seed of walk and errors", low=0, high=2**31 - 1)
     link: str = parameter("", "name that points to the pseudo-terminal; needed")

@@ -16,9 +16,6 @@ import pytest
 def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from driver.driver_graph import Graph
 
-    from locdreamer_ros.driver import emulator as module
-
-    monkeypatch.setattr(module, "WALK_S", 60.0)
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     monkeypatch.setenv("ROS_PYTHON_CHECK_FIELDS", "1")
     os.environ.setdefault("HOME", str(tmp_path))

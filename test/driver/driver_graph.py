@@ -37,7 +37,7 @@ class Graph:
         self.sequence = 0
 
     def emulate(self, device: str = "decar", **more) -> SimulatedTag:
-        self.emulator, self.tag = emulate(device, **{"link": self.link, **more})
+        self.emulator, self.tag = emulate(device, **{"link": self.link, "walk_s": 60.0, **more})
         self.device = device
         return self.tag
 

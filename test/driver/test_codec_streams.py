@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from fuzz.codecs import fuzz
+from fuzz.oracles import ORACLES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fuzz_codecs import DEVICES, fuzz
 from locdreamer_ros.driver.codec import (
     Codec,
     DroppedEvent,
@@ -21,7 +20,7 @@ from locdreamer_ros.driver.codec import (
     FailEvent,
     RangeEvent,
 )
-from locdreamer_ros.driver.devices import CODECS, make_codec
+from locdreamer_ros.driver.devices import NAMES, make_codec
 from locdreamer_ros.errors import InputError
 
 TLV = bytes.fromhex(
@@ -288,30 +287,15 @@ def test_anything_may_come(case: Case, pieces: list[bytes | int]) -> None:
     assert dropped <= size
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", NAMES)
 def test_fuzz(device: str) -> None:
-    """A small form of benchmarks/fuzz_codecs.py."""
+    """A small form of test/fuzz/codecs.py."""
     tally = fuzz(device, 50_000, seed=1)
     assert tally.wrong == 0
     assert tally.accepted > 100
 
 
-def test_the_documentation_states_what_each_device_can() -> None:
-    """The table in docs/devices/README.md, row by row."""
-    text = (Path(__file__).parents[2] / "docs" / "devices" / "README.md").read_text()
-    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| [`")]
-    stated = {re.findall("`(.+?)`", row[0])[0]: [cell.strip() for cell in row[2:6]] for row in rows}
-    assert set(stated) == set(CODECS)
-    for name, (who, anchors, rate, baud) in stated.items():
-        able = make_codec(name).capabilities
-        assert who.startswith("**you, per range**" if able.schedulable else "the tag"), name
-        numbers = re.findall(r"\d+", who.partition("up to")[2] + anchors)
-        assert str(able.max_anchors) in numbers, name
-        assert rate == f"{able.max_rate:g} {'ranges' if able.schedulable else 'fixes'}/s", name
-        assert baud in ("USB", str(able.baud)), name
-
-
 def test_the_registry_names_what_it_has() -> None:
-    assert set(CODECS) == set(DEVICES)
+    assert set(NAMES) == set(ORACLES)
     with pytest.raises(InputError, match="expected one of decar, pozyx"):
         make_codec("toaster")

@@ -20,22 +20,17 @@ from driver.fake_device import refused
 
 from locdreamer_ros.cli import main
 from locdreamer_ros.config import build, load_parameters
-from locdreamer_ros.driver import detect, emulator
+from locdreamer_ros.driver import detect
 from locdreamer_ros.driver.detect import Port, examine, find_ports
-from locdreamer_ros.driver.devices import CODECS
+from locdreamer_ros.driver.devices import NAMES, get_device
 from locdreamer_ros.driver.emulator import FAULTS, emulate
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(autouse=True)
-def short_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulator, "WALK_S", 30.0)
-
-
-@pytest.mark.parametrize("device", CODECS)
+@pytest.mark.parametrize("device", NAMES)
 def test_every_device_is_recognised(tmp_path: Path, device: str) -> None:
-    module, _ = emulate(device, link=tmp_path / "port")
+    module, _ = emulate(device, link=tmp_path / "port", walk_s=30.0)
     port = Port(str(tmp_path / "port"), str(tmp_path / "port"), "test")
     examine(port)
     module.close()
@@ -44,7 +39,7 @@ def test_every_device_is_recognised(tmp_path: Path, device: str) -> None:
     # One module, two modes: at power-on it is in the binary one.
     assert port.device.device == device.removesuffix("-shell")
     assert port.device.baud == 115200
-    schedulable = CODECS[device]().capabilities.schedulable
+    schedulable = get_device(device).capabilities.schedulable
     assert port.device.schedulable == schedulable
     assert any("saves no energy" in advice for advice in port.advice) != schedulable
     if device == "trek1000":
@@ -100,7 +95,7 @@ def test_a_slow_adapter_and_modem_manager_are_named(
 
 
 def test_a_port_that_may_not_be_used_says_who_may(capsys: pytest.CaptureFixture[str]) -> None:
-    module, _ = emulate("decar")
+    module, _ = emulate("decar", walk_s=30.0)
     with refused(module.path):
         assert main(["doctor", module.path]) == 1
     said = capsys.readouterr().out
@@ -172,11 +167,11 @@ def test_help_names_every_device_and_fault(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         main(["emulate", "--help"])
     text = re.sub(r"\s+", " ", capsys.readouterr().out)
-    for word in (*CODECS, *FAULTS, "dead="):
+    for word in (*NAMES, *FAULTS, "dead="):
         assert word in text
 
 
-@pytest.mark.parametrize("file", ["driver.yaml", *(f"driver/{name}.yaml" for name in CODECS)])
+@pytest.mark.parametrize("file", ["driver.yaml", *(f"driver/{name}.yaml" for name in NAMES)])
 def test_the_presets_are_parameters_of_the_node(file: str) -> None:
     pytest.importorskip("rclpy", reason="needs ROS 2")
     from locdreamer_ros.nodes.driver_node import DriverConfig

@@ -11,18 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from locdreamer_ros.driver import emulator as module
-from locdreamer_ros.driver.devices import CODECS, make_codec
+from locdreamer_ros.driver.devices import NAMES, make_codec
+from locdreamer_ros.driver.devices.dwm1001 import firmware as dwm1001
 from locdreamer_ros.driver.devices.dwm1001_shell.codec import LOOK
 from locdreamer_ros.driver.emulator import FAULTS, Emulator, SimulatedTag, emulate
-from locdreamer_ros.driver.firmware import dwm1001
 from locdreamer_ros.driver.ranger import Ranger
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.driver.transport import Transport
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import Ranges, RangeStatus
 
-DEVICES = tuple(CODECS)
+DEVICES = NAMES
 OK, NOT_OFFERED = RangeStatus.OK, RangeStatus.NOT_OFFERED
 START_S = 6.0
 """The DWM1001 takes a while to open its shell."""
@@ -36,17 +35,12 @@ class Bench:
     def __call__(
         self, device: str, *, baud: int | None = None, **more
     ) -> tuple[Emulator, SimulatedTag, Ranger]:
-        emulator, tag = emulate(device, link=self.link, **more)
+        emulator, tag = emulate(device, link=self.link, walk_s=30.0, **more)
         codec = make_codec(device)
         rate = baud or codec.capabilities.baud
         ranger = Ranger(tag.anchors, Session(Transport(str(self.link), rate), codec))
         self.closing += [ranger.session.close, emulator.close]
         return emulator, tag, ranger
-
-
-@pytest.fixture(autouse=True)
-def short_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WALK_S", 30.0)
 
 
 @pytest.fixture
@@ -154,7 +148,7 @@ def test_dead_anchors_never_answer(bench: Bench) -> None:
 
 
 def test_the_same_seed_gives_the_same_place_and_walk() -> None:
-    one, two = (SimulatedTag("decar", "house", 5) for _ in range(2))
+    one, two = (SimulatedTag("decar", "house", 5, walk_s=30.0) for _ in range(2))
     assert np.array_equal(one._walk.ranges, two._walk.ranges, equal_nan=True)
 
 

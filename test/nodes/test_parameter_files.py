@@ -19,7 +19,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ro
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from locdreamer_ros.config import build, load_parameters
-from locdreamer_ros.driver.devices import CODECS
+from locdreamer_ros.driver.devices import NAMES
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import TRACKERS
 from locdreamer_ros.nodes import catalogue
@@ -195,7 +195,7 @@ def test_a_serial_source_is_asked_by_the_wall_clock(launched: list[Recorded]) ->
 
 def test_each_device_has_its_file(launched: list[Recorded]) -> None:
     _, device = nodes_of(launched)["driver_node"].kwargs["parameters"][:2]
-    for codec in CODECS:
+    for codec in NAMES:
         name = evaluate(device.args[0][1], {"device": codec})
         values = load_parameters(ROOT / "config" / name, "driver_node")
         assert build(DriverConfig, values, name).device == codec  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from locdreamer_ros.driver.codec import (
     DroppedEvent,
     Event,
     FailEvent,
+    Failure,
     RangeEvent,
     ReadyEvent,
 )
@@ -89,7 +90,7 @@ class DecarCodec(LineCodec):
         elif line == _SELF:
             self._end("this anchor is the module itself", len(line), events)
         elif (about := _RANGE_OF.match(line)) and str(int(about[1])) == self._asked:
-            self._end("malformed answer", len(line), events)
+            self._end("malformed answer", len(line), events, Failure.UNUSABLE)
         elif not line.startswith(_UNSOLICITED) and line[:3] not in _ROUTED:
             events.append(DroppedEvent(len(line), "no reply of this firmware"))
 
@@ -98,18 +99,20 @@ class DecarCodec(LineCodec):
         if anchor != self._asked:
             events.append(DroppedEvent(len(found[0]), "late, duplicate or unasked range"))
         elif any(int(ticks) >= 1 << 32 for ticks in found[3].split(b"|")[1:]):
-            self._end("malformed answer", len(found[0]), events)
+            self._end("malformed answer", len(found[0]), events, Failure.UNUSABLE)
         elif not plausible(metres):
-            self._end(f"impossible range {metres} m", len(found[0]), events)
+            self._end(f"impossible range {metres} m", len(found[0]), events, Failure.UNUSABLE)
         else:
             self._asked = None
             powers = [p for p in (float(found[4]), float(found[5])) if -150.0 < p < 0.0]
             power = sum(powers) / len(powers) if powers else math.nan
             events.append(RangeEvent(anchor, metres, first_path_power=power))
 
-    def _end(self, reason: str, size: int, events: list[Event]) -> None:
+    def _end(
+        self, reason: str, size: int, events: list[Event], kind: Failure = Failure.SILENT
+    ) -> None:
         if self._asked is None:
             events.append(DroppedEvent(size, "late failure"))
         else:
-            events.append(FailEvent(self._asked, reason))
+            events.append(FailEvent(self._asked, reason, kind))
             self._asked = None

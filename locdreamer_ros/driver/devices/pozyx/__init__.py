@@ -1,3 +1,25 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The `pozyx` device: its protocol and a simulation of its firmware."""
+"""Pozyx tag: the host asks each anchor, over USB."""
+
+import re
+
+from locdreamer_ros.driver.device import Device, Radio, Sign
+from locdreamer_ros.driver.devices.pozyx.codec import CAPABILITIES, PozyxCodec
+from locdreamer_ros.driver.devices.pozyx.firmware import PozyxFirmware
+
+DEVICE = Device(
+    name="pozyx",
+    title="Pozyx tag, DW1000",
+    capabilities=CAPABILITIES,
+    codec=PozyxCodec,
+    firmware=PozyxFirmware,
+    id_form="6E{number:02X}",
+    signs=(Sign("waiting to be asked", re.compile(rb"(?:^|[\r\n])D,43\r")),),
+    question=b"R,00,1\r",
+    port="usb-*Pozyx*",
+    radio=Radio("110k"),
+    about="Pozyx tag: the host asks each anchor, about 18 a second.",
+    quality="received power",
+    answer_time=0.3,
+)

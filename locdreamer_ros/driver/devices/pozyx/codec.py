@@ -22,6 +22,7 @@ from locdreamer_ros.driver.codec import (
     DroppedEvent,
     Event,
     FailEvent,
+    Failure,
     RangeEvent,
     ReadyEvent,
     SendEvent,
@@ -147,9 +148,10 @@ class PozyxCodec(LineCodec):
             return FailEvent(self._asked, "the tag has no range to this anchor")
         # A tag that was not done hands out its last range again, or what lay in its memory.
         if not (plausible(metres) and -150 < power < 0):
-            return FailEvent(self._asked, f"impossible range {metres} m, {power} dBm")
+            reason = f"impossible range {metres} m, {power} dBm"
+            return FailEvent(self._asked, reason, Failure.UNUSABLE)
         if self._stamps.get(self._asked) == stamp:
-            return FailEvent(self._asked, "an old range again")
+            return FailEvent(self._asked, "an old range again", Failure.UNUSABLE)
         self._stamps[self._asked] = stamp
         return RangeEvent(self._asked, metres, rx_power=float(power))
 

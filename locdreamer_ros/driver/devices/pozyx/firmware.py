@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from locdreamer_ros.driver.firmware import Measure, Reply, take_lines
 
 REPLY_S = 0.001
-RANGING_S = 0.048
+RANGING_S = 0.051
 """Of the 55 ms of a range at 18 Hz; the rest is text going to and fro."""
 NO_ANSWER_S = 0.060
 """Until it gives up on a silent anchor; an estimate."""

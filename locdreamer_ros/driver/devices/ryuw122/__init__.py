@@ -1,3 +1,32 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The `ryuw122` device: its protocol and a simulation of its firmware."""
+"""REYAX RYUW122: the host asks each anchor, by AT commands on a UART."""
+
+import re
+
+from locdreamer_ros.driver.device import Device, Sign
+from locdreamer_ros.driver.devices.ryuw122.codec import CAPABILITIES, Ryuw122Codec
+from locdreamer_ros.driver.devices.ryuw122.firmware import Ryuw122Firmware
+
+DEVICE = Device(
+    name="ryuw122",
+    title="REYAX RYUW122, DW3000",
+    capabilities=CAPABILITIES,
+    codec=Ryuw122Codec,
+    firmware=Ryuw122Firmware,
+    id_form="TAG{number:05d}",
+    signs=(
+        Sign("ready to range (mode 1)", re.compile(rb"(?:^|[\r\n])\+MODE=1\r")),
+        Sign(
+            "in a mode of fixed units; the driver sets mode 1",
+            re.compile(rb"(?:^|[\r\n])\+MODE=[02]\r"),
+        ),
+    ),
+    # After the end of the line that it takes the questions to others for.
+    question=b"\r\nAT+MODE?\r\n",
+    uart=True,
+    port="usb-*",
+    about="REYAX RYUW122 on a USB-to-serial adapter: the host asks each unit, about 15 a second.",
+    quality="received power",
+    answer_time=0.3,
+)

@@ -18,6 +18,7 @@ from locdreamer_ros.driver.codec import (
     DroppedEvent,
     Event,
     FailEvent,
+    Failure,
     RangeEvent,
     ReadyEvent,
     SendEvent,
@@ -99,9 +100,9 @@ class Ryuw122Codec(LineCodec):
             return
         measured = _RANGE.fullmatch(line, found.end() + int(found[2]))
         if measured is None:
-            self._end("malformed answer", events)
+            self._end("malformed answer", events, Failure.UNUSABLE)
         elif not plausible(metres := int(measured[1]) / 100.0):
-            self._end(f"impossible range {metres} m", events)
+            self._end(f"impossible range {metres} m", events, Failure.UNUSABLE)
         else:
             self._asked = ""
             power = float(measured[2] or "nan")
@@ -132,7 +133,7 @@ class Ryuw122Codec(LineCodec):
             self._setting = ""
             events.append(ReadyEvent("REYAX RYUW122 in mode 1"))
 
-    def _end(self, reason: str, events: list[Event]) -> None:
+    def _end(self, reason: str, events: list[Event], kind: Failure = Failure.SILENT) -> None:
         if self._asked:
-            events.append(FailEvent(self._asked, reason))
+            events.append(FailEvent(self._asked, reason, kind))
             self._asked = ""

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draw docs/images/house.png: the simulated house, a walk in it, and one anchor's bias map.
 
-python benchmarks/plot_worlds.py [--seed 1] [--output docs/images/house.png]
+python docs/images/plot_worlds.py [--seed 1] [--output docs/images/house.png]
 """
 
 from __future__ import annotations

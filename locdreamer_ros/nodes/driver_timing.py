@@ -1,24 +1,21 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the driver itself costs, how fast it comes back, and whether it grows; see docs/driver.md.
+"""What the serial driver costs in the graph, measured with real messages; see docs/driver.md.
 
-    python benchmarks/driver.py [overhead rate recovery parts endurance] [--endurance 60]
+overhead: from the device's write of an answer's last byte to the message published. parts: from a
+fix's stamp to its pose, three ranges asked at once (`gdop`) or one by one (`sequential`).
+endurance: memory, descriptors and threads of a driver_node under 50 schedules a second, unplugged
+once a minute. Devices run in processes of their own. `locdreamer benchmark driver` runs the first;
+alone:
 
-overhead: from the device's write of an answer's last byte to the message published. rate: fixes/s
-of three ranges against a bare loop that writes and reads the same bytes. recovery: from the
-device's return to the first answer with a range, of every device. parts: from a fix's stamp to its
-pose, three ranges asked at once (`gdop`) or one by one (`sequential`). endurance: memory,
-descriptors and threads of a driver_node under 50 schedules a second, unplugged once a minute.
-Devices run in processes of their own.
+    python -m locdreamer_ros.nodes.driver_timing parts | endurance [SECONDS] [FILE]
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import os
-import platform
 import random
 import signal
 import subprocess
@@ -34,14 +31,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rclpy
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from tqdm import tqdm
 
 from locdreamer_ros.datasets.range_table import save_anchors
-from locdreamer_ros.driver.devices import CODECS, make_codec, make_firmware
-from locdreamer_ros.driver.emulator import Emulator, device_ids
-from locdreamer_ros.driver.ranger import Ranger
-from locdreamer_ros.driver.session import Session
-from locdreamer_ros.driver.transport import Transport
+from locdreamer_ros.driver.devices import get_device
+from locdreamer_ros.driver.emulator import Emulator
+from locdreamer_ros.msg import AnchorSchedule, RangeArray, TrackerStatus
+from locdreamer_ros.nodes.conversions import nanoseconds, to_schedule
+from locdreamer_ros.nodes.driver_node import DriverNode
+from locdreamer_ros.nodes.lifecycle import LOSSLESS
 from locdreamer_ros.types import Anchors, RangeStatus
 
 IDS = ("1", "2", "3")
@@ -50,11 +51,10 @@ SITE = Anchors(IDS, PLACES)
 ANSWER = (
     b"R05|%b|5.0000|0|4029487283|51121000|4080610000|146000000|4175000000|-82.1|-81.7|0.5|-0.4\r\n"
 )
-SLOWEST_S = 0.3
-"""Time for three ranges of the slowest device."""
 RATE_HZ = 50.0
 DOMAIN = 63
-Result = dict[str, Any]
+MODULE = "locdreamer_ros.nodes.driver_timing"
+Found = dict[str, Any]
 
 
 def device(name: str, link: str, instant: bool, control: Connection, written: Any) -> None:
@@ -65,9 +65,8 @@ def device(name: str, link: str, instant: bool, control: Connection, written: An
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not instant:
         # Never the same twice: a DWM1001 that repeats a fix has no new one.
-        firmware = make_firmware(
-            name, device_ids(name, len(IDS)), lambda _: random.uniform(4.9, 5.1)
-        )
+        record = get_device(name)
+        firmware = record.firmware(record.ids(len(IDS)), lambda _: random.uniform(4.9, 5.1))
         emulator = Emulator(firmware, link=Path(link))
         control.send("up")
         while (word := control.recv()) != "close":
@@ -112,25 +111,13 @@ def module(
         link.unlink(missing_ok=True)
 
 
-def make_ranger(port: Path, name: str = "decar") -> Ranger:
-    """A ranger on the module."""
-    site = Anchors(device_ids(name, len(IDS)), PLACES)
-    return Ranger(site, Session(Transport(str(port), 115200), make_codec(name)))
-
-
 def percentiles(values: np.ndarray, *which: float) -> list[float]:
     """Rounded percentiles."""
     return [round(float(p), 3) for p in np.percentile(values, which)]
 
 
-def overhead(folder: Path, schedules: int) -> Result:
+def overhead(folder: Path, schedules: int) -> Found:
     """Milliseconds from the last byte written by the device to the message published."""
-    import rclpy
-    from rclpy.executors import SingleThreadedExecutor
-
-    from locdreamer_ros.nodes.conversions import to_schedule
-    from locdreamer_ros.nodes.driver_node import DriverNode
-
     save_anchors(folder / "site.csv", SITE)
     with module(folder, instant=True) as (port, _, written):
         given = {"port": port, "anchors_file": folder / "site.csv"}
@@ -151,7 +138,9 @@ def overhead(folder: Path, schedules: int) -> Result:
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         threading.Thread(target=executor.spin, daemon=True).start()
-        listener = subprocess.Popen([sys.executable, __file__, "--listen"])
+        listener = subprocess.Popen(
+            [sys.executable, "-m", "locdreamer_ros.nodes.driver_timing", "listen"]
+        )
         while publisher.get_subscription_count() == 0:
             time.sleep(0.05)
         rows = np.arange(3)
@@ -181,84 +170,7 @@ def overhead(folder: Path, schedules: int) -> Result:
         node.destroy_node()
         rclpy.try_shutdown()
     p50, p99, most = percentiles(np.array(spent), 50, 99, 100)
-    return {"schedules": len(spent), "p50_ms": p50, "p99_ms": p99, "max_ms": most}
-
-
-def bare_loop(port: Path, seconds: float) -> float:
-    """Fixes/s of three ranges with nothing but write and read."""
-    descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY)
-    tty.setraw(descriptor)
-    begin, fixes = time.monotonic(), 0
-    while time.monotonic() - begin < seconds:
-        for anchor in IDS:
-            os.write(descriptor, b"C05|%b|0|1|0\r" % anchor.encode())
-            answer = b""
-            while not answer.endswith(b"\n"):
-                answer += os.read(descriptor, 4096)
-        fixes += 1
-    rate = fixes / (time.monotonic() - begin)
-    os.close(descriptor)
-    return rate
-
-
-def rate(folder: Path, rounds: int, seconds: float) -> Result:
-    """Share of the radio's own maximum rate, by turns to even out the load of the machine."""
-    bare, ours, lost = [], [], 0
-    with module(folder) as (port, _, _):
-        for _ in tqdm(range(rounds), desc="rate", leave=False, disable=None):
-            bare.append(bare_loop(port, seconds))
-            ranger = make_ranger(port)
-            ranger.measure(np.arange(3), time.time() + 2.0)
-            begin, fixes = time.monotonic(), 0
-            while time.monotonic() - begin < seconds:
-                answer = ranger.measure(np.arange(3), time.time() + 1.0)
-                lost += int((answer.status != RangeStatus.OK).sum())
-                fixes += 1
-            ours.append(fixes / (time.monotonic() - begin))
-            ranger.session.close()
-    share = np.array(ours) / np.array(bare)
-    return {
-        "rounds": rounds,
-        "radio_fixes_per_s": round(float(np.median(bare)), 2),
-        "driver_fixes_per_s": round(float(np.median(ours)), 2),
-        "share_median": round(float(np.median(share)), 4),
-        "share_min": round(float(share.min()), 4),
-        "ranges_lost": lost,
-    }
-
-
-def recovery(folder: Path, times: int) -> Result:
-    """Seconds from the device's return to the first answer with a range, of every device."""
-    return {name: recovery_of(name, folder, times) for name in CODECS}
-
-
-def recovery_of(name: str, folder: Path, times: int) -> Result:
-    """Of one device."""
-    waits: dict[str, list[float]] = {"replug": [], "reboot": []}
-    with module(folder, name=name) as (port, control, _):
-        ranger = make_ranger(port, name)
-        ranger.measure(np.arange(3), time.time() + 4.0)
-        for i in tqdm(range(2 * times), desc=name, leave=False, disable=None):
-            event = ("replug", "reboot")[i % 2]
-            if event == "replug":
-                control.send("unplug")
-                control.recv()
-                away = time.monotonic() + 0.3 + 0.37 * i % 3.0
-                while time.monotonic() < away:
-                    ranger.measure(np.arange(3), time.time() + 0.05)
-                control.send("plug")
-            else:
-                control.send("reboot")
-            back = control.recv()
-            ranger.measure(np.arange(3), 0.0)  # what a device had reported before does not count
-            while not (ranger.measure(np.arange(3), time.time() + SLOWEST_S).status == 0).any():
-                pass
-            waits[event].append(time.monotonic() - back)
-        ranger.session.close()
-    return {
-        event: dict(zip(("median_s", "max_s"), percentiles(np.array(found), 50, 100), strict=True))
-        for event, found in waits.items()
-    }
+    return {"schedules": len(spent), "ms_p50": p50, "ms_p99": p99, "ms_max": most}
 
 
 def usage(process: int) -> tuple[float, int, int]:
@@ -293,15 +205,8 @@ def node_process(port: Path, anchors: Path) -> AbstractContextManager[subprocess
     return process("nodes.driver_node", *given(port=port, anchors_file=anchors))
 
 
-def parts(folder: Path, rounds: int, seconds: float) -> Result:
+def parts(folder: Path, rounds: int, seconds: float) -> Found:
     """Milliseconds from a fix's stamp to its pose, by turns to even out the load of the machine."""
-    import rclpy
-    from geometry_msgs.msg import PoseWithCovarianceStamped
-    from locdreamer_ros.msg import TrackerStatus
-
-    from locdreamer_ros.nodes.conversions import nanoseconds
-    from locdreamer_ros.nodes.lifecycle import LOSSLESS
-
     port, site = folder / "uwb", folder / "site.csv"
     spent: dict[str, list[float]] = {"gdop": [], "sequential": []}
     asked: dict[str, list[int]] = {"gdop": [], "sequential": []}
@@ -342,7 +247,7 @@ def parts(folder: Path, rounds: int, seconds: float) -> Result:
     finally:
         client.destroy_node()
         rclpy.try_shutdown()
-    found: Result = {}
+    found: Found = {}
     for scheduler, times in spent.items():
         p50, p90, p99 = percentiles(np.array(times), 50, 90, 99)
         ranges = round(float(np.mean(asked[scheduler])), 2)
@@ -356,14 +261,8 @@ def parts(folder: Path, rounds: int, seconds: float) -> Result:
     return found
 
 
-def endurance(folder: Path, seconds: float) -> Result:
+def endurance(folder: Path, seconds: float) -> Found:
     """A driver_node for `seconds`: what it used early and late, and what it answered."""
-    import rclpy
-    from locdreamer_ros.msg import AnchorSchedule, RangeArray
-
-    from locdreamer_ros.nodes.conversions import to_schedule
-    from locdreamer_ros.nodes.lifecycle import LOSSLESS
-
     save_anchors(folder / "site.csv", SITE)
     counts = {"answers": 0, "ranges": 0}
 
@@ -429,12 +328,6 @@ def endurance(folder: Path, seconds: float) -> Result:
 
 def listen() -> None:
     """A process that takes in the ranges, so that publishing them is real work."""
-    import rclpy
-    from locdreamer_ros.msg import RangeArray
-    from rclpy.executors import ExternalShutdownException
-
-    from locdreamer_ros.nodes.lifecycle import LOSSLESS
-
     rclpy.init()
     node = rclpy.create_node("listener")
     node.create_subscription(RangeArray, "uwb/ranges", lambda _: None, LOSSLESS)
@@ -443,34 +336,25 @@ def listen() -> None:
 
 
 def main() -> None:
-    """Run what was asked for and print it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = ("overhead", "rate", "recovery", "parts", "endurance")
-    parser.add_argument("parts", nargs="*", choices=[*names, []], help="which measurements (all)")
-    parser.add_argument("--endurance", type=float, default=60.0, metavar="S", help="length (60)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
-    parser.add_argument("--listen", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    """Run one of them and print it, or write it, as JSON."""
     os.environ.setdefault("ROS_DOMAIN_ID", str(DOMAIN))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    if options.listen:
+    what, *rest = sys.argv[1:]
+    if what == "listen":
         listen()
         return
-    result: Result = {"machine": platform.platform(), "cpus": os.cpu_count()}
-    measure = {
-        "overhead": lambda folder: overhead(folder, 3000),
-        "rate": lambda folder: rate(folder, 6, 4.0),
-        "recovery": lambda folder: recovery(folder, 6),
-        "parts": lambda folder: parts(folder, 3, 16.0),
-        "endurance": lambda folder: endurance(folder, options.endurance),
-    }
-    for part in options.parts or names:
-        load = round(os.getloadavg()[0], 1)
-        with tempfile.TemporaryDirectory() as folder:
-            result[part] = {**measure[part](Path(folder)), "load_before": load}
-        print(part, json.dumps(result[part]), flush=True)
-    if options.json is not None:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if what == "endurance":
+            found = endurance(folder, float(rest[0]) if rest else 60.0)
+        elif what == "parts":
+            found = parts(folder, 3, 16.0)
+        else:
+            found = overhead(folder, int(rest[0]))
+    text = json.dumps({**found, "load": round(os.getloadavg()[0], 1)}, indent=2)
+    if len(rest) > 1:
+        Path(rest[1]).write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":
