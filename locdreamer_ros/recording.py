@@ -15,14 +15,18 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.motion import LOOK_BACK_S, MotionBuffer
 from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray, Motion, Ranges
 
+LATEST_S = 1e11
+"""No clock counts that far: a larger number is no time in seconds."""
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Epochs in time order.
+    """Epochs in the order in which they were recorded.
 
-    times (T,) s, strictly increasing; ranges (T, A) m, NaN where there is none; truth (T, 3) m or
-    None: only the evaluator may look at it; stamps (T, A) s or None where a range has its epoch's
-    time; nlos (T, A) 0..1 or None; rx_power, first_path_power (T, A) dBm or None.
+    times (T,) s; equal ones follow each other, and they step back where the recorder's clock was
+    set back or a bag began anew. ranges (T, A) m, NaN where there is none; truth (T, 3) m or None:
+    only the evaluator may look at it; stamps (T, A) s or None where a range has its epoch's time;
+    nlos (T, A) 0..1 or None; rx_power, first_path_power (T, A) dBm or None.
     odometry (T, 3) or None: x m, y m, yaw rad in the odometry's own frame; turn_rate (T,) or None:
     rad/s about the vertical, of a gyro. NaN where unknown.
     """
@@ -56,9 +60,10 @@ class Recording:
                 raise InputError(f"{self.name}: {what}: expected {expected}, got {value.shape}")
         if self.times.size == 0:
             raise InputError(f"{self.name}: no epochs")
-        if not (np.diff(self.times) > 0.0).all():
-            row = int(np.argmax(np.diff(self.times) <= 0.0)) + 1
-            raise InputError(f"{self.name}: epoch {row}: times must increase")
+        possible = np.abs(self.times) <= LATEST_S  # false for NaN
+        if not possible.all():
+            row = int(np.argmin(possible))
+            raise InputError(f"{self.name}: epoch {row}: no time in seconds: {self.times[row]:g}")
 
     def __len__(self) -> int:
         return self.times.size
@@ -102,20 +107,26 @@ class Recording:
     def motion(self, previous: int, epoch: int) -> Motion | None:
         """What wheels and gyro say of the time from epoch `previous` to `epoch`; None: nothing.
 
-        What a node would know at `epoch` that has heard all so far: see `odometry.MotionBuffer`.
+        What a node would know at `epoch` that has heard all so far: see `motion.MotionBuffer`.
         """
-        if self.odometry is None and self.turn_rate is None:
+        start, end = float(self.times[previous]), float(self.times[epoch])
+        if (self.odometry is None and self.turn_rate is None) or end <= start:
             return None
         buffer = MotionBuffer()
-        start, end = float(self.times[previous]), float(self.times[epoch])
         ends = [previous, epoch]
         first = previous
         if not all(
             v is None or np.isfinite(v[ends]).all() for v in (self.odometry, self.turn_rate)
         ):
-            first = max(int(np.searchsorted(self.times, start - LOOK_BACK_S)) - 1, 0)
+            # One row beyond, to interpolate from; never across a step back of the clock.
+            while first > 0 and self.times[first - 1] <= self.times[first]:
+                first -= 1
+                if self.times[first] < start - LOOK_BACK_S:
+                    break
         for row in range(first, epoch + 1):
             time = float(self.times[row])
+            if row > first and time <= self.times[row - 1]:
+                continue
             if self.odometry is not None and np.isfinite(self.odometry[row]).all():
                 buffer.add_pose(time, *map(float, self.odometry[row]))
             if self.turn_rate is not None and np.isfinite(self.turn_rate[row]):
@@ -124,23 +135,23 @@ class Recording:
 
 
 class RecordingSource:
-    """RangeSource that releases, of the epoch at the deadline, only the ranges asked for."""
+    """RangeSource that releases, of one epoch, only the ranges asked for."""
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
+        self._increasing = bool((np.diff(recording.times) >= 0.0).all())
 
     @property
     def anchors(self) -> Anchors:
         """All anchors of the recording."""
         return self.recording.anchors
 
-    def measure(self, anchor: IntArray, deadline: float) -> Ranges:
-        """Answer from the last epoch at or before `deadline` s; InputError before the first."""
+    def answer(self, epoch: int, anchor: IntArray) -> Ranges:
+        """The ranges of epoch `epoch` to anchors (N,): needed where times are equal or step back.
+
+        A range that the epoch does not hold is a TIMEOUT.
+        """
         record = self.recording
-        # Half a nanosecond of grace: a time that went through a ROS stamp may come back smaller.
-        epoch = int(np.searchsorted(record.times, deadline + 5e-10, side="right")) - 1
-        if epoch < 0:
-            raise InputError(f"{record.name}: no epoch at or before {deadline:.3f} s")
 
         def pick(values: FloatArray | None) -> FloatArray | None:
             return None if values is None else values[epoch, anchor]
@@ -154,3 +165,41 @@ class RecordingSource:
             rx_power=pick(record.rx_power),
             first_path_power=pick(record.first_path_power),
         )
+
+    def at(self, epoch: int) -> EpochSource:
+        """The range source of one epoch, whatever its time."""
+        return EpochSource(self, epoch)
+
+    def measure(self, anchor: IntArray, deadline: float) -> Ranges:
+        """Answer from the last epoch at or before `deadline` s; InputError before the first.
+
+        Where times step back, that is the last recorded of those.
+        """
+        times = self.recording.times
+        # Half a nanosecond of grace: a time that went through a ROS stamp may come back smaller.
+        late = deadline + 5e-10
+        if self._increasing:
+            epoch = int(np.searchsorted(times, late, side="right")) - 1
+        else:
+            before = np.flatnonzero(times <= late)
+            epoch = int(before[-1]) if before.size else -1
+        if epoch < 0:
+            raise InputError(f"{self.recording.name}: no epoch at or before {deadline:.3f} s")
+        return self.answer(epoch, anchor)
+
+
+@dataclass(frozen=True, eq=False)
+class EpochSource:
+    """RangeSource of one epoch of a recording: it is asked again until the fix is made."""
+
+    source: RecordingSource
+    epoch: int
+
+    @property
+    def anchors(self) -> Anchors:
+        """All anchors of the recording."""
+        return self.source.anchors
+
+    def measure(self, anchor: IntArray, deadline: float) -> Ranges:
+        """The epoch's ranges to anchors (N,)."""
+        return self.source.answer(self.epoch, anchor)

@@ -15,6 +15,7 @@ from locdreamer_ros.cli.options import (
     check_seed,
     positive,
 )
+from locdreamer_ros.cli.recordings import add_columns
 from locdreamer_ros.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,11 +44,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     bregar.set_defaults(run=run_bregar)
 
     table = formats.add_parser("csv", help="range table to rosbag2")
-    table.add_argument("source", type=Path, metavar="X.csv", help="range table")
+    table.add_argument(
+        "source", type=Path, metavar="X.csv", help="range table, one row per epoch or per range"
+    )
     table.add_argument(
         "--anchors", type=Path, metavar="A.csv", help="id,x,y,z (X_anchors.csv beside X.csv)"
     )
-    add_output(table, "rosbag2 folder")
+    add_columns(table)
+    add_output(table, "rosbag2 folder, or range table if it ends in .csv")
     table.set_defaults(run=run_csv)
 
     bag = formats.add_parser("bag", help="rosbag2 to range table")
@@ -81,9 +85,10 @@ def run_csv(options: argparse.Namespace) -> int:
     check_places(options)
     if options.source.suffix != ".csv":
         raise InputError(f"{options.source}: expected a range table (.csv)")
-    if options.output.suffix == ".csv":
-        raise InputError(f"{options.output}: expected the name of a rosbag2 folder")
-    return write(load_recording(options.source, options.anchors), options)
+    if options.output.exists() and options.output.samefile(options.source):
+        raise InputError(f"{options.output}: is the source; choose another name")
+    recording = load_recording(options.source, options.anchors, columns=options.columns)
+    return write(recording, options)
 
 
 def run_bag(options: argparse.Namespace) -> int:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from locdreamer_ros.cli.method import add_method, add_site, read_method
 from locdreamer_ros.cli.options import PICTURES, add_common, check_output, check_seed
+from locdreamer_ros.cli.recordings import add_columns
+from locdreamer_ros.methods import UNKNOWN_HEIGHT
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,6 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--anchors", type=Path, metavar="FILE", help="CSV id,x,y,z (RECORDING's X_anchors.csv)"
     )
+    add_columns(parser)
     add_method(parser)
     add_site(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the estimates as CSV")
@@ -45,7 +48,11 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.evaluation.tables import save_json
 
     method = read_method(options)
-    recording = load_recording(options.recording, options.anchors)
+    # Where nobody says how high the anchors are, they are as high as the tag.
+    height = 0.0 if method.tag_height == UNKNOWN_HEIGHT else method.tag_height
+    recording = load_recording(
+        options.recording, options.anchors, columns=options.columns, height=height
+    )
     track, report = evaluate(recording, method, progress=True)
     show_reports([report])
     for reason, updates in report["fallback"].items():

@@ -5,34 +5,63 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.units import check_places, check_units
 
 
-def load_recording(path: Path, anchors: Path | None = None) -> Recording:
+def load_recording(
+    path: Path,
+    anchors: Path | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    height: float = 0.0,
+) -> Recording:
     """Load a range table (.csv), a rosbag2 (folder, .mcap, .db3) or a point survey (.json, .npz).
 
     A range table needs its anchors: `anchors`, else `<stem>_anchors.csv` beside it. The others know
     theirs; there, `anchors` picks those it names and corrects their places. Of a point survey one
-    walk is drawn (seed 0). Raises InputError naming the file and what was expected.
+    walk is drawn (seed 0). columns: how a table calls its columns, see `load_range_table`; height:
+    of anchors without z, m. Raises InputError naming the file and what was expected, also where
+    anchors and ranges cannot both be in metres.
     """
+    recording = _load(path, anchors, columns, height)
+    where = str(path if anchors is None else anchors)
+    if path.suffix == ".csv" and anchors is None:
+        where = str(_beside(path))
+    check_places(recording.anchors, where)
+    check_units(recording.anchors, recording.times, recording.ranges, where)
+    return recording
+
+
+def _beside(path: Path) -> Path:
+    """Where the anchors of a range table are."""
+    return path.with_name(f"{path.stem}_anchors.csv")
+
+
+def _load(
+    path: Path, anchors: Path | None, columns: Mapping[str, str] | None, height: float
+) -> Recording:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     if path.suffix == ".csv":
         from locdreamer_ros.datasets.range_table import load_anchors, load_range_table
 
-        beside = path.with_name(f"{path.stem}_anchors.csv")
+        beside = _beside(path)
         if anchors is None and not beside.is_file():
             raise InputError(f"{path}: needs an anchors file (id,x,y,z); there is no {beside.name}")
-        return load_range_table(path, load_anchors(anchors or beside))
+        return load_range_table(path, load_anchors(anchors or beside, height), columns)
+    if columns:
+        raise InputError(f"{path}: columns have other names only in a range table (.csv)")
     recording = _load_complete(path)
     if anchors is None:
         return recording
     from locdreamer_ros.datasets.range_table import load_anchors
 
-    site = load_anchors(anchors)
+    site = load_anchors(anchors, height)
     return dataclasses.replace(recording.only(site.ids), anchors=site)
 
 

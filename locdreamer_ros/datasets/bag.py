@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from locdreamer_ros.datasets.range_table import MAX_RANGE_M
+from locdreamer_ros.datasets.cells import RangeCells
+from locdreamer_ros.datasets.columns import note
 from locdreamer_ros.datasets.rosbag2 import BagWriter, message, read_messages, typestore
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.motion import wrapped, yaw_of
@@ -183,7 +184,7 @@ def read_bag(path: Path) -> Recording:
     rows: list[FloatArray] = []
     tag = None
     row_of = {anchor: row for row, anchor in enumerate(anchors.ids)}
-    goes_on = False
+    goes_on, cells = False, RangeCells()
     for number, body in enumerate(read_messages(path, *RANGES), start=1):
         where = f"{path}: {RANGES[0]}: message {number}"
         time = nanoseconds(body.header.stamp)
@@ -192,17 +193,16 @@ def read_bag(path: Path) -> Recording:
         tag = body.tag
         goes_on, again = body.more, goes_on and time == times[-1]
         if again:  # the tracker asked on for the same fix
-            rows[-1] = _both(rows[-1], _epoch(body, row_of, where), anchors, where)
+            more = _epoch(body, row_of, where, cells)
+            rows[-1] = _both(rows[-1], more, anchors, where)
             continue
-        if times and time <= times[-1]:
-            raise InputError(
-                f"{where}: times must increase, got {to_seconds(time):.9f} "
-                f"after {to_seconds(times[-1]):.9f}"
-            )
         times.append(time)
-        rows.append(_epoch(body, row_of, where))
+        rows.append(_epoch(body, row_of, where, cells))
     if not times:
         raise InputError(f"{path}: no message on {RANGES[0]} ({RANGES[1]})")
+    note(path, cells.note())
+    if back := int((np.diff(np.array(times)) < 0).sum()):
+        note(path, f"the clock goes back {back} times; the epochs stay in the bag's order")
     stamps, ranges, *rest = np.moveaxis(np.array(rows), 2, 0)
     nlos, rx_power, first_path_power = (None if np.isnan(v).all() else v for v in rest)
     epochs = np.array([to_seconds(time) for time in times])
@@ -234,7 +234,7 @@ def _read_anchors(path: Path) -> Anchors:
         raise InputError(f"{path}: {ANCHORS[0]}: {reason}") from None
 
 
-def _epoch(body: Any, row_of: dict[str, int], where: str) -> FloatArray:
+def _epoch(body: Any, row_of: dict[str, int], where: str, cells: RangeCells) -> FloatArray:
     """One RangeArray as (A, 5): stamp, range, nlos, rx power, first-path power; NaN: not there."""
     epoch = np.full((len(row_of), 5), np.nan)
     for entry in body.ranges:
@@ -246,14 +246,9 @@ def _epoch(body: Any, row_of: dict[str, int], where: str) -> FloatArray:
         if not np.isnan(epoch[row, 0]):
             raise InputError(f"{where}: anchor {entry.anchor!r} appears twice")
         good = entry.status == RangeStatus.OK
-        if good and not 0.0 < entry.range <= MAX_RANGE_M:
-            raise InputError(
-                f"{where}: anchor {entry.anchor}: expected a range in (0, {MAX_RANGE_M:g}] m, "
-                f"got {entry.range:g}"
-            )
         epoch[row] = (
             to_seconds(nanoseconds(entry.stamp)),
-            entry.range if good else np.nan,
+            cells.metres(entry.range, f"{where}: anchor {entry.anchor}") if good else np.nan,
             entry.nlos_probability,
             entry.rx_power,
             entry.first_path_power,
@@ -325,11 +320,10 @@ def _at_epochs(stamps: list[int], values: FloatArray, times: list[int]) -> Float
 
     NaN where unknown. Where all stamps are epochs' they stay there; else they are interpolated.
     """
-    epochs = {time: epoch for epoch, time in enumerate(times)}
-    if epochs.keys() >= set(stamps):
-        placed = np.full((len(times), values.shape[1]), np.nan)
-        placed[[epochs[stamp] for stamp in stamps]] = values
-        return placed
+    if set(times) >= set(stamps):
+        row = {stamp: number for number, stamp in enumerate(stamps)}
+        placed = np.vstack([values, np.full(values.shape[1], np.nan)])
+        return placed[[row.get(time, -1) for time in times]]
     known, wanted = np.array(stamps), np.array(times)
     start = known[0]
     placed = np.stack(

@@ -2,85 +2,100 @@
 # SPDX-License-Identifier: Apache-2.0
 """The range table: a CSV with one row per epoch, and the anchors beside it in a second CSV.
 
-Header `t_s,gt_x,gt_y,gt_z,odom_x,odom_y,odom_yaw,gyro_z,r_<id>,...` (ground truth, odometry and
-gyro optional; empty or `nan`: unknown, no range), metres, seconds, rad and rad/s. Anchors:
-`id,x,y,z`.
+Header `t_s,gt_x,gt_y,gt_z,odom_x,odom_y,odom_yaw,gyro_z,r_<id>,...` (ground truth, its height,
+odometry and gyro optional; empty or `nan`: unknown, no range), metres, seconds, rad and rad/s.
+Anchors: `id,x,y,z`. What other people's tables do otherwise is read and said (logged): no z, units
+of time, columns of other names, values that stand for no answer. A table with a column `anchor` is
+a long one: see `long_table`.
 """
 
 from __future__ import annotations
 
 import csv
+from array import array
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
+from locdreamer_ros.datasets.cells import (
+    GYRO,
+    MAX_RANGE_M,
+    ODOMETRY,
+    TRUTH,
+    RangeCells,
+    TimeCells,
+    check_count,
+    find_columns,
+    number,
+    read_rows,
+)
+from locdreamer_ros.datasets.columns import (
+    ANCHOR,
+    RANGE,
+    TIME,
+    AnchorIds,
+    check_groups,
+    note,
+    note_unused,
+    read_times,
+    roles_of,
+    together,
+    unknown_anchor,
+)
+from locdreamer_ros.datasets.long_table import read_long
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import open_text, write_atomically
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.stamps import to_nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors
+from locdreamer_ros.units import check_places
 
-TRUTH = ("gt_x", "gt_y", "gt_z")
-ODOMETRY = ("odom_x", "odom_y", "odom_yaw")
-GYRO = ("gyro_z",)
-MAX_RANGE_M = 1000.0
-"""No UWB module ranges farther: a larger value is a unit mistake (millimetres), not a range."""
+__all__ = ["MAX_RANGE_M", "load_anchors", "load_range_table", "save_anchors", "save_range_table"]
 
-
-def _number(text: str, where: str, *, missing: bool = False) -> float:
-    if missing and text.strip().lower() in ("", "nan"):
-        return float("nan")
-    try:
-        value = float(text)
-    except ValueError:
-        raise InputError(f"{where}: expected a number, got {text!r}") from None
-    if not np.isfinite(value):
-        raise InputError(f"{where}: expected a finite number, got {text!r}")
-    return value
+ANCHOR_ID = ("id", "anchor", "anchor_id", "name")
+"""What the first column of an anchors file may be called."""
+SIZE_OF_SITE = 10_000
+"""Anchors of one file, at most."""
 
 
-def _rows(path: Path, stream: IO[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Header, and the other rows that are not blank with their number in the file."""
-    try:
-        rows = [
-            (number, [cell.strip() for cell in row])
-            for number, row in enumerate(csv.reader(stream, strict=True), start=1)
-            if any(cell.strip() for cell in row)
-        ]
-    except csv.Error as reason:
-        raise InputError(f"{path}: not CSV: {reason}") from None
-    if not rows:
-        raise InputError(f"{path}: empty file")
-    return rows[0][1], rows[1:]
-
-
-def load_anchors(path: Path) -> Anchors:
-    """Read an anchors CSV. Raises InputError naming the file and row."""
+def load_anchors(path: Path, height: float = 0.0) -> Anchors:
+    """Read an anchors CSV; anchors without z are at `height` m. InputError names file and row."""
     with open_text(path) as stream:
-        header, rows = _rows(path, stream)
-    if header != ["id", "x", "y", "z"]:
-        raise InputError(f"{path}: row 1: expected the header id,x,y,z")
-    ids: list[str] = []
-    positions: list[list[float]] = []
-    for number, row in rows:
-        if len(row) != 4:
-            raise InputError(f"{path}: row {number}: expected id,x,y,z, got {len(row)} columns")
-        if not row[0]:
-            raise InputError(f"{path}: row {number}, column id: expected an anchor id")
-        ids.append(row[0])
-        positions.append(
-            [
-                _number(text, f"{path}: row {number}, column {axis}")
-                for axis, text in zip("xyz", row[1:], strict=True)
-            ]
-        )
+        rows = read_rows(path, stream)
+        _, header = next(rows)
+        name = next((name for name in ANCHOR_ID if name in header), None)
+        if name is None or not {"x", "y"} <= {*header}:
+            raise InputError(f"{path}: row 1: expected the header id,x,y,z")
+        columns = find_columns(path, header, (name, "x", "y", "z"), {})
+        ids: list[str] = []
+        positions: list[list[float]] = []
+        unknown = 0
+        for at, row in rows:
+            if len(row) != len(header):
+                raise InputError(
+                    f"{path}: row {at}: expected {','.join(header)}, got {len(row)} columns"
+                )
+            if not row[columns[name]]:
+                raise InputError(f"{path}: row {at}, column {name}: expected an anchor id")
+            ids.append(row[columns[name]])
+            place = [number(row[columns[a]], f"{path}: row {at}, column {a}") for a in "xy"]
+            z = float("nan")
+            if "z" in columns:
+                z = number(row[columns["z"]], f"{path}: row {at}, column z", missing=True)
+            unknown += z != z
+            positions.append([*place, height if z != z else z])
+            if len(ids) > SIZE_OF_SITE:
+                raise InputError(f"{path}: more than {SIZE_OF_SITE} anchors")
     if not ids:
         raise InputError(f"{path}: no anchors below the header")
+    if unknown:
+        note(path, f"{unknown} anchors without z: taken as {height:g} m")
     try:
-        return Anchors(tuple(ids), np.array(positions, dtype=np.float64))
+        anchors = Anchors(tuple(ids), np.array(positions, dtype=np.float64))
     except InputError as reason:
         raise InputError(f"{path}: {reason}") from None
+    check_places(anchors, str(path))
+    return anchors
 
 
 def save_anchors(path: Path, anchors: Anchors) -> None:
@@ -92,90 +107,94 @@ def save_anchors(path: Path, anchors: Anchors) -> None:
             writer.writerow([anchor, *map(_cell, place)])
 
 
-def _range_column(path: Path, header: list[str], anchors: Anchors) -> list[int]:
-    """Column of each anchor (A,), checked."""
-    columns = {name: i for i, name in enumerate(header)}
-    if len(columns) != len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise InputError(f"{path}: row 1: column {twice} appears twice")
-    if "t_s" not in columns:
-        raise InputError(f"{path}: row 1: missing column t_s")
-    for name in header:
-        known = name in ("t_s", *TRUTH, *ODOMETRY, *GYRO)
-        if not known and not name.startswith("r_"):
-            raise InputError(
-                f"{path}: row 1: unknown column {name!r}; "
-                "expected t_s, gt_*, odom_*, gyro_z, r_<id>"
-            )
-    recorded = [name[2:] for name in header if name.startswith("r_")]
-    for anchor in recorded:
-        if anchor not in anchors.ids:
-            raise InputError(
-                f"{path}: column r_{anchor}: no anchor {anchor!r} in the anchors file; "
-                f"it has {', '.join(anchors.ids)}"
-            )
-    for anchor in anchors.ids:
-        if anchor not in recorded:
-            raise InputError(f"{path}: row 1: missing column r_{anchor} of anchor {anchor!r}")
-    for what, names in (("ground truth", TRUTH), ("odometry", ODOMETRY)):
-        if len({*names} & {*columns}) not in (0, len(names)):
-            raise InputError(f"{path}: row 1: {what} needs all of {', '.join(names)}")
-    return [columns[f"r_{anchor}"] for anchor in anchors.ids]
+def load_range_table(
+    path: Path, anchors: Anchors, columns: Mapping[str, str] | None = None
+) -> Recording:
+    """Read a range table, wide or long. Raises InputError naming the file, row and column.
 
-
-def load_range_table(path: Path, anchors: Anchors) -> Recording:
-    """Read a range table. Raises InputError naming the file, row and column."""
+    columns: what a column is called in this file, by what it is: `time`, `anchor`, `range`,
+    `gt_x` and so on, `r_<id>`.
+    """
+    mapping = roles_of(columns)
     with open_text(path) as stream:
-        header, rows = _rows(path, stream)
-        column = _range_column(path, header, anchors)
-        time_column = header.index("t_s")
-        known = [
-            [header.index(name) for name in names] if names[0] in header else []
-            for names in (TRUTH, ODOMETRY, GYRO)
-        ]
-        times: list[float] = []
-        ranges: list[list[float]] = []
-        others: list[list[list[float]]] = []
-        for number, row in rows:
-            where = f"{path}: row {number}"
+        rows = read_rows(path, stream)
+        _, header = next(rows)
+        if {ANCHOR, RANGE} & {*header, *mapping}:
+            return read_long(path, anchors, header, rows, mapping)
+        ids = AnchorIds(anchors)
+        roles = (TIME, *TRUTH, *ODOMETRY, *GYRO)
+        found = find_columns(path, header, roles, {k: v for k, v in mapping.items() if k in roles})
+        column = _range_columns(path, header, ids, mapping, {*found.values()})
+        check_groups(path, found)
+        used = {*found.values(), *column}
+        note_unused(path, [name for i, name in enumerate(header) if i not in used])
+        numbers = array("d")
+        cells, clock = RangeCells(), TimeCells()
+        others = [(i, f"column {header[i]}") for role, i in found.items() if role != TIME]
+        for at, row in rows:
+            where = f"{path}: row {at}"
             if len(row) != len(header):
                 raise InputError(f"{where}: expected {len(header)} columns, got {len(row)}")
-            # To the nanosecond, as a ROS stamp: so that replayed epochs are found by their stamp.
-            time = to_seconds(to_nanoseconds(_number(row[time_column], f"{where}, column t_s")))
-            if times and time <= times[-1]:
-                raise InputError(
-                    f"{where}, column t_s: times must increase, got {time!r} after {times[-1]!r}"
-                )
-            times.append(time)
-            ranges.append([_range(row[c], f"{where}, column {header[c]}") for c in column])
-            others.append(
-                [
-                    [_number(row[c], f"{where}, column {header[c]}", missing=True) for c in columns]
-                    for columns in known
-                ]
-            )
-    if not times:
+            numbers.append(clock.stamp(row[found[TIME]], f"{where}, column {header[found[TIME]]}"))
+            numbers.extend(number(row[i], f"{where}, {what}", missing=True) for i, what in others)
+            numbers.extend(cells.metres(row[c], f"{where}, column {header[c]}") for c in column)
+            check_count(path, len(numbers))
+    table = np.array(numbers).reshape(-1, 1 + len(others) + len(column))
+    if not len(table):
         raise InputError(f"{path}: no epochs below the header")
-    truth, odometry, gyro = (
-        np.array(rows) if columns else None
-        for rows, columns in zip(zip(*others, strict=True), known, strict=True)
-    )
+    times, order = read_times(path, table[:, 0], header[found[TIME]], whole=clock.whole)
+    note(path, cells.note())
+    if order is not None:
+        table = table[order]
+    names = [role for role in found if role != TIME]
+    values = dict(zip(names, table[:, 1 : 1 + len(names)].T, strict=True))
     return Recording(
         path.stem,
         anchors,
-        np.array(times),
-        np.array(ranges),
-        truth,
-        odometry=odometry,
-        turn_rate=None if gyro is None else gyro[:, 0],
+        times,
+        table[:, 1 + len(names) :],
+        together(values, TRUTH),
+        odometry=together(values, ODOMETRY),
+        turn_rate=values.get(GYRO[0]),
     )
 
 
-def _range(text: str, where: str) -> float:
-    value = _number(text, where, missing=True)
-    if value <= 0.0 or value > MAX_RANGE_M:
-        raise InputError(f"{where}: expected a range in (0, {MAX_RANGE_M:g}] m, got {text!r}")
-    return value
+def _range_columns(
+    path: Path,
+    header: Sequence[str],
+    ids: AnchorIds,
+    mapping: Mapping[str, str],
+    taken: set[int],
+) -> list[int]:
+    """Column of each anchor (A,): named by the mapping, `r_<id>`, or by the id alone."""
+    columns: dict[int, int] = {}
+    for role, name in mapping.items():
+        row = ids.row(role[2:]) if role.startswith("r_") else None
+        if role.startswith("r_") and row is None:
+            raise unknown_anchor(path, f"--columns {role}", role[2:], ids)
+        if row is not None:
+            if name not in header:
+                raise InputError(f"{path}: row 1: no column {name!r} for {role}")
+            columns[row] = header.index(name)
+    bare = not any(name.startswith("r_") for name in header)
+    for i, name in enumerate(header):
+        if i in taken or i in columns.values() or not (bare or name.startswith("r_")):
+            continue
+        row = ids.row(name.removeprefix("r_"))
+        if row is None:
+            if name.startswith("r_"):
+                raise unknown_anchor(path, f"column {name}", name[2:], ids)
+        elif row in columns:
+            raise InputError(
+                f"{path}: row 1: columns {header[columns[row]]} and {name} are both of anchor "
+                f"{ids.anchors.ids[row]!r}"
+            )
+        else:
+            columns[row] = i
+    for row, anchor in enumerate(ids.anchors.ids):
+        if row not in columns:
+            raise InputError(f"{path}: row 1: missing column r_{anchor} of anchor {anchor!r}")
+    return [columns[row] for row in range(len(ids.anchors))]
 
 
 def save_range_table(path: Path, recording: Recording) -> None:

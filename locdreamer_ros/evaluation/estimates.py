@@ -1,6 +1,10 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A track as CSV: `t_s,x,y,vx,vy,cov_xx,cov_xy,cov_yy` in 2-D, with z in 3-D; m, m/s and m^2."""
+"""A track as CSV: `t_s,x,y,vx,vy,cov_xx,cov_xy,cov_yy` in 2-D, with z in 3-D; m, m/s and m^2.
+
+Each number is the shortest text that reads back as the same float: map coordinates (UTM) keep
+their millimetres, times of day theirs.
+"""
 
 from __future__ import annotations
 
@@ -24,4 +28,4 @@ def save_estimates(path: Path, track: Track) -> None:
     with write_atomically(path) as stream:
         stream.write(",".join(names) + "\n")
         for time, row in zip(track.times[track.unfixed :], table, strict=True):
-            stream.write(f"{time:.4f}," + ",".join(f"{value:.6g}" for value in row) + "\n")
+            stream.write(",".join(repr(value) for value in (float(time), *row.tolist())) + "\n")

@@ -74,7 +74,7 @@ def test_bregar_to_bag_and_to_csv_are_the_same_walk(tmp_path: Path) -> None:
     [
         (["csv", "none.csv", "--output", "bag"], "none.csv: no such file"),
         (["csv", "x.txt", "--output", "bag"], "x.txt: expected a range table"),
-        (["csv", "x.csv", "--output", "x.csv"], "x.csv: expected the name of a rosbag2 folder"),
+        (["csv", "x.csv", "--output", "x.csv"], "x.csv: is the source; choose another name"),
         (["csv", "bad.csv", "--output", "bag"], "bad.csv: row 2, column r_1"),
         (["csv", "x.csv", "--output", "x.mcap"], "a rosbag2 is a folder"),
         (["csv", "x.csv", "--output", "x.csv/bag"], "x.csv is not a folder"),
@@ -101,7 +101,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     words: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "bad.csv").write_text(TABLE.replace("2.5", "-2.5"))
+    (tmp_path / "bad.csv").write_text(TABLE.replace("2.5", "far"))
     (tmp_path / "bad_anchors.csv").write_text(SITE)
     (tmp_path / "x.txt").write_text(TABLE)
     (tmp_path / "taken").mkdir()

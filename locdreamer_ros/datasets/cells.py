@@ -1,0 +1,152 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""CSV as people write it, read row by row in bounded memory: comma, semicolon or tab."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from locdreamer_ros.errors import InputError
+
+DELIMITERS = ",;\t"
+MISSING = ("", "nan", "na", "n/a", "null", "none", "-")
+"""Words for a cell without a value, in lower case."""
+LONGEST_LINE = 1 << 20
+"""Characters. No row of ours is longer, and memory is to stay bounded."""
+MAX_CELLS = 200_000_000
+"""Numbers of one table: 1.6 GB of them, 80 hours of 8 anchors at 10 Hz ten times over."""
+MAX_RANGE_M = 1000.0
+"""No UWB module ranges farther: a larger value is a unit mistake (millimetres), not a range."""
+TRUTH = ("gt_x", "gt_y", "gt_z")
+ODOMETRY = ("odom_x", "odom_y", "odom_yaw")
+GYRO = ("gyro_z",)
+NO_ANSWER = (65.535, 65535.0, float("inf"))
+"""What modules write where there is no range, besides 0 and what lies below it."""
+
+
+def read_rows(path: Path, stream: IO[str]) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not blank, header first, each with its number in the file, stripped.
+
+    Raises InputError where it is not CSV, is empty, or has a row without end.
+    """
+    lines = _lines(path, stream)
+    blank = 0
+    while (first := next(lines, "")) and not first.strip():
+        blank += 1
+    delimiter = max(DELIMITERS, key=first.count)
+    seen = False
+    try:
+        reader = csv.reader(chain([first], lines), strict=True, delimiter=delimiter)
+        for number, row in enumerate(reader, start=1 + blank):
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                seen = True
+                yield number, cells
+    except csv.Error as reason:
+        raise InputError(f"{path}: not CSV: {reason}") from None
+    if not seen:
+        raise InputError(f"{path}: empty file")
+
+
+def _lines(path: Path, stream: IO[str]) -> Iterator[str]:
+    while line := stream.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE and not line.endswith("\n"):
+            raise InputError(f"{path}: not CSV: a row of over {LONGEST_LINE} characters")
+        yield line
+
+
+def number(text: str, where: str, *, missing: bool = False) -> float:
+    """A finite number; NaN for a missing one where that is allowed. Raises InputError."""
+    if missing and text.lower() in MISSING:
+        return float("nan")
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(f"{where}: expected a number, got {_short(text)}") from None
+    if not np.isfinite(value):
+        raise InputError(f"{where}: expected a finite number, got {_short(text)}")
+    return value
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:40]}...")
+
+
+class TimeCells:
+    """Reads cells with times, and notices whether all are whole numbers."""
+
+    def __init__(self) -> None:
+        self.whole = True
+
+    def stamp(self, text: str, where: str) -> float:
+        """A finite number in the file's unit. Raises InputError."""
+        value = number(text, where)
+        self.whole &= "." not in text and "e" not in text.lower()
+        return value
+
+
+class RangeCells:
+    """Reads ranges and counts those that say that there was none."""
+
+    def __init__(self) -> None:
+        self.unanswered: Counter[str] = Counter()
+
+    def metres(self, cell: str | float, where: str) -> float:
+        """A range in m, NaN where there was none. Raises InputError where it is no range."""
+        if isinstance(cell, str) and cell.lower() in MISSING:
+            return float("nan")
+        try:
+            value = float(cell)
+        except ValueError:
+            raise InputError(f"{where}: expected a number, got {_short(str(cell))}") from None
+        if not value > 0.0 or value in NO_ANSWER:
+            named = value == 0.0 or value != value or value in NO_ANSWER
+            self.unanswered[f"{value:g}" if named else "< 0"] += 1
+            return float("nan")
+        if value > MAX_RANGE_M:
+            raise InputError(
+                f"{where}: expected a range of at most {MAX_RANGE_M:g} m, got {_short(str(cell))}; "
+                "is it in millimetres?"
+            )
+        return value
+
+    def note(self) -> str:
+        """What was taken for no answer; empty where nothing was."""
+        if not self.unanswered:
+            return ""
+        kinds = ", ".join(f"{value} ({times})" for value, times in self.unanswered.most_common())
+        return f"{self.unanswered.total()} values are no range and count as no answer: {kinds}"
+
+
+def check_count(path: Path, numbers: int) -> None:
+    """Raises InputError where a table holds more numbers than memory is meant for."""
+    if numbers > MAX_CELLS:
+        raise InputError(f"{path}: more than {MAX_CELLS} numbers; cut the table into parts")
+
+
+def find_columns(
+    path: Path, header: Sequence[str], roles: Sequence[str], mapping: Mapping[str, str]
+) -> dict[str, int]:
+    """The column of each role that the header has, by the mapping where it names one.
+
+    Raises InputError for a column that is there twice, and one that the mapping names in vain.
+    """
+    places = {name: i for i, name in enumerate(header) if name}
+    for name, count in Counter(filter(None, header)).items():
+        if count > 1:
+            raise InputError(f"{path}: row 1: column {name} appears twice")
+    for role, name in mapping.items():
+        if name not in places:
+            raise InputError(
+                f"{path}: row 1: no column {name!r} for {role}; it has {', '.join(header)}"
+            )
+    return {
+        role: places[mapping.get(role, role)] for role in roles if mapping.get(role, role) in places
+    }

@@ -1,0 +1,77 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a column of time stamps means: its unit, and the order of its rows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from locdreamer_ros.types import FloatArray, IntArray
+
+PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+NAMES = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+SLOWEST_S, USUAL_S = 20.0, 0.1
+"""Fixes farther apart than the first are not in seconds; the unit is the one nearest the second."""
+MANY = 20
+DAYS_S = (1e8, 4e9)
+"""Times of day from 1973 to 2096."""
+SET_BACK_S = 1.0
+"""A clock set back or a bag begun anew; below, rows are only out of order."""
+LATE_ROWS = 3
+"""So many rows may be late by more than that without the clock having been set back."""
+
+
+def unit_of(stamps: FloatArray, column: str, whole: bool) -> str:
+    """The unit of stamps (N,): s, ms, us or ns. whole: none was written with a decimal point.
+
+    By the ending of the column's name where that is `_ms`, `_us` or `_ns`, else by the size of a
+    time of day, else by the step from one stamp to the next; a few with a point are seconds.
+    """
+    ending = column.rpartition("_")[2].lower()
+    if ending in NAMES:
+        return ending
+    size = float(np.median(np.abs(stamps))) if stamps.size else 0.0
+    steps = np.diff(np.unique(stamps))
+    step = float(np.median(steps)) if steps.size else 0.0
+    for unit in NAMES:
+        per_second = PER_SECOND[unit]
+        if DAYS_S[0] < size / per_second < DAYS_S[1] and step <= SLOWEST_S * per_second:
+            return unit
+    if step <= SLOWEST_S or not (whole or stamps.size >= MANY):
+        return "s"
+    return min(NAMES, key=lambda unit: abs(math.log(step / PER_SECOND[unit] / USUAL_S)))
+
+
+def row_order(times: FloatArray, group: IntArray | None = None) -> tuple[IntArray | None, str]:
+    """The order (N,) in which rows at `times` s were recorded, None: as they are; and a note on it.
+
+    group (N,): what a row belongs to (its anchor). Rows sorted by group, shuffled rows and rows a
+    little late are put in order of time. Where the clock was set back the rows stay as they are.
+    """
+    steps = np.diff(times)
+    if not (steps < 0.0).any():
+        return None, ""
+    back = np.flatnonzero(steps <= -SET_BACK_S) + 1
+    if group is not None and _in_blocks(group, back):
+        return np.argsort(times, kind="stable"), "rows come anchor by anchor; put in order of time"
+    if back.size > max(LATE_ROWS, 0.1 * times.size):
+        return np.argsort(times, kind="stable"), "rows are in no order; put in order of time"
+    anew = [row for row in back if not (times[row : row + LATE_ROWS + 1] >= times[row - 1]).any()]
+    part = np.zeros(times.size, dtype=np.intp)
+    part[anew] = 1
+    order = np.lexsort((times, np.cumsum(part)))
+    notes = []
+    late = int((steps < 0.0).sum()) - len(anew)
+    if late:
+        notes.append(f"{late} rows are late and were put in order of time")
+    if anew:
+        notes.append(f"the clock goes back {len(anew)} times; the rows stay in the file's order")
+    return order if late else None, "; ".join(notes)
+
+
+def _in_blocks(group: IntArray, back: IntArray) -> bool:
+    """Whether each group's rows lie together and time goes back only where one follows another."""
+    changes = np.flatnonzero(np.diff(group)) + 1
+    return changes.size == np.unique(group).size - 1 > 0 and bool(np.isin(back, changes).all())

@@ -1,0 +1,129 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the columns of a table mean, wide or long: names, anchors' ids, times, groups of three."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from locdreamer_ros.datasets.cells import GYRO, ODOMETRY, TRUTH
+from locdreamer_ros.datasets.clock import NAMES, PER_SECOND, row_order, unit_of
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.recording import LATEST_S
+from locdreamer_ros.stamps import to_nanoseconds, to_seconds
+from locdreamer_ros.types import Anchors, FloatArray, IntArray
+
+log = logging.getLogger(__name__)
+
+TIME, ANCHOR, RANGE = "t_s", "anchor", "range"
+SIGNAL = ("nlos", "rx_power", "first_path_power")
+ROLES = (TIME, ANCHOR, RANGE, *TRUTH, *ODOMETRY, *GYRO, *SIGNAL)
+
+
+def roles_of(columns: Mapping[str, str] | None) -> dict[str, str]:
+    """A user's mapping with `time` as `t_s`. Raises InputError for what is no role."""
+    mapping = {TIME if role == "time" else role: name for role, name in (columns or {}).items()}
+    for role in mapping:
+        if role not in ROLES and not role.startswith("r_"):
+            known = ", ".join(("time", *ROLES[1:]))
+            raise InputError(f"columns: unknown {role!r}; expected one of {known}, r_<id>")
+    return mapping
+
+
+class AnchorIds:
+    """Finds an anchor's row by its id as another file writes it: `1`, `1.0` and `01` are the same.
+
+    Only where that leaves no doubt: an id that is there as written always comes first.
+    """
+
+    def __init__(self, anchors: Anchors) -> None:
+        self.anchors = anchors
+        self._exact = {anchor: row for row, anchor in enumerate(anchors.ids)}
+        plain = [_plain(anchor) for anchor in anchors.ids]
+        times = Counter(plain)
+        self._plain = {key: row for row, key in enumerate(plain) if times[key] == 1}
+
+    def row(self, text: str) -> int | None:
+        """The row, None: no such anchor."""
+        found = self._exact.get(text)
+        return self._plain.get(_plain(text)) if found is None else found
+
+
+def _plain(anchor: str) -> str:
+    text = "".join(anchor.lower().replace("_", " ").replace("-", " ").split())
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return str(int(value)) if value.is_integer() else text
+
+
+def unknown_anchor(path: Path, where: str, anchor: str, ids: AnchorIds) -> InputError:
+    """The complaint about an id that the anchors file does not have."""
+    return InputError(
+        f"{path}: {where}: no anchor {anchor!r} in the anchors file; "
+        f"it has {', '.join(ids.anchors.ids)}"
+    )
+
+
+def check_groups(path: Path, found: Mapping[str, int]) -> None:
+    """Raises InputError where a time, or a part of a place or pose is missing."""
+    if TIME not in found:
+        raise InputError(f"{path}: row 1: missing column t_s (or --columns time=NAME)")
+    for what, names, needed in (
+        ("ground truth", TRUTH, TRUTH[:2]),
+        ("odometry", ODOMETRY, ODOMETRY),
+    ):
+        some = {*names} & {*found}
+        if some and not {*needed} <= some:
+            raise InputError(f"{path}: row 1: {what} needs all of {', '.join(needed)}")
+
+
+def together(values: Mapping[str, FloatArray], names: Sequence[str]) -> FloatArray | None:
+    """Columns (T, len(names)) of one quantity, NaN where one is not there; None: none is."""
+    if names[0] not in values:
+        return None
+    unknown = np.full_like(values[names[0]], np.nan)
+    return np.column_stack([values.get(name, unknown) for name in names])
+
+
+def read_times(
+    path: Path,
+    stamps: FloatArray,
+    column: str,
+    *,
+    whole: bool,
+    group: IntArray | None = None,
+) -> tuple[FloatArray, IntArray | None]:
+    """Times (N,) s of rows in the order that comes with them, None: the file's. Says what it did.
+
+    To the nanosecond, as a ROS stamp: so that replayed epochs are found by their stamp. whole,
+    group: see `clock.unit_of` and `clock.row_order`.
+    """
+    unit = unit_of(stamps, column, whole)
+    if unit != "s":
+        note(path, f"column {column} is in {NAMES[unit]}")
+    seconds = stamps / PER_SECOND[unit]
+    late = np.abs(seconds) > LATEST_S
+    if late.any():
+        raise InputError(f"{path}: column {column}: no time in seconds: {seconds[late][0]:g}")
+    times = np.array([to_seconds(to_nanoseconds(second)) for second in seconds.tolist()])
+    order, why = row_order(times, group)
+    note(path, why)
+    return (times, None) if order is None else (times[order], order)
+
+
+def note(path: Path, what: str) -> None:
+    """Say what was read otherwise than written; empty: nothing."""
+    if what:
+        log.warning("%s: %s", path, what)
+
+
+def note_unused(path: Path, names: Sequence[str]) -> None:
+    """Say which columns mean nothing here."""
+    note(path, f"columns not used: {', '.join(names)}" if any(names) else "")

@@ -1,0 +1,203 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The long table: a CSV with one row per range, the form of most recordings.
+
+Header `t_s,anchor,range[,gt_x,gt_y,gt_z][,odom_x,...][,nlos,rx_power,first_path_power]`; truth may
+be called `x,y,z`. Rows of one stamp are an epoch. Where each range has a stamp of its own, the
+ranges of one turn through the anchors are, up to SWEEP_S long, and keep their stamps.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from locdreamer_ros.datasets.cells import (
+    GYRO,
+    ODOMETRY,
+    TRUTH,
+    RangeCells,
+    TimeCells,
+    check_count,
+    find_columns,
+    number,
+)
+from locdreamer_ros.datasets.columns import (
+    ANCHOR,
+    RANGE,
+    ROLES,
+    SIGNAL,
+    TIME,
+    AnchorIds,
+    check_groups,
+    note,
+    note_unused,
+    read_times,
+    together,
+    unknown_anchor,
+)
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.recording import Recording
+from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray
+
+SWEEP_S = 0.2
+"""Ranges of one fix, each with its own stamp, span this much at most."""
+ALONE = 0.75
+"""Share of rows with a stamp that no other row has, from which on stamps are of ranges."""
+PLACE = ("x", "y", "z")
+TAG = ("tag", "tag_id")
+
+
+def read_long(
+    path: Path,
+    anchors: Anchors,
+    header: Sequence[str],
+    rows: Iterator[tuple[int, list[str]]],
+    mapping: Mapping[str, str],
+) -> Recording:
+    """The recording of a long table's rows. Raises InputError naming the file, row and column."""
+    found = find_columns(path, header, (*ROLES, *TAG), mapping)
+    for role in (ANCHOR, RANGE):
+        if role not in found:
+            raise InputError(f"{path}: row 1: missing column {role} (or --columns {role}=NAME)")
+    if TRUTH[0] not in found:
+        place = find_columns(path, header, PLACE, {})
+        found |= {truth: place[axis] for truth, axis in zip(TRUTH, PLACE, strict=True)
+                  if axis in place}  # fmt: skip
+    check_groups(path, found)
+    note_unused(path, [name for i, name in enumerate(header) if i not in found.values()])
+    names = [role for role in found if role not in (TIME, ANCHOR, RANGE, *TAG)]
+    ids, cells, clock = AnchorIds(anchors), RangeCells(), TimeCells()
+    numbers, tags = array("d"), set[str]()
+    for at, row in rows:
+        where = f"{path}: row {at}"
+        if len(row) != len(header):
+            raise InputError(f"{where}: expected {len(header)} columns, got {len(row)}")
+        anchor = ids.row(row[found[ANCHOR]])
+        if anchor is None:
+            column = f"row {at}, column {header[found[ANCHOR]]}"
+            raise unknown_anchor(path, column, row[found[ANCHOR]], ids)
+        tags.update(row[found[tag]] for tag in TAG if tag in found)
+        if len(tags) > 1:
+            raise InputError(f"{where}: expected ranges of one tag, got {', '.join(sorted(tags))}")
+        numbers.append(clock.stamp(row[found[TIME]], f"{where}, column {header[found[TIME]]}"))
+        numbers.append(anchor)
+        numbers.append(cells.metres(row[found[RANGE]], f"{where}, column {header[found[RANGE]]}"))
+        numbers.extend(
+            number(row[found[name]], f"{where}, column {header[found[name]]}", missing=True)
+            for name in names
+        )
+        check_count(path, len(numbers))
+    table = np.array(numbers).reshape(-1, 3 + len(names))
+    if not len(table):
+        raise InputError(f"{path}: no ranges below the header")
+    note(path, cells.note())
+    times, order = read_times(
+        path,
+        table[:, 0],
+        header[found[TIME]],
+        whole=clock.whole,
+        group=table[:, 1].astype(np.intp),
+    )
+    if order is not None:
+        table = table[order]
+    twice = _repeated(times, table)
+    if twice.any():
+        note(path, f"{int(twice.sum())} rows are there twice and count once")
+        times, table = times[~twice], table[~twice]
+    return _recording(path, anchors, times, table, names)
+
+
+def _recording(
+    path: Path, anchors: Anchors, times: FloatArray, table: FloatArray, names: Sequence[str]
+) -> Recording:
+    """Rows at times (N,) with columns stamp, anchor, range and `names` as epochs."""
+    anchor = table[:, 1].astype(np.intp)
+    heard = np.unique(anchor[np.isfinite(table[:, 2])])
+    if 0 < heard.size < len(anchors):
+        silent = [i for row, i in enumerate(anchors.ids) if row not in heard]
+        note(path, f"no range of {', '.join(silent)}: left out")
+        kept = np.isin(anchor, heard)
+        anchors = anchors.subset([anchors.ids[row] for row in heard])
+        times, table, anchor = times[kept], table[kept], np.searchsorted(heard, anchor[kept])
+    values = dict(zip(names, table[:, 3:].T, strict=True))
+    if _is_anchors_place(anchor, together(values, TRUTH)):
+        note(path, "x, y, z are the anchors' places, not the tag's: no ground truth")
+        values = {name: value for name, value in values.items() if name not in TRUTH}
+    epoch = _epochs(times, anchor)
+    last = np.append(np.flatnonzero(np.diff(epoch)), epoch.size - 1)  # of each epoch, its last row
+    shape = (last.size, len(anchors))
+
+    def spread(column: FloatArray | None) -> FloatArray | None:
+        if column is None:
+            return None
+        placed = np.full(shape, np.nan)
+        placed[epoch, anchor] = column
+        return placed
+
+    stamps = spread(times)
+    ranges = spread(table[:, 2])
+    assert stamps is not None
+    assert ranges is not None
+    stamps = np.where(np.isnan(stamps), times[last][:, None], stamps)
+    final = {name: value[last] for name, value in values.items()}
+    nlos, rx_power, first_path_power = (spread(values.get(name)) for name in SIGNAL)
+    return Recording(
+        path.stem,
+        anchors,
+        times[last],
+        ranges,
+        together(final, TRUTH),
+        None if (stamps == times[last][:, None]).all() else stamps,
+        nlos,
+        rx_power,
+        first_path_power,
+        together(final, ODOMETRY),
+        final.get(GYRO[0]),
+    )
+
+
+def _epochs(times: FloatArray, anchor: IntArray) -> IntArray:
+    """The epoch (N,) of each row: by equal stamps where those are usual, else by turns."""
+    alone = int((np.diff(times) != 0.0).sum()) + 1 > ALONE * times.size
+    span = SWEEP_S if alone else 0.0
+    epoch = np.empty(times.size, dtype=np.intp)
+    number, start, last = -1, np.inf, np.inf
+    seen: set[int] = set()
+    for row, (time, who) in enumerate(zip(times.tolist(), anchor.tolist(), strict=True)):
+        if not (last <= time <= start + span) or who in seen:
+            number, start = number + 1, time
+            seen.clear()
+        seen.add(who)
+        epoch[row], last = number, time
+    return epoch
+
+
+def _repeated(times: FloatArray, table: FloatArray) -> BoolArray:
+    """Which rows (N,) say again what another row of the same stamp said: anchor and range."""
+    again = np.zeros(times.size, dtype=np.bool_)
+    seen: set[tuple[float, float]] = set()
+    last = np.nan
+    for row, (time, who, metres) in enumerate(
+        zip(times.tolist(), table[:, 1].tolist(), table[:, 2].tolist(), strict=True)
+    ):
+        if time != last:
+            seen.clear()
+        again[row] = (who, metres) in seen
+        seen.add((who, metres))
+        last = time
+    return again
+
+
+def _is_anchors_place(anchor: IntArray, place: FloatArray | None) -> bool:
+    """Whether a place (N, 3) belongs to the anchor of its row: the same in all rows of one."""
+    if place is None or not (whole := np.isfinite(place[:, :2]).all(axis=1)).any():
+        return False
+    who, where = anchor[whole], place[whole, :2]
+    each = {row: where[who == row] for row in np.unique(who)}
+    fixed = all(np.ptp(places, axis=0).max() == 0.0 for places in each.values())
+    apart = {tuple(places[0]) for places in each.values()}
+    return fixed and len(apart) > 1

@@ -1,0 +1,129 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Long tables, one row per range: what most recordings are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from locdreamer_ros.datasets.range_table import load_range_table
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.recording import Recording
+from locdreamer_ros.types import Anchors
+
+SITE = Anchors(("A1", "2", "hall 3"), np.array([[0, 0, 2.0], [5, 0, 2], [0, 5, 2]]))
+NAN = np.nan
+
+
+def load(tmp_path: Path, text: str, **columns: str) -> Recording:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    return load_range_table(path, SITE, columns)
+
+
+def test_rows_of_one_stamp_are_an_epoch(tmp_path: Path) -> None:
+    recording = load(
+        tmp_path,
+        "t_s,anchor,range,gt_x,gt_y,rx_power\n"
+        "0.0,A1,1.5,1,2,-80\n0.0,2,2.5,1,2,-81\n0.0,hall 3,3.5,1,2,\n"
+        "0.1,hall 3,3.6,1.1,2,-79\n0.1,A1,-1,1.1,2,-78\n",
+    )
+    np.testing.assert_array_equal(recording.times, [0.0, 0.1])
+    np.testing.assert_array_equal(recording.ranges, [[1.5, 2.5, 3.5], [NAN, NAN, 3.6]])
+    np.testing.assert_array_equal(recording.truth, [[1, 2, NAN], [1.1, 2, NAN]])
+    np.testing.assert_array_equal(recording.rx_power, [[-80, -81, NAN], [-78, NAN, -79]])
+    assert recording.stamps is None
+    assert recording.anchors.ids == SITE.ids
+
+
+def test_ranges_in_turn_are_a_sweep_with_their_own_stamps(tmp_path: Path) -> None:
+    rows = [(0.00, "A1", 1), (0.05, "2", 2), (0.10, "hall 3", 3), (0.15, "A1", 4), (0.5, "2", 5)]
+    recording = load(tmp_path, "t_s,anchor,range\n" + "".join(f"{t},{a},{r}\n" for t, a, r in rows))
+    np.testing.assert_array_equal(recording.times, [0.1, 0.15, 0.5])
+    np.testing.assert_array_equal(recording.ranges, [[1, 2, 3], [4, NAN, NAN], [NAN, 5, NAN]])
+    assert recording.stamps is not None
+    np.testing.assert_array_equal(recording.stamps[0], [0.0, 0.05, 0.1])
+    np.testing.assert_array_equal(recording.stamps[1], [0.15, 0.15, 0.15])
+
+
+def walk(rate: float = 10.0, epochs: int = 60) -> list[tuple[float, int, float]]:
+    return [(round(e / rate, 6), a, 1.0 + 0.01 * e + a) for e in range(epochs) for a in range(3)]
+
+
+def table(rows: list[tuple[float, int, float]], ids: tuple[str, ...] = SITE.ids) -> str:
+    return "t_s,anchor,range\n" + "".join(f"{t},{ids[a]},{r}\n" for t, a, r in rows)
+
+
+def test_order_of_rows_and_style_of_ids_do_not_matter(tmp_path: Path) -> None:
+    rows = walk()
+    expected = load(tmp_path, table(rows))
+    assert expected.ranges.shape == (60, 3)
+    shuffled = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]
+    by_anchor = sorted(rows, key=lambda row: row[1])
+    swapped = [rows[i ^ 1] for i in range(len(rows))]
+    for other in (shuffled, by_anchor, swapped):
+        again = load(tmp_path, table(other))
+        np.testing.assert_array_equal(again.times, expected.times)
+        np.testing.assert_array_equal(again.ranges, expected.ranges)
+    for ids in (("a1", "2.0", "Hall_3"), (" A1 ", "02", "hall  3")):
+        np.testing.assert_array_equal(load(tmp_path, table(rows, ids)).ranges, expected.ranges)
+
+
+def test_a_loop_keeps_its_rows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    recording = load(tmp_path, table([*walk(), *walk()]))
+    assert len(recording) == 120
+    np.testing.assert_array_equal(recording.times[:60], recording.times[60:])
+    assert "the clock goes back 1 times" in caplog.text
+
+
+def test_a_row_that_is_there_twice_counts_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [(0.0, 0, 1.0), (0.0, 1, 2.0), (0.0, 0, 1.0), (0.1, 0, 1.0), (0.1, 1, 2), (0.1, 1, 3)]
+    recording = load(tmp_path, table(rows))
+    # The last is another range at the same stamp: an epoch of its own.
+    np.testing.assert_array_equal(recording.times, [0.0, 0.1, 0.1])
+    np.testing.assert_array_equal(recording.ranges, [[1, 2], [1, 2], [NAN, 3]])
+    assert "1 rows are there twice and count once" in caplog.text
+    assert "no range of hall 3: left out" in caplog.text
+
+
+def test_places_of_anchors_are_not_the_truth(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = "t_s,anchor,x,y,z,range\n"
+    anchors = load(tmp_path, head + "0,A1,0,0,2,1\n0,2,5,0,2,2\n1,A1,0,0,2,1\n1,2,5,0,2,3\n")
+    assert anchors.truth is None
+    assert "x, y, z are the anchors' places" in caplog.text
+    tag = load(tmp_path, head + "0,A1,1,1,1,1\n0,2,1,1,1,2\n1,A1,1,2,1,1\n1,2,1,2,1,3\n")
+    np.testing.assert_array_equal(tag.truth, [[1, 1, 1], [1, 2, 1]])
+
+
+def test_columns_by_a_mapping_and_milliseconds(tmp_path: Path) -> None:
+    text = "stamp,id,dist\n" + "".join(f"{1000 + 100 * i},A1,{1 + i}\n" for i in range(4))
+    recording = load(tmp_path, text, time="stamp", anchor="id", range="dist")
+    np.testing.assert_array_equal(recording.times, [1.0, 1.1, 1.2, 1.3])
+    assert recording.anchors.ids == ("A1",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("t_s,anchor,range\n", "no ranges below the header"),
+        ("t_s,anchor\n0,A1\n", r"row 1: missing column range \(or --columns range=NAME\)"),
+        ("anchor,range\nA1,1\n", r"row 1: missing column t_s \(or --columns time=NAME\)"),
+        ("t_s,anchor,range\n0,A9,1\n", "row 2, column anchor: no anchor 'A9' in the anchors file"),
+        ("t_s,anchor,range\n0,A1,1\n0.1,A1\n", "row 3: expected 3 columns, got 2"),
+        ("t_s,anchor,range\nnow,A1,1\n", "row 2, column t_s: expected a number, got 'now'"),
+        ("t_s,anchor,range\n0,A1,far\n", "row 2, column range: expected a number, got 'far'"),
+        ("t_s,anchor,range,gt_x\n0,A1,1,1\n", "ground truth needs all of gt_x, gt_y"),
+        ("t_s,tag,anchor,range\n0,7,A1,1\n0,8,A1,1\n", "expected ranges of one tag, got 7, 8"),
+    ],
+)
+def test_bad_tables_are_one_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        load(tmp_path, text)
+    assert "\n" not in str(error.value)

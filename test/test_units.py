@@ -1,0 +1,78 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Anchors in mm, cm and feet are refused; metres never are, whatever the ranges suffer from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.types import Anchors, FloatArray
+from locdreamer_ros.units import check_places, check_units
+
+RNG = np.random.default_rng(0)
+TIMES = np.arange(200) / 10
+
+
+def site(size: float, count: int = 4) -> Anchors:
+    corners = np.array([[0, 0, 2], [1, 0, 2], [1, 1, 2], [0, 1, 2], [0.5, 0, 2], [0.5, 1, 2]])
+    places = corners[:count] * [size, size, 1.0] + [5e5, 4.6e6, 0.0]
+    return Anchors(tuple(f"A{i}" for i in range(count)), places)
+
+
+def ranges(anchors: Anchors, *, outside: float = 0.0) -> FloatArray:
+    middle, reach = anchors.positions.mean(axis=0), np.ptp(anchors.positions[:, 0])
+    angle = TIMES[:, None] * 0.3
+    tag = middle + 0.35 * reach * np.hstack([np.cos(angle), np.sin(angle), 0 * angle])
+    tag[:, 0] += outside
+    return np.linalg.norm(tag[:, None] - anchors.positions, axis=2) + RNG.normal(0, 0.1, (200, 1))
+
+
+@pytest.mark.parametrize("size", [4.0, 10.0, 60.0])
+@pytest.mark.parametrize(
+    ("factor", "unit"), [(1000, "millimetres"), (100, "centimetres"), (1 / 0.3048, "feet")]
+)
+def test_anchors_in_other_units(size: float, factor: float, unit: str) -> None:
+    true = site(size)
+    wrong = Anchors(true.ids, true.positions * factor)
+    with pytest.raises(InputError, match=f"^a.csv: the anchors are not in metres .* in {unit}"):
+        check_units(wrong, TIMES, ranges(true), "a.csv")
+    one_a_row = np.where(np.arange(4) == np.arange(200)[:, None] % 4, ranges(true), np.nan)
+    with pytest.raises(InputError, match=f"in {unit}"):
+        check_units(wrong, TIMES, one_a_row, "a.csv")
+
+
+def test_ranges_in_centimetres() -> None:
+    anchors = site(6.0)
+    with pytest.raises(InputError, match=r"the ranges are not in metres but.* in centimetres"):
+        check_units(anchors, TIMES, 100 * ranges(anchors), "x.csv")
+
+
+@pytest.mark.parametrize("size", [1.0, 2.4, 10.0, 70.0])
+@pytest.mark.parametrize("count", [3, 4, 6])
+def test_metres_are_never_refused(size: float, count: int) -> None:
+    """With an anchor that is 5 m off or writes garbage, an offset of all, and far outside."""
+    anchors = site(size, count)
+    clean = ranges(anchors)
+    bad = clean.copy()
+    bad[:, 1] += 5.0
+    garbage = clean.copy()
+    garbage[:, 1] = RNG.uniform(0.1, 100.0, 200)
+    short = np.maximum(clean - 0.8, 0.05)
+    for found in (clean, bad, garbage, short, ranges(anchors, outside=20.0)):
+        check_units(anchors, TIMES, found, "x.csv")
+
+
+def test_cells_of_a_large_site_are_not_compared_across_time() -> None:
+    """10 s here, 10 s at the other end of a hall of 300 m: no pair of ranges is of one place."""
+    anchors = site(300.0)
+    found = np.full((200, 4), np.nan)
+    found[:90, 0] = 3.0
+    found[110:, 1] = 3.0
+    check_units(anchors, TIMES, found, "x.csv")
+
+
+def test_places_beyond_any_map() -> None:
+    with pytest.raises(InputError, match=r"a.csv: anchor 'A': expected metres, got z = 1e\+300"):
+        check_places(Anchors(("A",), np.array([[0, 0, 1e300]])), "a.csv")
