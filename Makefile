@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 #   make demo      the main job, after setting up .venv (no torch)
-#   make test      all tests, with coverage
-#   make install   everything in .venv, torch for the learned parts too
-#   make lint | bench | colcon | clean
+#   make test      all tests, on all cores; torch for the learned parts too
+#   make install   everything in .venv
+#   make lint | coverage | bench | colcon | clean
 #
 # Needs Python 3.10 to 3.13 (choose one with PYTHON=...), a C++ compiler and a network on first use.
-# Versions are those of requirements/constraints.txt, for the build environment too.
+# Versions are those of requirements/constraints.txt, for the build environment too. PyPI's torch for
+# x86_64 brings CUDA along: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu spares that.
 
 PYTHON ?= python3
 VENV := .venv
@@ -34,15 +35,21 @@ RUN := PYTHONPATH="$(CURDIR)"
 SOURCES := setup.py setup.cfg pyproject.toml CMakeLists.txt package.xml requirements/constraints.txt \
     $(shell find cmake config launch msg resource -type f 2>/dev/null)
 
-.PHONY: install demo test lint bench colcon clean
+.PHONY: install demo test coverage lint bench colcon clean
 
-install: $(VENV)/.learn $(VENV)/.tools
+install: $(VENV)/.tools
 
 demo: $(VENV)/.core
 	$(RUN) $(VENV)/bin/locdreamer demo --output demo_output
 
+# A process for each core, each with one thread: the arrays and tensors of the tests are tiny.
+TEST := OMP_NUM_THREADS=1 $(RUN) $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
+
 test: $(VENV)/.tools
-	$(RUN) $(VENV)/bin/python -m pytest --cov
+	$(TEST)
+
+coverage: $(VENV)/.tools
+	$(TEST) --cov
 
 lint: $(VENV)/.tools
 	$(VENV)/bin/ruff check .
@@ -68,7 +75,7 @@ $(VENV)/.core: $(SOURCES)
 
 # By name: the package is installed by now, only what the extra adds is fetched.
 $(VENV)/.tools: $(VENV)/.core
-	$(VENV)/bin/python -m pip install 'locdreamer_ros[juno,test,dev]'
+	$(VENV)/bin/python -m pip install 'locdreamer_ros[learn,juno,test,dev]'
 	touch $@
 
 $(VENV)/.learn: $(VENV)/.core
