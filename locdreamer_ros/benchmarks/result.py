@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -154,10 +155,22 @@ def spread(
     if processes == 1:
         return [function(job) for job in tqdm(jobs, desc=label, delay=1.0, leave=False)]
     from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
+    from multiprocessing import active_children, get_context
 
     # More threads than processors only wait for each other; numpy reads this when imported.
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        answers = pool.map(function, jobs)
-        return list(tqdm(answers, desc=label, total=len(jobs), delay=1.0, leave=False))
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_deaf) as pool:
+        try:
+            answers = pool.map(function, jobs)
+            return list(tqdm(answers, desc=label, total=len(jobs), delay=1.0, leave=False))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():  # else it waits until they have done their job
+                process.terminate()
+            raise
+
+
+def _deaf() -> None:
+    """In a process of `spread`: a Ctrl-C reaches all, but only the first is to answer it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

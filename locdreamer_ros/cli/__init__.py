@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from locdreamer_ros import __version__
+from locdreamer_ros.cli.ending import Told, heeding
 from locdreamer_ros.errors import InputError
 
 COMMANDS = (
@@ -32,7 +33,6 @@ COMMANDS = (
     "calibrate",
 )
 BAD_INPUT = 2
-INTERRUPTED = 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,18 +56,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `locdreamer`; returns the exit code. Bad input is one line on stderr and code 2."""
+    """Run `locdreamer`; returns the exit code. Bad input is one line on stderr and code 2.
+
+    A signal to end is one line too, and 128 + its number. argv None: this is the whole program.
+    """
     try:
-        options = parser().parse_args(argv)
-        code: int | None = options.run(options)
-        # Written here, so that a reader who left is noticed while it can still be handled.
-        sys.stdout.flush()
+        with heeding(last=argv is None):
+            options = parser().parse_args(argv)
+            code: int | None = options.run(options)
+            # Written here, so that a reader who left is noticed while it can still be handled.
+            sys.stdout.flush()
     except InputError as reason:
         print(f"locdreamer: {reason}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print("locdreamer: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except Told as reason:
+        print(f"locdreamer: {reason.word}", file=sys.stderr)
+        return reason.status
     except BrokenPipeError:
         # `locdreamer ... | head`: nobody reads on. Python would complain again at exit, so it gets
         # a place to write to.

@@ -244,6 +244,7 @@ def run_node(make: Callable[[], UwbNode]) -> int:
     # Not rclpy's handlers: they shut the context down under a callback that is about to publish.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
     node = None
     try:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)

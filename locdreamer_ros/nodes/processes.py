@@ -41,14 +41,14 @@ def node_environment(domain: int, logs: Path) -> dict[str, str]:
 
 
 def _end_with_parent() -> None:
-    """In the child, before exec: end when the parent is killed (Linux), and heed SIGINT.
+    """In the child, before exec: end when the parent is killed (Linux), heed SIGINT when ready.
 
     By SIGKILL: a node that is still starting its middleware can miss a SIGINT and live on. A shell
-    starts what it runs in the background deaf to SIGINT, and rclpy blocks it in the thread that
-    initialised it: both would be inherited.
+    starts what it runs in the background deaf to SIGINT, which would be inherited. Blocked until
+    `run_node` can answer: told while it imports, Python would end with a traceback.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -30,7 +30,7 @@ from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 
 @dataclass(frozen=True)
 class BiasEkfConfig:
-    """Self-calibrating EKF. One tuning for all recordings; see docs/results.md."""
+    """Self-calibrating EKF. One tuning for all recordings; see docs/notebook.md."""
 
     acc_psd: float = parameter(0.3, "density of the acceleration noise, m^2/s^3", low=0.0)
     sigma_n: float = parameter(0.1, "range noise beyond the biases, m", low=1e-3)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
-from time import sleep
 
 import numpy as np
 import pytest
@@ -298,23 +296,6 @@ def test_a_reader_who_leaves(recording):
     os.close(writing)
     assert process.communicate()[1] == ""
     assert process.returncode == 0
-
-
-def test_interrupt(tmp_path, capsys, monkeypatch):
-    def interrupted(*_: object, **__: object) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        sleep(10.0)
-
-    monkeypatch.setattr("locdreamer_ros.simulation.simulate", interrupted)
-    # A shell that runs the tests in the background has made them deaf to it.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        code = main(["simulate", "--duration", "5", "--output", str(tmp_path / "x.csv")])
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert code == 130
-    assert capsys.readouterr().err == "locdreamer: interrupted\n"
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_preset_gives_way_only_to_what_differs_from_the_defaults(tmp_path):

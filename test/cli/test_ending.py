@@ -1,0 +1,183 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every command ends tidily when it is told to, at whatever moment: one line, nothing half done."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from locdreamer_ros.cli import main
+from locdreamer_ros.cli.ending import SIGNALS, heeding
+from locdreamer_ros.simulation import simulate
+
+ROOT = Path(__file__).parents[2]
+MOMENTS = int(os.environ.get("LOCDREAMER_MOMENTS", "1"))
+"""Random moments for each command and signal: 34 are over 200 in all."""
+COMMANDS = {
+    "simulate": ["simulate", "--duration", "20", "--output", "{}/walk.csv", "--json", "{}/a.json"],
+    "demo": ["demo", "--offline", "--duration", "20", "--output", "{}"],
+}
+COMMANDS["graph"] = ["demo", "--duration", "20", "--output", "{}"]
+
+
+@pytest.fixture
+def heard():
+    """A shell that runs the tests in the background has made them deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
+@pytest.mark.parametrize(
+    ("number", "status", "line"),
+    [
+        (signal.SIGINT, 130, "locdreamer: interrupted\n"),
+        (signal.SIGTERM, 143, "locdreamer: ended by SIGTERM\n"),
+        (signal.SIGHUP, 129, "locdreamer: ended by SIGHUP\n"),
+    ],
+)
+def test_a_signal_is_one_line_and_a_status(tmp_path, capsys, monkeypatch, number, status, line):
+    def told(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), number)
+        sleep(10.0)
+
+    monkeypatch.setattr("locdreamer_ros.simulation.simulate", told)
+    before = [signal.getsignal(each) for each in SIGNALS]
+    code = main(["simulate", "--duration", "5", "--output", str(tmp_path / "x.csv")])
+    assert code == status
+    assert capsys.readouterr().err == line
+    assert list(tmp_path.iterdir()) == []
+    assert [signal.getsignal(each) for each in SIGNALS] == before
+
+
+class Fragile:
+    """Told while it is taken away: the exception cannot leave a destructor."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        sleep(0.1)
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_signal_in_a_destructor_is_not_lost(tmp_path, capsys, monkeypatch):
+    def told(*_: object, **__: object) -> None:
+        Fragile()
+        sleep(10.0)
+
+    monkeypatch.setattr("locdreamer_ros.simulation.simulate", told)
+    assert main(["simulate", "--duration", "5", "--output", str(tmp_path / "x.csv")]) == 143
+    assert capsys.readouterr().err == "locdreamer: ended by SIGTERM\n"
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_signal_that_was_caught_still_decides_the_status(tmp_path, monkeypatch):
+    def told(*_: object, **__: object) -> object:
+        with contextlib.suppress(BaseException):  # as some libraries do
+            os.kill(os.getpid(), signal.SIGTERM)
+        return simulate("house", duration=5.0)
+
+    monkeypatch.setattr("locdreamer_ros.simulation.simulate", told)
+    assert main(["simulate", "--duration", "5", "--output", str(tmp_path / "x.csv")]) == 143
+
+
+def test_what_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with heeding(last=False):
+            os.kill(os.getpid(), signal.SIGHUP)
+            sleep(0.01)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def started(name: str, folder: Path) -> subprocess.Popen[str]:
+    """The command in a process of its own, deaf until it can answer: Python itself cannot."""
+    arguments = [part.format(folder) for part in COMMANDS[name]]
+    return subprocess.Popen(
+        [sys.executable, "-m", "locdreamer_ros.cli", *arguments],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS),
+    )
+
+
+def living(folder: Path) -> list[str]:
+    """Processes that were started with something below `folder`."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in line:
+            found.append(line)
+    return found
+
+
+def whole(folder: Path) -> None:
+    """Whatever a command has left there can be read to its end, and there is nothing else."""
+    for path in folder.rglob("*"):
+        assert not path.name.startswith("."), path
+        if path.suffix == ".json":
+            json.loads(path.read_text())
+        if path.name == "metadata.yaml":
+            from locdreamer_ros.datasets import load_recording
+
+            assert len(load_recording(path.parent)) > 0
+    walk = folder / "walk.csv"
+    assert not walk.exists() or walk.read_text().endswith("\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize("name", ["simulate", "demo"])
+@pytest.mark.promise(
+    "Every command ends on SIGINT, SIGTERM and SIGHUP, at any moment: exit status 130, 143 or 129, "
+    "no traceback, nothing half-written."
+)
+def test_at_a_random_moment(tmp_path, name):
+    rng = random.Random(f"{name} {MOMENTS}")
+    begin = monotonic()
+    process = started(name, tmp_path / "whole")
+    assert process.communicate()[1].count("Traceback") == 0
+    assert process.returncode == 0
+    duration = monotonic() - begin
+    for number in SIGNALS:
+        for moment in range(MOMENTS):
+            folder = tmp_path / f"{number.name} {moment}"
+            process = started(name, folder)
+            sleep(rng.uniform(0.0, duration))
+            process.send_signal(number)
+            error = process.communicate()[1]
+            assert process.returncode in (0, 128 + number), error
+            assert "Traceback" not in error
+            whole(folder)
+
+
+def test_the_graph_ends_with_the_demo(tmp_path):
+    """SIGTERM to the demo, as docker and systemd send it: no node is left, the bag is whole."""
+    pytest.importorskip("rclpy", reason="needs ROS 2")
+    folder = tmp_path / "out"
+    process = started("graph", folder)
+    while not (folder / "log" / "recorder_node.log").exists() and process.poll() is None:
+        sleep(0.05)
+    sleep(1.0)
+    process.send_signal(signal.SIGTERM)
+    error = process.communicate()[1]
+    assert process.returncode in (0, 143), error
+    assert "Traceback" not in error
+    assert not living(folder)
+    for log in (folder / "log").glob("*.log"):
+        assert "Traceback" not in log.read_text(), log.read_text()
