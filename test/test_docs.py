@@ -1,0 +1,147 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the pages name is there: links, files, commands and their options, examples."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from locdreamer_ros.benchmarks import BENCHMARKS
+from locdreamer_ros.cli import parser
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+ENDINGS = ("py", "md", "yaml", "rst", "cff", "txt", "cfg", "toml", "safetensors", "msg", "service")
+MADE = ("walk.csv", "metrics.json")
+"""What commands make is not there beforehand."""
+
+every_page = pytest.mark.parametrize("name", NAMES)
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@cache
+def files() -> tuple[str, ...]:
+    """Files of the tree, and their folders with a slash."""
+    ignored = {".git", ".venv", ".venv-colcon", "build", "__pycache__"}
+    found = []
+    for path in ROOT.rglob("*"):
+        relative = path.relative_to(ROOT)
+        if not ignored & set(relative.parts):
+            found.append(f"/{relative}/" if path.is_dir() else f"/{relative}")
+    return tuple(found)
+
+
+def slugs(page: Path) -> set[str]:
+    """Anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    return {
+        re.sub(r"[^\w\- ]", "", re.sub(r"[`*]", "", text).lower()).strip().replace(" ", "-")
+        for text in headings
+    }
+
+
+@every_page
+def test_links_lead_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(name)):
+        if re.match(r"\w+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        page = (ROOT / name).parent / path if path else ROOT / name
+        assert page.exists(), f"{name}: {target}: no such file"
+        if anchor:
+            assert anchor in slugs(page), f"{name}: {target}: no such heading"
+
+
+@every_page
+def test_files_it_names_exist(name: str) -> None:
+    for word in re.findall(r"`([\w./-]+/[\w./-]*)`", text_of(name)):
+        if word.rpartition(".")[2] in ENDINGS or word.endswith("/"):
+            if word.endswith(MADE) or word.startswith(("~", "/", "DIR/", "share/")) or "NAME" in word:
+                continue
+            known = any(file.endswith(f"/{word}") for file in files())
+            made = word in ("bag/", "bin/", "log/", "shared/")
+            assert known or made, f"{name}: {word}: no such file"
+
+
+def commands(text: str) -> list[list[str]]:
+    """`locdreamer ...` as words: in examples, whole; in a line of text, as far as it goes."""
+    joined = re.sub(r"\\\n\s*", " ", text)
+    found = re.findall(r"^(?:\.venv/bin/)?locdreamer (.*?)(?:\s+#.*)?$", joined, re.M)
+    found += re.findall(r"`locdreamer ([^`]*)`", joined.replace("\n", " "))
+    return [line.split() for line in found]
+
+
+@cache
+def options() -> dict[str, set[str]]:
+    """Options of each command; of one that has commands of its own, theirs too."""
+
+    def of(one: argparse.ArgumentParser) -> set[str]:
+        known = set()
+        for action in one._actions:
+            known |= set(action.option_strings)
+            if isinstance(action, argparse._SubParsersAction):
+                for inner in action.choices.values():
+                    known |= of(inner)
+        return known
+
+    (choices,) = (a.choices for a in parser()._actions if hasattr(a.choices, "items"))
+    assert choices is not None
+    return {command: of(one) for command, one in choices.items()}
+
+
+@every_page
+def test_commands_it_names_exist(name: str) -> None:
+    for words in commands(text_of(name)):
+        command = words[0]
+        if command in ("COMMAND", "--help"):
+            continue
+        assert command in options(), f"{name}: locdreamer {command}"
+        for word in words[1:]:
+            if word.startswith("--"):
+                option = word.partition("=")[0].rstrip(",.;:")
+                assert option in options()[command], f"{name}: locdreamer {command} {option}"
+        if command == "benchmark" and len(words) > 1 and words[1][0].islower():
+            assert words[1] in BENCHMARKS, f"{name}: locdreamer benchmark {words[1]}"
+
+
+@every_page
+def test_targets_and_modules_it_names_exist(name: str) -> None:
+    targets = set(re.findall(r"^([\w-]+):", text_of("Makefile"), re.M))
+    for words in re.findall(r"(?:^|`)make ([a-z ]+?)(?:`|\s{2,}|$)", text_of(name), re.M):
+        assert set(words.split()) <= targets, f"{name}: make {words}"
+    for module in re.findall(r"python3? -m (locdreamer_ros[\w.]*)", text_of(name)):
+        path = module.replace(".", "/")
+        known = {f"/{path}.py", f"/{path}/__main__.py"} & set(files())
+        assert known, f"{name}: python -m {module}"
+
+
+def test_the_checks_can_fail() -> None:
+    assert commands("locdreamer track a.csv \\\n  --nonsense 3   # why") == [
+        ["track", "a.csv", "--nonsense", "3"]
+    ]
+    assert commands("see `locdreamer fly\n--high`.") == [["fly", "--high"]]
+    assert "--nonsense" not in options()["track"]
+    assert "where-to-read-on" in slugs(ROOT / "README.md")
+    assert not any(file.endswith("/docs/nowhere.md") for file in files())
+
+
+def test_the_example_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", text_of("README.md"), re.S)
+    exec(compile(example, "README.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) > 100
+
+
+def test_shell_examples_are_shell() -> None:
+    for name in NAMES:
+        for block in re.findall(r"```(?:sh|bash)\n(.*?)```", text_of(name), re.S):
+            subprocess.run(["bash", "-n"], input=block, text=True, check=True)
