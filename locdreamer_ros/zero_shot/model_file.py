@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
@@ -13,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from locdreamer_ros import tensor_file
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import replaced
 from locdreamer_ros.types import FloatArray, Unchanging
 
 KEY = "locdreamer_zero_shot"
@@ -42,35 +41,29 @@ class Weights(Unchanging):
 
 def save_weights(path: Path, weights: Weights) -> None:
     """Write a model file, all or nothing."""
-    from safetensors.numpy import save_file
-
     arrays = {k: np.asarray(v, dtype=np.float32) for k, v in weights.arrays.items()}
-    header = json.dumps({"format": FORMAT, **weights.header}, sort_keys=True)
-    with replaced(path) as temporary:
-        save_file(arrays, temporary, metadata={KEY: header})
+    tensor_file.save(path, KEY, {"format": FORMAT, **weights.header}, arrays)
 
 
 def load_weights(path: Path) -> Weights:
-    """The model of a file. Raises InputError where it is none, or of another format."""
-    from safetensors import SafetensorError, safe_open
+    """The model of a file.
 
-    try:
-        with safe_open(path, framework="numpy") as stream:
-            header = json.loads((stream.metadata() or {}).get(KEY, "null"))
-            arrays = {k: stream.get_tensor(k).astype(np.float64) for k in stream.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as reason:
-        raise InputError(f"{path}: not a model file: {reason}") from None
-    if not isinstance(header, dict):
-        raise InputError(f"{path}: not a zero-shot model: its header has no {KEY}")
-    if header.get("format") != FORMAT:
-        raise InputError(f"{path}: format {header.get('format')}, expected {FORMAT}")
-    bad = [name for name, value in arrays.items() if not np.isfinite(value).all()]
-    if bad:
-        raise InputError(f"{path}: {bad[0]}: not finite")
-    return Weights(arrays, header)
+    Raises InputError where it is none, is damaged, is of another format, or lacks a part of what
+    the shipped model has.
+    """
+    weights = _read(path)
+    tensor_file.check_arrays(path, weights.arrays, tensor_file.shapes_of(shipped().arrays.items()))
+    return weights
+
+
+def _read(path: Path) -> Weights:
+    file = tensor_file.load(path, KEY, "a zero-shot model")
+    if file.header.get("format") != FORMAT:
+        raise InputError(f"{path}: format {file.header.get('format')!r:.40}, expected {FORMAT}")
+    return Weights({k: v.astype(np.float64) for k, v in file.arrays.items()}, file.header)
 
 
 def shipped() -> Weights:
     """The model that comes with the package."""
     with as_file(files("locdreamer_ros.zero_shot") / SHIPPED) as path:
-        return load_weights(path)
+        return _read(path)

@@ -8,11 +8,10 @@ import pickle
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 from worlds import square_anchors
 
+from locdreamer_ros import tensor_file
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import replaced
 from locdreamer_ros.methods import make_tracker
 from locdreamer_ros.types import Site
 from locdreamer_ros.zero_shot.model_file import KEY, Weights, load_weights, save_weights, shipped
@@ -35,11 +34,12 @@ def test_the_shipped_model_is_small_and_whole():
 
 def test_written_and_read(tmp_path):
     path = tmp_path / "m.safetensors"
-    weights = Weights({"a": np.arange(3.0)}, {"seed": 4})
-    save_weights(path, weights)
+    save_weights(path, Weights(shipped().arrays, {"seed": 4}))
     again = load_weights(path)
-    np.testing.assert_array_equal(again["a"], [0.0, 1.0, 2.0])
     assert again.header["seed"] == 4
+    assert set(again.arrays) == set(shipped().arrays)
+    for name, array in shipped().arrays.items():
+        np.testing.assert_array_equal(again[name], array)
 
 
 def no_file(path):
@@ -51,27 +51,41 @@ def a_pickle(path):
 
 
 def of_locdreamer(path):
-    with replaced(path) as temporary:
-        save_file({"a": np.zeros(2)}, temporary, metadata={"locdreamer_model": "{}"})
+    tensor_file.save(path, "locdreamer_model", {}, {"a": np.zeros(2)})
 
 
 def of_another_format(path):
-    with replaced(path) as temporary:
-        save_file({"a": np.zeros(2)}, temporary, metadata={KEY: '{"format": 99}'})
+    tensor_file.save(path, KEY, {"format": 99}, {"a": np.zeros(2)})
+
+
+def changed(path, **arrays):
+    """The shipped model with other arrays, None for none."""
+    every = {**shipped().arrays, **arrays}
+    save_weights(path, Weights({name: a for name, a in every.items() if a is not None}))
 
 
 def with_nan(path):
-    save_weights(path, Weights({"a": np.array([0.0, np.nan])}))
+    changed(path, **{"noise.own": np.array(np.nan)})
+
+
+def without_a_part(path):
+    changed(path, **{"noise.own": None})
+
+
+def with_another_shape(path):
+    changed(path, **{"noise.own": np.zeros(2)})
 
 
 @pytest.mark.parametrize(
     ("write", "complaint"),
     [
-        (no_file, "cannot read"),
-        (a_pickle, "not a model file"),
-        (of_locdreamer, "not a zero-shot model"),
+        (no_file, "cannot read: No such file"),
+        (a_pickle, "expected a zero-shot model: it has no safetensors header"),
+        (of_locdreamer, "expected a zero-shot model: its header has no"),
         (of_another_format, "format 99, expected 1"),
-        (with_nan, "a: not finite"),
+        (with_nan, "'noise.own' is not finite"),
+        (without_a_part, "'noise.own' is missing"),
+        (with_another_shape, r"'noise.own': expected shape \(\), got \(2,\)"),
     ],
 )
 def test_what_is_refused_is_refused_in_one_line(tmp_path, write, complaint):

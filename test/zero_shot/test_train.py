@@ -18,7 +18,6 @@ torch = pytest.importorskip("torch")
 from locdreamer_ros.zero_shot.model_file import load_weights  # noqa: E402
 from locdreamer_ros.zero_shot.training import limits as limits_module  # noqa: E402
 from locdreamer_ros.zero_shot.training import train as module  # noqa: E402
-from locdreamer_ros.zero_shot.training.checkpoint import KEY  # noqa: E402
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, dream  # noqa: E402
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid  # noqa: E402
 from locdreamer_ros.zero_shot.training.pools import drawn, dreams_of  # noqa: E402
@@ -45,23 +44,23 @@ def loss_on_held_out(model: Hybrid) -> float:
     return float(np.mean(losses[3:]))
 
 
-@pytest.mark.parametrize("size", [12])
-def test_the_loss_falls(monkeypatch, size):
-    monkeypatch.setattr(module, "STEPS", 32)
+def test_the_loss_falls(monkeypatch):
+    size = 12
+    monkeypatch.setattr(module, "STEPS", 16)
     monkeypatch.setattr(module, "CHUNK", 8)
     torch.manual_seed(0)
     before = loss_on_held_out(Hybrid())
     found: list[float] = []
     module.train(
-        30,
+        16,
         seed=0,
-        rate=1e-2,
+        rate=2e-2,
         pool=size,
         batch=size,
         curve=lambda update, loss, error: found.append(loss),
         model=(model := Hybrid()),
     )
-    assert len(found) == 32, "whole pools"
+    assert len(found) == 16, "whole pools"
     assert loss_on_held_out(model) < before - 0.05
 
 
@@ -118,9 +117,8 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, monkeypatch, change, c
     with pytest.raises(InputError, match=complaint):
         module.train(**run, pool=2, batch=2, checkpoint=path)
     path.write_bytes(b"\x80\x04K\x01.")  # a pickle
-    with pytest.raises(InputError, match="not a checkpoint"):
+    with pytest.raises(InputError, match="expected a checkpoint"):
         module.train(2, seed=3, pool=2, batch=2, checkpoint=path)
-    assert KEY == "locdreamer_zero_shot_checkpoint"
 
 
 def test_the_command_writes_a_model_with_its_story(tmp_path, monkeypatch, capsys):

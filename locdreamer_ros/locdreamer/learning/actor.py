@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False, disallow-subclassing-any=False
 """The actor, equation (14): alpha_t ~ pi(z_t^prior, h_t), a subset of K of A anchors.
 
 Two distributions over subsets without replacement share the same look at each anchor: categorical
@@ -110,16 +109,21 @@ class AnchorView(nn.Module):
 
 
 class Actor(nn.Module):
-    """Equation (14): the stochastic scheduling policy pi(alpha_t | s_t)."""
+    """Equation (14): the stochastic scheduling policy pi(alpha_t | s_t).
 
-    def __init__(self, *, hidden: int, width: int, head: str) -> None:
+    literal: scores from scratch, as the paper has it; else they correct those of physics.
+    """
+
+    def __init__(self, *, hidden: int, width: int, head: str, literal: bool = False) -> None:
         super().__init__()
         assert head in HEADS, head
         self.head = head
+        self.literal = literal
         self.view = AnchorView(hidden=hidden, width=width)
         if head == "categorical":
             self.score = mlp(2 * width, width, 1, zero=True)
-            self.sharpness = nn.Parameter(torch.tensor(SHARPNESS))
+            if not literal:
+                self.sharpness = nn.Parameter(torch.tensor(SHARPNESS))
         else:
             self.score = mlp(width, width, 1, zero=True)
 
@@ -144,7 +148,9 @@ class Actor(nn.Module):
         inside = member @ tokens  # (B, N, W)
         outside = total - inside
         pooled = torch.cat([inside / budget, outside / max(1, tokens.shape[1] - budget)], dim=-1)
-        logits = self.physics(state, subsets) + RESIDUAL * self.score(pooled)[..., 0]
+        logits = self.score(pooled)[..., 0]
+        if not self.literal:
+            logits = self.physics(state, subsets) + RESIDUAL * logits
         possible = (~state.offered).to(tokens) @ member.T == 0.0
         return Categorical(logits.masked_fill(~possible, SMALL), subsets)
 

@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False
 """Algorithm 1 of the LocDreamer paper; the numbers in comments are the lines of its listing.
 
 `real_loss` is stage 1's inner loop, `dream_loss` stage 2's; `train` runs both.

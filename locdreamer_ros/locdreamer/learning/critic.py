@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False, disallow-subclassing-any=False
 """The critic, equation (15), and the losses of both, equations (16) and (17)."""
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False
 """Recordings as batches of sequences. Nothing here looks at ground truth."""
 
 from __future__ import annotations

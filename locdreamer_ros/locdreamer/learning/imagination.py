@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False
 """Where stage 2 dreams: ranges of anchors that are known only by position.
 
 `LiteralDream` follows line 16 of Algorithm 1: ranges around the model's own prior. `GroundedDream`
@@ -138,7 +137,7 @@ class Ground:
         for batch in walks.whole():
             state = follow(model, batch, area)
             self.trajectories += [Trajectory(*pair) for pair in zip(state, batch.dt, strict=True)]
-            expected, residual = _residuals(batch, state)
+            expected, residual = residuals_along(batch, state)
             distances.append(expected[torch.isfinite(residual)])
             errors += list(residual)
         self.correlation = lag_one_correlation(errors)
@@ -223,7 +222,7 @@ def smoothed(prior: Gaussian, posterior: Gaussian, dt: Tensor) -> Tensor:
     return torch.stack(means[::-1], dim=1)
 
 
-def _residuals(batch: Batch, state: Tensor) -> tuple[Tensor, Tensor]:
+def residuals_along(batch: Batch, state: Tensor) -> tuple[Tensor, Tensor]:
     """Expected ranges (B, T, R) m along states, and measured less those; NaN where none."""
     distance, _ = expected_range(
         state[..., :2], batch.anchor[:, None].expand(-1, batch.steps, -1, -1)

@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False
 """Both stages of Algorithm 1 with what training needs around them: seeds, rates, curves, stopping.
 
 All that is random in an epoch comes from one generator seeded by (seed, stage, epoch). So a run
@@ -53,9 +52,12 @@ def begin(task: Task, model_config: ModelConfig, config: TrainConfig, seed: int)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = head_for(len(task.deploy), min(config.budget, len(task.deploy)))
-        shape = {"hidden": model_config.hidden, "width": model_config.width}
+        shape: dict[str, Any] = {"hidden": model_config.hidden, "width": model_config.width}
         learner = Learner(
-            WorldModel(model_config, task.area), Actor(head=head, **shape), Critic(**shape), config
+            WorldModel(model_config, task.area),
+            Actor(head=head, literal=config.mode == "literal", **shape),
+            Critic(**shape),
+            config,
         )
     restart_optimisers(learner)
     return learner
@@ -264,8 +266,7 @@ class _Dreams:
                 learner.model, learner.actor, learner.critic, dream, self.config, generator
             ).gain
         assert gain is not None
-        error = float(gain.std()) / len(starts) ** 0.5
-        return float(gain.mean()) > 2.0 * error
+        return clearly_better(gain)
 
     def validation(self, learner: Learner, generator: torch.Generator) -> DreamLoss:
         """The losses in dreams from the validation walk, the same every time; nobody guides."""
@@ -286,6 +287,11 @@ class _Dreams:
             real,
             judge=False,
         )
+
+
+def clearly_better(gain: torch.Tensor) -> bool:
+    """Whether gains (B,) lie above 0 by two standard errors of their mean."""
+    return float(gain.mean()) > 2.0 * float(gain.std()) / len(gain) ** 0.5
 
 
 def _anneal(

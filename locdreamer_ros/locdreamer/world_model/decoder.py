@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False, disallow-subclassing-any=False
 """The decoder, equations (12) and (13): d^k ~ g(z_t, h_t, p^k), Euclidean mean, learned noise."""
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False, disallow-subclassing-any=False
 """The dynamic model, equations (8) and (9): physics plus a learned residual gives the prior."""
 
 from __future__ import annotations

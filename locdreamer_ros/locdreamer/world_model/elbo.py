@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False
 """The evidence lower bound, equation (6): reconstruction less divergence, summed over steps."""
 
 from __future__ import annotations

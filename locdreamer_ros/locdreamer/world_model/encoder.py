@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False, disallow-subclassing-any=False
 """The encoder, equations (10) and (11): q(z_t^posterior | z_{t-1}^posterior, h_t, o(alpha_t)).
 
 Two forms of the set transformer, neither of which knows an order or a number of anchors:

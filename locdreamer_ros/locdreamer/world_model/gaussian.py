@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False
 """The Gaussian over the state that priors (8) and posteriors (10) are."""
 
 from __future__ import annotations

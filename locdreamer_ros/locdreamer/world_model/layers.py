@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False, disallow-subclassing-any=False
 """Building blocks: an MLP, and the attention of the set transformer (Lee et al. 2019)."""
 
 from __future__ import annotations

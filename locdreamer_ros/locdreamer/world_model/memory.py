@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False
 """The part of the memory h_t that belongs to anchors: how far their last ranges were off.
 
 Errors of ranges belong to places, so an anchor that was off a step ago is likely to be off again.

@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False, disallow-subclassing-any=False
 """The deep state space model of equation (5): the four parts in one module, and how to run them."""
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False
 """What is observed, o(alpha_t), and the geometry of a range: equation (1) without its noise."""
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False, disallow-subclassing-any=False
 """The sequence model, equation (7): h_t = r(z_{t-1}^posterior, h_{t-1})."""
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False, disallow-subclassing-any=False
 """The zero-shot world model as it is trained: a Kalman filter with learned parts, in batches.
 
 The state is position (2), velocity (2), a bias c common to all ranges, and for each anchor a slow

@@ -1,6 +1,5 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# mypy: warn-return-any=False
 """Training the zero-shot model: track in dreams, learn from the dream's own truth."""
 
 from __future__ import annotations

@@ -1,14 +1,18 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A small room to learn in."""
+"""A small room to learn in, and a model that has learned nothing yet."""
 
 from __future__ import annotations
 
-import numpy as np
+from functools import lru_cache
+
 from worlds import circle_recording, square_anchors
 
 from locdreamer_ros.locdreamer.learning.data import Walks, area_of
-from locdreamer_ros.locdreamer.learning.train import Task
+from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig
+from locdreamer_ros.locdreamer.learning.train import Task, begin
+from locdreamer_ros.locdreamer.model_file import Trained, places
+from locdreamer_ros.locdreamer.world_model.model import ModelConfig
 from locdreamer_ros.recording import Recording
 
 IDS = ("A1", "A3", "A6")
@@ -21,6 +25,7 @@ def recording(seed: int, *, sigma: float = 0.1, duration: float = 60.0) -> Recor
     )
 
 
+@lru_cache
 def walks(seed: int, *, steps: int = 6, sigma: float = 0.1, duration: float = 60.0) -> Walks:
     """Of three anchors."""
     return Walks(
@@ -28,6 +33,7 @@ def walks(seed: int, *, steps: int = 6, sigma: float = 0.1, duration: float = 60
     )
 
 
+@lru_cache
 def task(*, steps: int = 6, sigma: float = 0.1, duration: float = 60.0) -> Task:
     """To learn from three anchors for the five others."""
     anchors = square_anchors()
@@ -38,5 +44,18 @@ def task(*, steps: int = 6, sigma: float = 0.1, duration: float = 60.0) -> Task:
     )
 
 
-def errors(means: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    return np.hypot(*(means[:, :2] - truth[:, :2]).T)
+def trained(step_s: tuple[float, float] = (0.1, 1.0), encoder: str = "innovation") -> Trained:
+    """Physics, and ranges worth 0.3 m."""
+    job, config = task(), TrainConfig()
+    learner = begin(job, ModelConfig(encoder=encoder), config, 0)
+    return Trained(
+        learner.model.requires_grad_(False),
+        learner.actor.requires_grad_(False),
+        config,
+        places(job.train.anchors),
+        places(job.deploy),
+        step_s,
+        1.0,
+        job.train.digest,
+        0,
+    )
