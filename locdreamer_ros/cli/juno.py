@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from locdreamer_ros.cli.method import add_site
 from locdreamer_ros.cli.options import (
@@ -18,6 +20,10 @@ from locdreamer_ros.cli.options import (
 )
 from locdreamer_ros.errors import InputError
 
+if TYPE_CHECKING:
+    from locdreamer_ros.recording import Recording
+    from locdreamer_ros.types import Anchors
+
 HEADING = {
     "model": "model",
     "zones": "zones",
@@ -25,6 +31,7 @@ HEADING = {
     "known": "zones learned",
     "epochs": "steps in it",
 }
+MEASURES_FIRST = ("all", "wls")
 TRAINING_STREAM = 2
 """Of the seed: a walk other than the one that `simulate` makes in the same place."""
 
@@ -78,31 +85,20 @@ def run(options: argparse.Namespace) -> None:
     import numpy as np
 
     from locdreamer_ros.evaluation.tables import plain, save_json
-    from locdreamer_ros.juno.recorded import Training, train_policy
+    from locdreamer_ros.juno.recorded import Training, check_budget, train_policy
     from locdreamer_ros.methods import NEED_A_MODEL, SCHEDULERS, make_scheduler
-    from locdreamer_ros.recording import Recording
     from locdreamer_ros.types import Site
 
-    def record() -> tuple[Recording, float | None]:
-        if options.recording is not None:
-            from locdreamer_ros.datasets import load_recording
-
-            return load_recording(options.recording, options.anchors), None
-        from locdreamer_ros.simulation import make_world, simulate_in, stream
-
-        world = make_world(options.environment, options.seed)
-        rng = stream(options.seed, TRAINING_STREAM)
-        walk = simulate_in(world, duration=options.duration, rate=2.0, rng=rng)
-        return walk.only(world.deploy), world.tag_height
-
-    recording, height = record()
-    known_height = options.tag_height if options.tag_height is not None else height
-    site = Site.of(recording.anchors, options.dimensions or "auto", known_height)
+    if options.guide not in ("none", *SCHEDULERS) or options.guide in MEASURES_FIRST + NEED_A_MODEL:
+        raise InputError(f"--guide: expected a scheduler that asks few, got {options.guide!r}")
+    anchors, known_height, walk = _ground(options)
+    check_budget(options.budget, len(anchors))
+    height = options.tag_height if options.tag_height is not None else known_height
+    site = Site.of(anchors, options.dimensions or "auto", height)
     guide = None
     if options.guide != "none":
-        if options.guide not in SCHEDULERS or options.guide in ("all", "wls", *NEED_A_MODEL):
-            raise InputError(f"--guide: expected a scheduler that asks few, got {options.guide!r}")
         guide = make_scheduler(options.guide, site, seed=options.seed)
+    recording = walk()
     policy = train_policy(
         recording,
         site,
@@ -126,3 +122,27 @@ def run(options: argparse.Namespace) -> None:
     if options.json is not None:
         save_json(options.json, result)
     print(plain([result], HEADING))
+
+
+def _ground(options: argparse.Namespace) -> tuple[Anchors, float | None, Callable[[], Recording]]:
+    """The anchors, the tag's height where the place knows it, and the walk, still to be walked.
+
+    Raises InputError for a recording that cannot be read, or an unknown place.
+    """
+    if options.recording is not None:
+        from locdreamer_ros.datasets import load_recording
+
+        recording = load_recording(options.recording, options.anchors)
+        return recording.anchors, None, lambda: recording
+    if options.anchors is not None:
+        raise InputError("juno train: --anchors belongs to --recording")
+    from locdreamer_ros.simulation import make_world, simulate_in, stream
+
+    world = make_world(options.environment, options.seed)
+
+    def walk() -> Recording:
+        rng = stream(options.seed, TRAINING_STREAM)
+        whole = simulate_in(world, duration=options.duration, rate=2.0, rng=rng)
+        return whole.only(world.deploy)
+
+    return world.anchors.subset(world.deploy), world.tag_height, walk

@@ -115,6 +115,17 @@ def _learn(
             q[zone, action] += rate * (rewards[begin + step, action] - q[zone, action])
 
 
+def check_budget(budget: int, count: int) -> None:
+    """Raises InputError where `budget` of `count` anchors leave nothing, or too much, to choose."""
+    if not 1 <= budget < count:
+        raise InputError(f"--budget: expected 1 to {count - 1} of {count} anchors, got {budget}")
+    if comb(count, budget) > MOST_SUBSETS:
+        raise InputError(
+            f"--budget: {comb(count, budget)} subsets of {budget} of {count} anchors are more than "
+            f"a table should hold ({MOST_SUBSETS})"
+        )
+
+
 def train_policy(
     recording: Recording,
     site: Site,
@@ -133,13 +144,7 @@ def train_policy(
     count = len(site.anchors)
     if recording.truth is None or not np.isfinite(recording.truth[:, :2]).all(axis=1).any():
         raise InputError(f"{recording.name}: training needs ground truth (gt_x, gt_y)")
-    if not 1 <= budget < count:
-        raise InputError(f"--budget: expected 1 to {count - 1} of {count} anchors, got {budget}")
-    if comb(count, budget) > MOST_SUBSETS:
-        raise InputError(
-            f"--budget: {comb(count, budget)} subsets of {budget} of {count} anchors are more than "
-            f"a table should hold ({MOST_SUBSETS})"
-        )
+    check_budget(budget, count)
     recording = _with_truth(recording)
     assert recording.truth is not None
     subsets = np.array(list(combinations(range(count), budget)), dtype=np.intp)

@@ -180,12 +180,19 @@ def test_train_in_a_simulated_place(tmp_path: Path, capsys: pytest.CaptureFixtur
     capsys.readouterr()
 
 
+def never(*arguments: object, **options: object) -> None:
+    raise AssertionError("work was begun")
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (["--environment", "house", "--output", "m.txt"], "expected a name ending in .npz"),
         (["--environment", "moon", "--output", "m.npz"], "moon"),
         (["--environment", "house", "--guide", "wls", "--output", "m.npz"], "--guide: expected"),
+        (["--environment", "house", "--guide", "best", "--output", "m.npz"], "--guide: expected"),
+        (["--environment", "house", "--budget", "5", "--output", "m.npz"], "--budget: expected"),
+        (["--environment", "house", "--anchors", "x", "--output", "m.npz"], "belongs to"),
         (["--recording", "no.csv", "--output", "m.npz"], "no.csv"),
         (["--output", "m.npz"], "one of the arguments --recording --environment is required"),
     ],
@@ -199,6 +206,9 @@ def test_bad_input_is_one_line(
 ) -> None:
     pytest.importorskip("numba", reason="needs numba: pip install 'locdreamer_ros[juno]'")
     monkeypatch.chdir(tmp_path)
+    # Nothing is simulated, nor learned, before all is known to be right.
+    monkeypatch.setattr("locdreamer_ros.simulation.simulate_in", never)
+    monkeypatch.setattr("locdreamer_ros.juno.recorded.train_policy", never)
     assert main(["juno", "train", *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert expected in line

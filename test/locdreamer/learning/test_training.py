@@ -115,7 +115,7 @@ def test_training_approaches_the_kalman_filter():
 
     job = Task(some(1, 2, 3), some(4), anchors, 1.0, Area((-14.0, -15.0), (22.0, 19.0)))
     config = TrainConfig(
-        epochs=12, imagine_epochs=0, batch=16, steps=16, minibatches=2, learning_rate=3e-2
+        epochs=24, imagine_epochs=0, batch=8, steps=16, minibatches=2, learning_rate=1e-2
     )
     test = walk(9)
     site = Site(anchors, 2, 1.0)
@@ -131,14 +131,14 @@ def test_training_approaches_the_kalman_filter():
     before = learned(begin(job, ModelConfig(noise="gaussian"), config, 0))
     after = learned(train(job, ModelConfig(noise="gaussian"), config))
     best = error(robust_ekf(site, RobustEkfConfig(sigma_n=sigma, huber=50.0, acc_psd=psd)))
-    assert after < 0.8 * before
+    assert after < 0.85 * before
     assert after < 1.6 * best
 
 
 def test_validation_falls_in_both_stages():
     curves: dict[str, list[float]] = {}
     config = TrainConfig(
-        epochs=5, imagine_epochs=10, batch=8, steps=6, minibatches=2, learning_rate=1e-2
+        epochs=6, imagine_epochs=15, batch=8, steps=6, minibatches=2, learning_rate=4e-3
     )
     train(
         task(sigma=0.05),
