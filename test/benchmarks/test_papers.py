@@ -1,0 +1,96 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks that train, at a few epochs on short walks."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from locdreamer_ros.cli import main
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Benchmarks that train hardly at all, on short walks."""
+    from locdreamer_ros.benchmarks import figures, learned, table2
+    from locdreamer_ros.locdreamer.learning import tasks
+
+    monkeypatch.setattr(learned, "EPOCHS", {"epochs": 1, "imagine_epochs": 2, "minibatches": 1})
+    monkeypatch.setattr(learned, "DURATION_S", 30.0)
+    monkeypatch.setattr(table2, "RIVALS", ("robust-ekf",))
+    monkeypatch.setattr(tasks, "WALKS", 1)
+    monkeypatch.setattr(tasks, "VALIDATION_WALKS", 1)
+    monkeypatch.setattr(tasks, "WALK_S", 60.0)
+    monkeypatch.setattr(figures, "IMAGINE_EPOCHS", 10)
+    monkeypatch.setattr(figures, "EVERY", 10)
+    monkeypatch.setattr(figures, "CELL_M", 3.0)
+
+
+@pytest.mark.usefixtures("quick")
+def test_table2_has_the_papers_rows_and_claims(tmp_path, capsys):
+    from locdreamer_ros.benchmarks import table2
+
+    command = ["benchmark", "table2", "--environment", "house", "--seeds", "1"]
+    assert main([*command, "--output", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "table2.json").read_text())
+    names = [row["name"] for row in found["rows"]]
+    assert names[:6] == list(table2.PAPER)
+    assert {"below_ekf_random", "of_dssm_real"} <= set(found["claims"])
+    for row in found["rows"]:
+        assert {"mae", "rmse", "p50", "p90", "mae_ci", "rmse_ci", "p50_ci", "p90_ci"} <= set(row)
+    assert found["rows"][0]["paper_mae"] == 1.05
+    assert main(["benchmark", "table2", "--environment", "lab", "--output", str(tmp_path)]) == 2
+    assert "name --bootstrap" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quick")
+def test_figures_are_drawn(tmp_path, capsys):
+    command = ["benchmark", "figures", "--environment", "house", "--seeds", "1"]
+    assert main([*command, "--output", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert [row["epoch"] for row in found["rows"]] == [5, 10]
+    assert (tmp_path / "figures.png").stat().st_size > 20000
+    capsys.readouterr()
+
+
+def converted_bregar(folder):
+    """A walk drawn from a small made-up survey in Bregar's format: ranges that fit the places."""
+    from bregar_files import PLACES, sample, tree, write_json
+
+    rng = np.random.default_rng(0)
+    path = [(0.5 + 0.1 * i, 1.2 + 0.5 * (i % 12), 1.2) for i in range(80)]
+
+    def fill(point, anchor, channel):
+        distance = math.dist(path[point], PLACES[anchor])
+        return [
+            sample(anchor, channel, path[point], range=distance + abs(rng.normal(0.1, 0.1)))
+            for _ in range(3)
+        ]
+
+    survey = folder / "data_set" / "environment0" / "data.json"
+    write_json(survey, tree(fill, channels=("ch3",), path=path))
+    command = ["convert", "bregar", str(folder), "--environment", "0", "--rate", "1"]
+    assert main([*command, "--seed", "1", "--output", str(folder / "walk.csv")]) == 0
+    return folder / "walk.csv"
+
+
+@pytest.mark.usefixtures("quick")
+def test_table2_on_a_converted_survey(tmp_path, monkeypatch):
+    from locdreamer_ros.benchmarks import learned
+
+    monkeypatch.setitem(learned.EPOCHS, "steps", 4)
+    walk = converted_bregar(tmp_path)
+    command = ["benchmark", "table2", "--recording", str(walk), "--seeds", "1"]
+    command += ["--bootstrap", "A3,A6,A8", "--deploy", "A1,A2,A4,A5,A7", "--output", str(tmp_path)]
+    assert main([*command, "--noise", "pink"]) == 2
+    assert main([*command, "--noise", "bias"]) == 0
+    found = json.loads((tmp_path / "table2.json").read_text())
+    assert len(found["rows"]) >= 15
+    for row in found["rows"]:
+        assert row["mae"] == row["mae"], row["name"]
