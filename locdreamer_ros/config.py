@@ -97,7 +97,8 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 def load_parameters(path: Path, node: str) -> dict[str, Any]:
     """Parameters of `node` in a ROS 2 parameter file: those under `/**`, then the node's own.
 
-    Raises InputError where the file is not one.
+    The node's own are under its name, in the root (`/node`) or any (`/**/node`) namespace. Raises
+    InputError where the file is not one.
     """
     import yaml
 
@@ -110,7 +111,7 @@ def load_parameters(path: Path, node: str) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise InputError(f"{path}: expected a ROS 2 parameter file (<node>: ros__parameters: ...)")
     found: dict[str, Any] = {}
-    for key in ("/**", node, f"/{node}"):
+    for key in ("/**", f"/**/{node}", node, f"/{node}"):
         if key not in tree:
             continue
         body = tree[key]

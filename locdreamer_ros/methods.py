@@ -246,6 +246,12 @@ def config_of(tracker: str) -> type:
     return found
 
 
+def presets_of(tracker: str) -> tuple[str, ...]:
+    """Names of the tracker's presets. Raises InputError for an unknown name."""
+    config_of(tracker)
+    return tuple(_TRACKERS[tracker].presets)
+
+
 def make_tracker(name: str, site: Site, **options: Any) -> Tracker:
     """`Method.make_tracker` for a name and fields of `Method`."""
     return Method(tracker=name, **options).make_tracker(site)

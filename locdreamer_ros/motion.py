@@ -12,6 +12,7 @@ from collections import deque
 from typing import TypeVar
 
 import numpy as np
+from transforms3d.euler import quat2euler
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import FloatArray, Motion
@@ -45,7 +46,7 @@ def yaw_of(x: float, y: float, z: float, w: float) -> float:
     norm = x * x + y * y + z * z + w * w
     if not abs(norm - 1.0) <= QUATERNION_SLACK:  # written so that NaN is refused too
         raise InputError(f"expected a unit quaternion, got ({x:g}, {y:g}, {z:g}, {w:g})")
-    return math.atan2(2.0 * (w * z + x * y), w * w + x * x - y * y - z * z)
+    return float(quat2euler((w, x, y, z), "rzyx")[0])
 
 
 class _Samples:
@@ -142,6 +143,10 @@ class MotionBuffer:
         heading += 0.0 if last is None else 0.5 * (self._rate + rate) * (time - last[0])
         self._headings.add(time, np.array([heading]))
         self._rate = rate
+
+    def pose_at(self, time: float) -> FloatArray | None:
+        """The odometry's pose (3,) x m, y m, yaw rad at `time` s; None where it is not known."""
+        return self._poses.at(time)
 
     def between(self, start: float, end: float) -> Motion | None:
         """The motion from `start` to `end` s; None where it is not known or end <= start.

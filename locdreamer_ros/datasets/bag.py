@@ -139,11 +139,8 @@ def _imu(rate: float, header: Any) -> Any:
 
 
 def _anchor_array(anchors: Anchors, header: Any) -> Any:
-    surveyed = np.zeros(9)
     rows = [
-        message(
-            "locdreamer_ros/msg/Anchor", id=anchor, position=_point(position), covariance=surveyed
-        )
+        message("locdreamer_ros/msg/Anchor", id=anchor, position=_point(position))
         for anchor, position in zip(anchors.ids, anchors.positions, strict=True)
     ]
     return message(ANCHORS[1], header=header, anchors=rows)
@@ -169,7 +166,8 @@ def _range_array(recording: Recording, epoch: int, stamp: int, header: Any, tag:
                 nlos_probability=value(recording.nlos, row),
             )
         )
-    return message(RANGES[1], header=header, tag=tag, sequence=epoch, ranges=ranges, more=False)
+    asked = {"session": 0, "sequence": 0}  # nobody did
+    return message(RANGES[1], header=header, tag=tag, **asked, ranges=ranges, more=False)
 
 
 def read_bag(path: Path) -> Recording:

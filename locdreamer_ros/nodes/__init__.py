@@ -17,6 +17,7 @@ NEEDED = (
     "nav_msgs",
     "rosgraph_msgs",
     "std_msgs",
+    "tf2_msgs",
     "visualization_msgs",
 )
 
@@ -28,4 +29,12 @@ if _missing:
         f"the ROS 2 nodes need {', '.join(_missing)}: source a ROS 2 distribution and its "
         "workspace, or on x86_64 Linux: pip install 'locdreamer_ros[ros]' (the rest of the package "
         "works without: locdreamer demo --offline)"
+    )
+
+from locdreamer_ros.msg import TrackerStatus  # noqa: E402
+
+if not hasattr(TrackerStatus, "silence"):
+    raise InputError(
+        "the compiled messages are older than this code: build the package again (colcon build, "
+        "pip install, or make install in the source tree)"
     )

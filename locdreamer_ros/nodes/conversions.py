@@ -24,6 +24,7 @@ from geometry_msgs.msg import (
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Imu
 from std_msgs.msg import Header
+from transforms3d.euler import euler2quat
 
 from locdreamer_ros.datasets.bag import BASE_FRAME, NOT_MEASURED, ODOMETRY_FRAME
 from locdreamer_ros.datasets.range_table import MAX_RANGE_M
@@ -37,6 +38,18 @@ UNKNOWN_VARIANCE = 1e6
 """Variance of what is not estimated (height in 2-D, orientation), m^2 or rad^2."""
 MAX_OFFSET_NS = 10 * SECOND_NS
 """A range this far from its epoch does not belong to it."""
+MAX_ANCHORS = 1000
+"""No message names more: what is done for a message grows with it."""
+MAX_NAME = 100
+MAX_PLACE_M = 1e7
+"""Beyond any map projection."""
+QUALITY = {
+    "variance": (0.0, MAX_RANGE_M**2),
+    "rx_power": (-300.0, 100.0),
+    "first_path_power": (-300.0, 100.0),
+    "nlos_probability": (0.0, 1.0),
+}
+"""Least and greatest value of what a device says of a range."""
 
 
 def to_stamp(ns: int) -> Time:
@@ -66,11 +79,36 @@ def to_anchors(anchors: Anchors, ns: int, frame: str) -> AnchorArray:
 
 
 def from_anchors(message: AnchorArray) -> Anchors:
-    """The anchors of a message. Raises InputError: none, a repeated id, a position not finite."""
-    if not message.anchors:
-        raise InputError("uwb/anchors: no anchors")
-    places = [(a.position.x, a.position.y, a.position.z) for a in message.anchors]
-    return Anchors(tuple(a.id for a in message.anchors), np.array(places, dtype=np.float64))
+    """The anchors of a message.
+
+    Raises InputError: none, more than 1000, an empty, long or repeated id, a position that is not
+    finite or more than 10,000 km away.
+    """
+    if not 0 < len(message.anchors) <= MAX_ANCHORS:
+        raise InputError(
+            f"uwb/anchors: expected 1 to {MAX_ANCHORS} anchors, got {len(message.anchors)}"
+        )
+    for anchor in message.anchors:
+        if not 0 < len(anchor.id) <= MAX_NAME:
+            raise InputError(f"uwb/anchors: expected ids of 1 to {MAX_NAME} letters")
+    places = np.array([(a.position.x, a.position.y, a.position.z) for a in message.anchors])
+    if (np.abs(places) > MAX_PLACE_M).any():  # NaN is named below
+        raise InputError(f"uwb/anchors: a position is farther than {MAX_PLACE_M:g} m away")
+    try:
+        return Anchors(tuple(a.id for a in message.anchors), places)
+    except InputError as reason:
+        raise InputError(f"uwb/anchors: {reason}") from None
+
+
+def check_schedule(message: AnchorSchedule) -> None:
+    """Raises InputError: more than 1000 anchors, a long id, an anchor asked twice."""
+    where = f"uwb/schedule: sequence {message.sequence}"
+    if len(message.anchors) > MAX_ANCHORS:
+        raise InputError(f"{where}: expected at most {MAX_ANCHORS} anchors")
+    if any(len(anchor) > MAX_NAME for anchor in message.anchors):
+        raise InputError(f"{where}: expected ids of at most {MAX_NAME} letters")
+    if len(set(message.anchors)) != len(message.anchors):
+        raise InputError(f"{where}: an anchor is asked twice")
 
 
 def to_schedule(
@@ -82,6 +120,7 @@ def to_schedule(
     sequence: int,
     tag: str,
     frame: str,
+    session: int = 0,
     more: bool = False,
 ) -> AnchorSchedule:
     """Ask the anchors of these rows (K,) for the fix at `ns`, to be answered by `deadline` ns.
@@ -91,7 +130,8 @@ def to_schedule(
     return AnchorSchedule(
         header=header(ns, frame),
         tag=tag,
-        sequence=sequence % 2**32,
+        session=session,
+        sequence=sequence,
         anchors=[anchors.ids[row] for row in anchor],
         deadline=to_stamp(deadline),
         more=more,
@@ -137,11 +177,14 @@ def _column(entries: Sequence[AnchorRange], name: str) -> FloatArray:
 def from_ranges(message: RangeArray, anchors: Anchors) -> Ranges:
     """The ranges of an answer.
 
-    Raises InputError: an unknown or repeated anchor, a status that is none, an OK range that is
-    not in (0, 1000] m, a negative variance, a stamp more than 10 s from the header's.
+    Raises InputError: more than 1000, an unknown or repeated anchor, a status that is none, an OK
+    range that is not in (0, 1000] m, a quality that is neither NaN nor within its bounds, a stamp
+    more than 10 s from the header's.
     """
     entries = message.ranges
     where = f"uwb/ranges: sequence {message.sequence}"
+    if len(entries) > MAX_ANCHORS:
+        raise InputError(f"{where}: expected at most {MAX_ANCHORS} ranges, got {len(entries)}")
     ids = [entry.anchor for entry in entries]
     if len(set(ids)) != len(ids):
         raise InputError(f"{where}: an anchor answers twice")
@@ -157,8 +200,13 @@ def from_ranges(message: RangeArray, anchors: Anchors) -> Ranges:
                 f"{where}: anchor {entry.anchor!r}: expected a range in (0, {MAX_RANGE_M:g}] m, "
                 f"got {entry.range}"
             )
-        if entry.variance < 0.0:
-            raise InputError(f"{where}: anchor {entry.anchor!r}: negative variance")
+        for name, (low, high) in QUALITY.items():
+            value_of = getattr(entry, name)
+            if not (math.isnan(value_of) or low <= value_of <= high):
+                raise InputError(
+                    f"{where}: anchor {entry.anchor!r}: {name}: expected NaN or a value in "
+                    f"[{low:g}, {high:g}], got {value_of:g}"
+                )
         if abs(stamp - epoch) > MAX_OFFSET_NS:
             raise InputError(
                 f"{where}: anchor {entry.anchor!r}: stamp is {(stamp - epoch) * 1e-9:.3f} s from "
@@ -221,12 +269,18 @@ def from_odometry(message: Odometry) -> Estimate:
     return Estimate(to_seconds(nanoseconds(message.header.stamp)), mean, covariance)
 
 
+def to_quaternion(yaw: float) -> Quaternion:
+    """A turn by `yaw` rad about the vertical."""
+    w, x, y, z = map(float, euler2quat(0.0, 0.0, yaw))
+    return Quaternion(x=x, y=y, z=z, w=w)
+
+
 def to_wheels(pose: FloatArray, ns: int) -> Odometry:
     """Odometry of a robot at pose (3,) x m, y m, yaw rad in its own frame; no velocity known."""
     x, y, yaw = map(float, pose)
     message = Odometry(header=header(ns, ODOMETRY_FRAME), child_frame_id=BASE_FRAME)
     message.pose.pose.position = Point(x=x, y=y, z=0.0)
-    message.pose.pose.orientation = Quaternion(z=math.sin(yaw / 2.0), w=math.cos(yaw / 2.0))
+    message.pose.pose.orientation = to_quaternion(yaw)
     message.twist.covariance = np.diag(np.full(6, UNKNOWN_VARIANCE)).ravel()
     return message
 

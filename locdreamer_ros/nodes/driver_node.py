@@ -164,6 +164,7 @@ class DriverNode(UwbNode):
             RangeArray(
                 header=header(ns, self.config.frame),
                 tag=message.tag,
+                session=message.session,
                 sequence=message.sequence,
                 ranges=entries,
                 more=message.more,

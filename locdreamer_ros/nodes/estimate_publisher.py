@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from time import monotonic
+from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped, TransformStamped
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry, Path
 from rclpy.qos import QoSProfile
-from std_msgs.msg import ColorRGBA
+from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from locdreamer_ros.config import parameter
@@ -23,6 +26,7 @@ from locdreamer_ros.nodes.conversions import (
     to_pose,
     to_transform,
 )
+from locdreamer_ros.nodes.frames import sender
 from locdreamer_ros.nodes.lifecycle import NodeConfig, UwbNode
 from locdreamer_ros.types import Estimate, FloatArray, IntArray, Site
 
@@ -37,15 +41,26 @@ ELLIPSE = ColorRGBA(r=0.1, g=0.5, b=0.9, a=0.9)
 TEXT = ColorRGBA(r=0.1, g=0.1, b=0.1, a=1.0)
 
 
+BROADCASTS = ("none", "tag", "odom")
+
+
 @dataclass(frozen=True)
 class EstimateConfig(NodeConfig):
     """How an estimate is shown."""
 
     frame: str = parameter("map", "frame of the anchors and of every position (REP-105)")
-    tag_frame: str = parameter("tag", "TF frame of the tag; empty: no TF")
+    tag_frame: str = parameter("tag", "name of the tag's frame, whether TF has it or not")
+    broadcast: str = parameter(
+        "tag",
+        "what goes to TF: none; tag: frame -> tag_frame; odom: frame -> the odometry's frame",
+        choices=BROADCASTS,
+    )
+    lever_arm: str = parameter(
+        "", "the tag seen from the odometry's child frame, 'x, y, z' m; empty: from TF, else 0"
+    )
     path_length: int = parameter(2000, "poses kept in ~/path", low=1, high=100_000)
     display_period: float = parameter(
-        0.5, "least time between two ~/path or ~/markers, s of the stamps", low=0.0, high=60.0
+        0.5, "least time between two ~/path or ~/markers, s", low=0.0, high=60.0
     )
 
 
@@ -53,29 +68,63 @@ class EstimatePublisher:
     """The topics `~/pose`, `~/odometry`, `~/path`, `~/markers` and TF of one node."""
 
     def __init__(self, node: UwbNode, config: EstimateConfig) -> None:
-        self._config = config
+        self.config = config
         self._pose = node.advertise(PoseWithCovarianceStamped, "~/pose")
         self._odometry = node.advertise(Odometry, "~/odometry")
-        self._path = node.advertise(Path, "~/path", SHOWN)
-        self._markers = node.advertise(MarkerArray, "~/markers", SHOWN)
-        self._send = transform_sender(node) if config.tag_frame else None
+        self._path = Display(node.advertise(Path, "~/path", SHOWN))
+        self._markers = Display(node.advertise(MarkerArray, "~/markers", SHOWN))
+        self._send = sender(node) if config.broadcast == "tag" else None
         self._poses: deque[PoseStamped] = deque(maxlen=config.path_length)
-        self._shown: int | None = None
+        self._asked: set[int] = set()
+        """Rows of the anchors that were shown as asked."""
 
-    def publish(self, estimate: Estimate, site: Site, *, ns: int, asked: IntArray) -> None:
-        """Publish the estimate for the stamp `ns`, made from the anchors `asked` (rows)."""
-        frame = self._config.frame
-        pose = to_pose(estimate, site.tag_height, ns, frame)
+    def publish(self, estimate: Estimate, site: Site, *, ns: int) -> PoseWithCovarianceStamped:
+        """Publish the estimate for the stamp `ns`; returns the pose."""
+        pose = to_pose(estimate, site.tag_height, ns, self.config.frame)
         self._pose.publish(pose)
-        self._odometry.publish(to_odometry(pose, estimate, self._config.tag_frame or "tag"))
+        self._odometry.publish(to_odometry(pose, estimate, self.config.tag_frame))
         if self._send is not None:
-            self._send(to_transform(pose, self._config.tag_frame))
+            self._send(to_transform(pose, self.config.tag_frame))
         self._poses.append(PoseStamped(header=pose.header, pose=pose.pose.pose))
-        period = round(self._config.display_period * 1e9)
-        if self._shown is None or not 0 <= ns - self._shown < period:
-            self._shown = ns
-            self._path.publish(Path(header=pose.header, poses=list(self._poses)))
-            self._markers.publish(markers(estimate, site, ns=ns, frame=frame, asked=asked))
+        return pose
+
+    def show(self, estimate: Estimate, site: Site, *, ns: int, asked: IntArray) -> None:
+        """Path and markers, where somebody looks and it is time; `asked`: rows."""
+        period, head = self.config.display_period, header(ns, self.config.frame)
+        if self._path.due(period):
+            self._path.publish(Path(header=head, poses=list(self._poses)))
+        if self._markers.due(period):
+            now = set(asked.tolist())
+            changed = None if self._markers.new_eyes else sorted(now ^ self._asked)
+            self._markers.publish(markers(estimate, site, head=head, asked=now, rows=changed))
+            self._asked = now
+
+
+class Display:
+    """A topic for people to look at: built only when somebody does, and not too often."""
+
+    def __init__(self, publisher: Any) -> None:
+        self._publisher = publisher
+        self._next = 0.0
+        self._eyes = 0
+        self.new_eyes = False
+        """Whether somebody looks who has not seen what was shown before."""
+
+    def due(self, period: float) -> bool:
+        """Whether to publish now, at most every `period` s."""
+        eyes, now = self._publisher.get_subscription_count(), monotonic()
+        self.new_eyes = eyes > self._eyes
+        if eyes == 0:
+            self._eyes = 0
+            return False
+        if now < self._next and not self.new_eyes:
+            return False
+        self._eyes, self._next = eyes, now + period
+        return True
+
+    def publish(self, message: Any) -> None:
+        """Show it."""
+        self._publisher.publish(message)
 
 
 def ellipse(estimate: Estimate, height: float) -> FloatArray:
@@ -89,46 +138,37 @@ def ellipse(estimate: Estimate, height: float) -> FloatArray:
     return np.vstack([flat, np.full(angle.size, z)]).T
 
 
-def markers(estimate: Estimate, site: Site, *, ns: int, frame: str, asked: IntArray) -> MarkerArray:
-    """Anchors with their names, those asked highlighted, and the covariance ellipse."""
-    head = header(ns, frame)
-    chosen = set(asked.tolist())
+def markers(
+    estimate: Estimate,
+    site: Site,
+    *,
+    head: Header,
+    asked: AbstractSet[int],
+    rows: Sequence[int] | None = None,
+) -> MarkerArray:
+    """Anchors with their names, those `asked` highlighted, and the covariance ellipse.
+
+    rows: of the anchors to show, where the others look as before; None: all.
+    """
     found = []
-    for row, (anchor, position) in enumerate(
-        zip(site.anchors.ids, site.anchors.positions, strict=True)
-    ):
+    for row in range(len(site.anchors)) if rows is None else rows:
+        position = site.anchors.positions[row]
         ball = Marker(header=head, ns="anchors", id=row, type=Marker.SPHERE, action=Marker.ADD)
         ball.pose.position = point(position)
-        size = 0.35 if row in chosen else 0.2
+        size = 0.35 if row in asked else 0.2
         ball.scale.x = ball.scale.y = ball.scale.z = size
-        ball.color = ASKED if row in chosen else IDLE
-        label = Marker(header=head, ns="names", id=row, type=Marker.TEXT_VIEW_FACING, text=anchor)
-        label.pose.position = point(position + np.array([0.0, 0.0, 0.35]))
-        label.scale.z = 0.3
-        label.color = TEXT
-        found += [ball, label]
+        ball.color = ASKED if row in asked else IDLE
+        found.append(ball)
+        if rows is None:
+            name = site.anchors.ids[row]
+            label = Marker(header=head, ns="names", id=row, type=Marker.TEXT_VIEW_FACING, text=name)
+            label.pose.position = point(position + np.array([0.0, 0.0, 0.35]))
+            label.scale.z = 0.3
+            label.color = TEXT
+            found.append(label)
     line = Marker(header=head, ns="covariance", type=Marker.LINE_STRIP, action=Marker.ADD)
     line.pose.orientation.w = 1.0
     line.scale.x = 0.03
     line.color = ELLIPSE
     line.points = [point(place) for place in ellipse(estimate, site.tag_height)]
     return MarkerArray(markers=[*found, line])
-
-
-def transform_sender(node: UwbNode) -> Callable[[TransformStamped], None] | None:
-    """What sends a transform: tf2_ros, else `/tf` itself, else None and one warning."""
-    try:
-        from tf2_ros import TransformBroadcaster
-    except ImportError:
-        pass
-    else:
-        broadcast: Callable[[TransformStamped], None] = TransformBroadcaster(node).sendTransform
-        return broadcast
-    try:
-        from tf2_msgs.msg import TFMessage
-    except ImportError:
-        node.get_logger().warning("no TF: neither tf2_ros nor tf2_msgs is installed")
-        return None
-    # tf2_ros has the same depth, and listeners expect it.
-    publisher = node.advertise(TFMessage, "/tf", 100)
-    return lambda transform: publisher.publish(TFMessage(transforms=[transform]))

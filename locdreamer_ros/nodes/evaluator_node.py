@@ -21,7 +21,12 @@ from locdreamer_ros.evaluation.run import Report, report, summary
 from locdreamer_ros.evaluation.tables import save_json
 from locdreamer_ros.methods import LISTENS, Method
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
-from locdreamer_ros.nodes.conversions import from_anchors, from_odometry
+from locdreamer_ros.nodes.conversions import (
+    MAX_ANCHORS,
+    check_schedule,
+    from_anchors,
+    from_odometry,
+)
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, UwbNode, run_node
 from locdreamer_ros.nodes.listening import ListeningConfig, names, when_published
 from locdreamer_ros.nodes.tracks import save_tracks
@@ -43,6 +48,17 @@ class EvaluatorConfig(ListeningConfig):
     budget: int = parameter(3, "the tracker's budget, for the report", low=1, high=255)
     seed: int = parameter(0, "the tracker's seed, for the report", low=0, high=2**31 - 1)
     kind: str = parameter("", "simulator, replay or serial, for the report")
+
+
+Asked = tuple[int, int]
+"""Session and sequence of a schedule, and of what answers it."""
+
+
+def asked_by(message: AnchorSchedule | RangeArray | TrackerStatus) -> Asked:
+    """The schedule that a message is, answers or was made for; where nobody asked, its stamp."""
+    if message.sequence == 0:
+        return 0, nanoseconds(message.header.stamp)
+    return message.session, message.sequence
 
 
 @dataclass(frozen=True)
@@ -68,11 +84,14 @@ class EvaluatorNode(UwbNode):
         self._names = names(self.config.trackers)
         self._anchors: Anchors | None = None
         self._truth: dict[int, FloatArray] = {}
-        self._schedules: dict[int, tuple[str, ...]] = {}
-        self._answers: dict[int, Answer] = {}
+        self._schedules: dict[Asked, tuple[str, ...]] = {}
+        self._answers: dict[Asked, Answer] = {}
         self._estimates: dict[str, dict[int, Estimate]] = {name: {} for name in self._names}
-        self._statuses: dict[str, dict[int, TrackerStatus]] = {name: {} for name in self._names}
-        self._source: dict[str, str] = {}
+        self._statuses: dict[str, dict[Asked, TrackerStatus]] = {name: {} for name in self._names}
+        self._source: dict[str, int] = {}
+        self._source_session = ""
+        name, space = self.config.source, self.get_namespace().rstrip("/")
+        self._source_name = name if name.startswith("/") else f"{space}/{name}"
         self._heard_at = self._complete_at = monotonic()
         self.finished = False
         self.listen(AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
@@ -89,9 +108,9 @@ class EvaluatorNode(UwbNode):
             estimates[nanoseconds(message.header.stamp)] = from_odometry(message)
 
         def on_status(message: TrackerStatus) -> None:
-            if message.sequence in statuses:
+            if asked_by(message) in statuses:
                 self.counts["duplicated_statuses"] += 1
-            statuses[message.sequence] = message
+            statuses[asked_by(message)] = message
             self._heard_at = monotonic()
 
         self.listen(Odometry, f"{name}/odometry", on_odometry, KEPT)
@@ -115,14 +134,17 @@ class EvaluatorNode(UwbNode):
         self._truth[nanoseconds(message.header.stamp)] = np.array([place.x, place.y, place.z])
 
     def _on_schedule(self, message: AnchorSchedule) -> None:
-        self._schedules[message.sequence] = tuple(message.anchors)
+        check_schedule(message)
+        self._schedules[asked_by(message)] = tuple(message.anchors)
 
     def _on_ranges(self, message: RangeArray) -> None:
         self._heard_at = monotonic()
-        if message.sequence in self._answers:
+        if len(message.ranges) > MAX_ANCHORS:
+            raise InputError(f"uwb/ranges: expected at most {MAX_ANCHORS} ranges")
+        if asked_by(message) in self._answers:
             self.counts["duplicated"] += 1
             return
-        self._answers[message.sequence] = Answer(
+        self._answers[asked_by(message)] = Answer(
             nanoseconds(message.header.stamp),
             tuple(entry.anchor for entry in message.ranges),
             sum(entry.status == RangeStatus.OK for entry in message.ranges),
@@ -130,11 +152,23 @@ class EvaluatorNode(UwbNode):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.rpartition("/")[2] == self.config.source:
-                values = {pair.key: pair.value for pair in status.values}
-                if values.get("complete") == "True" and not self._source:
-                    self._source = values
-                    self._heard_at = self._complete_at = monotonic()
+            if status.name == self._source_name:
+                self._hear_source({pair.key: pair.value for pair in status.values})
+
+    def _hear_source(self, values: dict[str, str]) -> None:
+        """How far the source is. Raises InputError where it does not count as a source does."""
+        session = values.get("session", "")
+        if self._source_session not in ("", session):
+            self.counts["source_restarts"] += 1
+        self._source_session = session
+        if values.get("complete") != "True" or self._source:
+            return
+        counts = {key: values[key] for key in OF_SOURCE if key in values}
+        whole = set(counts) in (set(OF_SOURCE), {"epochs"})
+        if not whole or not all(value.isdecimal() for value in counts.values()):
+            raise InputError(f"{self._source_name}: complete, but without counts")
+        self._source = {key: int(value) for key, value in counts.items()}
+        self._heard_at = self._complete_at = monotonic()
 
     @property
     def _live(self) -> bool:
@@ -146,11 +180,11 @@ class EvaluatorNode(UwbNode):
             return
         fixes = len(self._asked())
         if self._live:
-            last, expected = self._complete_at, int(self._source["epochs"])
+            last, expected = self._complete_at, self._source["epochs"]
             answered = fixes >= expected
         else:
             last, expected = self._heard_at, fixes
-            answered = len(self._answers) >= int(self._source["answers"])
+            answered = len(self._answers) >= self._source["answers"]
         made = min(len(statuses) for statuses in self._statuses.values())
         if (answered and made >= expected) or monotonic() - last > PATIENCE_S:
             self.finished = True
@@ -167,10 +201,10 @@ class EvaluatorNode(UwbNode):
         """
         released = sum(answer.released for answer in self._answers.values())
         wrong = sum(
-            self._schedules.get(sequence, answer.anchors) != answer.anchors
-            for sequence, answer in self._answers.items()
+            self._schedules.get(asked, answer.anchors) != answer.anchors
+            for asked, answer in self._answers.items()
         )
-        source = {key: int(self._source[key]) for key in OF_SOURCE if key in self._source}
+        source = dict(self._source)
         if self._live:
             lost = {"answers": len(self._answers), "unanswered": self._unanswered()}
         else:
@@ -184,10 +218,23 @@ class EvaluatorNode(UwbNode):
             **{f"unused_by_{name}": len(self._unused(name)) for name in self._names},
         }
 
+    def _impossible(self, accounts: dict[str, int]) -> str:
+        """Why the accounts cannot be true; empty: they can."""
+        if self.counts["source_restarts"]:
+            return f"{self._source_name}: it was started anew while its ranges were counted"
+        if accounts.get("lost", 0) < 0:
+            return f"{-accounts['lost']} more ranges arrived than {self._source_name} released"
+        return ""
+
     def _unanswered(self) -> int:
-        """Schedules before the last answered one that got no answer."""
-        last = max(self._answers, default=0)
-        return sum(sequence not in self._answers for sequence in self._schedules if sequence < last)
+        """Schedules before the last answered one of their session that got no answer."""
+        last: dict[int, int] = {}
+        for session, sequence in self._answers:
+            last[session] = max(last.get(session, 0), sequence)
+        return sum(
+            (session, sequence) not in self._answers and sequence < last.get(session, 0)
+            for session, sequence in self._schedules
+        )
 
     def _unused(self, name: str) -> set[int]:
         """Epochs that were answered, and of which the tracker made nothing."""
@@ -248,7 +295,7 @@ class EvaluatorNode(UwbNode):
         accounts = self.accounts()
         reports: list[Report] = []
         tracks: dict[str, Track] = {}
-        problem = ""
+        problem = self._impossible(accounts)
         for name in self._names:
             try:
                 tracks[name], seconds = self._track(name)

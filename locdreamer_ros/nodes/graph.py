@@ -61,7 +61,7 @@ class Job:
     output: folder that gets metrics.json, tracks.npz (`tracks.load_tracks`), parameters.yaml, bag/
     and log/. source: simulator, replay, or serial, which is an emulated `device` on a
     pseudo-terminal and `driver_node`, in real time at `rate` schedules/s. speed: 0 is lockstep.
-    params: YAML for what method and job do not say (config/tracking.yaml).
+    params: YAML that goes over config/*.yaml, for what method and job do not say.
     """
 
     output: Path
@@ -96,15 +96,14 @@ def run_graph(
     method = method or Method()
     baseline = beside or method.beside("ekf")
     live = job.source == "serial"
-    base = job.params or shared_file("config/tracking.yaml")
-    merged: Parameters = {name: catalogue.load(base, name) for name in LISTENERS}
+    merged: Parameters = {name: _base(job, name) for name in LISTENERS}
     if live:
         shared = {k: v for k, v in merged["tracker_node"].items() if k in ("tag", "frame")}
         epochs = round(job.duration * job.rate)
         world = {"environment": job.environment, "seed": method.seed, "epochs": epochs}
         merged |= _emulated(job.output.resolve(), job.device, world, shared)
     else:
-        merged["source_node"] = catalogue.load(base, "source_node") | {
+        merged["source_node"] = _base(job, "source_node") | {
             "source": job.source,
             "environment": job.environment,
             "duration": float(job.duration),
@@ -119,7 +118,7 @@ def run_graph(
     merged["tracker_node"] |= {**_of_method(method), "rate": float(job.rate) if live else 0.0}
     asks = ("scheduler", "budget", "accuracy", "price")
     listens = {key: value for key, value in _of_method(baseline).items() if key not in asks}
-    merged["ekf_node"] |= {**listens, "tag_frame": ""}
+    merged["ekf_node"] |= listens
     paced_by = "emulator_node" if live else "source_node"
     merged["evaluator_node"] |= {
         "output": str(job.output),
@@ -136,6 +135,12 @@ def run_graph(
         emulated, _ = device_anchors(job.device, make_world(job.environment, method.seed))
         save_anchors(Path(merged["driver_node"]["anchors_file"]), emulated)
     return _run(job.output, merged, paced_by)
+
+
+def _base(job: Job, name: str) -> dict[str, Any]:
+    """The node's parameters before method and job have their say."""
+    shown = catalogue.load(shared_file(f"config/{catalogue.FILES[name]}"), name)
+    return shown if job.params is None else shown | catalogue.load(job.params, name)
 
 
 def _emulated(

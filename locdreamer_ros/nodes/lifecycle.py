@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import secrets
 import signal
 import sys
 import tempfile
@@ -12,7 +14,8 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from time import monotonic
+from typing import Any, ClassVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -26,7 +29,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.nodes.parameters import declare, read, refuse_unknown
+from locdreamer_ros.nodes.parameters import Fields, declare, fields_of, read, refuse_unknown
 
 LOSSLESS = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
 """Deep, because a replay at full speed is ahead of its listeners for a while."""
@@ -42,6 +45,10 @@ LATCHED = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 BAD_INPUT = 2
+RECENT_S = 10.0
+"""So long a dropped message is a warning."""
+SAY_AFTER_S, SAY_AGAIN_S = 2.0, 30.0
+"""When what is wrong is logged: it may be over at once, and nobody reads every line."""
 HEED_S = 0.2
 """How long a node that has nothing to do takes to heed a signal."""
 RCLError = rclpy_implementation.RCLError
@@ -62,6 +69,9 @@ class UwbNode(LifecycleNode):
     given a malformed message: it is dropped, counted in `/diagnostics`, and the node goes on.
     """
 
+    live: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that may change while the node runs; the others are settled by configure."""
+
     def __init__(self, name: str, group: type[NodeConfig]) -> None:
         super().__init__(name)
         self.group = group
@@ -71,10 +81,13 @@ class UwbNode(LifecycleNode):
         self.counts: Counter[str] = Counter()
         self.problem = ""
         """Why the last message was dropped, or the last transition failed."""
+        self._configured = False
+        self._dropped_at = -RECENT_S
+        self._complaint, self._say_at, self._said = "", 0.0, False
         self._made: list[tuple[Callable[[Any], Any], Any]] = []
         self._made_inactive = 0
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # also under use_sim_time
-        declare(self, group)
+        self.declare(fields_of(group))
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnostics_timer = self.create_timer(1.0, self.report, clock=self._steady)
 
@@ -93,10 +106,36 @@ class UwbNode(LifecycleNode):
         """Give back what is not a ROS entity."""
 
     def health(self) -> tuple[str, dict[str, object]]:
-        """A warning ("" where all is well) and values for the diagnostics."""
+        """A warning ("" where all is well) and values for the diagnostics.
+
+        The warning says what is waited for or wrong, and what mends it: it is logged too. The value
+        `device`, where there is one, names the hardware.
+        """
         return "", {}
 
+    def change(self, config: Any) -> None:
+        """Take in a new value of a parameter of `live`. Raises InputError: it is refused."""
+        self.config = config
+
     # What a subclass makes its parts with.
+
+    def declare(self, fields: Fields) -> None:
+        """Declare parameters."""
+        declare(self, fields, self._take_parameters)
+
+    def _take_parameters(self, values: dict[str, object]) -> None:
+        """Values for parameters, which are right. Raises InputError: it is too late for them."""
+        if not self._configured:
+            return
+        new = {name: v for name, v in values.items() if v != self.get_parameter(name).value}
+        late = sorted(set(new) - self.live)
+        if late:
+            raise InputError(
+                f"{self.get_name()}: {', '.join(late)}: takes effect at configure; deactivate and "
+                "clean up first"
+            )
+        if new:
+            self.change(dataclasses.replace(self.config, **new))
 
     def advertise(self, kind: type, topic: str, qos: QoSProfile = KEPT) -> Any:
         """A publisher that is silent while the node is not active."""
@@ -113,8 +152,12 @@ class UwbNode(LifecycleNode):
         *,
         always: bool = False,
         raw: bool = False,
+        instead_of: Any = None,
     ) -> Any:
-        """A subscription heard while the node is active; `always`: while it is inactive too."""
+        """A subscription heard while the node is active; `always`: while it is inactive too.
+
+        instead_of: a subscription that this one replaces.
+        """
 
         def heard(message: Any) -> None:
             if not (self.active or always):
@@ -125,7 +168,13 @@ class UwbNode(LifecycleNode):
                 self.drop(str(reason))
 
         subscription = self.create_subscription(kind, topic, heard, qos, raw=raw)
-        self._made.append((self.destroy_subscription, subscription))
+        made = (self.destroy_subscription, subscription)
+        if instead_of is None:
+            self._keep(made, always)
+        else:
+            place = next(i for i, (_, old) in enumerate(self._made) if old is instead_of)
+            self._made[place] = made
+            self.destroy_subscription(instead_of)
         return subscription
 
     def catch_up(self, subscription: Any) -> None:
@@ -134,22 +183,48 @@ class UwbNode(LifecycleNode):
         while (taken := subscription.handle.take_message(kind, raw)) is not None:
             subscription.callback(taken[0])
 
-    def every(self, period: float, callback: Callable[[], None]) -> Any:
-        """A timer on the wall clock that runs while the node is active."""
+    def every(
+        self,
+        period: float,
+        callback: Callable[[], None],
+        *,
+        ros: bool = False,
+        always: bool = False,
+    ) -> Any:
+        """A timer that runs while the node is active, by a steady clock.
+
+        ros: by ROS time, which is that of /clock under use_sim_time; always: while it is inactive
+        too.
+        """
 
         def due() -> None:
-            if self.active:
+            if self.active or always:
                 callback()
 
-        timer = self.create_timer(period, due, clock=self._steady)
-        self._made.append((self.destroy_timer, timer))
+        timer = self.create_timer(period, due, clock=None if ros else self._steady)
+        self._keep((self.destroy_timer, timer), always)
         return timer
+
+    def _keep(self, made: tuple[Callable[[Any], Any], Any], always: bool) -> None:
+        if always and self.active:  # outlives deactivation, as if made before
+            self._made.insert(self._made_inactive, made)
+            self._made_inactive += 1
+        else:
+            self._made.append(made)
 
     def drop(self, reason: str) -> None:
         """Count a message that is not used, and say why, at most once a second."""
         self.counts["messages_dropped"] += 1
+        self._dropped_at = monotonic()
         self.problem = reason
         self.get_logger().warning(f"dropped: {reason}", throttle_duration_sec=1.0)
+
+    def awaiting(self, what: str, topic: str, remedy: str) -> str:
+        """What is missing on a topic, and what mends it."""
+        name = self.resolve_topic_name(topic)
+        if self.count_publishers(topic):
+            return f"waiting for {what} on {name}: nothing has come yet"
+        return f"waiting for {what}: nobody publishes {name}; start its source, {remedy}"
 
     # Transitions. An exception in them would vanish inside rclpy, so it is reported here.
 
@@ -181,6 +256,7 @@ class UwbNode(LifecycleNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Inactive -> unconfigured."""
         result = super().on_cleanup(state)
+        self._configured = False
         self.close()
         self._destroy_made(0)
         return result
@@ -193,6 +269,7 @@ class UwbNode(LifecycleNode):
     def _read_and_configure(self) -> None:
         self.config = read(self, self.group)
         self.configure()
+        self._configured = True
 
     def _attempt(self, work: Callable[[], None]) -> TransitionCallbackReturn:
         try:
@@ -215,17 +292,39 @@ class UwbNode(LifecycleNode):
     def report(self) -> None:
         """Publish the diagnostics: once a second, and when something is over."""
         warning, values = self.health() if self.active else ("not active", {})
+        if self.active:
+            self._say(warning)
         dropped = self.counts["messages_dropped"]
+        if monotonic() - self._dropped_at < RECENT_S:
+            warning = warning or f"{dropped} messages dropped: {self.problem}"
         values = {**values, **self.counts, "messages_dropped": dropped, "problem": self.problem}
         status = DiagnosticStatus(
-            level=DiagnosticStatus.WARN if warning or dropped else DiagnosticStatus.OK,
+            level=DiagnosticStatus.WARN if warning else DiagnosticStatus.OK,
             name=self.get_fully_qualified_name(),
-            message=warning or (f"{dropped} messages dropped" if dropped else "ok"),
+            message=warning or "ok",
+            hardware_id=str(values.get("device", "")),
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
+
+    def _say(self, warning: str) -> None:
+        """Log what is wrong once it has lasted, again after a while, and that it is over."""
+        now = monotonic()
+        if warning != self._complaint:
+            if self._said and not warning:
+                self.get_logger().info(f"over: {self._complaint}")
+            self._complaint, self._say_at = warning, now + SAY_AFTER_S
+            self._said = self._said and bool(warning)
+        if warning and now >= self._say_at:
+            self._say_at, self._said = now + SAY_AGAIN_S, True
+            self.get_logger().warning(warning)
+
+
+def new_session() -> int:
+    """A number, never 0, that tells one run from another."""
+    return secrets.randbelow(2**32 - 1) + 1
 
 
 def run_node(make: Callable[[], UwbNode]) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nav_msgs.msg import Odometry
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Imu
 
 from locdreamer_ros.config import parameter
@@ -19,6 +19,7 @@ READY_PERIOD_S = 0.05
 MATCH_PERIOD_S = 1.0
 MOTION = {"odometry": Odometry, "imu": Imu}
 """What a robot says of its motion; topics that need not be there."""
+WEAK, FORGETFUL = ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE
 BEST_EFFORT = QoSProfile(depth=LOSSLESS.depth, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
@@ -52,6 +53,41 @@ def when_published(node: UwbNode, topics: list[str], act: Callable[[], Any]) -> 
             act()
 
     timer = node.every(READY_PERIOD_S, look)
+
+
+def hear(
+    node: UwbNode,
+    kind: type,
+    topic: str,
+    callback: Callable[[Any], None],
+    qos: QoSProfile = LOSSLESS,
+    *,
+    always: bool = False,
+) -> None:
+    """Listen to a topic of anybody, however it is published.
+
+    Where a publisher offers less than `qos` asks for (best effort, or no memory for who comes
+    late), the subscription is made anew within a second so that it matches.
+    """
+    heard = node.listen(kind, topic, callback, qos, always=always)
+
+    def look() -> None:
+        nonlocal heard, qos
+        offered = [s.qos_profile for s in node.get_publishers_info_by_topic(heard.topic_name)]
+        least = QoSProfile(
+            depth=qos.depth,
+            reliability=_least(qos.reliability, [o.reliability for o in offered], WEAK),
+            durability=_least(qos.durability, [o.durability for o in offered], FORGETFUL),
+        )
+        if (least.reliability, least.durability) != (qos.reliability, qos.durability):
+            qos = least
+            heard = node.listen(kind, topic, callback, qos, always=always, instead_of=heard)
+
+    node.every(MATCH_PERIOD_S, look, always=always)
+
+
+def _least(wanted: Any, offered: list[Any], weakest: Any) -> Any:
+    return weakest if weakest in offered else wanted
 
 
 def hear_motion(node: UwbNode, hear: Callable[[str, QoSProfile], Any]) -> None:

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import (
@@ -53,24 +54,32 @@ def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
     return descriptor
 
 
-def _fields(group: type, prefix: str) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
-    for name, field in parameters_of(group).items():
-        yield f"{prefix}{name}", field
+Fields = dict[str, dataclasses.Field[Any]]
 
 
-def declare(node: Node, group: type, prefix: str = "") -> None:
-    """Declare each field as the parameter `<prefix><field>`, described and range-checked.
+def fields_of(group: type, prefix: str = "") -> Fields:
+    """The fields of a group by parameter name, `<prefix><field>`."""
+    return {f"{prefix}{name}": field for name, field in parameters_of(group).items()}
 
-    A value that does not pass `config.check` is refused, now and whenever it is set. Raises
-    rclpy's InvalidParameter*Exception where the parameter file holds such a value.
+
+def declare(node: Node, fields: Fields, take: Callable[[dict[str, object]], None]) -> None:
+    """Declare each field as a parameter, described and range-checked.
+
+    A value that does not pass `config.check` is refused, now and whenever it is set; what passes is
+    given to `take`, which may raise InputError to refuse it. Raises rclpy's
+    InvalidParameter*Exception where the parameter file holds such a value.
     """
-    fields = dict(_fields(group, prefix))
 
     def accept(parameters: list[Parameter[Any]]) -> SetParametersResult:
         try:
-            for given in parameters:
-                if given.name in fields:
-                    check(fields[given.name], given.value, f"{node.get_name()}: {given.name}")
+            name = node.get_name()
+            take(
+                {
+                    given.name: check(fields[given.name], given.value, f"{name}: {given.name}")
+                    for given in parameters
+                    if given.name in fields
+                }
+            )
         except InputError as reason:
             return SetParametersResult(successful=False, reason=str(reason))
         return SetParametersResult(successful=True)
@@ -80,20 +89,34 @@ def declare(node: Node, group: type, prefix: str = "") -> None:
         node.declare_parameter(name, field.default, _descriptor(field))
 
 
-def read(node: Node, group: type[Group], prefix: str = "") -> Group:
+def read(node: Node, group: type[Group]) -> Group:
     """The group with its present values."""
-    values = {field.name: node.get_parameter(name).value for name, field in _fields(group, prefix)}
+    values = {name: node.get_parameter(name).value for name in parameters_of(group)}
     return build(group, values, node.get_name())
 
 
 def changed(node: Node, group: type, prefix: str) -> dict[str, object]:
     """Only the values that are not the group's defaults: a preset gives way to these alone."""
-    values = {field: node.get_parameter(name).value for name, field in _fields(group, prefix)}
+    values = {
+        field: node.get_parameter(name).value for name, field in fields_of(group, prefix).items()
+    }
     return {field.name: value for field, value in values.items() if value != field.default}
 
 
 def refuse_unknown(node: Node) -> None:
-    """Raises InputError for a parameter that was given and that the node does not have."""
-    for name in node._parameter_overrides:  # rclpy has no public view of what was given
-        if not node.has_parameter(name) and not name.startswith(FOREIGN):
+    """Raises InputError for a parameter that was given and that no node of the package has.
+
+    A file under `/**` may be meant for several: what another of them has is passed over.
+    """
+    unknown = [
+        name
+        for name in node._parameter_overrides  # rclpy has no public view of what was given
+        if not node.has_parameter(name) and not name.startswith(FOREIGN)
+    ]
+    if not unknown:
+        return
+    # It knows every node, and every node imports this.
+    catalogue = import_module("locdreamer_ros.nodes.catalogue")
+    for name in unknown:
+        if not any(name in catalogue.fields_of(other) for other in catalogue.GROUPS):
             raise InputError(f"{node.get_name()}: unknown parameter {name!r}")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers schedules from a recording, or from a simulated walk, which is a recording too.
 
-Epoch by epoch: publish odometry and gyro where it has them, tick `/clock`, wait for the schedule of
+Epoch by epoch: publish odometry and gyro where it has them, tick, wait for the schedule of
 that very time, release the ranges it asks for and no others, and so on while the tracker asks on
 for the same fix. `speed` 1 is real time, 0 as fast as
 the answers are used (lockstep).
@@ -25,6 +25,7 @@ from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import (
+    check_schedule,
     header,
     not_offered,
     to_anchors,
@@ -34,7 +35,7 @@ from locdreamer_ros.nodes.conversions import (
     to_stamp,
     to_wheels,
 )
-from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, run_node
+from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, new_session, run_node
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.simulation import ENVIRONMENTS, simulate
 from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_nanoseconds
@@ -83,6 +84,9 @@ class SourceConfig(NodeConfig):
         high=60.0,
     )
     tag: str = parameter("", "id of the tag, repeated in the answers")
+    clock: bool = parameter(
+        True, "publish /clock too, for nodes with use_sim_time; one source per domain may"
+    )
 
 
 def make_recording(config: SourceConfig) -> Recording:
@@ -122,7 +126,8 @@ class SourceNode(UwbNode):
         self._times = [to_nanoseconds(float(time)) for time in self.recording.times]
         self._epochs = {ns: epoch for epoch, ns in enumerate(self._times)}
         self._anchors_out = self.advertise(AnchorArray, "uwb/anchors", LATCHED)
-        self._clock_out = self.advertise(Clock, "/clock")
+        self._tick_out = self.advertise(Clock, "uwb/tick")
+        self._clock_out = self.advertise(Clock, "/clock") if self.config.clock else None
         self._truth_out = self.advertise(PoseStamped, "ground_truth/pose")
         if self.recording.odometry is not None:
             self._odometry_out = self.advertise(Odometry, "odometry")
@@ -136,7 +141,8 @@ class SourceNode(UwbNode):
         self.epoch = -1
         self.finished = False
         self._answered = self._again = False
-        self._last_sequence: int | None = None
+        self._last_asked: tuple[int, int] | None = None
+        self._session = new_session()
         self._offered_at = self._start = monotonic()
         for name in COUNTS:
             self.counts[name] = 0
@@ -162,7 +168,7 @@ class SourceNode(UwbNode):
                 self._next()
         elif now - self._offered_at > self.config.answer_timeout:
             if self._again:
-                begun = self._last_sequence is not None
+                begun = self._last_asked is not None
                 self.counts["unfinished" if begun else "unscheduled"] += 1
                 self._next()
             else:
@@ -189,7 +195,7 @@ class SourceNode(UwbNode):
             self.report()
             return
         self._answered = self._again = False
-        self._last_sequence = None
+        self._last_asked = None
         ns = self._times[self.epoch]
         truth = self.recording.truth
         if truth is not None and np.isfinite(truth[self.epoch, :2]).all():
@@ -209,21 +215,23 @@ class SourceNode(UwbNode):
 
     def _offer(self) -> None:
         self._offered_at = monotonic()
-        self._clock_out.publish(Clock(clock=to_stamp(self._times[self.epoch])))
+        tick = Clock(clock=to_stamp(self._times[self.epoch]))
+        if self._clock_out is not None:
+            self._clock_out.publish(tick)
+        self._tick_out.publish(tick)
 
     def _on_schedule(self, message: AnchorSchedule) -> None:
         if message.tag != self.config.tag:
             return
         ns = nanoseconds(message.header.stamp)
-        if len(set(message.anchors)) != len(message.anchors):
-            raise InputError(f"uwb/schedule: sequence {message.sequence}: an anchor is asked twice")
+        check_schedule(message)
         if self.epoch < 0 or ns not in self._epochs:
             raise InputError(f"uwb/schedule: sequence {message.sequence}: no epoch has its stamp")
-        again = message.sequence == self._last_sequence
+        again = (message.session, message.sequence) == self._last_asked
         if self._answered or again or self._epochs[ns] != self.epoch:
             self.counts["late"] += 1  # a schedule published again, or after its epoch
             return
-        self._last_sequence = message.sequence
+        self._last_asked = (message.session, message.sequence)
         self._answered = not message.more
         self._answer(message, ns)
         self._offered_at, self._again = monotonic(), False
@@ -240,6 +248,7 @@ class SourceNode(UwbNode):
             RangeArray(
                 header=header(ns, self.config.frame),
                 tag=message.tag,
+                session=message.session,
                 sequence=message.sequence,
                 ranges=[answers.get(a) or not_offered(a, ns) for a in message.anchors],
                 more=message.more,
@@ -254,6 +263,7 @@ class SourceNode(UwbNode):
         warning = f"waiting for {self.config.listeners} listeners to uwb/ranges" if waiting else ""
         return warning, {
             "recording": self.recording.name,
+            "session": self._session,
             "epochs_total": len(self._times),
             "complete": self.finished,
         }

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asks for the ranges it needs and publishes where the tag is: tracker and scheduler in the loop.
 
-With `rate` 0 each tick of `/clock` is one turn, which gives exactly what `locdreamer track` gives;
-with `rate` above 0 the node's own timer sets the pace.
+With `rate` 0 each tick of `uwb/tick` is one turn, which gives exactly what `locdreamer track`
+gives; with `rate` above 0 the node's own timer sets the pace, by ROS time. A passive one asks
+nobody.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from rosgraph_msgs.msg import Clock
@@ -20,9 +22,9 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import Method
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS, from_ranges, to_schedule
-from locdreamer_ros.nodes.lifecycle import LOSSLESS, run_node
-from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
-from locdreamer_ros.stamps import nanoseconds, to_seconds
+from locdreamer_ros.nodes.lifecycle import LOSSLESS, new_session, run_node
+from locdreamer_ros.nodes.passive import PassiveConfig, PassiveNode
+from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors, IntArray, Ranges
 
 DEADLINE = 0.9
@@ -30,16 +32,23 @@ DEADLINE = 0.9
 NOBODY: IntArray = np.empty(0, dtype=np.intp)
 
 
+PATIENCE_NS = SECOND_NS // 20
+"""A schedule that is younger is not given up for the next tick: its answer is on its way."""
+REMEMBERED = 100
+"""Schedules given up whose answers are still taken in."""
+
+
 @dataclass(frozen=True)
-class TrackerConfig(TrackingConfig, Method):
+class TrackerConfig(PassiveConfig, Method):
     """Parameters of `tracker_node`."""
 
     rate: float = parameter(
         0.0,
-        "fixes per second; 0: one for each tick of /clock (replay, simulator)",
+        "fixes per second of ROS time; 0: one for each uwb/tick (replay, simulator)",
         low=0.0,
         high=1000.0,
     )
+    passive: bool = parameter(False, "ask nobody, live on the ranges that come by themselves")
 
 
 @dataclass(frozen=True)
@@ -55,33 +64,78 @@ class Pending:
     """The answers to earlier schedules for this fix."""
 
 
-class TrackerNode(TrackingNode):
+class TrackerNode(PassiveNode):
     """Tracker and scheduler in closed loop with a range source."""
+
+    live = frozenset({"budget", "accuracy", "price", "rate", "display_period"})
 
     def __init__(self) -> None:
         super().__init__("tracker_node", TrackerConfig)
         self._pending: Pending | None = None
         self._closing: AnchorSchedule | None = None
         """The last schedule that asked nobody; its fix did not wait for the answer."""
-        self._last: int | None = None
+        self._asked_at: int | None = None
+        """Time of the last fix asked for."""
+        self._given_up: dict[int, int] = {}
+        """Stamps of the schedules that were waited for in vain, by sequence."""
+        self._timer: Any = None
         self._held: int | None = None
-        self._sequence = 0
+        self._session = self._sequence = 0
 
     def configure(self) -> None:
         """Make the publisher of schedules too."""
+        self.asking = not self.config.passive
         super().configure()
-        self._schedule = self.advertise(AnchorSchedule, "uwb/schedule")
+        if self.asking:
+            self._schedule = self.advertise(AnchorSchedule, "uwb/schedule")
 
     def begin(self) -> None:
-        """Let the clock or the timer turn the loop, then listen to ranges."""
-        self._pending = self._closing = self._last = self._held = None
-        if self.config.rate > 0.0:
-            self.every(
-                1.0 / self.config.rate, lambda: self._ask(self.get_clock().now().nanoseconds)
-            )
-        else:
-            self.listen(Clock, "/clock", lambda tick: self._tick(nanoseconds(tick.clock)), LOSSLESS)
+        """Let ticks or the timer turn the loop, then listen to ranges."""
+        self._pending = self._closing = self._asked_at = self._held = None
+        self._session, self._sequence = new_session(), 0
+        self._given_up.clear()
+        self._timer = None
+        if self.asking:
+            self._set_pace()
+            self.listen(Clock, "uwb/tick", self._on_tick, LOSSLESS)
         super().begin()
+
+    def _set_pace(self) -> None:
+        """The timer of the present `rate`."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.config.rate > 0.0:
+            self._timer = self.every(1.0 / self.config.rate, self._due, ros=True)
+
+    def change(self, config: TrackerConfig) -> None:
+        """Take in budget, accuracy, price, rate or display period."""
+        method = replace(
+            self.method, budget=config.budget, accuracy=config.accuracy, price=config.price
+        )
+        method.check_names()
+        paced = config.rate != self.config.rate
+        self.config, self.method, self.output.config = config, method, config
+        if self.site is not None and not self.instead:
+            self.scheduler = method.make_scheduler(self.site)
+        if paced and self.active and self.site is not None:
+            self._set_pace()
+
+    def _on_tick(self, message: Clock) -> None:
+        if self.config.rate == 0.0:
+            self._tick(nanoseconds(message.clock))
+
+    def _due(self) -> None:
+        """Ask, unless an answer is on its way: then as soon as it is in."""
+        now = self.get_clock().now().nanoseconds
+        if self._asked_at == now:  # a clock that stands still
+            return
+        pending = self._pending
+        if pending is not None and 0 <= now - pending.ns < PATIENCE_NS:
+            self._held = now
+        else:
+            self._held = None
+            self._ask(now)
 
     def _tick(self, ns: int) -> None:
         """Ask, unless an answer is still out: a tick can overtake it on its way here.
@@ -94,16 +148,17 @@ class TrackerNode(TrackingNode):
             self._schedule.publish(latest)  # offered again: the schedule was lost
         elif pending is not None and self._held is None:
             self._held = ns
-        elif ns != self._last:
+        elif ns != self._asked_at:
             self._held = None
             self._ask(ns)
 
     def _ask(self, ns: int) -> None:
         if self._pending is not None:
             self._give_up(self._pending)
-        if self._last is not None and ns < self._last:
-            self.restart(f"time went back by {(self._last - ns) * 1e-9:.3f} s")
-        self._last, self._pending = ns, None
+        if self._asked_at is not None and ns < self._asked_at:
+            self.restart(f"time went back by {(self._asked_at - ns) * 1e-9:.3f} s")
+            self._given_up.clear()
+        self._asked_at, self._pending = ns, None
         motion = self.motion_to(to_seconds(ns))
         plan, spent = self.compute(
             lambda: loop.plan(
@@ -135,7 +190,8 @@ class TrackerNode(TrackingNode):
             self.known_site.anchors,
             ns=ns,
             deadline=self._deadline(ns),
-            sequence=self._sequence,
+            session=self._session,
+            sequence=self._sequence + 1,
             tag=self.config.tag,
             frame=self.config.frame,
             more=more,
@@ -149,20 +205,26 @@ class TrackerNode(TrackingNode):
         """Wait no longer: the fix is made of the answers there are."""
         self._pending = None
         self.counts["unanswered"] += 1
+        self._given_up[pending.message.sequence] = pending.ns
+        if len(self._given_up) > REMEMBERED:
+            del self._given_up[next(iter(self._given_up))]
         if pending.ranges is not None:
             self._make_fix(pending, pending.ranges, perf_counter())
 
     def on_ranges(self, message: RangeArray, received: float) -> None:
-        """Take in the answer to the pending schedule."""
+        """Take in the answer to the pending schedule, or one that is late."""
+        if not self.asking:
+            super().on_ranges(message, received)
+            return
+        if message.session not in (0, self._session):  # 0: a source that does not repeat it
+            raise InputError(f"uwb/ranges: session {message.session} is not this run's")
         pending, closing = self._pending, self._closing
         if closing is not None and message.sequence == closing.sequence:
             return
         if pending is None or message.sequence != pending.message.sequence:
-            raise InputError(f"uwb/ranges: sequence {message.sequence} was not asked, or is late")
-        ranges = from_ranges(message, self.known_site.anchors)
-        offset = nanoseconds(message.header.stamp) - pending.ns
-        if abs(offset) > MAX_OFFSET_NS:
-            raise InputError(f"uwb/ranges: stamp is {offset * 1e-9:.3f} s from the schedule's")
+            self._take_late(message, received)
+            return
+        ranges = self._ranges_for(message, pending.ns)
         self._pending = None
         if pending.ranges is not None:
             ranges = pending.ranges.joined(ranges)
@@ -172,7 +234,36 @@ class TrackerNode(TrackingNode):
             self._make_fix(pending, ranges, received)
         if self._pending is None and self._held is not None:
             held, self._held = self._held, None
-            self._ask(held)
+            self._ask(held if self.config.rate == 0.0 else self.get_clock().now().nanoseconds)
+
+    def _ranges_for(self, message: RangeArray, asked: int) -> Ranges:
+        """The ranges of an answer to what was asked for the stamp `asked`. Raises InputError."""
+        ranges = from_ranges(message, self.known_site.anchors)
+        offset = nanoseconds(message.header.stamp) - asked
+        if abs(offset) > MAX_OFFSET_NS:
+            raise InputError(f"uwb/ranges: stamp is {offset * 1e-9:.3f} s from the schedule's")
+        return ranges
+
+    def _take_late(self, message: RangeArray, received: float) -> None:
+        """Use an answer whose fix was made without it: a range is used at its own stamp."""
+        asked = self._given_up.get(message.sequence)
+        if asked is None:
+            raise InputError(f"uwb/ranges: sequence {message.sequence} was not asked, or again")
+        ranges = self._ranges_for(message, asked)
+        del self._given_up[message.sequence]
+        self.counts["late"] += 1
+        now = self.tracker.estimate
+        if now is not None and len(ranges.usable()):
+            self.turn(
+                loop.Plan(now.time, now, ranges.anchor),
+                ranges,
+                ns=asked,
+                answered=(self._session, message.sequence),
+                received=received,
+                spent=0.0,
+                budget=len(ranges),
+                late=True,
+            )
 
     def _ask_on(self, pending: Pending, ranges: Ranges, received: float) -> None:
         """Ask whom the scheduler wants now, or tell that it wants nobody, and make the fix."""
@@ -208,7 +299,7 @@ class TrackerNode(TrackingNode):
             pending.plan,
             ranges,
             ns=pending.ns,
-            sequence=pending.message.sequence,
+            answered=(self._session, pending.message.sequence),
             received=received,
             spent=pending.spent,
             budget=self.config.budget,
@@ -216,8 +307,21 @@ class TrackerNode(TrackingNode):
 
     def _use(self, anchors: Anchors) -> None:
         """Forget what was asked of other anchors; the tick may be offered again."""
-        self._pending = self._closing = self._last = None
+        self._pending = self._closing = self._asked_at = None
+        self._given_up.clear()
         super()._use(anchors)
+
+    def health(self) -> tuple[str, dict[str, object]]:
+        """And whether there is a clock to ask by."""
+        warning, values = super().health()
+        if self.site is None or not self.asking or self._asked_at is not None:
+            return warning, values
+        if self.config.rate == 0.0:
+            remedy = "or set rate for a source that does not tick"
+            return self.awaiting("ticks (rate is 0)", "uwb/tick", remedy), values
+        if self.get_parameter("use_sim_time").value:
+            return self.awaiting("simulated time", "/clock", "or unset use_sim_time"), values
+        return warning, values
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
@@ -29,13 +30,20 @@ from locdreamer_ros.motion import MotionBuffer
 from locdreamer_ros.msg import AnchorArray, RangeArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import from_anchors, from_imu, from_wheels, header
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig, EstimatePublisher
+from locdreamer_ros.nodes.frames import Frames, moved
 from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode
-from locdreamer_ros.nodes.listening import MOTION, hear_motion
-from locdreamer_ros.nodes.parameters import changed, declare
+from locdreamer_ros.nodes.listening import MOTION, hear, hear_motion
+from locdreamer_ros.nodes.parameters import changed, fields_of
+from locdreamer_ros.nodes.robot_frames import RobotFrames
 from locdreamer_ros.roles import Scheduler, Tracker
+from locdreamer_ros.stamps import to_seconds
 from locdreamer_ros.types import Anchors, Estimate, Motion, Ranges, Site
 
 Result = TypeVar("Result")
+MOST = 2**16 - 1
+"""The largest count in TrackerStatus."""
+PLACING_S = 0.5
+"""How often TF is asked again for a frame that it did not have."""
 STANDBY = ("robust-ekf", "gdop")
 """What tracks and schedules where a learned model cannot."""
 
@@ -57,10 +65,13 @@ class TrackingNode(UwbNode):
     def __init__(self, name: str, group: type[TrackingConfig]) -> None:
         super().__init__(name, group)
         for tracker in TRACKERS:
-            declare(self, config_of(tracker), f"{tracker}.")
+            self.declare(fields_of(config_of(tracker), f"{tracker}."))
         self.asking = issubclass(group, Method)
         """Whether it asks for ranges; else this node only listens."""
         self.site: Site | None = None
+        self._heard_ranges = False
+        self._used_at: int | None = None
+        """Stamp of the last fix that a range was used for."""
         self.fallback = ""
         self.instead = ""
         """Why the standby tracker and scheduler were made in place of those asked for."""
@@ -70,12 +81,16 @@ class TrackingNode(UwbNode):
         self.method = self._read_method()
         self.site = None
         self.output = EstimatePublisher(self, self.config)
+        self._frames = Frames(self)
+        self._robot = RobotFrames(self, self.config, self._frames)
+        self._unplaced: AnchorArray | None = None
         self._status = self.advertise(TrackerStatus, "~/status")
         if self.config.anchors_file:
             self._use(load_anchors(Path(self.config.anchors_file)))
         else:
             # Also while inactive: a latched message comes only once.
-            self.listen(AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
+            hear(self, AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
+            self.every(PLACING_S, self._place, always=True)
 
     def _read_method(self) -> Method:
         """What the parameters say. Raises InputError for names that are not known.
@@ -108,10 +123,11 @@ class TrackingNode(UwbNode):
 
     def begin(self) -> None:
         """Listen to ranges: last of all, because a source starts when its listeners are there."""
+        self._used_at, self._heard_ranges = None, False
         self._motion = MotionBuffer()
         self._moving: list[Any] = []
         hear_motion(self, self._hear_motion)
-        self.listen(RangeArray, "uwb/ranges", self._on_ranges)
+        hear(self, RangeArray, "uwb/ranges", self._on_ranges)
 
     def on_ranges(self, message: RangeArray, received: float) -> None:
         """Take in an answer that came at `received` (perf_counter). Raises InputError: dropped."""
@@ -119,6 +135,7 @@ class TrackingNode(UwbNode):
 
     def _on_ranges(self, message: RangeArray) -> None:
         if self.config.tag in ("", message.tag):
+            self._heard_ranges = True
             self.on_ranges(message, perf_counter())
 
     def _hear_motion(self, topic: str, qos: QoSProfile) -> None:
@@ -126,6 +143,7 @@ class TrackingNode(UwbNode):
             try:
                 if isinstance(message, Odometry):
                     self._motion.add_pose(*from_wheels(message))
+                    self._robot.hear(message)
                 else:
                     self._motion.add_rate(*from_imu(message))
             except InputError as reason:
@@ -148,10 +166,14 @@ class TrackingNode(UwbNode):
 
     def _on_anchors(self, message: AnchorArray) -> None:
         anchors = from_anchors(message)
-        if message.header.frame_id != self.config.frame:
-            raise InputError(
-                f"uwb/anchors: frame {message.header.frame_id!r}, expected {self.config.frame!r}"
-            )
+        # Frames that are said to be the same: an empty one is everybody's own.
+        there = self._frames.between(
+            self.config.frame, message.header.frame_id or self.config.frame
+        )
+        self._unplaced = message if there is None else None
+        if there is None:
+            return
+        anchors = Anchors(anchors.ids, moved(there, anchors.positions))
         if self.site is not None:
             known = self.site.anchors
             if known.ids == anchors.ids and np.array_equal(known.positions, anchors.positions):
@@ -161,6 +183,11 @@ class TrackingNode(UwbNode):
         self._use(anchors)
         if beginning:
             self.begin()
+
+    def _place(self) -> None:
+        """Try again to find the anchors' frame in TF."""
+        if self._unplaced is not None:
+            self._on_anchors(self._unplaced)
 
     def _use(self, anchors: Anchors) -> None:
         if self.site is not None:
@@ -205,6 +232,7 @@ class TrackingNode(UwbNode):
 
     def restart(self, reason: str) -> None:
         """Begin again from a new first fix."""
+        self._robot.begin_anew()
         self.counts["restarts"] += 1
         self.fallback = reason
         self.get_logger().warning(f"restart: {reason}", throttle_duration_sec=1.0)
@@ -228,12 +256,17 @@ class TrackingNode(UwbNode):
         ranges: Ranges,
         *,
         ns: int,
-        sequence: int,
+        answered: tuple[int, int],
         received: float,
         spent: float,
         budget: int,
+        late: bool = False,
     ) -> None:
-        """Update with the answer to `plan` and publish; `spent` s were computed for it before."""
+        """Update with the answer to `plan` and publish.
+
+        answered: session and sequence of the schedule; spent: s that were computed for it before;
+        late: the fix for `ns` was published before this answer came.
+        """
 
         def absorb() -> Estimate | None:
             estimate = loop.absorb(
@@ -251,20 +284,28 @@ class TrackingNode(UwbNode):
             return estimate
 
         estimate, seconds = self.compute(absorb)
-        if estimate is not None:
-            self.output.publish(estimate, self.known_site, ns=ns, asked=ranges.anchor)
+        used = len(ranges.usable())
+        if used and estimate is not None and not late:
+            self._used_at = ns
+        if estimate is not None and not late:
+            pose = self.output.publish(estimate, self.known_site, ns=ns)
+            self._robot.publish(pose, estimate, self._motion.pose_at(to_seconds(ns)), ns)
             self.counts["fixes"] += 1
         self._status.publish(
             TrackerStatus(
                 header=header(ns, self.config.frame),
+                state=TrackerStatus.WAITING if estimate is None else TrackerStatus.TRACKING,
                 tracker=STANDBY[0] if self.instead else self.method.tracker,
                 preset="" if self.instead else self.method.preset,
                 model=self.tracker.model_name or "",
                 scheduler=self._asked_by() if self.asking else "",
                 fallback=self._fallback() or ("" if estimate is not None else "no first fix yet"),
-                sequence=sequence,
-                ranges_asked=plan.anchor.size,
-                ranges_used=len(ranges.usable()),
+                session=answered[0],
+                sequence=answered[1],
+                ranges_asked=min(plan.anchor.size, MOST),
+                ranges_used=min(used, MOST),
+                restarts=self.counts["restarts"],
+                silence=nan if self._used_at is None else (ns - self._used_at) * 1e-9,
                 latency=perf_counter() - received,
                 step_time=spent + seconds,
                 messages_dropped=self.counts["messages_dropped"],
@@ -272,16 +313,22 @@ class TrackingNode(UwbNode):
         )
         if estimate is not None:
             self.fallback = ""
+            self.output.show(estimate, self.known_site, ns=ns, asked=ranges.anchor)
 
     def health(self) -> tuple[str, dict[str, object]]:
         """Whether the anchors are known and there is a fix."""
+        if self._unplaced is not None:
+            there, here = self._unplaced.header.frame_id, self.config.frame
+            return f"waiting for TF {here} -> {there}: the anchors are in frame {there}", {}
         if self.site is None:
-            return "waiting for the anchors on uwb/anchors", {}
+            return self.awaiting("the anchors", "uwb/anchors", "or give anchors_file"), {}
         values: dict[str, object] = {
             "tracker": self.config.tracker,
             "dimensions": self.site.dimensions,
             "restarts": self.counts["restarts"],
         }
         if self.tracker.estimate is None:
-            return "waiting for a first fix", values
+            if not self._heard_ranges:
+                return self.awaiting("ranges", "uwb/ranges", "or see its own log"), values
+            return "waiting for a first fix: ranges of too few anchors, or they disagree", values
         return self._fallback(), values

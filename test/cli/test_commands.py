@@ -141,7 +141,7 @@ def test_parameter_file(recording, tmp_path, capsys):
 
 
 def test_the_shipped_parameters_are_understood(recording, capsys):
-    shipped = ROOT / "config" / "tracking.yaml"
+    shipped = ROOT / "config" / "tracker.yaml"
     assert main(["track", str(recording), "--params", str(shipped)]) == 0
     capsys.readouterr()
 

@@ -48,6 +48,7 @@ def answer_to(schedule: AnchorSchedule) -> RangeArray:
     ranges = Ranges.of(rows, Site.of(ANCHORS, "2").expected(TRUTH, rows), time)
     return RangeArray(
         header=schedule.header,
+        session=schedule.session,
         sequence=schedule.sequence,
         ranges=c.to_ranges(ranges, ANCHORS),
         more=schedule.more,
@@ -68,7 +69,7 @@ class Asking:
         anchors.publish(c.to_anchors(ANCHORS, 0, "map"))
         self.ranges = self.probe.publisher(RangeArray, "uwb/ranges")
         if "rate" not in parameters:
-            self.clock = self.probe.publisher(Clock, "/clock")
+            self.clock = self.probe.publisher(Clock, "uwb/tick")
 
     def tick(self, epoch: int) -> None:
         self.clock.publish(Clock(clock=c.to_stamp(epoch * STEP_NS)))
@@ -98,7 +99,7 @@ def test_a_fix_is_asked_for_in_parts(nodes: Graph) -> None:
     for count, more in ((2, True), (3, True), (4, False)):
         schedule = asking.expect(count)
         assert c.nanoseconds(schedule.header.stamp) == 2 * STEP_NS
-        assert schedule.sequence == count - 1
+        assert schedule.sequence == count
         assert len(schedule.anchors) == 1
         assert schedule.more == more
         assert len(asking.poses) == 1
@@ -107,7 +108,7 @@ def test_a_fix_is_asked_for_in_parts(nodes: Graph) -> None:
     assert len(set(asked)) == 3
     asking.probe.until(lambda: len(asking.poses) == 2 and len(asking.statuses) == 2, "a fix")
     status = asking.statuses[-1]
-    assert (status.ranges_asked, status.ranges_used, status.sequence) == (3, 3, 3)
+    assert (status.ranges_asked, status.ranges_used, status.sequence) == (3, 3, 4)
     assert status.scheduler == "sequential"
     assert len(asking.schedules) == 4
 
@@ -170,8 +171,14 @@ def test_a_lost_answer_leaves_a_fix_of_those_before(nodes: Graph) -> None:
     asking.answer(late)
     asking.answer(following)
     asking.expect(5)
-    asking.probe.until(lambda: asking.value("messages_dropped") == 1, "the late answer's count")
+    asking.probe.until(lambda: asking.value("late") == 1, "the late answer's count")
     assert asking.value("unanswered") == 1
+    assert asking.value("messages_dropped") == 0
+    late_used = next(s for s in asking.statuses if s.sequence == late.sequence and s is not status)
+    assert c.nanoseconds(late_used.header.stamp) == 2 * STEP_NS
+    assert (late_used.ranges_asked, late_used.ranges_used) == (1, 1)
+    asking.answer(late)  # but only once
+    asking.probe.until(lambda: asking.value("messages_dropped") == 1, "the second one's count")
 
 
 def test_the_deadline_holds_for_all_parts(nodes: Graph) -> None:
@@ -261,7 +268,7 @@ def test_a_listener_waits_for_the_whole_fix(nodes: Graph) -> None:
     def say(epoch: int, rows: list[int], *, more: bool) -> None:
         asked = c.to_schedule(
             np.array(rows, dtype=np.intp), ANCHORS, ns=epoch * STEP_NS, deadline=0,
-            sequence=next(sequence), tag="", frame="map", more=more,
+            session=5, sequence=next(sequence), tag="", frame="map", more=more,
         )  # fmt: skip
         ranges.publish(answer_to(asked))
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
-from locdreamer_ros.msg import RangeArray
+from geometry_msgs.msg import Point
+from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import conversions as c
@@ -110,6 +111,13 @@ def spoil(message: RangeArray, **values: object) -> RangeArray:
         (spoil(good(), anchor="a"), "twice"),
         (spoil(good(), status=9), "status"),
         (spoil(good(), variance=-0.1), "variance"),
+        (spoil(good(), variance=float("inf")), "variance"),
+        (spoil(good(), nlos_probability=float("inf")), "nlos_probability"),
+        (spoil(good(), nlos_probability=-5.0), "nlos_probability"),
+        (spoil(good(), nlos_probability=1e30), "nlos_probability"),
+        (spoil(good(), rx_power=1e30), "rx_power"),
+        (spoil(good(), first_path_power=float("-inf")), "first_path_power"),
+        (RangeArray(ranges=good().ranges * 501), "at most 1000"),
         (spoil(good(), stamp=c.to_stamp(NS + 11 * 10**9)), "stamp"),
         (spoil(good(), stamp=c.to_stamp(-5)), "stamp"),
     ],
@@ -124,9 +132,37 @@ def test_a_range_that_is_not_ok_may_hold_anything() -> None:
     assert len(c.from_ranges(message, ANCHORS).usable()) == 1
 
 
-def test_anchors_without_one_are_refused() -> None:
-    with pytest.raises(InputError, match="no anchors"):
-        c.from_anchors(c.to_anchors(Anchors((), np.empty((0, 3))), NS, "map"))
+def anchors(**values: object) -> AnchorArray:
+    message = c.to_anchors(ANCHORS, NS, "map")
+    for name, value in values.items():
+        setattr(message.anchors[0], name, value)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("message", "complaint"),
+    [
+        (AnchorArray(), "expected 1 to 1000 anchors, got 0"),
+        (AnchorArray(anchors=anchors().anchors * 5000), "expected 1 to 1000 anchors"),
+        (anchors(id=""), "ids of 1 to 100 letters"),
+        (anchors(id="a" * 101), "ids of 1 to 100 letters"),
+        (anchors(id="b"), "twice"),
+        (anchors(position=Point(x=float("nan"))), "not finite"),
+        (anchors(position=Point(y=-1e300)), "farther"),
+    ],
+)
+def test_malformed_anchors_are_refused(message: AnchorArray, complaint: str) -> None:
+    with pytest.raises(InputError, match=f"uwb/anchors: .*{complaint}"):
+        c.from_anchors(message)
+
+
+@pytest.mark.parametrize(
+    ("ids", "complaint"),
+    [(["a"] * 2, "twice"), ([str(i) for i in range(1001)], "at most 1000"), (["x" * 101], "100")],
+)
+def test_malformed_schedules_are_refused(ids: list[str], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        c.check_schedule(AnchorSchedule(sequence=1, anchors=ids))
 
 
 def estimate(dimensions: int) -> Estimate:
@@ -161,12 +197,13 @@ def test_what_is_not_estimated_has_a_large_variance() -> None:
 def test_asked_anchors_stand_out_and_the_ellipse_holds_95_percent() -> None:
     site = Site(ANCHORS)
     mean, covariance = np.array([4.0, 3.0, 0.0, 0.0]), np.diag([4.0, 1.0, 1.0, 1.0])
-    found = markers(
-        Estimate(0.0, mean, covariance), site, ns=NS, frame="map", asked=np.array([0, 2])
-    ).markers
+    estimate, head = Estimate(0.0, mean, covariance), c.header(NS, "map")
+    found = markers(estimate, site, head=head, asked={0, 2}).markers
     size = {m.id: m.scale.x for m in found if m.ns == "anchors"}
     assert size[0] == size[2] > size[1] == size[3]
     assert [m.text for m in found if m.ns == "names"] == list(ANCHORS.ids)
+    changed = markers(estimate, site, head=head, asked={0}, rows=[2]).markers
+    assert [(m.ns, m.id, m.scale.x) for m in changed[:-1]] == [("anchors", 2, size[1])]
     outline = ellipse(Estimate(0.0, mean, covariance), 1.0)
     assert np.allclose(np.ptp(outline[:, :2], axis=0), 2 * ELLIPSE_95 * np.array([2.0, 1.0]))
     assert np.allclose(outline[0], outline[-1])

@@ -134,7 +134,9 @@ def test_the_bag_holds_only_what_was_asked_with_its_stamps(
     bag = finished[0] / "bag"
     schedules = list(read_messages(bag, "/uwb/schedule", "locdreamer_ros/msg/AnchorSchedule"))
     answers = list(read_messages(bag, "/uwb/ranges", "locdreamer_ros/msg/RangeArray"))
-    assert [a.sequence for a in answers] == [s.sequence for s in schedules] == [*range(len(walk))]
+    assert [a.sequence for a in answers] == [s.sequence for s in schedules]
+    assert [s.sequence for s in schedules] == [*range(1, len(walk) + 1)]
+    assert len({s.session for s in schedules} | {a.session for a in answers}) == 1
     released = 0
     for epoch, (schedule, message) in enumerate(zip(schedules, answers, strict=True)):
         ns = to_nanoseconds(float(walk.times[epoch]))

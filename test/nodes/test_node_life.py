@@ -67,6 +67,7 @@ def answer_to(schedule: AnchorSchedule) -> RangeArray:
     )
     return RangeArray(
         header=schedule.header,
+        session=schedule.session,
         sequence=schedule.sequence,
         ranges=c.to_ranges(ranges, ANCHORS),
     )
@@ -83,7 +84,7 @@ class Closed:
         self.anchors = self.probe.publisher(AnchorArray, "uwb/anchors", LATCHED)
         self.anchors.publish(anchors_message())
         self.ranges = self.probe.publisher(RangeArray, "uwb/ranges")
-        self.clock = self.probe.publisher(Clock, "/clock")
+        self.clock = self.probe.publisher(Clock, "uwb/tick")
         self.epoch = 0
 
     def tick(self) -> AnchorSchedule:
@@ -128,7 +129,10 @@ def test_the_loop_is_closed_and_tf_follows(nodes: Graph) -> None:
     assert statuses[-1].ranges_asked == statuses[-1].ranges_used == 3
     assert (statuses[-1].tracker, statuses[-1].scheduler) == ("ekf", "gdop")
     assert 0.0 < statuses[-1].step_time < 1.0
-    assert statuses[-1].sequence == 3
+    assert statuses[-1].sequence == 4
+    assert statuses[-1].session == closed.schedules[-1].session > 0
+    assert statuses[-1].state == TrackerStatus.TRACKING
+    assert statuses[-1].silence == 0.0
 
 
 @pytest.mark.parametrize(
@@ -169,6 +173,18 @@ def other_sequence(message: RangeArray) -> None:
     message.sequence += 7
 
 
+def other_session(message: RangeArray) -> None:
+    message.session ^= 1
+
+
+def absurd_quality(message: RangeArray) -> None:
+    message.ranges[0].nlos_probability = -5.0
+
+
+def far_too_many(message: RangeArray) -> None:
+    message.ranges = [copy.deepcopy(message.ranges[0]) for _ in range(20_000)]
+
+
 def absurd_header(message: RangeArray) -> None:
     message.header.stamp.sec += 1_000_000
     for entry in message.ranges:
@@ -183,7 +199,8 @@ def test_malformed_messages_are_dropped_and_counted(nodes: Graph) -> None:
     closed = Closed(nodes)
     closed.turn()
     spoilers: list[Callable[[RangeArray], None]] = [
-        nan, unknown, twice, other_sequence, absurd_header, absurd_stamp,
+        nan, unknown, twice, other_sequence, other_session, absurd_quality, far_too_many,
+        absurd_header, absurd_stamp,
     ]  # fmt: skip
     for spoil in spoilers:
         schedule = closed.tick()
@@ -334,7 +351,7 @@ def test_the_passive_tracker_lives_on_the_ranges_of_another(nodes: Graph) -> Non
 
     def say(ns: int) -> None:
         schedule = c.to_schedule(
-            np.arange(4), ANCHORS, ns=ns, deadline=ns, sequence=0, tag="", frame="map"
+            np.arange(4), ANCHORS, ns=ns, deadline=ns, session=0, sequence=0, tag="", frame="map"
         )
         ranges.publish(answer_to(schedule))
 
@@ -366,7 +383,7 @@ def test_the_source_answers_only_the_epoch_on_offer(nodes: Graph) -> None:
     known = late[0].anchors[0].id
 
     def schedule(tick: Clock, *anchors: str) -> AnchorSchedule:
-        message = AnchorSchedule(sequence=7, anchors=list(anchors))
+        message = AnchorSchedule(session=9, sequence=7, anchors=list(anchors))
         message.header.stamp = tick.clock
         return message
 
@@ -381,7 +398,7 @@ def test_the_source_answers_only_the_epoch_on_offer(nodes: Graph) -> None:
     assert [entry.anchor for entry in answers[0].ranges] == ["nobody", known]
     assert answers[0].ranges[0].status == RangeStatus.NOT_OFFERED
     assert np.isnan(answers[0].ranges[0].range)
-    assert answers[0].sequence == 7
+    assert (answers[0].session, answers[0].sequence) == (9, 7)
     # Nobody schedules any more: each epoch is offered twice, then given up.
     probe.until(
         lambda: probe.diagnostics.get("/source_node", {}).get("complete") == "True", "the end"
@@ -502,7 +519,7 @@ def test_the_tracker_is_closed_on_every_way_out(nodes: Graph, tmp_path: Path, en
             elif end == "new anchors":
                 say = nodes.probe.publisher(AnchorArray, "uwb/anchors", LATCHED)
                 say.publish(anchors_message())
-                nodes.probe.until(lambda: "first fix" in said(nodes), "the tracker")
+                nodes.probe.until(lambda: "ticks" in said(nodes), "the tracker")
                 say.publish(anchors_message(ANCHORS.subset(("a", "b", "c"))))
             else:
                 process.send_signal(getattr(signal, end))

@@ -1,0 +1,137 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Ranges in other packages' messages, by a small mapping (parameter `ranges_from`).
+
+    topic=/uwb/a1,/uwb/a2 type=sensor_msgs/msg/Range
+    topic=/tag type=some_msgs/msg/Distances ranges=nodes anchor=id range=dis scale=0.001
+
+Several mappings are separated by `;`. `ranges` names the list of entries; without it the message is
+one entry. `anchor`, `range`, `stamp`, `variance`, `rx_power`, `first_path_power` and
+`nlos_probability` name fields of an entry, `/field` one of the message; `anchor` may also be a
+constant in quotes, or `@topic`: the last part of the topic that is no number of its own type.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from std_msgs.msg import Header
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.msg import AnchorRange, RangeArray
+from locdreamer_ros.nodes.conversions import MAX_ANCHORS, QUALITY
+
+TOPIC = "@topic"
+KEYS = ("topic", "type", "ranges", "anchor", "range", "stamp", "scale", *QUALITY)
+KNOWN = {
+    "sensor_msgs/msg/Range": {
+        "anchor": "header.frame_id",
+        "range": "range",
+        "stamp": "header.stamp",
+    },
+}
+"""What need not be said for messages everybody has."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """One mapping: `topics` of messages of class `kind`, and which field is what."""
+
+    topics: tuple[str, ...]
+    kind: Any
+    fields: dict[str, str]
+    scale: float
+
+    def ranges(self, message: Any, topic: str, now: Time) -> RangeArray:
+        """The message as ours. Raises InputError where a field is not there or not what it was."""
+        where = f"{topic}: "
+        entries = (
+            _field(message, self.fields["ranges"], where) if "ranges" in self.fields else [message]
+        )
+        if len(entries) > MAX_ANCHORS:
+            raise InputError(f"{where}expected at most {MAX_ANCHORS} ranges, got {len(entries)}")
+        found = [self._range(message, entry, topic, now, where) for entry in entries]
+        stamp = max((each.stamp for each in found), key=lambda s: (s.sec, s.nanosec), default=now)
+        return RangeArray(header=Header(stamp=stamp), ranges=found)
+
+    def _range(self, message: Any, entry: Any, topic: str, now: Time, where: str) -> AnchorRange:
+        def value(key: str) -> Any:
+            name = self.fields[key]
+            whole = name.startswith("/")
+            return _field(message if whole else entry, name.removeprefix("/"), where)
+
+        anchor, metres = self.fields["anchor"], _number(value("range"), where) * self.scale
+        if anchor == TOPIC:
+            anchor = topic.rstrip("/").rpartition("/")[2]
+        elif anchor[0] in "'\"":
+            anchor = anchor.strip("'\"")
+        else:
+            anchor = str(value("anchor"))
+        low = getattr(entry, "min_range", 0.0)  # sensor_msgs/Range has them
+        high = getattr(entry, "max_range", math.inf)
+        good = math.isfinite(metres) and metres > 0.0 and low <= metres <= high
+        quality = {
+            key: _number(value(key), where) if key in self.fields else math.nan for key in QUALITY
+        }
+        return AnchorRange(
+            anchor=anchor,
+            stamp=value("stamp") if "stamp" in self.fields else now,
+            range=metres,
+            status=AnchorRange.OK if good else AnchorRange.INVALID,
+            **quality,
+        )
+
+
+def _field(message: Any, path: str, where: str) -> Any:
+    for name in path.split("."):
+        try:
+            message = getattr(message, name)
+        except AttributeError:
+            raise InputError(f"{where}no field {path!r}") from None
+    return message
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"{where}expected a number, got {value!r}")
+    return float(value)
+
+
+def parse(text: str) -> Iterator[Foreign]:
+    """The mappings in the parameter `ranges_from`. Raises InputError saying what was expected."""
+    for part in filter(None, map(str.strip, text.split(";"))):
+        pairs = [word.partition("=") for word in part.split()]
+        given = {key: value for key, _, value in pairs}
+        for key, _, value in pairs:
+            if key not in KEYS or not value:
+                raise InputError(
+                    f"ranges_from: expected key=value with keys {', '.join(KEYS)}; got {key!r}"
+                )
+        where = f"ranges_from: {part!r}"
+        kind = given.pop("type", "")
+        topics = tuple(filter(None, given.pop("topic", "").split(",")))
+        given = {**KNOWN.get(kind, {}), **given}
+        for key in ("anchor", "range"):
+            if not topics or not kind or key not in given:
+                raise InputError(f"{where}: needs topic, type, anchor and range")
+        try:
+            scale = float(given.pop("scale", "1"))
+        except ValueError:
+            raise InputError(f"{where}: scale: expected a number") from None
+        yield Foreign(topics, message_class(kind), given, scale)
+
+
+def message_class(kind: str) -> Any:
+    """The class of `package/msg/Type`. Raises InputError where it is not installed."""
+    package, _, name = kind.replace("/msg/", "/").partition("/")
+    try:
+        return getattr(import_module(f"{package}.msg"), name)
+    except (ImportError, AttributeError):
+        raise InputError(
+            f"ranges_from: {kind}: no such message here; source its workspace"
+        ) from None

@@ -1,0 +1,321 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the launch files start: arguments checked, processes planned, before anything runs.
+
+`plan` knows nothing of the launch stack, so that it is tested without; `describe` is what a launch
+file calls. An argument that is left empty is what config/*.yaml and `params_file` say.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from locdreamer_ros.config import check, parameters_of
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.methods import TRACKERS as METHODS
+from locdreamer_ros.methods import Method, presets_of
+from locdreamer_ros.nodes import catalogue, foreign
+from locdreamer_ros.nodes.graph import shared_file
+from locdreamer_ros.nodes.robot_frames import read_lever_arm
+
+TRACKERS = ("tracker_node", "ekf_node")
+SEEDED = ("source_node", *TRACKERS, "evaluator_node")
+RESPAWN_DELAY_S = 2.0
+NODE_ARGUMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    # launch argument: parameter, nodes that get it; the first one's description is shown
+    "environment": ("environment", ("source_node",)),
+    "duration": ("duration", ("source_node",)),
+    "recording": ("recording", ("source_node",)),
+    "speed": ("speed", ("source_node",)),
+    "device": ("device", ("driver_node",)),
+    "port": ("port", ("driver_node",)),
+    "anchors": ("anchors_file", ("source_node", "driver_node")),
+    "tracker": ("tracker", ("tracker_node",)),
+    "preset": ("preset", ("tracker_node",)),
+    "scheduler": ("scheduler", ("tracker_node",)),
+    "model": ("model", ("tracker_node",)),
+    "budget": ("budget", ("tracker_node", "evaluator_node")),
+    "accuracy": ("accuracy", ("tracker_node",)),
+    "price": ("price", ("tracker_node",)),
+    "rate": ("rate", ("tracker_node",)),
+    "passive": ("passive", ("tracker_node",)),
+    "ranges_from": ("ranges_from", ("tracker_node",)),
+    "dimensions": ("dimensions", TRACKERS),
+    "tag_height": ("tag_height", TRACKERS),
+    "tag": ("tag", (*TRACKERS, "source_node", "driver_node")),
+    "frame": ("frame", (*TRACKERS, "source_node", "driver_node")),
+    "tag_frame": ("tag_frame", TRACKERS),
+    "broadcast": ("broadcast", ("tracker_node",)),
+    "lever_arm": ("lever_arm", TRACKERS),
+    "seed": ("seed", SEEDED),
+    "output": ("output", ("evaluator_node",)),
+    "autostart": ("autostart", tuple(catalogue.FILES)),
+}
+OTHERS = {
+    "source": ("simulator", "simulator, replay, or serial: a module, see docs/driver.md"),
+    "baseline": ("ekf", "tracker that runs beside it on the same ranges; none: nobody"),
+    "record": ("", "folder of a bag with all topics"),
+    "odometry": ("", "topic of the robot's wheel odometry (odometry)"),
+    "imu": ("", "topic of the robot's gyro (imu)"),
+    "namespace": ("", "namespace of all nodes, and with it of their topics"),
+    "params_file": ("", "ROS 2 parameter file that goes over config/*.yaml"),
+    "use_sim_time": ("false", "true: time is that of /clock"),
+    "rviz": ("false", "show it in RViz"),
+}
+ROBOT = (
+    "device", "port", "anchors", "tracker", "preset", "scheduler", "model", "budget", "accuracy",
+    "price", "rate", "passive", "ranges_from", "dimensions", "tag_height", "tag", "frame",
+    "tag_frame", "broadcast", "lever_arm", "seed", "autostart", "record", "odometry", "imu",
+    "namespace", "params_file", "use_sim_time",
+)  # fmt: skip
+"""Arguments of robot.launch.py: a driver and a tracker. tracking.launch.py has them all."""
+NO_DEVICE = "none"
+SOURCES = ("simulator", "replay", "serial")
+BASELINES = ("none", *METHODS)
+ROBOT_DEFAULTS = {"rate": 10.0, "broadcast": "none"}
+"""A robot has a clock of its own, and often a localiser that owns its TF."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A process: parameter `files`, `parameters` over them, topics `remapped`."""
+
+    executable: str
+    files: tuple[Path, ...] = ()
+    parameters: dict[str, Any] = field(default_factory=dict)
+    remapped: tuple[tuple[str, str], ...] = ()
+    respawn: bool = False
+    arguments: tuple[str, ...] = ()
+    package: str = "locdreamer_ros"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to start, in what namespace, and what to tell the user."""
+
+    started: tuple[Started, ...]
+    namespace: str
+    remarks: tuple[str, ...]
+
+
+def arguments(robot: bool) -> dict[str, tuple[str, str]]:
+    """Default and description of each launch argument."""
+    found = {}
+    for name in ROBOT if robot else (*OTHERS, *NODE_ARGUMENTS):
+        if name in OTHERS:
+            found[name] = OTHERS[name]
+            continue
+        key, (node, *_) = NODE_ARGUMENTS[name]
+        parameter = catalogue.fields_of(node)[key]
+        shown = parameter.default
+        if robot:
+            shown = ROBOT_DEFAULTS.get(name, shown)
+        choices = parameter.metadata["choices"]
+        text = parameter.metadata["description"] + (f": {', '.join(choices)}" if choices else "")
+        found[name] = ("", f"{text} ({shown})" if str(shown) else text)
+    if robot:
+        found["device"] = ("", found["device"][1] + f"; {NO_DEVICE}: somebody else's driver")
+    return found
+
+
+def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") -> Plan:
+    """What these arguments start. Raises InputError for one that is not right.
+
+    robot: driver and tracker only. inherited: the namespace that an including launch file pushed.
+    """
+    args = {name: given.get(name, default) for name, (default, _) in arguments(robot).items()}
+    remarks = _near(set(given) - set(args), args)
+    source = "serial" if robot else _choice("source", args["source"], SOURCES)
+    baseline = "none" if robot else _choice("baseline", args["baseline"], BASELINES)
+    live = source == "serial"
+    nodes = ["tracker_node"] + ["ekf_node"] * (baseline != "none")
+    trackers = ",".join(nodes)
+    listeners = len(nodes) + 1  # and the evaluator
+    nodes += ["evaluator_node"] * (not live) + ["recorder_node"] * bool(args["record"])
+    if robot and args["device"] == NO_DEVICE:
+        args["device"] = ""
+    else:
+        nodes.insert(0, "driver_node" if live else "source_node")
+    space = (args["namespace"] or inherited).strip("/")
+    files = _files(args["params_file"], nodes, args["device"])
+    over = {node: _overrides(node, args) for node in nodes}
+    usual: dict[str, dict[str, Any]] = {
+        "tracker_node": dict(ROBOT_DEFAULTS) if robot else {"rate": 10.0} if live else {},
+        "source_node": {"clock": not space, "listeners": listeners},
+        "evaluator_node": {"trackers": trackers},
+        "recorder_node": {"trackers": trackers, "use_sim_time": not live and not space},
+    }
+    for node in TRACKERS:
+        usual.setdefault(node, {}).update({"tag_frame": f"{space}/tag"} if space else {})
+    if "source_node" in over:
+        over["source_node"]["source"] = over["evaluator_node"]["kind"] = source
+    if "recorder_node" in over:
+        over["recorder_node"]["output"] = args["record"]
+    if "ekf_node" in over:
+        over["ekf_node"] |= _baseline(baseline, files["ekf_node"])
+    for node in nodes:
+        said = catalogue.load(Path(args["params_file"]), node) if args["params_file"] else {}
+        left = {key: value for key, value in usual.get(node, {}).items() if key not in said}
+        over[node] = {**left, **over[node]}
+        if _flag("use_sim_time", args["use_sim_time"]):
+            over[node]["use_sim_time"] = True
+    _check(over, files, source=source)
+    topics = tuple((name, args[name]) for name in ("odometry", "imu") if args[name])
+    listen = {*TRACKERS, "recorder_node"}
+    started = [
+        Started(
+            node,
+            files[node],
+            over[node],
+            topics if node in listen else (),
+            respawn=node == "driver_node" or robot,
+        )
+        for node in nodes
+    ]
+    if not robot and _flag("rviz", args["rviz"]):
+        if shutil.which("rviz2") is None:
+            remarks.append("rviz2 is not installed: going on without (apt install ros-*-rviz2)")
+        else:
+            view = str(shared_file("config/tracking.rviz"))
+            started.append(Started("rviz2", arguments=("-d", view), package="rviz2"))
+    return Plan(tuple(started), args["namespace"], tuple(remarks))
+
+
+def _near(unknown: set[str], known: Mapping[str, str]) -> list[str]:
+    """Remarks on arguments that nobody knows but that look like one: launch says nothing."""
+    near = {name: difflib.get_close_matches(name, known, 1, 0.8) for name in sorted(unknown)}
+    return [f"no argument {n!r}: do you mean {match[0]!r}?" for n, match in near.items() if match]
+
+
+def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise InputError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+    return value
+
+
+def _flag(name: str, value: str) -> bool:
+    if value.lower() not in ("true", "false"):
+        raise InputError(f"{name}: expected true or false, got {value!r}")
+    return value.lower() == "true"
+
+
+def _value(name: str, text: str, node: str, key: str) -> object:
+    """A launch argument in the type of its parameter. Raises InputError."""
+    parameter = catalogue.fields_of(node)[key]
+    value: object = text
+    try:
+        if isinstance(parameter.default, bool):
+            value = _flag(name, text)
+        elif isinstance(parameter.default, int):
+            value = int(text)
+        elif isinstance(parameter.default, float):
+            value = float(text)
+    except ValueError:
+        kind = type(parameter.default).__name__
+        raise InputError(f"{name}: expected {kind}, got {text!r}") from None
+    return check(parameter, value, name)
+
+
+def _overrides(node: str, args: Mapping[str, str]) -> dict[str, Any]:
+    """What the arguments say of a node's parameters."""
+    found = {}
+    for name, (key, nodes) in NODE_ARGUMENTS.items():
+        if node in nodes and args.get(name):
+            found[key] = _value(name, args[name], node, key)
+    return found
+
+
+def _files(params_file: str, nodes: list[str], device: str) -> dict[str, tuple[Path, ...]]:
+    """The parameter files of each node, the user's last. Raises InputError for a bad one."""
+    found: dict[str, tuple[Path, ...]] = {
+        node: (shared_file(f"config/{catalogue.FILES[node]}"),) for node in nodes
+    }
+    if "driver_node" in found:
+        field_ = catalogue.fields_of("driver_node")["device"]
+        name = str(check(field_, device or field_.default, "device"))
+        found["driver_node"] += (shared_file(f"config/driver/{name}.yaml"),)
+    if params_file:
+        found = {node: (*files, Path(params_file).absolute()) for node, files in found.items()}
+    for node, files in found.items():
+        for path in files:
+            catalogue.load(path, node)
+    return found
+
+
+def _settled(node: str, files: tuple[Path, ...], over: Mapping[str, Any]) -> dict[str, Any]:
+    """What the node will be given."""
+    values: dict[str, Any] = {}
+    for path in files:
+        values |= catalogue.load(path, node)
+    return values | dict(over)
+
+
+def _baseline(tracker: str, files: tuple[Path, ...]) -> dict[str, Any]:
+    """The baseline and, where the files' preset is another tracker's, no preset."""
+    preset = _settled("ekf_node", files, {}).get("preset", "")
+    fits = not preset or preset in presets_of(tracker)
+    return {"tracker": tracker} if fits else {"tracker": tracker, "preset": ""}
+
+
+def _check(
+    over: Mapping[str, dict[str, Any]], files: Mapping[str, tuple[Path, ...]], *, source: str
+) -> None:
+    """What a node would refuse. Raises InputError."""
+    tracker = _settled("tracker_node", files["tracker_node"], over["tracker_node"])
+    method = Method(**{key: tracker[key] for key in parameters_of(Method) if key in tracker})
+    method.check()
+    read_lever_arm(str(tracker.get("lever_arm", "")))
+    list(foreign.parse(str(tracker.get("ranges_from", ""))))
+    wanted = {"simulator": (), "replay": ("recording",), "serial": ("anchors_file",)}[source]
+    node = "driver_node" if source == "serial" else "source_node"
+    if node not in over:
+        return
+    values = _settled(node, files[node], over[node])
+    for key in wanted:
+        name = "anchors" if key == "anchors_file" else key
+        if not values.get(key):
+            raise InputError(f"source {source} needs {name}:=FILE")
+    for key in ("recording", "anchors_file"):
+        if values.get(key) and not Path(values[key]).exists():
+            raise InputError(f"{values[key]}: cannot read: No such file or directory")
+
+
+def describe(*, robot: bool = False) -> Any:
+    """The LaunchDescription of a launch file."""
+    from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
+    from launch.substitutions import LaunchConfiguration
+    from launch_ros.actions import Node
+
+    from launch import LaunchDescription
+
+    def start(context: Any) -> list[Any]:
+        known = context.launch_configurations
+        given = {name: LaunchConfiguration(name).perform(context) for name in known}
+        made = plan(given, robot=robot, inherited=known.get("ros_namespace", ""))
+        actions: list[Any] = [LogInfo(msg=remark) for remark in made.remarks]
+        for each in made.started:
+            actions.append(
+                Node(
+                    package=each.package,
+                    executable=each.executable,
+                    namespace=made.namespace or None,
+                    parameters=[*map(str, each.files), each.parameters] if each.files else None,
+                    remappings=list(each.remapped),
+                    arguments=list(each.arguments),
+                    respawn=each.respawn,
+                    respawn_delay=RESPAWN_DELAY_S,
+                    output="screen",
+                )
+            )
+        return actions
+
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in arguments(robot).items()
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=start)])

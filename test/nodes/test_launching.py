@@ -1,0 +1,162 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the launch files start for which arguments, and what they refuse before they start it."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.nodes import catalogue, launching
+from locdreamer_ros.nodes.launching import Plan, Started, plan
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = str(Path(__file__))
+
+
+def by_name(planned: Plan) -> dict[str, Started]:
+    return {each.executable: each for each in planned.started}
+
+
+def parameters(planned: Plan, node: str) -> dict[str, Any]:
+    """What the node will be given, files and all."""
+    each = by_name(planned)[node]
+    values: dict[str, Any] = {}
+    for path in each.files:
+        values |= catalogue.load(path, node)
+    return values | each.parameters
+
+
+def test_by_default_the_simulator_is_tracked_and_scored() -> None:
+    planned = plan({})
+    assert list(by_name(planned)) == ["source_node", "tracker_node", "ekf_node", "evaluator_node"]
+    assert parameters(planned, "tracker_node")["rate"] == 0.0
+    assert parameters(planned, "source_node")["listeners"] == 3
+    assert planned.remarks == ()
+
+
+def test_a_serial_source_is_asked_by_the_clock_and_has_nothing_to_score() -> None:
+    planned = plan({"source": "serial", "anchors": HERE, "device": "pozyx"})
+    assert list(by_name(planned)) == ["driver_node", "tracker_node", "ekf_node"]
+    assert parameters(planned, "tracker_node")["rate"] == 10.0
+    assert parameters(planned, "driver_node")["device"] == "pozyx"
+    assert by_name(planned)["driver_node"].respawn
+
+
+def test_a_robot_carries_driver_and_tracker_and_starts_them_again() -> None:
+    planned = plan({"anchors": HERE, "odometry": "/odom"}, robot=True)
+    assert list(by_name(planned)) == ["driver_node", "tracker_node"]
+    assert all(each.respawn for each in planned.started)
+    assert parameters(planned, "tracker_node")["broadcast"] == "none"
+    assert by_name(planned)["tracker_node"].remapped == (("odometry", "/odom"),)
+    alone = plan({"device": "none", "passive": "true"}, robot=True)
+    assert list(by_name(alone)) == ["tracker_node"]
+
+
+def test_two_robots_differ_in_frames_and_only_the_root_has_the_clock() -> None:
+    first, second = plan({"namespace": "robot1"}), plan({}, inherited="/robot2")
+    assert first.namespace == "robot1"
+    assert second.namespace == ""  # pushed already
+    frames = [parameters(planned, "tracker_node")["tag_frame"] for planned in (first, second)]
+    assert frames == ["robot1/tag", "robot2/tag"]
+    assert not parameters(first, "source_node")["clock"]
+    assert parameters(plan({}), "source_node")["clock"]
+
+
+def test_arguments_go_over_the_users_file_and_that_over_ours(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    text = "/**: {ros__parameters: {budget: 5, rate: 4.0, seed: 7, tag_frame: t}}"
+    mine.write_text(text, encoding="utf-8")
+    given = {"params_file": str(mine), "seed": "9", "namespace": "r"}
+    found = parameters(plan(given), "tracker_node")
+    assert (found["budget"], found["rate"], found["seed"]) == (5, 4.0, 9)
+    assert found["tag_frame"] == "t"
+    assert found["scheduler"] == catalogue.fields_of("tracker_node")["scheduler"].default
+    robot = plan({"params_file": str(mine), "anchors": HERE}, robot=True)
+    assert parameters(robot, "tracker_node")["rate"] == 4.0
+
+
+def test_any_tracker_or_none_may_be_the_baseline() -> None:
+    assert "ekf_node" not in by_name(plan({"baseline": "none"}))
+    assert parameters(plan({"baseline": "none"}), "source_node")["listeners"] == 2
+    assert parameters(plan({"baseline": "none"}), "evaluator_node")["trackers"] == "tracker_node"
+    assert parameters(plan({}), "ekf_node")["preset"] == "paper"
+    other = parameters(plan({"baseline": "grid"}), "ekf_node")
+    assert (other["tracker"], other["preset"]) == ("grid", "")  # the preset is the ekf's
+
+
+def test_a_recorder_and_simulated_time_on_request() -> None:
+    planned = plan({"record": "bag", "use_sim_time": "true"})
+    assert parameters(planned, "recorder_node")["output"] == "bag"
+    assert all(each.parameters["use_sim_time"] for each in planned.started)
+
+
+def test_rviz_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launching.shutil, "which", lambda name: None)
+    planned = plan({"rviz": "true"})
+    assert "rviz2 is not installed" in planned.remarks[0]
+    assert "rviz2" not in by_name(planned)
+    monkeypatch.setattr(launching.shutil, "which", lambda name: "/usr/bin/rviz2")
+    assert by_name(plan({"rviz": "true"}))["rviz2"].arguments[0] == "-d"
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"source": "radio"}, "source: expected one of"),
+        ({"budget": "many"}, "budget: expected int, got 'many'"),
+        ({"budget": "0"}, "budget: expected a value"),
+        ({"rate": "nan"}, "rate: expected a value"),
+        ({"rviz": "yes"}, "rviz: expected true or false"),
+        ({"tracker": "ukf"}, "tracker: expected one of"),
+        ({"baseline": "ukf"}, "baseline: expected one of"),
+        ({"tracker": "grid", "preset": "paper"}, "unknown preset"),
+        ({"scheduler": "juno"}, "needs a trained model"),
+        ({"model": "absent.npz"}, "absent.npz: cannot read"),
+        ({"lever_arm": "1, 2"}, "lever_arm: expected"),
+        ({"source": "replay"}, "needs recording:=FILE"),
+        ({"source": "replay", "recording": "absent.csv"}, "absent.csv: cannot read"),
+        ({"source": "serial"}, "needs anchors:=FILE"),
+        ({"source": "serial", "anchors": HERE, "device": "morse"}, "device: expected one of"),
+        ({"params_file": "absent.yaml"}, "absent.yaml: cannot read"),
+        ({"accuracy": "0.1"}, "for sequential"),
+        ({"ranges_from": "topic=/a"}, "needs topic, type, anchor and range"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_before_anything_starts(
+    given: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint) as caught:
+        plan(given)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_argument_is_pointed_out() -> None:
+    assert plan({"trackr": "ekf"}).remarks == ("no argument 'trackr': do you mean 'tracker'?",)
+    assert plan({"robot_description": "x"}).remarks == ()
+
+
+@pytest.mark.parametrize("robot", [False, True])
+def test_every_argument_is_described_and_every_parameter_exists(robot: bool) -> None:
+    for name, (default, text) in launching.arguments(robot).items():
+        assert text, name
+        if name in launching.NODE_ARGUMENTS:
+            assert default == ""
+            key, nodes = launching.NODE_ARGUMENTS[name]
+            assert all(key in catalogue.fields_of(node) for node in nodes), name
+
+
+def test_launched_executables_are_console_scripts() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    lines = setup["options.entry_points"]["console_scripts"].strip().splitlines()
+    scripts = dict(line.replace(" ", "").split("=") for line in lines)
+    for node in catalogue.FILES:
+        assert scripts[node] == f"locdreamer_ros.nodes.{node}:main"
