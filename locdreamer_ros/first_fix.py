@@ -1,76 +1,110 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a tracker starts: a robust grid search over the site, polished by least squares.
+"""Where a tracker starts: the place that explains a window of ranges, polished by least squares.
 
-The grid finds the right basin (mirror solutions, one wild range), Gauss-Newton the place in it.
+`integrity.snapshot` finds the right basin (mirrors, wild ranges, places far outside the anchors),
+Gauss-Newton the place in it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from locdreamer_ros.types import Estimate, FloatArray, Ranges, Site
+from locdreamer_ros.geometry import slant
+from locdreamer_ros.integrity.snapshot import HEIGHT_M, Snapshot, explain
+from locdreamer_ros.integrity.window import Gathered, Window
+from locdreamer_ros.types import Estimate, FloatArray, IntArray, Ranges, Site
 
-CELL_M = 0.5
-EARLY_M = 0.3
-"""A range shorter than the distance by more than this is a worse sign than one longer: reflections
-and walls only lengthen, so `EARLY` residuals count double."""
 SIGMA_M = 0.3
 FIX_FLOOR_M = 0.3
 """Least sigma claimed for a fix: what biased ranges share does not show in their residuals."""
 SPEED_SIGMA = 1.0
 """Prior sigma of each velocity component, m/s: a walking person or indoor robot."""
-
-
-def _robust_cost(residual: FloatArray) -> FloatArray:
-    """Cost (...,) of residuals (..., N) = measured - expected, m: linear tails, early double."""
-    scaled = np.abs(residual) / SIGMA_M
-    cost = np.where(scaled < 1.0, 0.5 * scaled**2, scaled - 0.5)
-    return np.asarray(np.where(residual < -EARLY_M, 2.0 * cost, cost).sum(axis=-1))
-
-
-def _grid(site: Site) -> FloatArray:
-    """Cell centres (M, D) over the site's bounds."""
-    low, high = site.bounds
-    axes = [np.arange(a, b + CELL_M, CELL_M) for a, b in zip(low, high, strict=True)]
-    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, site.dimensions)
+OFFSET_M = 0.7
+"""A smaller common offset is left to the filter, which knows such biases."""
+STILL_S = 0.5
+"""A shorter window says nothing of the velocity."""
+SURE_S, LONGEST_S = 1.0, 3.0
+"""How long to wait for a better fix: see `ready`."""
 
 
 def solve_position(
-    site: Site, ranges: Ranges, start: FloatArray, *, iterations: int = 10
+    site: Site,
+    anchor: IntArray,
+    value: FloatArray,
+    start: FloatArray,
+    *,
+    moved: FloatArray | float = 0.0,
+    iterations: int = 10,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Huber-weighted Gauss-Newton from `start` (D,).
+    """Huber-weighted Gauss-Newton from `start` (D,) to ranges value (N,) m of anchors (N,).
 
-    Returns position (D,) m, covariance (D, D) m^2 for ranges of sigma `SIGMA_M`, residuals (N,) m.
+    moved (N, D) m: from the position to where the tag was at each range. Returns position (D,) m,
+    covariance (D, D) m^2 for ranges of sigma `SIGMA_M`, residuals (N,) m.
     """
+    d = site.dimensions
     position = start.copy()
-    low, high = site.bounds
-    ridge = 1e-6 * np.eye(site.dimensions)
+    ridge = 1e-6 * np.eye(d)
+    if d == 3:
+        ridge[2, 2] += (SIGMA_M / HEIGHT_M) ** 2
     for _ in range(iterations):
-        delta = site.offsets(position[None, :], ranges.anchor)
-        distance = np.maximum(np.sqrt((delta**2).sum(axis=-1)), 1e-6)
-        jacobian = delta[:, : site.dimensions] / distance[:, None]
-        residual = ranges.value - distance
+        distance, direction = slant(site.offsets(position + moved, anchor))
+        jacobian = direction[:, :d]
+        residual = value - distance
         weight = 1.0 / np.maximum(1.0, np.abs(residual) / SIGMA_M)
         information = jacobian.T @ (jacobian * weight[:, None]) + ridge
-        move = np.linalg.solve(information, jacobian.T @ (weight * residual))
-        position = np.clip(position + move, low, high)
+        slope = jacobian.T @ (weight * residual)
+        if d == 3:
+            slope[2] -= ridge[2, 2] * (position[2] - site.tag_height)
+        move = np.linalg.solve(information, slope)
+        position = position + move
         if float(np.abs(move).max()) < 1e-4:
             break
     return position, SIGMA_M**2 * np.linalg.inv(information), residual
 
 
-def first_fix(site: Site, ranges: Ranges, *, time: float) -> Estimate | None:
-    """The first estimate from one epoch's ranges, at rest; None with fewer than D + 1 usable."""
-    usable = ranges.usable()
-    if np.unique(usable.anchor).size < site.dimensions + 1:
-        return None
-    cells = _grid(site)
-    residual = usable.value - site.expected(cells[:, None, :], usable.anchor)
-    best = cells[int(np.argmin(_robust_cost(residual)))]
-    position, covariance, _ = solve_position(site, usable, best)
+def ready(site: Site, snapshot: Snapshot, waited: float) -> bool:
+    """Whether a snapshot is good enough to start from, after `waited` s of ranges.
+
+    At once where anchors agree that are one more than the unknowns and the offset, and no mirror;
+    after `SURE_S` where as many agree as there are unknowns; after `LONGEST_S` whatever there is.
+    """
+    agree, d = snapshot.good, site.dimensions
+    if agree >= d + 2 and snapshot.mirror is None:
+        return True
+    return waited >= (SURE_S if agree >= d + 1 else LONGEST_S)
+
+
+def fix_of(site: Site, gathered: Gathered, snapshot: Snapshot, *, moving: bool = False) -> Estimate:
+    """A snapshot as an estimate to start from; moving: with its velocity, else at rest."""
     d = site.dimensions
+    offset = snapshot.offset if abs(snapshot.offset) >= OFFSET_M else 0.0
+    rows = gathered.latest()
+    # The filter was trained to start from such a fix: less sharp than the snapshot.
+    position, covariance, _ = solve_position(
+        site,
+        gathered.anchor[rows],
+        gathered.value[rows] - offset,
+        snapshot.position,
+        moved=gathered.age[rows, None] * snapshot.velocity,
+    )
+    apart = float(np.linalg.norm(position - snapshot.position))
+    if not apart <= 2.0 + 3.0 * np.sqrt(np.trace(snapshot.covariance)):
+        position, covariance = snapshot.position, snapshot.covariance
     full = np.zeros((2 * d, 2 * d))
     full[:d, :d] = covariance + FIX_FLOOR_M**2 * np.eye(d)
     full[d:, d:] = SPEED_SIGMA**2 * np.eye(d)
-    return Estimate(time, np.concatenate([position, np.zeros(d)]), full)
+    velocity = snapshot.velocity if moving else np.zeros(d)
+    return Estimate(snapshot.time, np.concatenate([position, velocity]), full, offset=offset)
+
+
+def first_fix(site: Site, ranges: Ranges, *, time: float) -> Estimate | None:
+    """The first estimate from one epoch's ranges, at rest; None with fewer than D + 1 anchors."""
+    usable = ranges.usable()
+    if np.unique(usable.anchor).size < site.dimensions + 1:
+        return None
+    window = Window()
+    window.add(usable)
+    gathered = window.gathered(time)
+    found = explain(site, gathered, time=time, still=True)
+    return fix_of(site, gathered, found[0]) if found else None

@@ -2,22 +2,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one loop: predict -> select -> measure -> update.
 
-A sequential scheduler looks at each answer and may ask on (`further`) before the update. `step` is
-the whole of it. A ROS node cannot wait inside `measure`, so it calls the two halves, `plan` before
-the schedule goes out and `absorb` when the answer is in.
+`Loop.step` is the whole of it. A ROS node cannot wait inside `measure`, so it calls the two halves,
+`plan` before the schedule goes out and `absorb` when the answer is in; a tracker that asks nobody
+calls `listen` with whatever it heard. A sequential scheduler looks at each answer and may ask on
+(`further`) before the update. The tracker is under watch (`integrity.watch`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
 
 import numpy as np
 
-from locdreamer_ros.first_fix import first_fix
+from locdreamer_ros.integrity.status import Status
+from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.roles import RangeSource, Scheduler, Tracker
 from locdreamer_ros.types import Estimate, IntArray, Motion, Ranges, Site
+
+RETRY_S = 2.0
+"""An anchor that is held back is asked again this often, in another's place."""
+JUMP_S = 10.0
+"""A heard stamp this far from the last is believed only when a second one agrees."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,92 +49,153 @@ class Step:
     plan: Plan
     ranges: Ranges
     estimate: Estimate | None
+    status: Status
 
 
-def plan(
-    tracker: Tracker,
-    scheduler: Scheduler,
-    site: Site,
-    *,
-    time: float,
-    budget: int,
-    motion: Motion | None = None,
-) -> Plan:
-    """Predict to `time` and choose at most `budget` anchors; all of them while there is no fix.
+class Loop:
+    """Tracker, scheduler and site, with a budget of ranges for each fix."""
 
-    motion: from the tracker's time to `time`, where wheels or gyro know it.
-    """
-    before = tracker.estimate
-    if before is None:
-        return Plan(time, None, np.arange(len(site.anchors)))
-    prediction = tracker.predict(max(time - before.time, 0.0), motion)
-    return Plan(time, prediction, scheduler.select(prediction, site.anchors, budget))
+    def __init__(self, tracker: Tracker, scheduler: Scheduler, site: Site, *, budget: int) -> None:
+        self.scheduler = scheduler
+        self.site = site
+        self.budget = budget
+        self.watch = Watch(site, tracker)
+        self.counts: Counter[str] = Counter()
+        """What was odd about times: `time_back`, `time_jumped`, `time_strange`."""
+        self._time: float | None = None
+        self._strange: float | None = None
+        self._retried = -np.inf
 
+    @property
+    def tracker(self) -> Tracker:
+        """The tracker that answers; after a mirrored first fix it may be another than at first."""
+        return self.watch.tracker
 
-def may_ask_on(scheduler: Scheduler, site: Site, *, plan: Plan, budget: int) -> bool:
-    """Whether the answer to `plan` is looked at: not before the first fix, nor at the budget."""
-    left = min(budget, len(site.anchors)) - plan.anchor.size
-    return scheduler.sequential and plan.prediction is not None and left > 0
+    @property
+    def estimate(self) -> Estimate | None:
+        """The current estimate; None before the first fix."""
+        return self.watch.estimate
 
+    def status(self) -> Status:
+        """How far the estimate can be trusted."""
+        return self.watch.status()
 
-def further(
-    tracker: Tracker, scheduler: Scheduler, site: Site, *, plan: Plan, ranges: Ranges, budget: int
-) -> IntArray:
-    """Whom a sequential scheduler asks next, having looked at `ranges`; nobody: the fix is due."""
-    if not may_ask_on(scheduler, site, plan=plan, budget=budget):
-        return np.empty(0, dtype=np.intp)
-    looked = tracker.fork().update(ranges)
-    return scheduler.more(looked, plan.anchor, site.anchors, budget)
+    def close(self) -> None:
+        """The tracker's life ends."""
+        self.tracker.close()
 
+    def restart(self) -> None:
+        """Begin again from a new first fix."""
+        self.watch.reset()
+        self._time = self._strange = None
 
-def absorb(
-    tracker: Tracker, scheduler: Scheduler, site: Site, *, plan: Plan, ranges: Ranges, budget: int
-) -> Estimate | None:
-    """Update with the answer to `plan`; the first answer that suffices becomes the first fix."""
-    if plan.prediction is None:
-        if tracker.estimate is None:
-            fix = first_fix(site, ranges, time=plan.time)
-            if fix is not None:
-                tracker.start(fix)
-        return tracker.estimate
-    posterior = tracker.update(scheduler.keep(plan.prediction, ranges, budget))
-    scheduler.observe(plan.prediction, ranges, posterior)
-    return posterior
+    def plan(self, time: float, motion: Motion | None = None) -> Plan:
+        """Predict to `time` and choose at most the budget; all anchors while there is no fix.
 
+        `time` is the caller's own clock: where it goes back, the track begins anew. motion: from
+        the tracker's time to `time`, where wheels or gyro know it.
+        """
+        if self._time is not None and time < self._time:
+            self.counts["time_back"] += 1
+            self.restart()
+        self._time = time
+        prediction = self.watch.predict(time, motion)
+        everybody = np.arange(len(self.site.anchors))
+        if prediction is None:
+            return Plan(time, None, everybody)
+        if self.watch.seeking:
+            return Plan(time, prediction, everybody)
+        chosen = self.scheduler.select(prediction, self.site.anchors, self.budget)
+        return Plan(time, prediction, self._mended(chosen, time))
 
-def step(
-    tracker: Tracker,
-    scheduler: Scheduler,
-    source: RangeSource,
-    site: Site,
-    *,
-    time: float,
-    budget: int,
-    motion: Motion | None = None,
-) -> Step:
-    """One turn at `time` s with `budget` ranges, after `motion` since the last."""
-    schedule = plan(tracker, scheduler, site, time=time, budget=budget, motion=motion)
-    ranges = source.measure(schedule.anchor, time)
-    while True:
-        more = further(tracker, scheduler, site, plan=schedule, ranges=ranges, budget=budget)
-        if more.size == 0:
-            break
-        ranges = ranges.joined(source.measure(more, time))
-        schedule = schedule.asking(more)
-    estimate = absorb(tracker, scheduler, site, plan=schedule, ranges=ranges, budget=budget)
-    return Step(time, schedule, ranges, estimate)
+    def _mended(self, chosen: IntArray, time: float) -> IntArray:
+        """The choice without anchors that are held back, and with those unheard while in doubt."""
+        count = len(self.site.anchors)
+        named = self.watch.naming.named
+        if chosen.size >= count or not (named or self.watch.suspect):
+            return chosen
+        heard = self.watch.window.last_heard(count)
+        unheard = [a for a in np.argsort(heard, kind="stable").tolist() if a not in named]
+        if self.watch.suspect:
+            kept = unheard[: chosen.size]
+        else:
+            kept = [a for a in chosen.tolist() if a not in named]
+            kept += [a for a in unheard if a not in kept][: chosen.size - len(kept)]
+        if named and time - self._retried >= RETRY_S and kept:
+            self._retried = time
+            kept[-1] = min(named, key=lambda anchor: heard[anchor])
+        return np.sort(np.array(kept, dtype=np.intp))
 
+    def may_ask_on(self, plan: Plan) -> bool:
+        """Whether the answer to `plan` is looked at: not before a fix, nor at the budget."""
+        left = min(self.budget, len(self.site.anchors)) - plan.anchor.size
+        return self.scheduler.sequential and plan.prediction is not None and left > 0
 
-def run(
-    tracker: Tracker,
-    scheduler: Scheduler,
-    source: RangeSource,
-    site: Site,
-    *,
-    times: Iterable[float],
-    budget: int,
-    motions: Iterable[Motion | None] = repeat(None),
-) -> Iterator[Step]:
-    """Turn the loop at each of `times` s, in order; `motions`: before each of them."""
-    for time, motion in zip(times, motions, strict=False):
-        yield step(tracker, scheduler, source, site, time=float(time), budget=budget, motion=motion)
+    def further(self, plan: Plan, ranges: Ranges) -> IntArray:
+        """Whom a sequential scheduler asks next, having looked at `ranges`; nobody: it is due."""
+        nobody = np.empty(0, dtype=np.intp)
+        if not self.may_ask_on(plan):
+            return nobody
+        looked = self.watch.look(ranges, plan.time)
+        more = self.scheduler.more(looked, plan.anchor, self.site.anchors, self.budget)
+        asked = set(plan.anchor.tolist())
+        mended = self._mended(more, plan.time) if more.size else more
+        return mended[[a not in asked for a in mended.tolist()]] if more.size else nobody
+
+    def absorb(self, plan: Plan, ranges: Ranges) -> Estimate | None:
+        """Update with the answer to `plan`; None until the answers so far give a first fix."""
+        if plan.prediction is None or self.watch.seeking:
+            return self.watch.update(ranges, plan.time)
+        kept = self.scheduler.keep(plan.prediction, ranges, self.budget)
+        posterior = self.watch.update(kept, plan.time)
+        if posterior is not None:
+            self.scheduler.observe(plan.prediction, ranges, posterior)
+        return posterior
+
+    def listen(self, ranges: Ranges, time: float, motion: Motion | None = None) -> Step | None:
+        """A turn with ranges that nobody here asked for, of about `time` s by somebody's clock.
+
+        A time that jumps by more than `JUMP_S`, or back by more than a second, is believed when a
+        second one agrees with it; until then None. Ranges from a little before are taken as late.
+        """
+        last = self._time
+        if last is not None and not -1.0 <= time - last <= JUMP_S:
+            strange, self._strange = self._strange, time
+            agrees = (
+                strange is not None
+                and strange <= time
+                and (time > last or time - strange <= JUMP_S)
+            )
+            if not agrees:
+                self.counts["time_strange"] += 1
+                return None
+            self.counts["time_jumped" if time > last else "time_back"] += 1
+            if time < last:
+                self.restart()
+        self._strange = None
+        now = time if self._time is None else max(time, self._time)
+        self._time = now
+        prediction = self.watch.predict(now, motion)
+        plan = Plan(now, prediction, ranges.anchor)
+        estimate = self.absorb(plan, ranges)
+        return Step(now, plan, ranges, estimate, self.status())
+
+    def step(self, source: RangeSource, time: float, motion: Motion | None = None) -> Step:
+        """One turn at `time` s, after `motion` since the last."""
+        schedule = self.plan(time, motion)
+        ranges = source.measure(schedule.anchor, time)
+        while (more := self.further(schedule, ranges)).size > 0:
+            ranges = ranges.joined(source.measure(more, time))
+            schedule = schedule.asking(more)
+        estimate = self.absorb(schedule, ranges)
+        return Step(time, schedule, ranges, estimate, self.status())
+
+    def run(
+        self,
+        source: RangeSource,
+        times: Iterable[float],
+        motions: Iterable[Motion | None] = repeat(None),
+    ) -> Iterator[Step]:
+        """Turn the loop at each of `times` s, in order; `motions`: before each of them."""
+        for time, motion in zip(times, motions, strict=False):
+            yield self.step(source, float(time), motion)

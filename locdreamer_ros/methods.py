@@ -45,7 +45,7 @@ class _Entry:
 
 
 _TRACKERS: dict[str, _Entry] = {
-    "zero-shot": _Entry("zero_shot.guard", "NoConfig", "make"),
+    "zero-shot": _Entry("zero_shot.far_field", "NoConfig", "make"),
     "ekf": _Entry(
         "trackers.ekf",
         "EkfConfig",
@@ -68,6 +68,7 @@ CLASSICAL: tuple[str, ...] = ("ekf", "robust-ekf", "bias-ekf", "grid", "particle
 PRESETS: tuple[str, ...] = tuple(p for entry in _TRACKERS.values() for p in entry.presets)
 
 _SCHEDULERS: dict[str, str] = {
+    "foresight": "schedulers.foresight",
     "gdop": "schedulers.gdop",
     "sequential": "schedulers.sequential",
     "all": "schedulers.simple",

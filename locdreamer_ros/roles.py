@@ -40,6 +40,29 @@ class Tracker(ABC):
         """
         return deepcopy(self)
 
+    @property
+    def offset(self) -> float:
+        """What all ranges are thought to be too long by, m, where the tracker knows; else 0."""
+        return 0.0
+
+    def coast(self, dt: float, slowing: float, speed_variance: float) -> Estimate:
+        """Move dt >= 0 s ahead with nothing heard for long: the tag may stand, or walk anywhere.
+
+        The velocity is multiplied by `slowing`, and its variance grows by `speed_variance` m^2/s^2.
+        Here by a new start, which forgets what else a tracker knows; it may do better.
+        """
+        now = self.predict(dt)
+        d = now.dimensions
+        mean, covariance = now.mean.copy(), now.covariance.copy()
+        mean[d:] *= slowing
+        covariance[d:] *= slowing
+        covariance[:, d:] *= slowing
+        covariance[np.arange(d, 2 * d), np.arange(d, 2 * d)] += speed_variance
+        self.start(Estimate(now.time, mean, covariance, offset=self.offset))
+        found = self.estimate
+        assert found is not None
+        return found
+
     def close(self) -> None:
         """The end of its life: give back, or write down, what outlives it. May be called twice."""
 

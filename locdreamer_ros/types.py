@@ -9,7 +9,7 @@ S = 2 D state: (x, y, vx, vy) or (x, y, z, vx, vy, vz).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, TypeVar
@@ -192,14 +192,33 @@ class Foresight(Unchanging):
     ranges: FloatArray
 
 
+class Foreseen(Unchanging):
+    """Foresight that is computed when somebody asks for it: most schedulers do not."""
+
+    def __init__(self, compute: Callable[[], Foresight]) -> None:
+        self._compute = compute
+        self._found: Foresight | None = None
+
+    def __call__(self) -> Foresight:
+        """The foresight."""
+        if self._found is None:
+            self._found = self._compute()
+        return self._found
+
+
 @dataclass(frozen=True, eq=False)
 class Estimate(Unchanging):
-    """Where the tag is: mean (S,), covariance (S, S), at `time` s; foresight where there is one."""
+    """Where the tag is: mean (S,), covariance (S, S), at `time` s.
+
+    foresight: where the tracker has one; offset m: what all ranges are thought to be too long by,
+    where the tracker or the first fix knows.
+    """
 
     time: float
     mean: FloatArray
     covariance: FloatArray
-    foresight: Foresight | None = None
+    foresight: Foreseen | None = None
+    offset: float = 0.0
 
     @property
     def dimensions(self) -> int:
@@ -223,18 +242,26 @@ class Estimate(Unchanging):
         return self.covariance[:d, :d]
 
 
+TELLING_HEIGHTS_M = 0.5
+"""Anchors whose heights differ by this much say something of the tag's."""
+UNSURE_HEIGHT_M = 2.0
+
+
 @dataclass(frozen=True, eq=False)
 class Site(Unchanging):
     """What a tracker or scheduler knows of the place: the anchors and how to read a range there.
 
     dimensions 2: the tag is at the known `tag_height` m, so a slant range is the horizontal
-    distance once the height difference is taken out. dimensions 3: its height is in the state.
+    distance once the height difference is taken out. dimensions 3: its height is in the state, and
+    `tag_height` is where it is looked for first. height_sigma m: how unsure `tag_height` is in the
+    plane; 0 where it is known or the anchors could not tell.
     """
 
     anchors: Anchors
     dimensions: int = 2
     tag_height: float = 1.0
     margin: float = field(default=3.0, repr=False)
+    height_sigma: float = 0.0
 
     def __post_init__(self) -> None:
         if self.dimensions not in (2, 3):
@@ -253,7 +280,8 @@ class Site(Unchanging):
 
         auto is 3-D where the anchors' heights can tell the tag's (at least 5 anchors spread over
         1.5 m or more) and no tag height was given; else 2-D. An unknown tag height in 2-D is taken
-        as 1 m, hand height, where anchors hang higher, else as the anchors' mean height.
+        as 1 m, hand height, where anchors hang higher, else as the anchors' mean height; where the
+        anchors' heights differ it counts as known to `UNSURE_HEIGHT_M` only.
         Raises InputError for another word or too few anchors.
         """
         if dimensions not in ("2", "3", "auto"):
@@ -262,9 +290,12 @@ class Site(Unchanging):
         if dimensions == "auto":
             tall = len(anchors) >= 5 and float(np.ptp(heights)) >= 1.5
             dimensions = "3" if tall and tag_height is None else "2"
+        sigma = 0.0
         if tag_height is None:
             tag_height = min(1.0, float(heights.mean()))
-        return cls(anchors, int(dimensions), tag_height)
+            differ = float(np.ptp(heights)) >= TELLING_HEIGHTS_M
+            sigma = UNSURE_HEIGHT_M if differ and dimensions == "2" else 0.0
+        return cls(anchors, int(dimensions), tag_height, height_sigma=sigma)
 
     @property
     def bounds(self) -> tuple[FloatArray, FloatArray]:

@@ -24,8 +24,9 @@ def save_estimates(path: Path, track: Track) -> None:
     names = ["t_s", *axes, *(f"v{axis}" for axis in axes)]
     names += [f"cov_{axes[i]}{axes[j]}" for i, j in pairs]
     upper = track.covariance[:, [i for i, _ in pairs], [j for _, j in pairs]]
-    table = np.column_stack([track.mean, upper])[track.unfixed :]
+    table = np.column_stack([track.mean, upper])[track.known]
     with write_atomically(path) as stream:
         stream.write(",".join(names) + "\n")
-        for time, row in zip(track.times[track.unfixed :], table, strict=True):
-            stream.write(",".join(repr(value) for value in (float(time), *row.tolist())) + "\n")
+        for time, row in zip(track.times[track.known], table, strict=True):
+            stream.write(",".join(repr(value) for value in (float(time), *row.tolist())) + "
+")

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.integrity.status import State
 from locdreamer_ros.types import BoolArray, Estimate, FloatArray, IntArray
 
 SKIP = 10
@@ -28,7 +29,8 @@ class Track:
     """What a tracker said at n epochs, beside the truth.
 
     times (n,) s; mean (n, S) and covariance (n, S, S), NaN before the first fix; truth (n, 3) m,
-    NaN where unknown; asked (n,) ranges asked for that epoch's fix. Raises ValueError where shapes
+    NaN where unknown; asked (n,) ranges asked for that epoch's fix; states (n,) `State`: how
+    far the estimate is said to be right. Raises ValueError where shapes
     disagree or a tracker lost its numbers (NaN) after the first fix.
     """
 
@@ -37,6 +39,7 @@ class Track:
     covariance: FloatArray
     truth: FloatArray
     asked: IntArray
+    states: IntArray
 
     def __post_init__(self) -> None:
         n, size = self.mean.shape
@@ -45,15 +48,16 @@ class Track:
             "covariance": (n, size, size),
             "truth": (n, 3),
             "asked": (n,),
+            "states": (n,),
         }
         for name, shape in shapes.items():
             found = getattr(self, name).shape
             if found != shape:
                 raise ValueError(f"track: {name}: expected shape {shape}, got {found}")
         numbers = np.concatenate([self.mean, self.covariance.reshape(n, -1)], axis=1)
-        lost = np.flatnonzero(~np.isfinite(numbers[self.unfixed :]).all(axis=1))
+        lost = np.flatnonzero(self.known & ~np.isfinite(numbers).all(axis=1))
         if lost.size:
-            time = self.times[self.unfixed + lost[0]]
+            time = self.times[lost[0]]
             raise ValueError(f"track: the estimate at {time:.3f} s is not finite")
 
     @classmethod
@@ -65,6 +69,7 @@ class Track:
         truth: FloatArray | None,
         asked: Sequence[int],
         dimensions: int,
+        states: Sequence[int] | None = None,
     ) -> Track:
         """A track from the estimates of n epochs (None before the first fix) and truth (n, 3)."""
         n, size = len(estimates), 2 * dimensions
@@ -75,7 +80,15 @@ class Track:
                 mean[row] = estimate.mean
                 covariance[row] = estimate.covariance
         known = np.full((n, 3), np.nan) if truth is None else truth
-        return cls(times, mean, covariance, known, np.asarray(asked, dtype=np.intp))
+        said = [State.TRACKING] * n if states is None else states
+        return cls(
+            times,
+            mean,
+            covariance,
+            known,
+            np.asarray(asked, dtype=np.intp),
+            np.asarray(said, dtype=np.intp),
+        )
 
     def __len__(self) -> int:
         return self.times.size
@@ -86,10 +99,14 @@ class Track:
         return int(self.mean.shape[1]) // 2
 
     @property
+    def known(self) -> BoolArray:
+        """(n,) epochs with an estimate: not those before a fix, nor before one after a long gap."""
+        return ~np.isnan(self.mean[:, 0])
+
+    @property
     def unfixed(self) -> int:
         """Epochs before the first fix."""
-        known = ~np.isnan(self.mean[:, 0])
-        return int(np.argmax(known)) if known.any() else len(self)
+        return int(np.argmax(self.known)) if self.known.any() else len(self)
 
     @property
     def has_truth(self) -> bool:
@@ -98,7 +115,7 @@ class Track:
 
     def scored(self, skip: int = SKIP) -> BoolArray:
         """(n,) which epochs count: truth known and at least `skip` estimates since the first."""
-        counted = np.arange(len(self)) >= self.unfixed + skip
+        counted = self.known & (np.arange(len(self)) >= self.unfixed + skip)
         return np.asarray(counted & np.isfinite(self.truth[:, :2]).all(axis=1))
 
 

@@ -1,26 +1,43 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The loop offline, at CPU speed: the same `loop.step` as the nodes, on a recording, timed."""
+"""The loop offline, at CPU speed: the same `Loop` as the nodes, on a recording, timed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from locdreamer_ros import loop
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import SKIP, Track, as_dict, score
+from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.schedulers.simple import All
-from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
+from locdreamer_ros.types import Estimate, FloatArray, Site
 
 Report = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a run leaves: of the tracker first, then of those beside it.
+
+    tracks; seconds (trackers, T) of each step; loops, with trackers and their watch.
+    """
+
+    tracks: list[Track]
+    seconds: FloatArray
+    loops: Sequence[Loop]
+
+    def __iter__(self) -> Iterator[Any]:
+        """Tracks and seconds."""
+        return iter((self.tracks, self.seconds))
 
 
 def run_offline(
@@ -32,32 +49,36 @@ def run_offline(
     budget: int,
     beside: Sequence[Tracker] = (),
     progress: bool = False,
-) -> tuple[list[Track], FloatArray]:
+) -> Run:
     """Track a recording; trackers `beside` it are given the same ranges, as a baseline node is.
 
-    Returns the tracks (the tracker's own first, then one per tracker beside) and for each of them
-    the seconds (1 + len(beside), T) of a step. Raises InputError for a budget that is not positive.
+    Raises InputError for a budget that is not positive.
     """
     if budget < 1:
         raise InputError(f"budget: expected at least 1 anchor per fix, got {budget}")
     source = RecordingSource(recording)
-    answered: list[list[Estimate | None]] = [[] for _ in range(1 + len(beside))]
+    own = Loop(tracker, scheduler, site, budget=budget)
+    listeners = [Loop(other, All(), site, budget=len(site.anchors)) for other in beside]
+    loops = (own, *listeners)
+    answered: list[list[Estimate | None]] = [[] for _ in loops]
+    states: list[list[int]] = [[] for _ in loops]
     asked: list[int] = []
-    seconds = np.empty((1 + len(beside), len(recording)))
+    seconds = np.empty((len(loops), len(recording)))
     for row, time in enumerate(_shown(recording, progress)):
         motion = recording.motion(row - 1, row) if row > 0 else None
         begin = perf_counter()
-        step = loop.step(
-            tracker, scheduler, source, site, time=float(time), budget=budget, motion=motion
-        )
+        step = own.step(source, float(time), motion)
         seconds[0, row] = perf_counter() - begin
-        answered[0].append(step.estimate)
+        answered[0].append(_bare(step.estimate))
+        states[0].append(step.status.state)
         asked.append(step.plan.anchor.size)
-        for number, listener in enumerate(beside, start=1):
+        for number, listener in enumerate(listeners, start=1):
             begin = perf_counter()
-            estimate = listen(listener, site, time=step.time, ranges=step.ranges, motion=motion)
+            plan = listener.plan(step.time, motion)
+            estimate = listener.absorb(plan, step.ranges)
             seconds[number, row] = perf_counter() - begin
-            answered[number].append(estimate)
+            answered[number].append(_bare(estimate))
+            states[number].append(listener.status().state)
     tracks = [
         Track.of(
             estimates,
@@ -65,19 +86,16 @@ def run_offline(
             truth=recording.truth,
             asked=asked,
             dimensions=site.dimensions,
+            states=said,
         )
-        for estimates in answered
+        for estimates, said in zip(answered, states, strict=True)
     ]
-    return tracks, seconds
+    return Run(tracks, seconds, loops)
 
 
-def listen(
-    tracker: Tracker, site: Site, *, time: float, ranges: Ranges, motion: Motion | None = None
-) -> Estimate | None:
-    """What a tracker that was not asked makes of another's ranges, as the baseline node does."""
-    everything = All()
-    plan = loop.plan(tracker, everything, site, time=time, budget=len(ranges), motion=motion)
-    return loop.absorb(tracker, everything, site, plan=plan, ranges=ranges, budget=len(ranges))
+def _bare(estimate: Estimate | None) -> Estimate | None:
+    """The estimate without its foresight, which holds the tracker's whole covariance."""
+    return None if estimate is None else replace(estimate, foresight=None)
 
 
 def _shown(recording: Recording, progress: bool) -> Any:
@@ -87,7 +105,13 @@ def _shown(recording: Recording, progress: bool) -> Any:
     from tqdm import tqdm
 
     return tqdm(
-        recording.times, desc=recording.name, unit="step", delay=1.0, mininterval=0.5, leave=False
+        recording.times,
+        desc=recording.name,
+        unit="step",
+        delay=1.0,
+        mininterval=0.5,
+        leave=False,
+        disable=None,
     )
 
 
@@ -98,13 +122,17 @@ def report(
     step_us: FloatArray,
     model: str | None = None,
     fallbacks: Mapping[str, int] | None = None,
+    excluded: Mapping[str, int] | None = None,
+    restarts: int = 0,
+    mirrored: int = 0,
     skip: int = SKIP,
 ) -> Report:
     """One row of every report: `track`, `demo` both ways, the evaluator and the benchmarks.
 
     Without ground truth the measures of error are left out. step_us (n,) microseconds per step;
-    model: what answered; fallbacks: updates that another answered in its place, by reason. Raises
-    InputError where no epoch had a first fix, or where there is ground truth but no epoch to score.
+    model: what answered; fallbacks: updates that another answered in its place, by reason; excluded:
+    ranges held back, by anchor; restarts of the tracker by its watch; mirrored: updates with two
+    places that explain the ranges alike. Raises InputError where no epoch had a first fix, or where there is ground truth but no epoch to score.
     """
     if track.unfixed == len(track):
         raise InputError(
@@ -128,6 +156,9 @@ def report(
         "seed": method.seed,
         "model": model,
         "fallback": dict(fallbacks or {}),
+        "excluded": dict(excluded or {}),
+        "restarts": restarts,
+        "mirror": mirrored,
     }
 
 
@@ -186,7 +217,7 @@ def track_all(
         for each in methods:
             trackers.append(each.make_tracker(place))
             stack.callback(trackers[-1].close)
-        tracks, seconds = run_offline(
+        done = run_offline(
             recording,
             place,
             trackers[0],
@@ -196,21 +227,24 @@ def track_all(
             progress=progress,
         )
     reports = []
-    for each, tracker, track, spent in zip(methods, trackers, tracks, seconds, strict=True):
+    for each, loop, track, spent in zip(methods, done.loops, *done, strict=True):
         try:
             reports.append(
                 report(
                     track,
                     each,
                     step_us=1e6 * spent,
-                    model=tracker.model_name,
-                    fallbacks=tracker.fallbacks,
+                    model=loop.tracker.model_name,
+                    fallbacks=loop.tracker.fallbacks,
+                    excluded=loop.watch.excluded,
+                    restarts=loop.watch.restarts,
+                    mirrored=loop.watch.mirrored,
                     skip=skip,
                 )
             )
         except InputError as reason:
             raise InputError(f"{recording.name}: {reason}") from None
-    return tracks, reports
+    return done.tracks, reports
 
 
 def evaluate(

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from locdreamer_ros.first_fix import solve_position
+from locdreamer_ros.geometry import slant
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, Site
 
@@ -80,9 +81,8 @@ def best_subset(
 
 def directions(site: Site, position: FloatArray) -> FloatArray:
     """Jacobian rows (A, D) of the slant ranges to all anchors at position (D,)."""
-    delta = site.offsets(position, np.arange(len(site.anchors)))
-    distance = np.maximum(np.linalg.norm(delta, axis=1), 1e-6)
-    return np.asarray(delta[:, : site.dimensions] / distance[:, None])
+    _, direction = slant(site.offsets(position, np.arange(len(site.anchors))))
+    return direction[:, : site.dimensions]
 
 
 class Gdop(Scheduler):
@@ -122,7 +122,9 @@ class Wls(Scheduler):
         used = ranges.usable()
         if len(used) <= max(budget, self._site.dimensions):
             return used
-        position, _, residual = solve_position(self._site, used, prediction.position)
+        position, _, residual = solve_position(
+            self._site, used.anchor, used.value, prediction.position
+        )
         direction = directions(self._site, position)[used.anchor]
         precision = 1.0 / (RANGE_SIGMA_M**2 + residual**2)
         return used[best_subset(prediction.position_covariance, direction, precision, budget)]

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`sequential`: ask one anchor, look at what it says, then choose the next.
 
-At each turn the best subset of what the budget still allows is found, and of it the anchor asked
-that helps most by itself. A tracker that judges a range blocked keeps its uncertainty along that
-direction, and so the next anchor is asked to make up for it: the choice sees the answers, not only
-the geometry. Where the tracker has foresight (`types.Foresight`), anchors whose biases are still
-unknown, or shared, count for less. Needs a radio whose host chooses each range.
+At each turn the best subset of what the budget still allows is found by foresight, and of it the
+anchor asked that helps most by itself. A tracker that judges a range blocked keeps its uncertainty
+along that direction, and so the next anchor is asked to make up for it: the choice sees the answers,
+not only the geometry. Needs a radio whose host chooses each range.
 
 It can stop early: at a stated `accuracy`, or where one more range is not worth its `price`.
 """
@@ -14,15 +13,15 @@ It can stop early: at a stated `accuracy`, or where one more range is not worth 
 from __future__ import annotations
 
 import math
-from itertools import combinations
 from math import comb
 from pathlib import Path
 
 import numpy as np
 
 from locdreamer_ros.roles import Scheduler
-from locdreamer_ros.schedulers.gdop import MOST_SUBSETS, directions
-from locdreamer_ros.types import Anchors, Estimate, FloatArray, Foresight, IntArray, Site
+from locdreamer_ros.schedulers.foresight import MOST_SUBSETS, all_subsets, remaining_variance
+from locdreamer_ros.schedulers.gdop import directions
+from locdreamer_ros.types import Anchors, Estimate, Foresight, IntArray, Site
 
 RANGE_SIGMA_M = 0.2
 """Fresh noise of any range. Chosen on houses and random buildings that no benchmark scores."""
@@ -31,29 +30,20 @@ RANGE_SIGMA_M = 0.2
 def foreseen(site: Site, estimate: Estimate) -> Foresight:
     """The tracker's own foresight, or what follows from the covariance of the position alone."""
     if estimate.foresight is not None:
-        return estimate.foresight
+        return estimate.foresight()
     covariance = estimate.position_covariance
     direction = directions(site, estimate.position)
     cross = direction @ covariance
     return Foresight(covariance, cross, cross @ direction.T)
 
 
-def remaining_variance(foresight: Foresight, subsets: IntArray) -> FloatArray:
-    """Trace (M,) m^2 of the position's covariance once each of subsets (M, K) was asked."""
-    inner = foresight.ranges[subsets[:, :, None], subsets[:, None, :]]
-    index = np.arange(subsets.shape[1])
-    inner[:, index, index] += RANGE_SIGMA_M**2
-    cross = foresight.cross[subsets]  # (M, K, D)
-    gained = (cross * np.linalg.solve(inner, cross)).sum(axis=(1, 2))
-    return np.asarray(np.trace(foresight.position) - gained)
-
-
 def best_first(foresight: Foresight, left: IntArray, budget: int) -> tuple[int, float]:
     """Of rows `left` the one to ask first when `budget` are allowed; what it leaves, m^2."""
-    alone = remaining_variance(foresight, left[:, None])
+    alone = remaining_variance(foresight, left[:, None], RANGE_SIGMA_M)
     if 1 < budget < left.size and comb(left.size, budget) <= MOST_SUBSETS:
-        subsets = np.array(list(combinations(range(left.size), budget)), dtype=np.intp)
-        best = subsets[int(np.argmin(remaining_variance(foresight, left[subsets])))]
+        subsets = all_subsets(left.size, budget)
+        variance = remaining_variance(foresight, left[subsets], RANGE_SIGMA_M)
+        best = subsets[int(np.argmin(variance))]
     else:
         best = np.arange(left.size)
     first = int(best[int(np.argmin(alone[best]))])

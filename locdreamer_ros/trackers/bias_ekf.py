@@ -63,6 +63,11 @@ class BiasEkf(Tracker):
         return self._estimate
 
     @property
+    def offset(self) -> float:
+        """What all ranges are thought to be too long by, m."""
+        return float(self._mean[self._common])
+
+    @property
     def biases(self) -> FloatArray:
         """(A,) m: what each anchor's ranges are thought to be too long by."""
         return np.asarray(self._mean[self._common] + self._mean[self._common + 1 :])
@@ -72,6 +77,7 @@ class BiasEkf(Tracker):
         kinematic = self._common
         self._mean = np.zeros(self._size)
         self._mean[:kinematic] = fix.mean
+        self._mean[kinematic] = fix.offset
         self._covariance = np.zeros((self._size, self._size))
         self._covariance[:kinematic, :kinematic] = fix.covariance
         self._covariance[kinematic, kinematic] = self.config.common_sigma**2

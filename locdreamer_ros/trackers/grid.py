@@ -42,6 +42,8 @@ class GridConfig:
     )
 
 
+FASTER = 1.5
+"""The speed limit is at least this many times the speed of the first fix."""
 MOST_CELLS = 10_000
 """Beyond this (a large hall, 3-D) cells are made larger: a step stays near a millisecond."""
 
@@ -59,17 +61,22 @@ class GridTracker(Tracker):
         super().__init__()
         self.site = site
         self.config = config
-        low, high = site.bounds
-        least = (float(np.prod(high - low)) / MOST_CELLS) ** (1.0 / site.dimensions)
-        self._cell = max(config.cell, least)
-        self.shape = tuple(math.ceil(extent / self._cell) for extent in high - low)
-        index = np.indices(self.shape, dtype=np.float64).reshape(site.dimensions, -1).T
-        self._cells = low + (index + 0.5) * self._cell
-        self._shift = np.zeros(site.dimensions)
-        self._belief = np.full(self.shape, 1.0 / len(self._cells))
+        self._max_speed = config.max_speed
+        self._lay_out(*site.bounds)
         self._velocity = np.zeros(site.dimensions)
         self._step = 0.0
         self._estimate: Estimate | None = None
+
+    def _lay_out(self, low: FloatArray, high: FloatArray) -> None:
+        """Cells between two corners (D,) m."""
+        dimensions = self.site.dimensions
+        least = (float(np.prod(high - low)) / MOST_CELLS) ** (1.0 / dimensions)
+        self._cell = max(self.config.cell, least)
+        self.shape = tuple(math.ceil(extent / self._cell) for extent in high - low)
+        index = np.indices(self.shape, dtype=np.float64).reshape(dimensions, -1).T
+        self._cells = low + (index + 0.5) * self._cell
+        self._shift = np.zeros(dimensions)
+        self._belief = np.full(self.shape, 1.0 / len(self._cells))
 
     @property
     def estimate(self) -> Estimate | None:
@@ -78,7 +85,13 @@ class GridTracker(Tracker):
 
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix: a Gaussian on the cells."""
-        self._shift[:] = 0.0
+        # What starts out fast, or outside, is looked for there too.
+        self._max_speed = max(self.config.max_speed, FASTER * float(np.linalg.norm(fix.velocity)))
+        low, high = self.site.bounds
+        margin = self.site.margin
+        self._lay_out(
+            np.minimum(low, fix.position - margin), np.maximum(high, fix.position + margin)
+        )
         deviation = self._cells - fix.position
         information = np.linalg.inv(fix.position_covariance)
         exponent = -0.5 * np.einsum("mi,ij,mj->m", deviation, information, deviation)
@@ -174,7 +187,7 @@ class GridTracker(Tracker):
             share = -math.expm1(-step / config.velocity_time)
             velocity = self._velocity + share * (posterior.position - before) / step
             speed = float(np.linalg.norm(velocity))
-            self._velocity = velocity * min(1.0, config.max_speed / max(speed, 1e-9))
+            self._velocity = velocity * min(1.0, self._max_speed / max(speed, 1e-9))
             mean = np.concatenate([posterior.position, self._velocity])
             posterior = Estimate(now.time, mean, posterior.covariance)
             self._estimate = posterior

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from locdreamer_ros.geometry import slant
 from locdreamer_ros.types import Estimate, FloatArray, Ranges, Site
 
 MAX_AGE_S = 1.0
@@ -73,9 +74,8 @@ def linearise_ranges(
     d = site.dimensions
     ahead = ranges.stamp - time
     position = state[:d] + ahead[:, None] * state[d : 2 * d]
-    delta = site.offsets(position, ranges.anchor)
-    distance = np.maximum(np.sqrt(np.einsum("ni,ni->n", delta, delta)), 1e-6)
-    direction = delta[:, :d] / distance[:, None]
+    distance, direction = slant(site.offsets(position, ranges.anchor))
+    direction = direction[:, :d]
     return distance, np.concatenate([direction, ahead[:, None] * direction], axis=1)
 
 

@@ -40,6 +40,8 @@ class ParticleConfig:
 
 
 OUTLIER_SPAN_M = 30.0
+FASTER = 1.5
+"""The speed's sigma is at least this many times the speed of the first fix."""
 
 
 def log_likelihood(error: FloatArray, config: ParticleConfig) -> FloatArray:
@@ -85,6 +87,7 @@ class ParticleTracker(Tracker):
         self._state = np.zeros((config.particles, 2 * site.dimensions))
         self._weight = np.full(config.particles, 1.0 / config.particles)
         self._step = 0.0
+        self._speed = config.speed_sigma
         self._estimate: Estimate | None = None
 
     @property
@@ -95,6 +98,11 @@ class ParticleTracker(Tracker):
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix."""
         count = self.config.particles
+        # What starts out fast, or outside, is looked for there too.
+        self._speed = max(self.config.speed_sigma, FASTER * float(np.linalg.norm(fix.velocity)))
+        low, high = self.site.bounds
+        self._low = np.minimum(low, fix.position - self.site.margin)
+        self._high = np.maximum(high, fix.position + self.site.margin)
         factor = np.linalg.cholesky(fix.covariance)
         self._state = fix.mean + self._rng.standard_normal((count, fix.mean.size)) @ factor.T
         self._weight = np.full(count, 1.0 / count)
@@ -117,8 +125,8 @@ class ParticleTracker(Tracker):
         position, velocity = self._state[:, :d], self._state[:, d:]
         noise = self._rng.standard_normal((2, *velocity.shape))
         # A velocity that is drawn back to rest keeps its sigma at `speed_sigma`, whatever dt is.
-        decay = math.exp(-0.5 * dt * config.acc_psd / config.speed_sigma**2)
-        faster = decay * velocity + config.speed_sigma * math.sqrt(1.0 - decay**2) * noise[0]
+        decay = math.exp(-0.5 * dt * config.acc_psd / self._speed**2)
+        faster = decay * velocity + self._speed * math.sqrt(1.0 - decay**2) * noise[0]
         position = position + 0.5 * dt * (velocity + faster)
         position += config.roughen * math.sqrt(dt) * noise[1]
         position = np.clip(position, self._low, self._high)

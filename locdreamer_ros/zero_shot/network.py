@@ -9,11 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from locdreamer_ros.types import FloatArray, IntArray
+from locdreamer_ros.zero_shot.layout import COMMON, KINEMATIC, SIGMA_M
 from locdreamer_ros.zero_shot.model_file import Weights
-
-COMMON = 4
-"""Where in the state the bias is that all ranges share."""
-SIGMA_M = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,20 +59,27 @@ def look_at(w: Weights, seen: FloatArray) -> tuple[FloatArray, FloatArray, Float
 
 
 def project(
-    covariance: FloatArray, direction: FloatArray, seen: Seen
+    covariance: FloatArray,
+    direction: FloatArray,
+    ahead: FloatArray,
+    own: IntArray,
+    local: IntArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """H P (K, N) and H P H^T (K, K) for ranges in directions (K, 2)."""
-    kinematic = np.concatenate([direction, seen.ahead[:, None] * direction], axis=1)
+    """H P (K, N) and H P H^T (K, K) for ranges in directions (K, 3), `ahead` (K,) s from now.
+
+    own, local (K,): where in the state the biases of their anchors are.
+    """
+    kinematic = np.concatenate([direction, ahead[:, None] * direction], axis=1)
     spread = (
-        kinematic @ covariance[:4]
+        kinematic @ covariance[:KINEMATIC]
         + covariance[COMMON]
-        + covariance[seen.own]
-        + covariance[seen.local]
+        + covariance[own]
+        + covariance[local]
     )
     inner = (
-        spread[:, :4] @ kinematic.T
+        spread[:, :KINEMATIC] @ kinematic.T
         + spread[:, COMMON, None]
-        + spread[:, seen.own]
-        + spread[:, seen.local]
+        + spread[:, own]
+        + spread[:, local]
     )
     return spread, inner

@@ -15,6 +15,7 @@ from collections import deque
 import numpy as np
 
 from locdreamer_ros.types import FloatArray
+from locdreamer_ros.zero_shot.layout import VX
 
 APART_M = 0.25
 """The two tracks are compared at points this far apart."""
@@ -127,7 +128,7 @@ def carry(rows: FloatArray, gradient: FloatArray, dt: float) -> None:
     """Apply odometry's step to the rows (N, M) of a covariance, in place."""
     pushed = gradient @ rows[-STATES:]
     rows[:2] += pushed
-    rows[2:4] = pushed / dt
+    rows[VX : VX + 2] = pushed / dt
 
 
 def ride(
@@ -147,11 +148,11 @@ def ride(
     for rows in (covariance, covariance.T):
         carry(rows, gradient, dt)
     mean[:2] += step
-    mean[2:4] = step / dt
+    mean[VX : VX + 2] = step / dt
     gone = float(moved @ moved)
     noise = SHARE**2 * gone + FLOOR_M**2
     diagonal[:2] += noise
-    diagonal[2:4] += noise / dt**2 + density * dt / 3.0
+    diagonal[VX : VX + 2] += noise / dt**2 + density * dt / 3.0
     diagonal[-1] += WALK_RAD**2 * math.sqrt(gone)
     return noise / dt
 
@@ -160,6 +161,7 @@ def steer(mean: FloatArray, covariance: FloatArray, turn: float) -> None:
     """Turn the velocity by `turn` rad, in place."""
     cos, sin = math.cos(turn), math.sin(turn)
     rotation = np.array([[cos, -sin], [sin, cos]])
-    mean[2:4] = rotation @ mean[2:4]
+    level = slice(VX, VX + 2)
+    mean[level] = rotation @ mean[level]
     for rows in (covariance, covariance.T):
-        rows[2:4] = rotation @ rows[2:4]
+        rows[level] = rotation @ rows[level]

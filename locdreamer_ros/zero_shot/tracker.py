@@ -2,54 +2,51 @@
 # SPDX-License-Identifier: Apache-2.0
 """`zero-shot`: the shipped world model, a Kalman filter with learned parts, in rooms never seen.
 
-State: position (2), velocity (2), a bias c common to all ranges, and per anchor a slow offset o_k
-and a local bias l_k that belongs to where the tag is. `training/hybrid.py` is the same filter in
-torch and in batches, where it is trained; a test holds the two together. Here only numpy is needed.
-
-With wheel odometry the state has two more numbers: its scale's error and its frame's heading.
+The state is `layout`'s, in space; in the plane the height is known, and the same numbers come out
+as of a filter without it. `training/hybrid.py` is the same filter in torch and in batches, where it
+is trained; a test holds the two together. Here only numpy is needed.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from locdreamer_ros.geometry import slant
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.kalman import recent, started
-from locdreamer_ros.types import Estimate, FloatArray, IntArray, Motion, Ranges, Site
+from locdreamer_ros.types import Estimate, FloatArray, Foreseen, IntArray, Motion, Ranges, Site
 from locdreamer_ros.zero_shot import odometry_frame as frame
-from locdreamer_ros.zero_shot.foresight import Foreseen
-from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights
-from locdreamer_ros.zero_shot.network import (
+from locdreamer_ros.zero_shot.foresight import foresee
+from locdreamer_ros.zero_shot.layout import (
     COMMON,
+    CONTEXT,
+    FAST,
+    FIRST,
+    KINEMATIC,
+    SEEN_CONTEXT,
     SIGMA_M,
-    Seen,
-    look_at,
-    project,
-    silu,
-    squash,
+    SILENT_S,
+    SLOW,
+    SPACE,
+    VERTICAL,
+    VERTICAL_SPEED,
+    VX,
+    VZ,
 )
+from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights
+from locdreamer_ros.zero_shot.network import Seen, look_at, project, silu, squash
 
-FIRST = 5
-FAST, SLOW = 0.2, 0.03
-SILENT_S = 30.0
-WEIGHT = np.array([FAST] * 4 + [SLOW] * 4)
+WEIGHT = np.array([FAST] * (CONTEXT // 2) + [SLOW] * (CONTEXT // 2))
 RIDING = 0.1
 """What is left of the motion's learned jumps where odometry says how the tag moved."""
 TURN_KNOWN = 0.2
 """What is left of the acceleration's density where a gyro says how the tag turned."""
-SEEN_CONTEXT = (0, 2, 3, 4, 6)
 
 
 class ZeroShotTracker(Tracker):
     """Tracker over `Weights`; any anchors known by place, any subset of them, any order."""
 
-    def __init__(
-        self,
-        site: Site,
-        weights: Weights,
-        *,
-        name: str = SHIPPED_NAME,
-    ) -> None:
+    def __init__(self, site: Site, weights: Weights, *, name: str = SHIPPED_NAME) -> None:
         super().__init__()
         self.site = site
         self.model_name = name
@@ -59,6 +56,10 @@ class ZeroShotTracker(Tracker):
         self._own = np.arange(self._count) + FIRST
         self._local = self._own + self._count
         self._n = {name: float(np.exp(value)) for name, value in weights.noise.items()}
+        # x, y (z) and their velocities: what an estimate shows of the state.
+        axes = np.arange(site.dimensions)
+        self._shown = np.concatenate([axes, axes + SPACE])
+        self._climbs = site.dimensions == SPACE or site.height_sigma > 0.0
         self._estimate: Estimate | None = None
         self._reset()
 
@@ -67,7 +68,7 @@ class ZeroShotTracker(Tracker):
         self._covariance = np.zeros((self._size, self._size))
         self._age = np.full(self._count, SILENT_S)
         self._surprise = np.full(self._count, 0.1)
-        self._context = np.zeros(8)
+        self._context = np.zeros(CONTEXT)
         self._since = 0.0
         self._updates = 0
         self._finder = frame.FrameFinder()
@@ -80,35 +81,49 @@ class ZeroShotTracker(Tracker):
         return self._estimate
 
     @property
+    def offset(self) -> float:
+        """What all ranges are thought to be too long by, m."""
+        return float(self._mean[COMMON])
+
+    @property
     def biases(self) -> FloatArray:
         """(A,) m: what each anchor's ranges are thought to be too long by, here and now."""
         mean = self._mean
         return np.asarray(mean[COMMON] + mean[self._own] + mean[self._local])
 
     def start(self, fix: Estimate) -> None:
-        """(Re)start from a first fix; the biases start unknown."""
+        """(Re)start from a first fix; the biases start unknown but for the fix's offset."""
         self._reset()
-        self._mean[:4] = fix.mean
+        site = self.site
         variance = np.zeros(self._size)
         variance[COMMON] = self._n["common"] ** 2
         variance[self._own] = self._n["own"] ** 2
         variance[self._local] = self._n["local"] ** 2
+        if site.dimensions < SPACE:
+            self._mean[SPACE - 1] = site.tag_height
+            variance[SPACE - 1] = site.height_sigma**2
+            variance[VZ] = VERTICAL_SPEED**2 if self._climbs else 0.0
         self._covariance = np.diag(variance)
-        self._covariance[:4, :4] = fix.covariance
+        self._mean[self._shown] = fix.mean
+        self._mean[COMMON] = fix.offset
+        self._covariance[np.ix_(self._shown, self._shown)] = fix.covariance
         self._publish(fix.time)
 
     def _publish(self, time: float) -> Estimate:
-        covariance = self._covariance[:4, :4]
+        covariance = self._covariance
         spread = 0.5 * np.log(covariance[0, 0] + covariance[1, 1]) + 1.0
         w = self._w
         trust = silu(w["trust.weight"] @ np.append(self._context, spread) + w["trust.bias"])
         scale = float(w["trust_head.weight"][0] @ trust + w["trust_head.bias"][0])
         scale = np.exp(4.0 * np.tanh(scale / 4.0))
+        shown, site, mean = self._shown, self.site, self._mean
         self._estimate = Estimate(
             time,
-            self._mean[:4].copy(),
-            covariance * scale,
-            Foreseen(self.site, self._mean, self._covariance),
+            mean[shown],
+            covariance[np.ix_(shown, shown)] * scale,
+            # The arrays are replaced at each step, never written into: they may wait for a reader.
+            Foreseen(lambda: foresee(site, mean, covariance)),
+            self.offset,
         )
         return self._estimate
 
@@ -121,7 +136,7 @@ class ZeroShotTracker(Tracker):
         self._find_frame(moved)
         w, n, mean = self._w, self._n, self._mean
         riding = moved is not None and self._framed
-        vx, vy = mean[2:4] if moved is None or not riding else moved / dt
+        vx, vy = mean[VX : VX + 2] if moved is None or not riding else moved / dt
         way = np.sqrt(vx * vx + vy * vy + 1e-4) * dt
         look = np.append(self._context, [np.log(dt + 1e-3), way])
         climate = w["climate_head.weight"] @ silu(w["climate.weight"] @ look + w["climate.bias"])
@@ -134,31 +149,48 @@ class ZeroShotTracker(Tracker):
         covariance = self._covariance * (scale[:, None] * scale)
         density = (n["acceleration"] * np.exp(climate[0])) ** 2
         diagonal = np.full(mean.size, 1e-7)
+        diagonal[SPACE - 1] = diagonal[VZ] = 0.0
         if moved is not None and riding:
             cross = frame.ride(mean, covariance, diagonal, moved, dt, density)
+            level = slice(SPACE - 1, SPACE)
         else:
             if motion is not None and motion.turn is not None:
                 density = density * TURN_KNOWN
                 frame.steer(mean, covariance, motion.turn)
-            mean[:2] += dt * mean[2:4]
-            covariance[:2] += dt * covariance[2:4]
-            covariance[:, :2] += dt * covariance[:, 2:4]
             diagonal[:2] += density * dt**3 / 3.0
-            diagonal[2:4] += density * dt
+            diagonal[VX : VX + 2] += density * dt
             cross = density * dt**2 / 2.0
+            level = slice(0, SPACE)
+        speed = slice(level.start + SPACE, level.stop + SPACE)
+        mean[level] += dt * mean[speed]
+        covariance[level] += dt * covariance[speed]
+        covariance[:, level] += dt * covariance[:, speed]
+        climb = VERTICAL**2 if self._climbs else 0.0
+        diagonal[SPACE - 1] += climb * dt**3 / 3.0
+        diagonal[VZ] += climb * dt
         diagonal[COMMON] += (n["common_walk"] * np.exp(climate[3])) ** 2 * dt
         diagonal[self._own] += n["own"] ** 2 * (1.0 - own**2)
-        spread = (n["local"] * np.exp(climate[1])) ** 2 * (1.0 - local**2)
-        diagonal[self._local] += spread
+        diagonal[self._local] += (n["local"] * np.exp(climate[1])) ** 2 * (1.0 - local**2)
         covariance[np.diag_indices(mean.size)] += diagonal
-        for i in (0, 1):
-            covariance[i, i + 2] += cross
-            covariance[i + 2, i] += cross
+        for axis, both in ((0, cross), (1, cross), (2, climb * dt**2 / 2.0)):
+            covariance[axis, axis + SPACE] += both
+            covariance[axis + SPACE, axis] += both
         self._mean, self._covariance = mean, covariance
         self._age = np.minimum(self._age + dt, SILENT_S)
         self._since += dt
         self._riding = riding
         return self._publish(now.time + dt)
+
+    def coast(self, dt: float, slowing: float, speed_variance: float) -> Estimate:
+        """Move dt s ahead with nothing heard: see `Tracker.coast`. The biases are kept."""
+        now = self.predict(dt)
+        speed = np.arange(SPACE, KINEMATIC) if self._climbs else np.array([VX, VX + 1])
+        scale = np.ones(self._mean.size)
+        scale[speed] = slowing
+        self._mean = self._mean * scale
+        self._covariance = self._covariance * (scale[:, None] * scale)
+        self._covariance[speed, speed] += speed_variance
+        return self._publish(now.time)
 
     @property
     def _framed(self) -> bool:
@@ -189,15 +221,13 @@ class ZeroShotTracker(Tracker):
         drag = self._slip.drag
         self._mean, self._covariance = self._mean[:size], self._covariance[:size, :size].copy()
         self._covariance[:2, :2] += np.outer(drag, drag) + 0.1 * np.eye(2)
-        self._covariance[[2, 3], [2, 3]] += 0.3
+        self._covariance[[VX, VX + 1], [VX, VX + 1]] += 0.3
         self._finder, self._slip = frame.FrameFinder(), frame.SlipWatch()
 
     def _geometry(self, state: FloatArray, seen: Seen) -> tuple[FloatArray, FloatArray]:
-        """Slant distances (K,) m from where the tag was at each stamp, their gradients (K, 2)."""
-        position = state[:2] + seen.ahead[:, None] * state[2:4]
-        delta = self.site.offsets(position, seen.anchor)
-        distance = np.sqrt(np.einsum("ki,ki->k", delta, delta) + 1e-4)
-        return distance, delta[:, :2] / distance[:, None]
+        """Slant distances (K,) m from where the tag was at each stamp, their directions (K, 3)."""
+        position = state[:SPACE] + seen.ahead[:, None] * state[SPACE:KINEMATIC]
+        return slant(position - self.site.anchors.positions[seen.anchor])
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
@@ -221,15 +251,16 @@ class ZeroShotTracker(Tracker):
             sigma, shift, jump, motion = look_at(self._w, look)
             if again:
                 distance, direction = self._geometry(point, seen)
-                moved = (point - prior)[:2] + ahead[:, None] * (point - prior)[2:4]
+                moved = point[:KINEMATIC] - prior[:KINEMATIC]
+                moved = moved[:SPACE] + ahead[:, None] * moved[SPACE:]
                 innovation = seen.value - distance - bias + (direction * moved).sum(axis=1)
             wide = covariance.copy()
-            index = np.array([0, 1, 2, 3])
             if self._riding:
                 motion = motion * RIDING
-            wide[index, index] += motion[[0, 0, 1, 1]]
+            level = np.array([0, 1, VX, VX + 1])
+            wide[level, level] += motion[[0, 0, 1, 1]]
             wide[seen.local, seen.local] += jump
-            spread, inner = project(wide, direction, seen)
+            spread, inner = project(wide, direction, ahead, seen.own, seen.local)
             inner[np.diag_indices(len(used))] += sigma**2
             gain = np.linalg.solve(inner, spread).T
             point = prior + gain @ (innovation - shift)
@@ -249,14 +280,15 @@ class ZeroShotTracker(Tracker):
     ) -> FloatArray:
         """What the network sees of each range, in the order of `Hybrid.features`."""
         covariance, mean = self._covariance, self._mean
-        inner = project(covariance, direction, seen)[1]
+        inner = project(covariance, direction, seen.ahead, seen.own, seen.local)[1]
         k = len(innovation)
         inner[np.diag_indices(k)] += SIGMA_M**2
         inverse = np.linalg.inv(inner)
         precision = np.maximum(np.diag(inverse), 1e-6)
         alone = inverse @ innovation / precision
         variance = np.maximum(np.diag(covariance), 1e-8)
-        along = np.maximum(((direction @ covariance[:2, :2]) * direction).sum(axis=1), 1e-6)
+        level = direction[:, :2]
+        along = np.maximum(((level @ covariance[:2, :2]) * level).sum(axis=1), 1e-6)
         known = ~np.isnan(seen.blocked)
         features = np.empty((k, 26))
         features[:, 0] = squash(innovation)
@@ -269,9 +301,8 @@ class ZeroShotTracker(Tracker):
         features[:, 7] = 0.5 * np.log(variance[seen.own]) + 2.0
         features[:, 8] = 0.5 * np.log(variance[seen.local]) + 2.0
         features[:, 9] = distance / 10.0
-        height = self.site.anchors.positions[seen.anchor, 2] - self.site.tag_height
-        features[:, 10] = height / distance
-        features[:, 11] = direction @ mean[2:4]
+        features[:, 10] = -direction[:, 2]
+        features[:, 11] = level @ mean[VX : VX + 2]
         features[:, 12] = 0.5 * np.log(self._age[seen.anchor] + 0.05)
         features[:, 13] = np.log(self._surprise[seen.anchor] + 0.02) + 2.0
         features[:, 14] = 0.5 * np.log(along) + 1.0

@@ -1,0 +1,221 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Places that explain a window of ranges, robustly and without any filter's state.
+
+The unknowns are position, velocity and an offset that all ranges share. A residual r costs
+log(1 + (r / s)^2), so a wild range costs little more than a bad one; ranges of an anchor share one
+vote. Candidates are where the circles of pairs of anchors meet; the best are polished by iterated
+reweighted Gauss-Newton. Near and equal minima tell where geometry cannot decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from locdreamer_ros.geometry import slant
+from locdreamer_ros.integrity.window import Gathered
+from locdreamer_ros.types import FloatArray, Site
+
+SCALE_M, SCALE_AGE = 0.3, 0.05
+"""Scale of a residual: m, and m/s^2 for the square of its age: velocity is not constant."""
+OFFSET_M = 0.5
+"""Scale of the common offset, which has heavy tails and counts as one anchor."""
+SPEED_M_S = 2.0
+HEIGHT_M = 3.0
+"""Sigma of the height about the site's, in space."""
+POLISHED = 6
+CANDIDATES_M, DISTINCT_M = 1.0, 0.7
+"""Candidates, and minima, farther apart than this are different ones."""
+NEAREST = 8
+"""Circles of the shortest ranges are intersected."""
+MIRROR = 1.0
+"""Two minima whose costs differ by less explain the ranges alike."""
+GOOD_M = 0.5
+"""An anchor whose median residual is smaller agrees."""
+STEPS = (4.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+"""Factors of the scale in the steps of Gauss-Newton: coarse to fine."""
+LEVELS = (-1.0, 0.0, 1.5, 4.0)
+"""Heights above the site's where candidates begin, in space, m."""
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One explanation of a window. position, velocity (D,), covariance (D, D) of the position.
+
+    offset m that all ranges share; cost in anchors; residual m by anchor; good: anchors that
+    agree; fit: their mean cost; anchors: of the window; mirror: another place that explains the
+    ranges nearly as well.
+    """
+
+    time: float
+    position: FloatArray
+    velocity: FloatArray
+    covariance: FloatArray
+    offset: float
+    cost: float
+    residual: dict[int, float]
+    good: int
+    fit: float
+    anchors: int
+    mirror: Snapshot | None = field(default=None, repr=False)
+
+
+def rho(residual: FloatArray, scale: FloatArray | float) -> FloatArray:
+    """Cost of residuals."""
+    return np.asarray(np.log1p((residual / scale) ** 2))
+
+
+def scales(gathered: Gathered) -> FloatArray:
+    """Scale (N,) m of each range's residual."""
+    return np.asarray(SCALE_M + SCALE_AGE * gathered.age**2)
+
+
+def least_cost(
+    residual: FloatArray, weight: FloatArray, scale: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Least cost (M,) of residuals (M, N) over a common offset, and that offset (M,) m.
+
+    The offset is none or the weighted median.
+    """
+    order = np.argsort(residual, axis=1)
+    sums = np.cumsum(weight[order], axis=1)
+    middle = (sums < 0.5 * sums[:, -1:]).sum(axis=1)
+    rows = np.arange(len(residual))
+    offset = residual[rows, order[rows, np.minimum(middle, residual.shape[1] - 1)]]
+    plain = (weight * rho(residual, scale)).sum(axis=1)
+    moved = (weight * rho(residual - offset[:, None], scale)).sum(axis=1) + rho(offset, OFFSET_M)
+    better = moved < plain
+    return np.where(better, moved, plain), np.where(better, offset, 0.0)
+
+
+def _meetings(site: Site, gathered: Gathered) -> FloatArray:
+    """Where the circles of pairs of anchors meet, (M, D), or come nearest."""
+    rows = gathered.latest()[:NEAREST]
+    places = site.anchors.positions[gathered.anchor[rows]]
+    first, second = np.triu_indices(rows.size, 1)
+    apart = places[second, :2] - places[first, :2]
+    length = np.maximum(np.hypot(*apart.T), 1e-6)
+    along = apart / length[:, None]
+    across = np.column_stack([-along[:, 1], along[:, 0]])
+    levels = (0.0,) if site.dimensions == 2 else LEVELS
+    found = []
+    for level in levels:
+        height = site.tag_height + level
+        radius = np.sqrt(np.maximum(gathered.value[rows] ** 2 - (height - places[:, 2]) ** 2, 0.01))
+        a, b = radius[first], radius[second]
+        x = np.clip((a**2 - b**2 + length**2) / (2.0 * length), -a, a)
+        y = np.sqrt(np.maximum(a**2 - x**2, 0.0))
+        foot = places[first, :2] + along * x[:, None]
+        for side in (across, -across):
+            at = foot + side * y[:, None]
+            if site.dimensions == 3:
+                at = np.column_stack([at, np.full(len(at), height)])
+            found.append(at)
+    return np.concatenate(found)
+
+
+def _spread_out(places: FloatArray, cost: FloatArray) -> FloatArray:
+    """The best rows of places (M, D) that lie apart."""
+    chosen: list[int] = []
+    for row in np.argsort(cost, kind="stable"):
+        if all(np.linalg.norm(places[row] - places[c]) > CANDIDATES_M for c in chosen):
+            chosen.append(int(row))
+        if len(chosen) == POLISHED:
+            break
+    return np.array(chosen, dtype=np.intp)
+
+
+def explain(
+    site: Site,
+    gathered: Gathered,
+    *,
+    time: float,
+    seeds: Sequence[FloatArray] = (),
+    still: bool = False,
+) -> list[Snapshot]:
+    """Explanations of a window at `time` s, the best first; none where too few anchors were heard.
+
+    seeds: places (D,) to look at besides; still: the window is too short to tell a velocity.
+    """
+    d = site.dimensions
+    if gathered.anchors < 3:
+        return []
+    places = site.anchors.positions[gathered.anchor]
+    scale, weight, age = scales(gathered), gathered.weight, gathered.age
+
+    def residuals(position: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Of positions (M, N, D): residuals (M, N) m before any offset, directions (M, N, D)."""
+        delta = np.empty((*position.shape[:-1], 3))
+        delta[..., :d] = position - places[:, :d]
+        if d == 2:
+            delta[..., 2] = site.tag_height - places[:, 2]
+        distance, direction = slant(delta)
+        return gathered.value - distance, direction[..., :d]
+
+    candidates = np.concatenate([_meetings(site, gathered), *(s[None, :d] for s in seeds)])
+    n = age.size
+    tiled = np.broadcast_to(candidates[:, None], (len(candidates), n, d))
+    cost, offset = least_cost(residuals(tiled)[0], weight, 3.0 * scale)
+    chosen = _spread_out(candidates, cost)
+    size = 2 * d + 1
+    state = np.zeros((chosen.size, size))
+    state[:, :d], state[:, -1] = candidates[chosen], offset[chosen]
+    calm = 1e6 if still else SPEED_M_S**-2
+    level = HEIGHT_M**-2 if d == 3 else 0.0
+    speed = np.arange(d, 2 * d)
+    for factor in STEPS:
+        position = state[:, None, :d] + age[:, None] * state[:, None, d : 2 * d]
+        residual, direction = residuals(position)
+        residual = residual - state[:, -1:]
+        gradient = np.concatenate(
+            [direction, age[:, None] * direction, np.ones((*residual.shape, 1))], axis=-1
+        )
+        wide = factor * scale
+        w = 2.0 * weight / (1.0 + (residual / wide) ** 2) / wide**2
+        hessian = np.einsum("mni,mn,mnj->mij", gradient, w, gradient)
+        slope = np.einsum("mni,mn->mi", gradient, w * residual)
+        tie = 2.0 / (1.0 + (state[:, -1] / OFFSET_M) ** 2) / OFFSET_M**2
+        hessian[:, speed, speed] += calm
+        hessian[:, -1, -1] += tie
+        hessian[:, np.arange(d), np.arange(d)] += 1e-4
+        slope[:, d : 2 * d] -= calm * state[:, d : 2 * d]
+        slope[:, -1] -= tie * state[:, -1]
+        if d == 3:
+            hessian[:, 2, 2] += level
+            slope[:, 2] -= level * (state[:, 2] - site.tag_height)
+        state = state + np.linalg.solve(hessian, slope[..., None])[..., 0]
+    position = state[:, None, :d] + age[:, None] * state[:, None, d : 2 * d]
+    residual = residuals(position)[0] - state[:, -1:]
+    each = weight * rho(residual, scale)
+    cost = each.sum(axis=1) + rho(state[:, -1], OFFSET_M)
+    cost += 0.5 * calm * (state[:, d : 2 * d] ** 2).sum(axis=1)
+    if d == 3:
+        cost += 0.5 * level * (state[:, 2] - site.tag_height) ** 2
+    found: list[Snapshot] = []
+    for row in np.argsort(cost, kind="stable"):
+        if any(np.linalg.norm(state[row, :d] - o.position) < DISTINCT_M for o in found):
+            continue
+        by_anchor = gathered.per_anchor(residual[row])
+        good = [a for a, r in by_anchor.items() if abs(r) < GOOD_M]
+        spent = np.bincount(gathered.anchor, each[row])
+        covariance = np.linalg.inv(hessian[row])[:d, :d]
+        found.append(
+            Snapshot(
+                time,
+                state[row, :d],
+                state[row, d : 2 * d],
+                0.5 * (covariance + covariance.T),
+                float(state[row, -1]),
+                float(cost[row]),
+                by_anchor,
+                len(good),
+                float(spent[good].mean()) if good else np.inf,
+                gathered.anchors,
+            )
+        )
+    if len(found) > 1 and found[1].cost - found[0].cost < MIRROR:
+        found[0] = replace(found[0], mirror=found[1])
+    return found

@@ -1,0 +1,38 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a watched tracker says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class State(IntEnum):
+    """How far an estimate can be trusted. Same numbers as `TrackerStatus.msg`."""
+
+    WAITING = 0
+    """No first fix yet."""
+    TRACKING = 1
+    DOUBTFUL = 2
+    """The ranges are not explained, or by two places alike: the covariance says so."""
+    COASTING = 3
+    """Nothing was heard for a while: the tag may stand, or walk anywhere."""
+    LOST = 4
+    """Nothing for so long that the next ranges are a new first fix."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """excluded: rows of the anchors whose ranges are held back; restarts: new beginnings so far;
+
+    mirror: two places explain the ranges alike; silence s: since a range was used; skew s: stamps
+    less the tracker's time, where ranges are passed over because they are more than a second apart.
+    """
+
+    state: State = State.WAITING
+    excluded: tuple[int, ...] = ()
+    restarts: int = 0
+    mirror: bool = False
+    silence: float = 0.0
+    skew: float = 0.0

@@ -1,0 +1,431 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A tracker under watch: its first fix, ranges held back, restarts, mirrors, silence.
+
+The tracker stays the one that was asked for. It is overruled only where the raw ranges of the last
+seconds, explained without its state, say otherwise with redundancy, by a distance and for a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from locdreamer_ros.first_fix import STILL_S, fix_of, ready
+from locdreamer_ros.geometry import slant
+from locdreamer_ros.integrity.naming import Naming
+from locdreamer_ros.integrity.snapshot import (
+    MIRROR,
+    SCALE_AGE,
+    Snapshot,
+    explain,
+    least_cost,
+    scales,
+)
+from locdreamer_ros.integrity.status import State, Status
+from locdreamer_ros.integrity.window import LONG_S, Gathered, Window
+from locdreamer_ros.roles import Tracker
+from locdreamer_ros.trackers.kalman import MAX_AGE_S
+from locdreamer_ros.types import BoolArray, Estimate, FloatArray, Motion, Ranges, Site
+
+TEST_S = 0.3
+"""How often the track is held against the window."""
+SUSPECT = 0.7
+"""Cost per anchor of the track beyond which a snapshot is solved."""
+BETTER, APART_M, SIGMAS, FOR_S = 1.5, 1.5, 3.0, 1.0
+"""A snapshot overrules where it costs so much less, is so far away, beyond so many sigma of its own,
+for so long."""
+DOUBT = 1.0
+"""A snapshot that costs so much less makes the track doubtful."""
+DOUBTS_S = 1.0
+"""How long the ranges must go unexplained before it is said."""
+AGREE = 3
+"""Tests in a row that decide between two mirrored places."""
+LONG_GATE_M, SHORT_GATE_M, SPIKES = 5.0, 1.5, 3
+"""A range off by more, beyond 3 sigma, is a spike; at most so many of an anchor in a row."""
+OPEN_S = 1.0
+"""With nothing used for so long the gate opens."""
+COAST_S = 3.0
+"""With nothing used for so long the velocity decays, over as long again."""
+WALK_M_S = 1.0
+"""What the velocity's sigma grows to."""
+LOST_S = 8.0
+"""With nothing used for so long, or for `USUAL` usual intervals, the return is a new first fix."""
+USUAL = 4.0
+FORGET_S = 600.0
+"""After so long nothing is known any more."""
+HOPELESS_S = 3.0
+"""Too few anchors for a new first fix for so long: the tracker goes on from where it was."""
+
+
+class Watch:
+    """A tracker and what is known of whether it is right. Times in s; see `status`."""
+
+    def __init__(self, site: Site, tracker: Tracker) -> None:
+        self.site = site
+        self.tracker = tracker
+        self.naming = Naming(site)
+        self.window = Window()
+        self.excluded: Counter[str] = Counter()
+        """Ranges held back, by anchor."""
+        self.late = self.duplicates = 0
+        """Ranges passed over: more than a second off; heard before."""
+        self.restarts = 0
+        self.mirrored = 0
+        """Updates with two places that explain the ranges alike."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget where the tag is; what is known of anchors stays."""
+        self.window.clear()
+        self._estimate: Estimate | None = None
+        self._heard = -math.inf
+        self._usual = 0.0
+        self._seeking = False
+        self._seeking_since = 0.0
+        self._used: dict[int, tuple[float, float]] = {}
+        self._skew = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        """The track begins here."""
+        self._track: deque[tuple[float, FloatArray]] = deque()
+        self._twin: Tracker | None = None
+        self._twin_track: deque[tuple[float, FloatArray]] = deque()
+        self._twin_votes = 0
+        self._spikes: Counter[int] = Counter()
+        self._next = -math.inf
+        self._better_since: float | None = None
+        self._better_last: Snapshot | None = None
+        self._odd_since: float | None = None
+        self._doubt: FloatArray | None = None
+        self.suspect = False
+        """Whether the ranges of the window are explained better elsewhere."""
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """What is published: the tracker's, with a covariance that holds every doubt."""
+        return self._estimate
+
+    @property
+    def seeking(self) -> bool:
+        """Whether ranges go into a (new) first fix."""
+        return self._estimate is None or self._seeking
+
+    def status(self) -> Status:
+        """Now."""
+        estimate = self._estimate
+        silence = 0.0 if estimate is None else max(estimate.time - self._heard, 0.0)
+        if estimate is None:
+            state = State.WAITING
+        elif self._seeking or silence > self._patience:
+            state = State.LOST
+        elif silence > COAST_S and silence > 2.0 * self._usual:
+            state = State.COASTING
+        elif self._twin is not None or self._doubt is not None:
+            state = State.DOUBTFUL
+        else:
+            state = State.TRACKING
+        return Status(
+            state,
+            tuple(sorted(self.naming.named)),
+            self.restarts,
+            self._twin is not None,
+            silence,
+            self._skew,
+        )
+
+    @property
+    def _patience(self) -> float:
+        return max(LOST_S, USUAL * self._usual)
+
+    # The first fix.
+
+    def _seek(self, ranges: Ranges, time: float) -> None:
+        """Take ranges into the window, and start as soon as they say where."""
+        self.window.add(ranges)
+        gathered = self.window.gathered(time)
+        first = self.window.first
+        if first is None or gathered.anchors < 3:
+            return
+        waited = time - first
+        found = explain(self.site, gathered, time=time, still=waited < STILL_S)
+        if found and ready(self.site, found[0], waited):
+            self._start(gathered, found[0], twin=found[0].mirror)
+
+    def _start(self, gathered: Gathered, snapshot: Snapshot, *, twin: Snapshot | None) -> None:
+        self._begin()
+        self._seeking = False
+        moving = snapshot.time + float(gathered.age.min()) < snapshot.time - 1.0
+        self.tracker.start(fix_of(self.site, gathered, snapshot, moving=moving))
+        if twin is not None:
+            self._twin = self.tracker.fork()
+            self._twin.start(fix_of(self.site, gathered, twin))
+        self._heard = snapshot.time
+        self._publish(self.tracker.estimate)
+
+    # The turn of the loop.
+
+    def predict(self, time: float, motion: Motion | None = None) -> Estimate | None:
+        """The prior at `time` s; None before the first fix."""
+        now = self.tracker.estimate
+        if self._estimate is None or now is None:
+            return None
+        dt = max(time - now.time, 0.0)
+        if now.time + dt - self._heard > max(FORGET_S, USUAL * self._usual):
+            self.reset()
+            return None
+        self._move(self.tracker, dt, motion)
+        if self._twin is not None:
+            self._move(self._twin, dt, motion)
+        if self.status().silence > self._patience and not self._seeking:
+            self._seeking, self._seeking_since = True, time
+            self.window.clear()
+            self._begin()
+        return self._publish(self.tracker.estimate)
+
+    def _move(self, tracker: Tracker, dt: float, motion: Motion | None) -> None:
+        """Predict; with nothing heard for long the velocity decays, unless odometry knows it."""
+        now = tracker.estimate
+        assert now is not None
+        known = motion is not None and motion.displacement is not None
+        plain = dt if known else min(max(self._heard + COAST_S - now.time, 0.0), dt)
+        if plain > 0.0:
+            tracker.predict(plain, motion)
+        if dt > plain:
+            slowing = math.exp(-(dt - plain) / COAST_S)
+            tracker.coast(dt - plain, slowing, WALK_M_S**2 * (1.0 - slowing**2))
+
+    def update(self, ranges: Ranges, time: float) -> Estimate | None:
+        """Take an answer in at `time` s; the posterior, None before the first fix."""
+        fresh = self._fresh(ranges, time)
+        if self.seeking:
+            self._seek(fresh, time)
+            hopeless = self._seeking and time - self._seeking_since > HOPELESS_S
+            if self._estimate is None or (self._seeking and not (hopeless and len(fresh))):
+                if len(fresh) == 0:
+                    self._seeking_since = time
+                return self._estimate
+            if not self._seeking:
+                return self._estimate
+            self._seeking = False
+        else:
+            self.window.add(fresh)
+        used = self._screened(fresh, time, count=True)
+        if len(used) > 0:
+            interval = time - self._heard
+            self._usual += 0.1 * (interval - self._usual) if self._usual else interval
+            self._heard = time
+        self.tracker.update(used)
+        estimate = self.tracker.estimate
+        assert estimate is not None
+        _remember(self._track, estimate)
+        if self._twin is not None:
+            _remember(self._twin_track, self._twin.update(used))
+            self.mirrored += 1
+        if time >= self._next or time < self._next - TEST_S:
+            self._next = time + TEST_S
+            self._test(time)
+        return self._publish(self.tracker.estimate)
+
+    def look(self, ranges: Ranges, time: float) -> Estimate:
+        """What `update` would make of an answer; it leaves no trace."""
+        used = self._screened(self._fresh(ranges, time, count=False), time, count=False)
+        return self.tracker.fork().update(used)
+
+    def _publish(self, estimate: Estimate | None) -> Estimate | None:
+        """The tracker's estimate, with a covariance that holds its twin and its doubt."""
+        if estimate is None:
+            return None
+        away = []
+        if self._twin is not None and self._twin.estimate is not None:
+            away.append(self._twin.estimate.position - estimate.position)
+        if self._doubt is not None:
+            away.append(self._doubt)
+        if away:
+            d = estimate.dimensions
+            covariance = estimate.covariance.copy()
+            for vector in away:
+                covariance[:d, :d] += np.outer(vector, vector)
+            estimate = Estimate(
+                estimate.time, estimate.mean, covariance, estimate.foresight, estimate.offset
+            )
+        self._estimate = estimate
+        return estimate
+
+    # Which ranges the tracker is given.
+
+    def _fresh(self, ranges: Ranges, time: float, *, count: bool = True) -> Ranges:
+        """Usable ranges of about now that were not heard before."""
+        usable = ranges.usable()
+        ahead = usable.stamp - time
+        near = np.abs(ahead) <= MAX_AGE_S
+        new = np.ones(len(usable), dtype=np.bool_)
+        for row, (anchor, stamp, value) in enumerate(
+            zip(usable.anchor.tolist(), usable.stamp.tolist(), usable.value.tolist(), strict=True)
+        ):
+            new[row] = self._used.get(anchor) != (stamp, value)
+            if count and near[row]:
+                self._used[anchor] = (stamp, value)
+        if count:
+            self.late += int((~near).sum())
+            self.duplicates += int((near & ~new).sum())
+            if near.any():
+                self._skew = 0.0
+            elif len(usable) > 0:
+                self._skew = float(np.median(ahead))
+        keep = near & new
+        return usable if keep.all() else usable[keep]
+
+    def _screened(self, ranges: Ranges, time: float, *, count: bool) -> Ranges:
+        """Without the ranges of anchors that are named, and without spikes."""
+        estimate = self.tracker.estimate
+        if len(ranges) == 0 or estimate is None:
+            return ranges
+        keep = self._near(ranges, estimate, time, count=count)
+        for row, anchor in enumerate(ranges.anchor.tolist()):
+            if anchor in self.naming.named:
+                keep[row] = False
+                if count:
+                    self.excluded[self.site.anchors.ids[anchor]] += 1
+        return ranges if keep.all() else ranges[keep]
+
+    def _near(self, ranges: Ranges, estimate: Estimate, time: float, *, count: bool) -> BoolArray:
+        """Which ranges are near what the track expects, or no passing spike."""
+        ahead = ranges.stamp - estimate.time
+        at = estimate.position + ahead[:, None] * estimate.velocity
+        off = ranges.value - slant(self.site.offsets(at, ranges.anchor))[0] - self.tracker.offset
+        sigmas = 3.0 * math.sqrt(max(float(np.trace(estimate.position_covariance)), 0.0))
+        keep = (off < LONG_GATE_M + sigmas) & (off > -SHORT_GATE_M - sigmas)
+        if keep.all() and not self._spikes:
+            return keep
+        if time - self._heard > max(OPEN_S, 1.5 * self._usual):
+            keep[:] = True
+        spikes = self._spikes if count else self._spikes.copy()
+        for row, anchor in enumerate(ranges.anchor.tolist()):
+            if keep[row]:
+                del spikes[anchor]
+            else:
+                spikes[anchor] += 1
+                keep[row] = spikes[anchor] > SPIKES
+        return keep
+
+    # The tests.
+
+    def _residuals(
+        self, gathered: Gathered, track: deque[tuple[float, FloatArray]], now: float
+    ) -> FloatArray:
+        """Residuals (N,) m of the window against a track."""
+        times = np.array([time for time, _ in track])
+        places = np.array([place for _, place in track])
+        at = np.column_stack(
+            [
+                np.interp(now + gathered.age, times, places[:, axis])
+                for axis in range(places.shape[1])
+            ]
+        )
+        distance, _ = slant(self.site.offsets(at, gathered.anchor))
+        return gathered.value - distance
+
+    def _test(self, now: float) -> None:
+        """Hold the track against the window; blame, doubt, or begin anew."""
+        gathered = self.window.gathered(now)
+        if gathered.age.size < 4 or not self._track:
+            return
+        residual = self._residuals(gathered, self._track, now)
+        scale = scales(gathered)
+        cost, offset = least_cost(residual[None], gathered.weight, scale)
+        spent = float(cost[0])
+        if self._twin is not None:
+            self._compare(gathered, spent, now)
+        self.suspect = False
+        if spent < SUSPECT * gathered.anchors:
+            self._better_since = self._odd_since = self._doubt = None
+            self.naming.calm(gathered.per_anchor(residual - offset[0]))
+            return
+        estimate = self.tracker.estimate
+        assert estimate is not None
+        found = explain(self.site, gathered, time=now, seeds=[estimate.position])
+        if not found:
+            self._better_since = None
+            return
+        best = found[0]
+        if self.naming.judges(best):
+            self.naming.blame(best.residual)
+        self.suspect = spent - best.cost > DOUBT
+        self._consider(gathered, best, spent, estimate, now)
+        self._wonder(found, spent, estimate, now)
+
+    def _consider(
+        self, gathered: Gathered, best: Snapshot, spent: float, estimate: Estimate, now: float
+    ) -> None:
+        """Begin anew from a snapshot that is better for long enough."""
+        away = float(np.linalg.norm(best.position - estimate.position))
+        unsure = SIGMAS * math.sqrt(max(float(np.trace(best.covariance)), 0.0))
+        d = self.site.dimensions
+        enough = best.good >= d + 2 or (best.good == d + 1 and abs(best.offset) < 0.5)
+        better = (
+            spent - best.cost > BETTER
+            and away > APART_M
+            and away > unsure
+            and unsure < 5.0 + 0.2 * away
+            and best.mirror is None
+            and enough
+        )
+        last = self._better_last
+        if better and last is not None and self._better_since is not None:
+            leap = float(np.linalg.norm(best.position - last.position))
+            if leap > 1.0 + 3.0 * (now - last.time):
+                self._better_since = now
+        if not better:
+            self._better_since = None
+            return
+        if self._better_since is None:
+            self._better_since = now
+        self._better_last = best
+        if now - self._better_since >= FOR_S:
+            self.restarts += 1
+            self._start(gathered, best, twin=None)
+
+    def _wonder(
+        self, found: Sequence[Snapshot], spent: float, estimate: Estimate, now: float
+    ) -> None:
+        """What goes unexplained for long widens the covariance to where the tag may be instead."""
+        if self._odd_since is None:
+            self._odd_since = now
+        if now - self._odd_since < DOUBTS_S:
+            return
+        near = [s for s in found if s.cost < min(spent, found[0].cost + MIRROR)]
+        away = [s.position - estimate.position for s in near]
+        self._doubt = max(away, key=lambda v: float(v @ v), default=None)
+
+    def _compare(self, gathered: Gathered, spent: float, now: float) -> None:
+        """Which of two mirrored places explains the window better; the worse is dropped."""
+        assert self._twin is not None
+        other, here = self._twin.estimate, self.tracker.estimate
+        assert other is not None and here is not None
+        if not self._twin_track:
+            return
+        residual = self._residuals(gathered, self._twin_track, now)
+        theirs = float(least_cost(residual[None], gathered.weight, scales(gathered))[0][0])
+        better = np.sign(theirs - spent) if abs(theirs - spent) > MIRROR else 0.0
+        self._twin_votes = int(self._twin_votes + better) if better else 0
+        same = float(np.linalg.norm(other.position - here.position)) < 0.5
+        if self._twin_votes <= -AGREE:
+            self.tracker.close()
+            self.tracker, self._track = self._twin, self._twin_track
+            self.restarts += 1
+            self._twin = None
+        elif same or self._twin_votes >= AGREE:
+            self._twin.close()
+            self._twin = None
+
+
+def _remember(track: deque[tuple[float, FloatArray]], estimate: Estimate) -> None:
+    """Add to a track, and forget what no window reaches back to."""
+    track.append((estimate.time, estimate.position))
+    while track[0][0] < estimate.time - LONG_S - SCALE_AGE - 1.0:
+        track.popleft()

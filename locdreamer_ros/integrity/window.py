@@ -1,0 +1,110 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Raw ranges of the last seconds with their own stamps, whoever sent how many at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from locdreamer_ros.types import FloatArray, IntArray, Ranges
+
+SHORT_S, LONG_S, OLDEST_S = 1.5, 6.0, 60.0
+EACH = 3
+"""Of each anchor the last `SHORT_S`; further back to `LONG_S` until it has `EACH` ranges; its last
+range up to `OLDEST_S`, where a tag ranges slowly and in turn."""
+SPACED_S = 0.09
+"""Of an anchor's ranges that come faster, one in this time is kept."""
+MOST_ANCHORS = 24
+"""Of more anchors those with the shortest ranges are looked at."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Ranges of a window: age (N,) s, zero or less; anchor (N,); value (N,) m; weight (N,).
+
+    weight: one over the number of ranges of its anchor, so that sums count anchors; anchors: how
+    many there are.
+    """
+
+    age: FloatArray
+    anchor: IntArray
+    value: FloatArray
+    weight: FloatArray
+    anchors: int
+
+    def latest(self) -> IntArray:
+        """Rows of each anchor's last range, shortest range first."""
+        order = np.lexsort((-self.age, self.anchor))
+        _, first = np.unique(self.anchor[order], return_index=True)
+        rows = order[first]
+        return rows[np.argsort(self.value[rows], kind="stable")]
+
+    def per_anchor(self, values: FloatArray) -> dict[int, float]:
+        """Median of values (N,) by anchor."""
+        return {int(a): float(np.median(values[self.anchor == a])) for a in np.unique(self.anchor)}
+
+
+class Window:
+    """The window itself; stamps may come in any order."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._rows: list[tuple[float, int, float]] = []
+        self._last: dict[int, float] = {}
+        self.first: float | None = None
+        """Stamp of the first range since the window was cleared, s."""
+
+    def add(self, ranges: Ranges) -> None:
+        """Take usable ranges in."""
+        for stamp, anchor, value in zip(
+            ranges.stamp.tolist(), ranges.anchor.tolist(), ranges.value.tolist(), strict=True
+        ):
+            if stamp - self._last.get(anchor, -np.inf) < SPACED_S:
+                continue
+            self._last[anchor] = stamp
+            self.first = stamp if self.first is None else min(self.first, stamp)
+            self._rows.append((stamp, anchor, value))
+
+    def last_heard(self, count: int) -> FloatArray:
+        """When each of `count` anchors was heard last, s; minus infinity: never."""
+        heard = np.full(count, -np.inf)
+        for anchor, stamp in self._last.items():
+            heard[anchor] = stamp
+        return heard
+
+    def gathered(self, now: float) -> Gathered:
+        """What belongs to the window at `now` s; what does not is forgotten."""
+        seen: Counter[int] = Counter()
+        kept = []
+        for row in sorted(self._rows, reverse=True):
+            age = now - row[0]
+            if age <= SHORT_S or (
+                seen[row[1]] < EACH if age <= LONG_S else age <= OLDEST_S and not seen[row[1]]
+            ):
+                kept.append(row)
+                seen[row[1]] += 1
+        self._rows = kept[::-1]
+        if len(seen) > MOST_ANCHORS:
+            shortest: dict[int, float] = {}
+            for _, anchor, value in self._rows:
+                shortest[anchor] = min(value, shortest.get(anchor, np.inf))
+            near = set(sorted(shortest, key=shortest.__getitem__)[:MOST_ANCHORS])
+            rows = [row for row in self._rows if row[1] in near]
+        else:
+            rows = self._rows
+        table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+        anchor = table[:, 1].astype(np.intp)
+        counts = np.bincount(anchor) if anchor.size else np.zeros(0, dtype=np.intp)
+        return Gathered(
+            table[:, 0] - now,
+            anchor,
+            table[:, 2],
+            1.0 / counts[anchor] if anchor.size else np.zeros(0),
+            int((counts > 0).sum()),
+        )

@@ -1,0 +1,112 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`zero-shot` as it is shipped: the model near the anchors, a robust EKF far outside of them.
+
+The model was trained among its anchors. Far outside all directions are nearly one, and it takes what
+the tag moved for a bias: there the robust EKF is the best tracker there is, and `fallback` says so.
+The rule is geometry alone, with a margin for the way back.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from locdreamer_ros.roles import Tracker
+from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
+from locdreamer_ros.trackers.kalman import started
+from locdreamer_ros.types import Estimate, Motion, Ranges, Site
+from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights, load_weights, shipped
+from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
+
+FAR_M = 10.0
+"""The tag is far this many metres outside the anchors' box, or its width where that is more."""
+BACK_M = 2.0
+"""It is near again this much farther in."""
+UNSURE_M, UNSURE_M_S = 0.5, 0.5
+"""What is added to the EKF's sigmas on the way back in."""
+FAR = "far outside the anchors: robust-ekf"
+
+
+class FarFieldTracker(Tracker):
+    """The model, or where the tag is far outside the anchors the robust EKF."""
+
+    def __init__(self, site: Site, model: ZeroShotTracker) -> None:
+        super().__init__()
+        self.site = site
+        self.model = model
+        self.model_name = model.model_name
+        self._ekf = robust_ekf(site, RobustEkfConfig())
+        places = site.anchors.positions[:, :2]
+        self._low, self._high = places.min(axis=0), places.max(axis=0)
+        self._margin = max(FAR_M, float((self._high - self._low).max()))
+        self._far = False
+
+    @property
+    def _answers(self) -> Tracker:
+        return self._ekf if self._far else self.model
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The current estimate; None before `start`."""
+        return self._answers.estimate
+
+    @property
+    def offset(self) -> float:
+        """What all ranges are thought to be too long by, m."""
+        return self._answers.offset
+
+    def _is_far(self, estimate: Estimate) -> bool:
+        xy = estimate.position[:2]
+        outside = float(np.maximum(self._low - xy, xy - self._high).max())
+        return outside > self._margin - (BACK_M if self._far else 0.0)
+
+    def _change(self, estimate: Estimate) -> Estimate:
+        """Hand over where the tag went out or came in."""
+        if self._is_far(estimate) == self._far:
+            return estimate
+        self._far = not self._far
+        self.fallback = FAR if self._far else ""
+        covariance = estimate.covariance
+        if not self._far:
+            d = estimate.dimensions
+            covariance = covariance + np.diag([UNSURE_M**2] * d + [UNSURE_M_S**2] * d)
+        self._answers.start(Estimate(estimate.time, estimate.mean, covariance))
+        return started(self.estimate)
+
+    def start(self, fix: Estimate) -> None:
+        """(Re)start from a first fix."""
+        self._far = self._is_far(fix)
+        self.fallback = FAR if self._far else ""
+        self._answers.start(fix)
+
+    def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
+        """Move dt >= 0 s ahead; returns the prior."""
+        return self._answers.predict(dt, motion)
+
+    def coast(self, dt: float, slowing: float, speed_variance: float) -> Estimate:
+        """Move dt s ahead with nothing heard."""
+        return self._answers.coast(dt, slowing, speed_variance)
+
+    def update(self, ranges: Ranges) -> Estimate:
+        """Take ranges in; returns the posterior."""
+        if self._far:
+            self.fallbacks[FAR] += 1
+        return self._change(self._answers.update(ranges))
+
+
+def make(site: Site, config: object, seed: int, model: Path | None) -> FarFieldTracker:
+    """The tracker over a model file, or over the one shipped with the package.
+
+    Raises InputError for a file that is no such model.
+    """
+    weights = _shipped() if model is None else load_weights(model)
+    name = SHIPPED_NAME if model is None else str(model)
+    return FarFieldTracker(site, ZeroShotTracker(site, weights, name=name))
+
+
+@cache
+def _shipped() -> Weights:
+    return shipped()

@@ -1,0 +1,31 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where what is in the state of the zero-shot filter, in numpy and in torch alike.
+
+Position (x, y, z), velocity (vx, vy, vz), a bias c that all ranges share, then of each anchor a slow
+offset o_k, then of each a local bias l_k, and with wheel odometry its scale's error and its heading.
+In the plane z and vz are known: their rows and columns of the covariance are zero.
+"""
+
+from __future__ import annotations
+
+SPACE = 3
+KINEMATIC = 2 * SPACE
+VX, VZ = SPACE, KINEMATIC - 1
+COMMON = KINEMATIC
+FIRST = COMMON + 1
+
+SIGMA_M = 0.15
+"""Noise of a range before anything is learned, and in the leave-one-out residual always."""
+FAST, SLOW = 0.2, 0.03
+"""Weights of the newest update in the running means of the context."""
+CONTEXT = 8
+SEEN_CONTEXT = (0, 2, 3, 4, 6)
+"""Which of the running means each range is seen beside."""
+RANGE_FEATURES = 28
+SILENT_S = 30.0
+"""An anchor not asked for longer is as good as never asked."""
+VERTICAL = 0.3
+"""Sigma of the vertical acceleration, m/s^1.5: bodies and robots climb slowly. Not learned yet."""
+VERTICAL_SPEED = 0.3
+"""First sigma of the vertical velocity, m/s."""
