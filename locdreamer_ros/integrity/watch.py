@@ -38,6 +38,8 @@ SUSPECT = 0.7
 BETTER, APART_M, SIGMAS, FOR_S = 1.5, 1.5, 3.0, 1.0
 """A snapshot overrules where it costs so much less, is so far away, beyond so many sigma of its own,
 for so long."""
+PLAIN = 2
+"""With so many more witnesses, and so much more cost, one more test is enough."""
 DOUBT = 1.0
 """A snapshot that costs so much less makes the track doubtful."""
 DOUBTS_S = 1.0
@@ -386,7 +388,8 @@ class Watch:
         if self._better_since is None:
             self._better_since = now
         self._better_last = best
-        if now - self._better_since >= FOR_S:
+        plain = best.good >= d + 2 + PLAIN and spent - best.cost > BETTER + PLAIN
+        if now - self._better_since >= (TEST_S if plain else FOR_S) - 1e-6:
             self.restarts += 1
             self._start(gathered, best, twin=None)
 

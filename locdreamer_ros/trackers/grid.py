@@ -61,7 +61,7 @@ class GridTracker(Tracker):
         super().__init__()
         self.site = site
         self.config = config
-        self._max_speed = config.max_speed
+        self._faster = 1.0
         self._lay_out(*site.bounds)
         self._velocity = np.zeros(site.dimensions)
         self._step = 0.0
@@ -86,7 +86,8 @@ class GridTracker(Tracker):
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix: a Gaussian on the cells."""
         # What starts out fast, or outside, is looked for there too.
-        self._max_speed = max(self.config.max_speed, FASTER * float(np.linalg.norm(fix.velocity)))
+        fast = FASTER * float(np.linalg.norm(fix.velocity))
+        self._faster = max(1.0, fast / max(self.config.max_speed, 0.1))
         low, high = self.site.bounds
         margin = self.site.margin
         self._lay_out(
@@ -120,7 +121,7 @@ class GridTracker(Tracker):
             return now
         self._step += dt
         self._glide(self._velocity * dt)
-        self._diffuse(self.config.motion**2 * dt)
+        self._diffuse((self.config.motion * self._faster) ** 2 * dt)
         return self._publish(now.time + dt)
 
     def _glide(self, move: FloatArray) -> None:
@@ -184,10 +185,10 @@ class GridTracker(Tracker):
         self._belief = (belief / total).reshape(self.shape)
         posterior = self._publish(now.time)
         if step > 0.0:
-            share = -math.expm1(-step / config.velocity_time)
+            share = -math.expm1(-step * self._faster / config.velocity_time)
             velocity = self._velocity + share * (posterior.position - before) / step
             speed = float(np.linalg.norm(velocity))
-            self._velocity = velocity * min(1.0, self._max_speed / max(speed, 1e-9))
+            self._velocity = velocity * min(1.0, self._faster * config.max_speed / max(speed, 1e-9))
             mean = np.concatenate([posterior.position, self._velocity])
             posterior = Estimate(now.time, mean, posterior.covariance)
             self._estimate = posterior

@@ -125,7 +125,7 @@ class ParticleTracker(Tracker):
         position, velocity = self._state[:, :d], self._state[:, d:]
         noise = self._rng.standard_normal((2, *velocity.shape))
         # A velocity that is drawn back to rest keeps its sigma at `speed_sigma`, whatever dt is.
-        decay = math.exp(-0.5 * dt * config.acc_psd / self._speed**2)
+        decay = math.exp(-0.5 * dt * config.acc_psd / config.speed_sigma**2)
         faster = decay * velocity + self._speed * math.sqrt(1.0 - decay**2) * noise[0]
         position = position + 0.5 * dt * (velocity + faster)
         position += config.roughen * math.sqrt(dt) * noise[1]
