@@ -9,7 +9,7 @@ import numpy as np
 from locdreamer_ros.types import FloatArray
 
 FLOOR_M = 0.01
-"""A tag at an anchor has a range of this: so directions stay finite, and gradients smooth."""
+"""Least range: so the direction to an anchor that the tag touches stays finite."""
 
 
 def slant(offset: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -17,5 +17,6 @@ def slant(offset: FloatArray) -> tuple[FloatArray, FloatArray]:
 
     The direction is the range's gradient in the tag's position, equation (13a).
     """
-    distance = np.sqrt(np.einsum("...i,...i->...", offset, offset) + FLOOR_M**2)
+    square = np.einsum("...i,...i->...", offset, offset)
+    distance = np.maximum(np.sqrt(square), FLOOR_M)
     return distance, offset / distance[..., None]

@@ -17,6 +17,7 @@ from itertools import repeat
 
 import numpy as np
 
+from locdreamer_ros.integrity.first_fix import first_fix
 from locdreamer_ros.integrity.status import Status
 from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.roles import RangeSource, Scheduler, Tracker
@@ -161,11 +162,8 @@ class Loop:
         last = self._time
         if last is not None and not -1.0 <= time - last <= JUMP_S:
             strange, self._strange = self._strange, time
-            agrees = (
-                strange is not None
-                and strange <= time
-                and (time > last or time - strange <= JUMP_S)
-            )
+            agrees = strange is not None and strange <= time
+            agrees = agrees and (time > last or time - (strange or 0.0) <= JUMP_S)
             if not agrees:
                 self.counts["time_strange"] += 1
                 return None
@@ -190,12 +188,72 @@ class Loop:
         estimate = self.absorb(schedule, ranges)
         return Step(time, schedule, ranges, estimate, self.status())
 
-    def run(
-        self,
-        source: RangeSource,
-        times: Iterable[float],
-        motions: Iterable[Motion | None] = repeat(None),
-    ) -> Iterator[Step]:
-        """Turn the loop at each of `times` s, in order; `motions`: before each of them."""
-        for time, motion in zip(times, motions, strict=False):
-            yield self.step(source, float(time), motion)
+
+def run(
+    tracker: Tracker,
+    scheduler: Scheduler,
+    source: RangeSource,
+    site: Site,
+    *,
+    times: Iterable[float],
+    budget: int,
+    motions: Iterable[Motion | None] = repeat(None),
+) -> Iterator[Step]:
+    """Turn a loop at each of `times` s, in order; `motions`: before each of them."""
+    loop = Loop(tracker, scheduler, site, budget=budget)
+    for time, motion in zip(times, motions, strict=False):
+        yield loop.step(source, float(time), motion)
+
+
+# The halves without a watch, which the nodes still call.
+
+
+def plan(
+    tracker: Tracker,
+    scheduler: Scheduler,
+    site: Site,
+    *,
+    time: float,
+    budget: int,
+    motion: Motion | None = None,
+) -> Plan:
+    """Predict to `time` and choose at most `budget` anchors; all of them while there is no fix.
+
+    motion: from the tracker's time to `time`, where wheels or gyro know it.
+    """
+    before = tracker.estimate
+    if before is None:
+        return Plan(time, None, np.arange(len(site.anchors)))
+    prediction = tracker.predict(max(time - before.time, 0.0), motion)
+    return Plan(time, prediction, scheduler.select(prediction, site.anchors, budget))
+
+
+def may_ask_on(scheduler: Scheduler, site: Site, *, plan: Plan, budget: int) -> bool:
+    """Whether the answer to `plan` is looked at: not before the first fix, nor at the budget."""
+    left = min(budget, len(site.anchors)) - plan.anchor.size
+    return scheduler.sequential and plan.prediction is not None and left > 0
+
+
+def further(
+    tracker: Tracker, scheduler: Scheduler, site: Site, *, plan: Plan, ranges: Ranges, budget: int
+) -> IntArray:
+    """Whom a sequential scheduler asks next, having looked at `ranges`; nobody: the fix is due."""
+    if not may_ask_on(scheduler, site, plan=plan, budget=budget):
+        return np.empty(0, dtype=np.intp)
+    looked = tracker.fork().update(ranges)
+    return scheduler.more(looked, plan.anchor, site.anchors, budget)
+
+
+def absorb(
+    tracker: Tracker, scheduler: Scheduler, site: Site, *, plan: Plan, ranges: Ranges, budget: int
+) -> Estimate | None:
+    """Update with the answer to `plan`; the first answer that suffices becomes the first fix."""
+    if plan.prediction is None:
+        if tracker.estimate is None:
+            fix = first_fix(site, ranges, time=plan.time)
+            if fix is not None:
+                tracker.start(fix)
+        return tracker.estimate
+    posterior = tracker.update(scheduler.keep(plan.prediction, ranges, budget))
+    scheduler.observe(plan.prediction, ranges, posterior)
+    return posterior

@@ -115,7 +115,9 @@ class TrackerChoice:
 class Method(TrackerChoice):
     """How a tag is tracked. Immutable; `dataclasses.replace` makes another."""
 
-    scheduler: str = parameter("gdop", "who chooses whom to ask", choices=SCHEDULERS, symbol="S")
+    scheduler: str = parameter(
+        "foresight", "who chooses whom to ask", choices=SCHEDULERS, symbol="S"
+    )
     budget: int = parameter(3, "anchors asked for a fix", low=1, high=255, symbol="K")
     accuracy: float = parameter(
         0.0, "sequential: enough at this expected error, m; 0: never", low=0.0, high=1e3, symbol="M"

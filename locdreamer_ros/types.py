@@ -34,6 +34,10 @@ class Unchanging:
         return self
 
 
+MAX_AGE_S = 1.0
+"""A range farther than this from the tracker's time says too little about where the tag is now."""
+
+
 class RangeStatus(IntEnum):
     """What became of one anchor that was asked. Same numbers as `AnchorRange.msg`."""
 

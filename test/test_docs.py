@@ -66,7 +66,11 @@ def test_links_lead_somewhere(name: str) -> None:
 def test_files_it_names_exist(name: str) -> None:
     for word in re.findall(r"`([\w./-]+/[\w./-]*)`", text_of(name)):
         if word.rpartition(".")[2] in ENDINGS or word.endswith("/"):
-            if word.endswith(MADE) or word.startswith(("~", "/", "DIR/", "share/")) or "NAME" in word:
+            if (
+                word.endswith(MADE)
+                or word.startswith(("~", "/", "DIR/", "share/"))
+                or "NAME" in word
+            ):
                 continue
             known = any(file.endswith(f"/{word}") for file in files())
             made = word in ("bag/", "bin/", "log/", "shared/")

@@ -11,7 +11,7 @@ import pytest
 from worlds import circle_recording, follow
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.loop import absorb, plan
+from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import make_scheduler, make_tracker
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.types import Estimate, IntArray, Motion, Ranges, RangeStatus, Site
@@ -25,11 +25,12 @@ def test_the_two_halves_are_the_whole_step() -> None:
         recording, make_tracker("grid", site), make_scheduler("random", site, seed=2), site
     )
     tracker, scheduler = make_tracker("grid", site), make_scheduler("random", site, seed=2)
+    loop = Loop(tracker, scheduler, site, budget=3)
     source = RecordingSource(recording)
     for offline, time in zip(steps, recording.times, strict=True):
-        schedule = plan(tracker, scheduler, site, time=time, budget=3)
+        schedule = loop.plan(time)
         answer = source.measure(schedule.anchor, time)
-        estimate = absorb(tracker, scheduler, site, plan=schedule, ranges=answer, budget=3)
+        estimate = loop.absorb(schedule, answer)
         np.testing.assert_array_equal(estimate.mean, offline.estimate.mean)
         np.testing.assert_array_equal(schedule.anchor, offline.plan.anchor)
 
@@ -45,20 +46,22 @@ def test_all_are_asked_until_there_is_a_fix() -> None:
     assert [step.ranges.anchor.size for step in steps[:7]] == [8] * 6 + [3]
 
 
-def test_a_lost_answer_or_a_step_back_in_time_does_no_harm() -> None:
+def test_a_lost_answer_does_no_harm_and_a_step_back_in_time_is_a_new_beginning() -> None:
     recording = circle_recording(duration=3.0)
     site = Site(recording.anchors, 2, 1.0)
-    tracker, scheduler = make_tracker("ekf", site), make_scheduler("gdop", site)
+    loop = Loop(make_tracker("ekf", site), make_scheduler("gdop", site), site, budget=3)
     source = RecordingSource(recording)
-    first = plan(tracker, scheduler, site, time=0.0, budget=3)
-    absorb(tracker, scheduler, site, plan=first, ranges=source.measure(first.anchor, 0.0), budget=3)
-    plan(tracker, scheduler, site, time=1.0, budget=3)  # its answer never comes
-    again = plan(tracker, scheduler, site, time=0.9, budget=3)
-    assert again.prediction.time == pytest.approx(1.0), "the tracker's time only moves forward"
-    late = source.measure(again.anchor, 0.9)
-    estimate = absorb(tracker, scheduler, site, plan=again, ranges=late, budget=3)
-    truth = recording.truth[10, :2]
-    assert np.hypot(*(estimate.position - truth)) < 0.6
+    loop.step(source, 0.0)
+    loop.plan(1.0)  # its answer never comes
+    again = loop.plan(1.1)
+    estimate = loop.absorb(again, source.measure(again.anchor, 1.1))
+    assert np.hypot(*(estimate.position - recording.truth[11, :2])) < 0.6
+    back = loop.plan(0.5)
+    assert back.prediction is None, "nothing is known at a time before"
+    assert back.anchor.size == len(site.anchors)
+    estimate = loop.absorb(back, source.measure(back.anchor, 0.5))
+    assert np.hypot(*(estimate.position - recording.truth[5, :2])) < 0.6
+    assert loop.counts["time_back"] == 1
 
 
 def test_wls_gives_the_tracker_only_the_budget() -> None:
@@ -87,11 +90,10 @@ def test_no_role_sees_the_truth() -> None:
         other = Recording("circle", recording.anchors, recording.times, recording.ranges, truth)
         source = RecordingSource(other)
         tracker, scheduler = make_tracker("particle", site), make_scheduler("gdop", site)
+        loop = Loop(tracker, scheduler, site, budget=3)
         for time in other.times:
-            schedule = plan(tracker, scheduler, site, time=time, budget=3)
-            answer = source.measure(schedule.anchor, time)
-            absorb(tracker, scheduler, site, plan=schedule, ranges=answer, budget=3)
-        means.append(tracker.estimate.mean)
+            loop.step(source, time)
+        means.append(loop.estimate.mean)
     np.testing.assert_array_equal(means[0], means[1])
     np.testing.assert_array_equal(means[0], means[2])
 

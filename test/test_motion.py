@@ -226,7 +226,9 @@ def test_every_tracker_passes_over_what_it_cannot_use(moving: Recording) -> None
                 make_tracker(name, site),
                 make_scheduler("gdop", site),
                 budget=3,
-            )[0][0].mean
+            )
+            .tracks[0]
+            .mean
             for recording in (moving, bare)
         ]
         if name == "zero-shot":

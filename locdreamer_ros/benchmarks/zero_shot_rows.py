@@ -16,7 +16,7 @@ from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.evaluation.clocks import aligned
 from locdreamer_ros.evaluation.metrics import Track, as_dict, horizontal_errors, score
 from locdreamer_ros.evaluation.run import Report, evaluate, report, run_offline
-from locdreamer_ros.first_fix import first_fix
+from locdreamer_ros.integrity.first_fix import first_fix
 from locdreamer_ros.methods import Method, make_scheduler, make_tracker
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler

@@ -28,5 +28,4 @@ def save_estimates(path: Path, track: Track) -> None:
     with write_atomically(path) as stream:
         stream.write(",".join(names) + "\n")
         for time, row in zip(track.times[track.known], table, strict=True):
-            stream.write(",".join(repr(value) for value in (float(time), *row.tolist())) + "
-")
+            stream.write(",".join(repr(value) for value in (float(time), *row.tolist())) + "\n")

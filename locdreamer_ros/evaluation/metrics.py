@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.integrity.status import State
 from locdreamer_ros.types import BoolArray, Estimate, FloatArray, IntArray
 
 SKIP = 10
@@ -30,7 +29,7 @@ class Track:
 
     times (n,) s; mean (n, S) and covariance (n, S, S), NaN before the first fix; truth (n, 3) m,
     NaN where unknown; asked (n,) ranges asked for that epoch's fix; states (n,) `State`: how
-    far the estimate is said to be right. Raises ValueError where shapes
+    far the estimate is said to be right, where known. Raises ValueError where shapes
     disagree or a tracker lost its numbers (NaN) after the first fix.
     """
 
@@ -39,7 +38,7 @@ class Track:
     covariance: FloatArray
     truth: FloatArray
     asked: IntArray
-    states: IntArray
+    states: IntArray | None = None
 
     def __post_init__(self) -> None:
         n, size = self.mean.shape
@@ -48,7 +47,6 @@ class Track:
             "covariance": (n, size, size),
             "truth": (n, 3),
             "asked": (n,),
-            "states": (n,),
         }
         for name, shape in shapes.items():
             found = getattr(self, name).shape
@@ -80,15 +78,8 @@ class Track:
                 mean[row] = estimate.mean
                 covariance[row] = estimate.covariance
         known = np.full((n, 3), np.nan) if truth is None else truth
-        said = [State.TRACKING] * n if states is None else states
-        return cls(
-            times,
-            mean,
-            covariance,
-            known,
-            np.asarray(asked, dtype=np.intp),
-            np.asarray(said, dtype=np.intp),
-        )
+        said = None if states is None else np.asarray(states, dtype=np.intp)
+        return cls(times, mean, covariance, known, np.asarray(asked, dtype=np.intp), said)
 
     def __len__(self) -> int:
         return self.times.size

@@ -16,7 +16,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import SKIP, Track, as_dict, score
 from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import Method
-from locdreamer_ros.recording import Recording, RecordingSource
+from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.schedulers.simple import All
 from locdreamer_ros.types import Estimate, FloatArray, Site
@@ -67,7 +67,7 @@ def run_offline(
     for row, time in enumerate(_shown(recording, progress)):
         motion = recording.motion(row - 1, row) if row > 0 else None
         begin = perf_counter()
-        step = own.step(source, float(time), motion)
+        step = own.step(EpochSource(source, row), float(time), motion)
         seconds[0, row] = perf_counter() - begin
         answered[0].append(_bare(step.estimate))
         states[0].append(step.status.state)
@@ -130,14 +130,15 @@ def report(
     """One row of every report: `track`, `demo` both ways, the evaluator and the benchmarks.
 
     Without ground truth the measures of error are left out. step_us (n,) microseconds per step;
-    model: what answered; fallbacks: updates that another answered in its place, by reason; excluded:
-    ranges held back, by anchor; restarts of the tracker by its watch; mirrored: updates with two
-    places that explain the ranges alike. Raises InputError where no epoch had a first fix, or where there is ground truth but no epoch to score.
+    model: what answered; fallbacks: updates that another answered in its place, by reason;
+    excluded: ranges held back, by anchor; restarts of the tracker by its watch; mirrored: updates
+    with two places that explain the ranges alike. Raises InputError where no epoch had a first fix,
+    or where there is ground truth but no epoch to score.
     """
     if track.unfixed == len(track):
         raise InputError(
-            f"no first fix: none of {len(track)} epochs has usable ranges of "
-            f"{track.dimensions + 1} anchors"
+            f"no first fix: {len(track)} epochs hold no ranges of {track.dimensions + 1} anchors "
+            "within a few seconds of each other"
         )
     if track.has_truth:
         measures = as_dict(score(track, skip=skip))

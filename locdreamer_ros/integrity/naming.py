@@ -11,7 +11,8 @@ from locdreamer_ros.integrity.snapshot import Snapshot
 from locdreamer_ros.types import Site
 
 SHORT_M, LONG_M = -0.8, 3.0
-"""Residuals beyond these are not those of walls: nothing shortens a range, little lengthens it so."""
+"""Residuals beyond these are not those of walls: nothing shortens a range, little lengthens it
+so far."""
 NAMED, MOST = 4, 10
 """So many votes name an anchor; no more are counted. None clears it."""
 FITTING = 0.6

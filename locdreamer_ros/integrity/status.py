@@ -24,8 +24,9 @@ class State(IntEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """excluded: rows of the anchors whose ranges are held back; restarts: new beginnings so far;
+    """What a watched tracker says of itself.
 
+    excluded: rows of the anchors whose ranges are held back; restarts: new beginnings so far;
     mirror: two places explain the ranges alike; silence s: since a range was used; skew s: stamps
     less the tracker's time, where ranges are passed over because they are more than a second apart.
     """

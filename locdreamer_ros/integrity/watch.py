@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from locdreamer_ros.first_fix import STILL_S, fix_of, ready
 from locdreamer_ros.geometry import slant
+from locdreamer_ros.integrity.first_fix import STILL_S, fix_of, ready
 from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.snapshot import (
     MIRROR,
@@ -28,16 +28,15 @@ from locdreamer_ros.integrity.snapshot import (
 from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.integrity.window import LONG_S, Gathered, Window
 from locdreamer_ros.roles import Tracker
-from locdreamer_ros.trackers.kalman import MAX_AGE_S
-from locdreamer_ros.types import BoolArray, Estimate, FloatArray, Motion, Ranges, Site
+from locdreamer_ros.types import MAX_AGE_S, BoolArray, Estimate, FloatArray, Motion, Ranges, Site
 
 TEST_S = 0.3
 """How often the track is held against the window."""
 SUSPECT = 0.7
 """Cost per anchor of the track beyond which a snapshot is solved."""
 BETTER, APART_M, SIGMAS, FOR_S = 1.5, 1.5, 3.0, 1.0
-"""A snapshot overrules where it costs so much less, is so far away, beyond so many sigma of its own,
-for so long."""
+"""A snapshot overrules where it costs so much less, is so far away, beyond so many sigma of its
+own, for so long."""
 PLAIN = 2
 """With so many more witnesses, and so much more cost, one more test is enough."""
 DOUBT = 1.0
@@ -323,12 +322,8 @@ class Watch:
         """Residuals (N,) m of the window against a track."""
         times = np.array([time for time, _ in track])
         places = np.array([place for _, place in track])
-        at = np.column_stack(
-            [
-                np.interp(now + gathered.age, times, places[:, axis])
-                for axis in range(places.shape[1])
-            ]
-        )
+        stamps = now + gathered.age
+        at = np.column_stack([np.interp(stamps, times, axis) for axis in places.T])
         distance, _ = slant(self.site.offsets(at, gathered.anchor))
         return gathered.value - distance
 
@@ -409,7 +404,8 @@ class Watch:
         """Which of two mirrored places explains the window better; the worse is dropped."""
         assert self._twin is not None
         other, here = self._twin.estimate, self.tracker.estimate
-        assert other is not None and here is not None
+        assert other is not None
+        assert here is not None
         if not self._twin_track:
             return
         residual = self._residuals(gathered, self._twin_track, now)

@@ -7,9 +7,9 @@ drawn anew averages out over a second of fixes; what lasts does not, and asking 
 again only repeats it. So the subset is chosen under the tracker's whole covariance, biases included
 (`types.Foresight`), with the fresh noise that is left of one second's fixes.
 
-For ranges of a subset K with covariance R = ranges[K, K] + sigma^2 I and cross covariance C with the
-position, the position's covariance afterwards is P - C^T R^-1 C; its trace is the expected squared
-error. A tracker that knows of no biases is helped by a `Shadow` that does.
+For ranges of a subset K with covariance R = ranges[K, K] + sigma^2 I and cross covariance C with
+the position, the position's covariance afterwards is P - C^T R^-1 C; its trace is the expected
+squared error. A tracker that knows of no biases is helped by a `Shadow` that does.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Pace:
         if step > 0.0:
             before = step if math.isnan(self._interval) else self._interval
             self._interval = before + 0.1 * (min(step, 10.0) - before)
-        if not step == 0.0:
+        if step != 0.0:
             self._last = time
         together = 1.0 + LASTING_S / self._interval if self._interval > 0.0 else 1.0
         return FRESH_M / math.sqrt(together)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from locdreamer_ros.first_fix import solve_position
 from locdreamer_ros.geometry import slant
+from locdreamer_ros.integrity.first_fix import solve_position
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, Site
 

@@ -4,8 +4,8 @@
 
 At each turn the best subset of what the budget still allows is found by foresight, and of it the
 anchor asked that helps most by itself. A tracker that judges a range blocked keeps its uncertainty
-along that direction, and so the next anchor is asked to make up for it: the choice sees the answers,
-not only the geometry. Needs a radio whose host chooses each range.
+along that direction, and so the next anchor is asked to make up for it: the choice sees the
+answers, not only the geometry. Needs a radio whose host chooses each range.
 
 It can stop early: at a stated `accuracy`, or where one more range is not worth its `price`.
 """

@@ -3,9 +3,9 @@
 """Foresight for trackers that know of no biases: a covariance that does, without range values.
 
 The covariance of a Kalman filter needs to know who was asked and from where, not what was answered.
-So it can run beside any tracker: position, velocity, a bias common to all ranges, and of each anchor
-a local bias that is forgotten with time and with the way walked, because blocked links belong to
-places. The local sigma and way are those of houses (docs/simulator.md).
+So it can run beside any tracker: position, velocity, a bias common to all ranges, and of each
+anchor a local bias that is forgotten with time and with the way walked, because blocked links
+belong to places. The local sigma and way are those of houses (docs/simulator.md).
 """
 
 from __future__ import annotations

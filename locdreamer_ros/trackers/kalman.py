@@ -12,10 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from locdreamer_ros.geometry import slant
-from locdreamer_ros.types import Estimate, FloatArray, Ranges, Site
-
-MAX_AGE_S = 1.0
-"""A range farther than this from the tracker's time says too little about where the tag is now."""
+from locdreamer_ros.types import MAX_AGE_S, Estimate, FloatArray, Ranges, Site
 
 Linearise = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 """State (S,) -> expected ranges (N,) m and their Jacobian (N, S)."""

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`zero-shot` as it is shipped: the model near the anchors, a robust EKF far outside of them.
 
-The model was trained among its anchors. Far outside all directions are nearly one, and it takes what
-the tag moved for a bias: there the robust EKF is the best tracker there is, and `fallback` says so.
+The model was trained among its anchors. Far outside all directions are nearly one, and it takes
+what the tag moved for a bias: there the robust EKF is the best tracker there is, and `fallback`
+says so.
 The rule is geometry alone, with a margin for the way back.
 """
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where what is in the state of the zero-shot filter, in numpy and in torch alike.
 
-Position (x, y, z), velocity (vx, vy, vz), a bias c that all ranges share, then of each anchor a slow
-offset o_k, then of each a local bias l_k, and with wheel odometry its scale's error and its heading.
+Position (x, y, z), velocity (vx, vy, vz), a bias c that all ranges share, then of each anchor a
+slow offset o_k, then of each a local bias l_k, and with wheel odometry its scale's error and its
+heading.
 In the plane z and vz are known: their rows and columns of the covariance are zero.
 """
 

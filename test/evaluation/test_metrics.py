@@ -87,7 +87,7 @@ def test_3d_errors_beside_the_horizontal_ones():
 
 def test_a_lost_estimate_is_an_error_not_a_gap():
     track = track_of(np.ones((5, 2)))
-    track.mean[3] = np.nan
+    track.mean[3, 1] = np.nan
     with pytest.raises(ValueError, match=r"estimate at 0\.300 s is not finite"):
         Track(track.times, track.mean, track.covariance, track.truth, track.asked)
 

@@ -37,6 +37,9 @@ KEYS = [
     "seed",
     "model",
     "fallback",
+    "excluded",
+    "restarts",
+    "mirror",
 ]
 LIAS = Path(__file__).parents[2] / "../shared/data/lias"
 
@@ -45,7 +48,11 @@ def test_the_report_has_exactly_the_agreed_keys():
     recording = circle_recording(duration=10.0)
     track, report = evaluate(recording, Method(seed=5), site=Site(recording.anchors))
     assert list(report) == KEYS
-    assert (report["tracker"], report["scheduler"], report["budget"]) == ("zero-shot", "gdop", 3)
+    assert (report["tracker"], report["scheduler"], report["budget"]) == (
+        "zero-shot",
+        "foresight",
+        3,
+    )
     assert (report["steps"], report["seed"], report["model"]) == (
         90,
         5,
@@ -118,7 +125,7 @@ def test_a_tracker_beside_is_the_same_alone_when_given_the_same_ranges():
 def test_no_first_fix_is_said():
     recording = circle_recording(duration=5.0)
     recording.ranges[:, 2:] = np.nan
-    with pytest.raises(InputError, match="circle: no first fix: none of 50 epochs"):
+    with pytest.raises(InputError, match="circle: no first fix: 50 epochs"):
         evaluate(recording, Method(), site=Site(recording.anchors))
 
 

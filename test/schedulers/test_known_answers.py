@@ -11,10 +11,11 @@ from worlds import circle_recording, follow, square_anchors
 from locdreamer_ros.methods import make_tracker
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers import gdop
+from locdreamer_ros.schedulers.foresight import remaining_variance
 from locdreamer_ros.schedulers.gdop import RANGE_SIGMA_M as NOMINAL_M
-from locdreamer_ros.schedulers.sequential import RANGE_SIGMA_M, Sequential, remaining_variance
+from locdreamer_ros.schedulers.sequential import RANGE_SIGMA_M, Sequential
 from locdreamer_ros.schedulers.simple import RoundRobin
-from locdreamer_ros.types import Anchors, Estimate, Foresight, IntArray, Ranges, Site
+from locdreamer_ros.types import Anchors, Estimate, Foreseen, Foresight, IntArray, Ranges, Site
 
 
 def test_what_a_subset_leaves_is_kalmans_answer_with_all_correlations() -> None:
@@ -27,7 +28,7 @@ def test_what_a_subset_leaves_is_kalmans_answer_with_all_correlations() -> None:
         covariance[:2, :2], (design @ covariance)[:, :2], design @ covariance @ design.T
     )
     subsets = np.array([[0, 1, 2], [0, 3, 4], [1, 2, 4]])
-    found = remaining_variance(foresight, subsets)
+    found = remaining_variance(foresight, subsets, RANGE_SIGMA_M)
     for rows, value in zip(subsets, found, strict=True):
         h = design[rows]
         inner = h @ covariance @ h.T + RANGE_SIGMA_M**2 * np.eye(3)
@@ -44,10 +45,12 @@ def test_a_price_is_in_metres_of_the_expected_error(price: float, goes_on: bool)
         0.0,
         np.zeros(4),
         np.diag([0.5, 0.5, 1.0, 1.0]),
-        Foresight(
-            np.diag([0.5, 0.5]),
-            np.tile([cross, 0.0], (3, 1)),
-            np.full((3, 3), variance),
+        Foreseen(
+            lambda: Foresight(
+                np.diag([0.5, 0.5]),
+                np.tile([cross, 0.0], (3, 1)),
+                np.full((3, 3), variance),
+            )
         ),
     )
     anchors = square_anchors(3)
@@ -66,7 +69,7 @@ def test_wls_weighs_a_range_by_its_squared_residual(monkeypatch: pytest.MonkeyPa
     site = Site(square_anchors(5), 2, 1.0)
     monkeypatch.setattr(gdop, "best_subset", noted)
     monkeypatch.setattr(
-        gdop, "solve_position", lambda site, used, start: (np.full(2, 4.0), np.eye(2), residual)
+        gdop, "solve_position", lambda *given: (np.full(2, 4.0), np.eye(2), residual)
     )
     at = Estimate(0.0, np.array([4.0, 4.0, 0.0, 0.0]), np.eye(4))
     gdop.Wls(site).keep(at, Ranges.of(np.arange(5), np.full(5, 4.0), 0.0), 3)

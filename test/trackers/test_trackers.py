@@ -9,7 +9,7 @@ import pytest
 from worlds import READY_TRACKERS, circle_recording, follow, square_anchors
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.first_fix import first_fix
+from locdreamer_ros.integrity.first_fix import first_fix
 from locdreamer_ros.methods import PRESETS, make_scheduler, make_tracker
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.types import Estimate, Ranges, Site

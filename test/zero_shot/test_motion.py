@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from locdreamer_ros.first_fix import first_fix
+from locdreamer_ros.integrity.first_fix import first_fix
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.simulation import make_world, simulate
 from locdreamer_ros.types import Site

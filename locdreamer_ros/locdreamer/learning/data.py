@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.first_fix import first_fix
+from locdreamer_ros.integrity.first_fix import first_fix
 from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian
 from locdreamer_ros.locdreamer.world_model.model import Area
 from locdreamer_ros.locdreamer.world_model.observation import Observation

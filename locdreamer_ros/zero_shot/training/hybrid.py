@@ -178,7 +178,8 @@ class Hybrid(nn.Module):
     def geometry(self, belief: Belief, position: Tensor) -> tuple[Tensor, Tensor]:
         """Slant distances (B, A) m from position (B, 2), and their gradients (B, A, 2)."""
         delta = position[:, None] - belief.anchor[..., :2]
-        distance = (delta.square().sum(-1) + belief.anchor[..., 2].square() + 1e-4).sqrt()
+        square = delta.square().sum(-1) + belief.anchor[..., 2].square()
+        distance = square.clamp(min=1e-4).sqrt()
         return distance, delta / distance[..., None]
 
     @staticmethod
