@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import open_text
+from locdreamer_ros.files import read_yaml
 
 Group = TypeVar("Group")
 
@@ -100,14 +100,7 @@ def load_parameters(path: Path, node: str) -> dict[str, Any]:
     The node's own are under its name, in the root (`/node`) or any (`/**/node`) namespace. Raises
     InputError where the file is not one.
     """
-    import yaml
-
-    with open_text(path) as stream:
-        try:
-            tree = yaml.safe_load(stream)
-        except yaml.YAMLError as reason:
-            problem = " ".join(str(reason).split())
-            raise InputError(f"{path}: not YAML: {problem}") from None
+    tree = read_yaml(path)
     if not isinstance(tree, dict):
         raise InputError(f"{path}: expected a ROS 2 parameter file (<node>: ros__parameters: ...)")
     found: dict[str, Any] = {}

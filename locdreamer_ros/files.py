@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reading with a clear complaint, writing all or nothing."""
+"""Reading with a clear complaint and within bounds, writing all or nothing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from locdreamer_ros.errors import InputError
+
+LARGEST_TREE = 1 << 22
+"""Bytes of a YAML or JSON file of ours, at most."""
+DEEPEST = 50
+"""Levels of such a file, at most."""
 
 
 @contextmanager
@@ -24,6 +29,63 @@ def open_text(path: Path) -> Iterator[IO[str]]:
         raise InputError(f"{path}: cannot read: {reason.strerror}") from None
     except UnicodeDecodeError as reason:
         raise InputError(f"{path}: byte {reason.start}: expected UTF-8 text") from None
+
+
+def _bounded(path: Path) -> str:
+    """The text of a small file. Raises InputError where it is none or not small."""
+    with open_text(path) as stream:
+        text = stream.read(LARGEST_TREE + 1)
+    if len(text) > LARGEST_TREE:
+        raise InputError(f"{path}: expected a file of at most {LARGEST_TREE} characters")
+    return text
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds. Raises InputError: unreadable, no YAML, too large, deep or aliased.
+
+    Aliases are refused: a few lines of them unpack to gigabytes, and ROS does not read them either.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        depth = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise InputError(f"{path}: YAML aliases (*name) are not read")
+            self.depth += 1
+            if self.depth > DEEPEST:
+                raise InputError(f"{path}: nested more than {DEEPEST} levels deep")
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
+
+    text = _bounded(path)
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as reason:
+        problem = " ".join(str(reason).split())
+        raise InputError(f"{path}: not YAML: {problem[:300]}") from None
+    except InputError:
+        raise
+    except (ValueError, RecursionError, OverflowError) as reason:
+        # Numbers of thousands of digits, dates that are none.
+        raise InputError(f"{path}: not YAML: {str(reason)[:100] or 'too deep'}") from None
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises InputError: unreadable, no JSON, too large or too deep."""
+    import json
+
+    text = _bounded(path)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as reason:
+        raise InputError(f"{path}: line {reason.lineno}: not JSON: {reason.msg}") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deep") from None
+    except ValueError as reason:  # a number of thousands of digits
+        raise InputError(f"{path}: not JSON: {str(reason)[:100]}") from None
 
 
 @contextmanager

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from locdreamer_ros.datasets.bag_writer import VERSIONS, BagWriter
 from locdreamer_ros.datasets.cells import RangeCells
 from locdreamer_ros.datasets.columns import note
-from locdreamer_ros.datasets.rosbag2 import BagWriter, message, read_messages, typestore
+from locdreamer_ros.datasets.rosbag2 import message, open_bag, read_messages, typestore
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.motion import wrapped, yaw_of
 from locdreamer_ros.recording import Recording
@@ -36,14 +37,24 @@ NOT_MEASURED = -1.0
 """First element of a covariance in `Imu`: the message does not hold that quantity."""
 GAP_S = 0.5
 """What has other stamps than the epochs is interpolated over gaps up to this."""
+QUALITY = ("nlos_probability", "rx_power", "first_path_power")
 LAST_S = 2.0**31
 """builtin_interfaces/Time counts seconds in an int32."""
 
 
-def write_bag(path: Path, recording: Recording, *, frame: str = "map", tag: str = "") -> None:
+def write_bag(
+    path: Path,
+    recording: Recording,
+    *,
+    frame: str = "map",
+    tag: str = "",
+    storage: str = "mcap",
+    version: int = VERSIONS[-1],
+) -> None:
     """Write a recording as a rosbag2 folder: all anchors in each epoch, TIMEOUT where NaN.
 
-    Raises InputError where a time does not fit a ROS time, or `path` is taken.
+    storage, version: see `BagWriter`. Raises InputError where a time does not fit a ROS time,
+    `path` is taken or cannot be written.
     """
     from tqdm import tqdm
 
@@ -55,7 +66,7 @@ def write_bag(path: Path, recording: Recording, *, frame: str = "map", tag: str 
             )
     store = typestore()
     stamps = [to_nanoseconds(float(time)) for time in recording.times]
-    with BagWriter(path) as bag:
+    with BagWriter(path, storage=storage, version=version) as bag:
 
         def write(what: tuple[str, str], stamp: int, body: Any) -> None:
             topic, name = what
@@ -186,10 +197,11 @@ def read_bag(path: Path) -> Recording:
     for number, body in enumerate(read_messages(path, *RANGES), start=1):
         where = f"{path}: {RANGES[0]}: message {number}"
         time = nanoseconds(body.header.stamp)
-        if tag is not None and body.tag != tag:
-            raise InputError(f"{where}: expected one tag, got {tag!r} and {body.tag!r}")
-        tag = body.tag
-        goes_on, again = body.more, goes_on and time == times[-1]
+        heard = getattr(body, "tag", "")
+        if tag is not None and heard != tag:
+            raise InputError(f"{where}: expected one tag, got {tag!r} and {heard!r}")
+        tag = heard
+        goes_on, again = getattr(body, "more", False), goes_on and time == times[-1]
         if again:  # the tracker asked on for the same fix
             more = _epoch(body, row_of, where, cells)
             rows[-1] = _both(rows[-1], more, anchors, where)
@@ -197,7 +209,7 @@ def read_bag(path: Path) -> Recording:
         times.append(time)
         rows.append(_epoch(body, row_of, where, cells))
     if not times:
-        raise InputError(f"{path}: no message on {RANGES[0]} ({RANGES[1]})")
+        raise InputError(f"{path}: no message on {RANGES[0]} ({RANGES[1]}); {_holds(path)}")
     note(path, cells.note())
     if back := int((np.diff(np.array(times)) < 0).sum()):
         note(path, f"the clock goes back {back} times; the epochs stay in the bag's order")
@@ -220,10 +232,14 @@ def read_bag(path: Path) -> Recording:
     )
 
 
+def _holds(path: Path) -> str:
+    return f"it holds {open_bag(path).described()}"
+
+
 def _read_anchors(path: Path) -> Anchors:
     published = list(read_messages(path, *ANCHORS))
     if not published or not published[-1].anchors:
-        raise InputError(f"{path}: no anchors on {ANCHORS[0]} ({ANCHORS[1]})")
+        raise InputError(f"{path}: no anchors on {ANCHORS[0]} ({ANCHORS[1]}); {_holds(path)}")
     last = published[-1]
     places = [(a.position.x, a.position.y, a.position.z) for a in last.anchors]
     try:
@@ -247,9 +263,7 @@ def _epoch(body: Any, row_of: dict[str, int], where: str, cells: RangeCells) -> 
         epoch[row] = (
             to_seconds(nanoseconds(entry.stamp)),
             cells.metres(entry.range, f"{where}: anchor {entry.anchor}") if good else np.nan,
-            entry.nlos_probability,
-            entry.rx_power,
-            entry.first_path_power,
+            *(getattr(entry, name, np.nan) for name in QUALITY),
         )
     return epoch
 

@@ -1,27 +1,50 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""rosbag2 files and ROS 2 messages without a ROS installed.
+"""rosbag2 and ROS 2 messages without a ROS installed: reading a folder, .mcap or .db3.
 
-The library `rosbags` does the formats; it is imported only where it is used. Stamps here are whole
-nanoseconds, as in ROS.
+The library `rosbags` (de)serialises the messages; it is imported only where it is used. Stamps here
+are whole nanoseconds, as in ROS.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from types import TracebackType
+from pathlib import Path, PurePath
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from locdreamer_ros.datasets import mcap, sqlite_bag
+from locdreamer_ros.datasets.columns import note
+from locdreamer_ros.datasets.mcap import Channel, Contents
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import read_yaml
 
 if TYPE_CHECKING:
-    from rosbags.interfaces import Connection, Qos
     from rosbags.typesys.store import Typestore
+
+METADATA = "metadata.yaml"
+INFORMATION = "rosbag2_bagfile_information"
+STORAGES: dict[str, ModuleType] = {".mcap": mcap, ".db3": sqlite_bag}
+LATER_FIELDS = (
+    "more",
+    "sequence",
+    "tag",
+    "variance",
+    "covariance",
+    "rx_power",
+    "first_path_power",
+    "nlos_probability",
+)
+"""Fields of our types that older bags need not have."""
+LARGEST_MESSAGE = 1 << 26
+"""Bytes of a message that is packed alone, at most."""
+LARGEST_FILE = 1 << 34
+"""Bytes of a file that is packed whole, at most."""
 
 
 def message_folder() -> Path:
@@ -40,8 +63,17 @@ def message_folder() -> Path:
 
 @lru_cache(maxsize=1)
 def typestore() -> Typestore:
-    """All standard ROS 2 message types and ours, to (de)serialise CDR without rclpy."""
-    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+    """All standard ROS 2 message types and ours, to (de)serialise CDR without rclpy.
+
+    Raises InputError where the library is not installed.
+    """
+    try:
+        from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+    except ImportError:
+        raise InputError(
+            "bags need the package rosbags: pip install 'rosbags>=0.11,<0.12' "
+            "(with ROS: rosdep install, key python3-rosbags-pip)"
+        ) from None
 
     store = get_typestore(Stores.ROS2_KILTED)
     ours: Any = {}
@@ -57,102 +89,138 @@ def message(name: str, **fields: Any) -> Any:
     return typestore().types[name](**fields)
 
 
-class BagWriter:
-    """Writes serialised messages to a rosbag2 folder (MCAP) that appears at `path` when closed.
+@dataclass(frozen=True)
+class Bag:
+    """An open rosbag2: its files in their order, checked, and how each message is packed."""
 
-    Used as a context manager: an exception inside leaves no trace. An older bag at `path` is
-    replaced; anything else there is kept and raises InputError.
-    """
+    path: Path
+    files: tuple[tuple[Path, Contents], ...]
+    packed: bool
 
-    def __init__(self, path: Path) -> None:
-        from rosbags.rosbag2 import StoragePlugin, Writer
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Every topic once, with all its messages counted."""
+        found: dict[tuple[str, str], Channel] = {}
+        for _, contents in self.files:
+            for channel in contents.channels.values():
+                key = channel.topic, channel.type
+                before = found.get(key)
+                count = channel.count + (before.count if before else 0)
+                found[key] = channel._replace(count=count)
+        return tuple(found.values())
 
-        if path.suffix in (".mcap", ".db3"):
-            raise InputError(f"{path}: a rosbag2 is a folder; give its name without {path.suffix}")
-        empty = path.is_dir() and not any(path.iterdir())
-        if path.exists() and not empty and not (path / "metadata.yaml").is_file():
-            raise InputError(f"{path}: exists and is no rosbag2; choose another place")
-        self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-        except OSError as reason:
-            raise InputError(f"{path}: cannot write: {reason.strerror}") from None
-        # The bag has its final name from the start, because its files are named after it.
-        self._writer = Writer(
-            self._folder / path.name,
-            version=Writer.VERSION_LATEST,
-            storage_plugin=StoragePlugin.MCAP,
+    def messages(self, topics: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """Messages (topic, CDR) of the topics, in the order in which they were received."""
+        for file, contents in self.files:
+            for topic, data in STORAGES[file.suffix].read(file, contents, topics):
+                if self.packed:
+                    data = bytes(mcap.unpacked(data, "zstd", LARGEST_MESSAGE))
+                yield topic, data
+
+    def described(self) -> str:
+        """Topics, types and numbers of messages, in one line."""
+        return (
+            ", ".join(f"{c.topic} ({c.type}, {c.count})" for c in sorted(self.channels))
+            or "nothing"
         )
-        self._writer.open()
-        self._connections: dict[str, Connection] = {}
 
-    def write(
-        self, topic: str, name: str, stamp: int, data: bytes | memoryview, *, latched: bool = False
-    ) -> None:
-        """Append one CDR message of type `name` (`package/msg/Type`), received at `stamp` ns.
 
-        `latched`: replayed to late subscribers too (transient local).
-        """
-        connection = self._connections.get(topic)
-        if connection is None:
-            connection = self._connections[topic] = self._writer.add_connection(
-                topic, name, typestore=typestore(), offered_qos_profiles=[_qos(latched)]
+def open_bag(path: Path) -> Bag:
+    """Open and check a bag's folder or its .mcap or .db3 file; says what a killed recorder left.
+
+    Raises InputError where it is no bag, or a damaged one.
+    """
+    try:
+        stamps = []
+        for file in (path, *(sorted(path.iterdir()) if path.is_dir() else ())):
+            state = file.stat()
+            stamps.append((file.name, state.st_size, state.st_mtime_ns))
+        return _open(path, tuple(stamps))
+    except OSError as reason:
+        raise InputError(f"{path}: not a readable rosbag2: {reason.strerror}") from None
+    except InputError as reason:
+        raise InputError(f"{path}: not a readable rosbag2: {reason}") from None
+
+
+@lru_cache(maxsize=4)
+def _open(path: Path, _: tuple[tuple[str, int, int], ...]) -> Bag:
+    """The bag at `path`; looked through once, as long as its files stay the same."""
+    mode = ""
+    if path.is_dir():
+        files, mode = _files_of(path)
+    else:
+        files = [path]
+    found = []
+    for file in files:
+        if mode == "file":
+            file = _unpacked_file(file)
+        if file.suffix not in STORAGES:
+            raise InputError(f"{file.name}: expected .mcap or .db3")
+        contents = STORAGES[file.suffix].scan(file)
+        if not contents.finished:
+            total = sum(channel.count for channel in contents.channels.values())
+            if not total:
+                raise InputError(f"{file.name}: was cut off before its first whole chunk")
+            note(
+                path,
+                f"{file.name} was not finished (its recorder was stopped at once): read up to the "
+                f"last whole chunk, {total} messages; {contents.unread} bytes are lost",
             )
-        self._writer.write(connection, stamp, data)
-
-    def close(self) -> None:
-        """Finish the bag and move it to its place."""
-        try:
-            self._writer.close()
-            if self.path.exists():
-                self.path.rename(self._folder / ".replaced")
-            (self._folder / self.path.name).rename(self.path)
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-    def discard(self) -> None:
-        """Throw away what was written."""
-        self._writer.abort()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def __enter__(self) -> BagWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
+        found.append((file, contents))
+    return Bag(path, tuple(found), mode == "message")
 
 
-def _qos(latched: bool) -> Qos:
-    from rosbags.interfaces import (
-        Qos,
-        QosDurability,
-        QosHistory,
-        QosLiveliness,
-        QosReliability,
-        QosTime,
-    )
+def _files_of(folder: Path) -> tuple[list[Path], str]:
+    """The files of a bag's folder in their order, and how they are packed: file, message or ""."""
+    if not (folder / METADATA).exists():
+        files = [file for file in folder.iterdir() if file.suffix in STORAGES]
+        if not files:
+            raise InputError(f"no {METADATA}, no .mcap and no .db3 file in it")
+        note(folder, f"has no {METADATA}; read: {', '.join(sorted(f.name for f in files))}")
+        return sorted(files, key=lambda file: _natural(file.name)), ""
+    tree = read_yaml(folder / METADATA)
+    try:
+        body = tree[INFORMATION]
+        # Only names: a bag's files are beside its metadata, wherever it was recorded.
+        files = [folder / PurePath(str(name)).name for name in body["relative_file_paths"]]
+        mode = str(body.get("compression_mode") or "").lower()
+    except (TypeError, KeyError, AttributeError):
+        raise InputError(f"{METADATA}: expected that of a rosbag2") from None
+    missing = [file.name for file in files if not file.is_file()]
+    if missing or not files:
+        raise InputError(f"files are missing: {', '.join(missing) or 'all'}")
+    return files, "" if mode == "none" else mode
 
-    forever = QosTime(sec=9223372036, nsec=854775807)  # how rosbag2 writes "infinite"
-    return Qos(
-        history=QosHistory.KEEP_LAST,
-        depth=1 if latched else 100,
-        reliability=QosReliability.RELIABLE,
-        durability=QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
-        deadline=forever,
-        lifespan=forever,
-        liveliness=QosLiveliness.AUTOMATIC,
-        liveliness_lease_duration=forever,
-        avoid_ros_namespace_conventions=False,
-    )
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """bag_2 before bag_10."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
+def _unpacked_file(file: Path) -> Path:
+    """A file that is packed whole, unpacked where it is deleted with the process."""
+    try:
+        zstd = mcap.zstd()
+    except ImportError as reason:
+        raise InputError(f"zstd compression needs {reason.name}: pip install rosbags") from None
+    folder = Path(_temporary().name)
+    target = folder / file.stem
+    left = LARGEST_FILE
+    try:
+        with zstd.open(file, "rb") as packed, target.open("wb") as stream:
+            while piece := packed.read(1 << 20):
+                left -= len(piece)
+                if left < 0:
+                    raise InputError(f"{file.name}: unpacks to more than {LARGEST_FILE} bytes")
+                stream.write(piece)
+    except (OSError, EOFError, zstd.ZstdError) as reason:
+        raise InputError(f"{file.name}: cannot unpack: {reason}") from None
+    return target
+
+
+@lru_cache(maxsize=1)
+def _temporary() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory()
 
 
 def read_messages(path: Path, topic: str, name: str, *, beside: str = "") -> Iterator[Any]:
@@ -162,38 +230,86 @@ def read_messages(path: Path, topic: str, name: str, *, beside: str = "") -> Ite
     `path` is a bag's folder or its .mcap or .db3 file. Raises InputError where it is no bag or a
     damaged one, has the topic under several namespaces, or with another definition of the type.
     """
-    from rosbags.rosbag2 import Reader
+    bag = open_bag(path)
+    spaces = {c.topic.removesuffix(beside) for c in bag.channels if c.topic.endswith(beside)}
+    found = [
+        c
+        for c in bag.channels
+        if c.topic.endswith(topic) and (not beside or c.topic.removesuffix(topic) in spaces)
+    ]
+    for channel in found:
+        if channel.topic != found[0].topic:
+            raise InputError(f"{path}: holds both {found[0].topic} and {channel.topic}")
+        if channel.type != name:
+            raise InputError(f"{path}: {topic}: expected {name}, got {channel.type}")
+    if found:
+        yield from decoded(bag, found[0])
+
+
+def decoded(bag: Bag, channel: Channel) -> Iterator[Any]:
+    """The messages of a topic, by the definition that the bag has of their type.
+
+    So a bag of an older version of a type is read as far as its fields go. Raises InputError.
+    """
     from tqdm import tqdm
 
-    store = typestore()
-    # A damaged file makes the libraries below raise almost anything, so everything is caught here,
-    # where nothing of ours runs.
-    try:
-        with Reader(path) as reader:
-            spaces = {
-                c.topic.removesuffix(beside) for c in reader.connections if c.topic.endswith(beside)
-            }
-            found = [
-                c
-                for c in reader.connections
-                if c.topic.endswith(topic) and (not beside or c.topic.removesuffix(topic) in spaces)
-            ]
-            for connection in found:
-                if connection.topic != found[0].topic:
-                    raise InputError(f"holds both {found[0].topic} and {connection.topic}")
-                if connection.msgtype != name:
-                    raise InputError(f"{topic}: expected {name}, got {connection.msgtype}")
-                if connection.digest and connection.digest != store.hash_rihs01(name):
-                    raise InputError(f"{topic}: recorded with another version of {name}")
-            if found:
-                count = sum(c.msgcount for c in found)
-                records = tqdm(
-                    reader.messages(found), f"reading {topic}", count, leave=False, delay=3
-                )
-                for _, _, raw in records:
-                    yield store.deserialize_cdr(raw, name)
-    except InputError as reason:
-        raise InputError(f"{path}: {reason}") from None
-    except Exception as reason:
-        problem = " ".join(str(reason).split()) or type(reason).__name__
-        raise InputError(f"{path}: not a readable rosbag2: {problem}") from None
+    where = f"{bag.path}: {channel.topic}"
+    store = _store_of(channel, where)
+    messages = tqdm(
+        bag.messages({channel.topic}), f"reading {channel.topic}", channel.count, leave=False,
+        delay=3,
+    )  # fmt: skip
+    number = 0
+    while True:
+        number += 1
+        # A damaged message makes the library raise almost anything.
+        try:
+            found = next(messages, None) if number > 1 else next(messages := iter(messages), None)
+            if found is None:
+                return
+            body = store.deserialize_cdr(found[1], channel.type)
+        except InputError as reason:
+            raise InputError(f"{bag.path}: {reason}") from None
+        except Exception as reason:
+            problem = " ".join(str(reason).split()) or type(reason).__name__
+            raise InputError(f"{where}: message {number}: damaged: {problem}") from None
+        yield body
+
+
+def _store_of(channel: Channel, where: str) -> Typestore:
+    """A store that knows the channel's type."""
+    ours = typestore()
+    if channel.definition:
+        from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+        try:
+            types = get_types_from_msg(channel.definition, channel.type)
+            if all(ours.fielddefs.get(name) == fields for name, fields in types.items()):
+                return ours
+            store = get_typestore(Stores.EMPTY)
+            store.register(types)
+            _check_version(store, where)
+            return store
+        except InputError:
+            raise
+        except Exception as reason:
+            problem = " ".join(str(reason).split()) or type(reason).__name__
+            raise InputError(
+                f"{where}: unreadable definition of {channel.type}: {problem}"
+            ) from None
+    if channel.type not in ours.fielddefs:
+        raise InputError(f"{where}: the bag has no definition of {channel.type}")
+    return ours
+
+
+def _check_version(theirs: Typestore, where: str) -> None:
+    """Raises InputError where one of our types lacks a field that nothing can stand in for."""
+    ours = typestore()
+    for name in theirs.fielddefs:
+        if name.startswith("locdreamer_ros/") and name in ours.fielddefs:
+            has, wanted = (dict(store.fielddefs[name][1]) for store in (theirs, ours))
+            for field, kind in wanted.items():
+                if field not in LATER_FIELDS and has.get(field) != kind:
+                    raise InputError(
+                        f"{where}: recorded with another version of {name}: field {field}"
+                    )

@@ -15,8 +15,9 @@ import pytest
 from locdreamer_ros.cli import main
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.bag import _imu, _odometry, _time, read_bag, write_bag
+from locdreamer_ros.datasets.bag_writer import BagWriter
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
-from locdreamer_ros.datasets.rosbag2 import BagWriter, message, read_messages, typestore
+from locdreamer_ros.datasets.rosbag2 import message, read_messages, typestore
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.simulation import simulate
