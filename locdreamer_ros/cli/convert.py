@@ -56,13 +56,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     bag = formats.add_parser("bag", help="rosbag2 to range table")
     bag.add_argument("source", type=Path, metavar="BAG", help="rosbag2 folder, .mcap or .db3")
-    add_output(bag, "range table X.csv; X_anchors.csv is written beside it")
+    bag.add_argument("--anchors", type=Path, metavar="A.csv", help="id,x,y,z (the bag's)")
+    add_columns(bag)
+    add_output(bag, "range table X.csv with X_anchors.csv beside it, or rosbag2 folder")
     bag.set_defaults(run=run_bag)
 
 
 def add_output(parser: argparse.ArgumentParser, what: str) -> None:
-    """--output, --seed and --json."""
+    """--output with what a bag is written as, --seed and --json."""
     parser.add_argument("--output", type=Path, required=True, metavar="PATH", help=what)
+    parser.add_argument(
+        "--storage", choices=("mcap", "sqlite3"), default="mcap", help="of a bag (mcap)"
+    )
+    parser.add_argument(
+        "--bag-version",
+        type=int,
+        choices=(5, 8, 9),
+        default=9,
+        help="of a bag's metadata: 5 for ROS 2 Humble, 8 for Iron, 9 for Jazzy and later (9)",
+    )
     add_common(parser)
 
 
@@ -85,19 +97,28 @@ def run_csv(options: argparse.Namespace) -> int:
     check_places(options)
     if options.source.suffix != ".csv":
         raise InputError(f"{options.source}: expected a range table (.csv)")
-    if options.output.exists() and options.output.samefile(options.source):
-        raise InputError(f"{options.output}: is the source; choose another name")
+    refuse_source(options)
     recording = load_recording(options.source, options.anchors, columns=options.columns)
     return write(recording, options)
 
 
 def run_bag(options: argparse.Namespace) -> int:
     """Bag to range table."""
-    from locdreamer_ros.datasets.bag import read_bag
+    from locdreamer_ros.datasets import load_recording
 
     check_places(options)
-    check_output(options.output, (".csv",))
-    return write(read_bag(options.source), options)
+    if options.source.suffix == ".csv":
+        raise InputError(f"{options.source}: expected a rosbag2 (folder, .mcap, .db3)")
+    refuse_source(options)
+    recording = load_recording(options.source, options.anchors, columns=options.columns)
+    return write(recording, options)
+
+
+def refuse_source(options: argparse.Namespace) -> None:
+    """Raises InputError where the output would replace what is read."""
+    source, output = options.source, options.output
+    if source.exists() and output.exists() and output.samefile(source):
+        raise InputError(f"{output}: is the source; choose another name")
 
 
 def check_places(options: argparse.Namespace) -> None:
@@ -121,7 +142,7 @@ def write(recording: Recording, options: argparse.Namespace) -> int:
         save_anchors(output.with_name(f"{output.stem}_anchors.csv"), recording.anchors)
         save_range_table(output, recording)
     else:
-        write_bag(output, recording)
+        write_bag(output, recording, storage=options.storage, version=options.bag_version)
     result = {
         "output": str(output),
         "epochs": len(recording),

@@ -13,8 +13,8 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
         "--columns",
         type=_mapping,
         metavar="WHAT=NAME,...",
-        help="names of a table's columns, as time=stamp,anchor=id,range=dist "
-        "(t_s, anchor, range, gt_x, r_<id>, ...)",
+        help="names in another's table, as time=stamp,anchor=id,range=dist, or topics and fields "
+        "of another's bag, as ranges=/toa,anchor=id,range_mm=dist,truth=/pose (docs/datasets.md)",
     )
 
 

@@ -24,9 +24,11 @@ def load_recording(
 
     A range table needs its anchors: `anchors`, else `<stem>_anchors.csv` beside it. The others know
     theirs; there, `anchors` picks those it names and corrects their places. Of a point survey one
-    walk is drawn (seed 0). columns: how a table calls its columns, see `load_range_table`; height:
-    of anchors without z, m. Raises InputError naming the file and what was expected, also where
-    anchors and ranges cannot both be in metres.
+    walk is drawn (seed 0).
+
+    columns: how a table calls its columns, see `load_range_table`, or a bag its topics and fields,
+    see `read_bag`; height: of anchors without z, m. Raises InputError naming the file and what was
+    expected, also where anchors and ranges cannot both be in metres.
     """
     recording = _load(path, anchors, columns, height)
     where = str(path if anchors is None else anchors)
@@ -54,28 +56,25 @@ def _load(
         if anchors is None and not beside.is_file():
             raise InputError(f"{path}: needs an anchors file (id,x,y,z); there is no {beside.name}")
         return load_range_table(path, load_anchors(anchors or beside, height), columns)
-    if columns:
-        raise InputError(f"{path}: columns have other names only in a range table (.csv)")
-    recording = _load_complete(path)
-    if anchors is None:
-        return recording
-    from locdreamer_ros.datasets.range_table import load_anchors
+    site = None
+    if anchors is not None:
+        from locdreamer_ros.datasets.range_table import load_anchors
 
-    site = load_anchors(anchors, height)
-    return dataclasses.replace(recording.only(site.ids), anchors=site)
-
-
-def _load_complete(path: Path) -> Recording:
-    """A recording from a format that holds the anchors too."""
+        site = load_anchors(anchors, height)
     if path.is_dir() or path.suffix in (".mcap", ".db3"):
         from locdreamer_ros.datasets.bag import read_bag
 
-        return read_bag(path)
+        return read_bag(path, site, columns)
+    if columns:
+        raise InputError(f"{path}: names of columns are for range tables (.csv) and bags")
     if path.suffix in (".json", ".npz"):
         from locdreamer_ros.datasets.bregar import load_survey
         from locdreamer_ros.datasets.point_survey import draw_walk
 
-        return draw_walk(load_survey(path))
+        recording = draw_walk(load_survey(path))
+        if site is None:
+            return recording
+        return dataclasses.replace(recording.only(site.ids), anchors=site)
     raise InputError(
         f"{path}: expected a range table (.csv), a rosbag2 (folder, .mcap, .db3) "
         "or a point survey (.json, .npz)"

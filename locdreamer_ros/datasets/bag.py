@@ -8,7 +8,9 @@ MCAP is written; MCAP and sqlite3 are read. A time that is a whole number of nan
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,16 @@ import numpy as np
 
 from locdreamer_ros.datasets.bag_writer import VERSIONS, BagWriter
 from locdreamer_ros.datasets.cells import RangeCells
-from locdreamer_ros.datasets.columns import note
-from locdreamer_ros.datasets.rosbag2 import message, open_bag, read_messages, typestore
+from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, TIME, note
+from locdreamer_ros.datasets.foreign_bag import read_places, read_ranges, topic_named
+from locdreamer_ros.datasets.rosbag2 import (
+    Bag,
+    find_topic,
+    message,
+    open_bag,
+    read_messages,
+    typestore,
+)
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.motion import wrapped, yaw_of
 from locdreamer_ros.recording import Recording
@@ -35,6 +45,7 @@ ODOMETRY_FRAME, BASE_FRAME = "odom", "base_link"
 """Frames of a robot (REP-105)."""
 NOT_MEASURED = -1.0
 """First element of a covariance in `Imu`: the message does not hold that quantity."""
+ROLES = ("anchors", "ranges", "truth", "odometry", "imu", "time", ANCHOR, *RANGE_UNITS)
 GAP_S = 0.5
 """What has other stamps than the epochs is interpolated over gaps up to this."""
 QUALITY = ("nlos_probability", "rx_power", "first_path_power")
@@ -181,21 +192,59 @@ def _range_array(recording: Recording, epoch: int, stamp: int, header: Any, tag:
     return message(RANGES[1], header=header, tag=tag, **asked, ranges=ranges, more=False)
 
 
-def read_bag(path: Path) -> Recording:
+def read_bag(
+    path: Path, anchors: Anchors | None = None, topics: Mapping[str, str] | None = None
+) -> Recording:
     """Read a rosbag2 folder, or its single .mcap or .db3 file.
 
-    The anchors are the last ones published. A range without status OK is NaN. Raises InputError
-    naming the file and what is missing or wrong in it.
+    anchors: those to read, at their places; else all of the bag, where they were published last.
+    topics: what a topic is called in this bag, by what it is: anchors, ranges, truth, odometry,
+    imu; for ranges of other types their fields too, see `foreign_bag`. A range without status OK is
+    NaN. Raises InputError naming the file and what is missing or wrong in it.
     """
-    anchors = _read_anchors(path)
+    bag = open_bag(path)
+    named = _checked(dict(topics or {}))
+    picked = anchors is not None
+    where = named.get("anchors", ANCHORS[0])
+    if anchors is None:
+        anchors = _read_anchors(bag, where)
+    elif find_topic(bag, where) is not None:
+        _read_anchors(bag, where).rows(anchors.ids)  # complains of one that is not there
+    alone = any(role.startswith("r_") for role in named)
+    if alone or ("ranges" in named and topic_named(bag, named["ranges"]).type != RANGES[1]):
+        recording = read_ranges(bag, named, anchors)
+    else:
+        recording = _read_range_arrays(bag, named.get("ranges", RANGES[0]), anchors, picked)
+    times = [to_nanoseconds(float(time)) for time in recording.times]
+    return dataclasses.replace(
+        recording,
+        truth=_read_truth(bag, named.get("truth"), times),
+        odometry=_read_odometry(path, named.get("odometry"), times),
+        turn_rate=_read_gyro(path, named.get("imu"), times),
+    )
+
+
+def _checked(named: dict[str, str]) -> dict[str, str]:
+    """The mapping with `time` as `t_s`. Raises InputError for what is no role."""
+    for role in named:
+        if role not in ROLES and not role.startswith("r_"):
+            raise InputError(f"columns: unknown {role!r}; a bag has {', '.join(ROLES)}, r_<id>")
+    if "time" in named:
+        named[TIME] = named.pop("time")
+    return named
+
+
+def _read_range_arrays(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> Recording:
+    """Ranges of our own type; picked: of other anchors than `anchors` there may be some too."""
+    path = bag.path
+    row_of = {anchor: row for row, anchor in enumerate(anchors.ids)}
     times: list[int] = []
     # Per epoch and anchor: stamp s, range m, nlos, rx power, first-path power.
     rows: list[FloatArray] = []
     tag = None
-    row_of = {anchor: row for row, anchor in enumerate(anchors.ids)}
     goes_on, cells = False, RangeCells()
-    for number, body in enumerate(read_messages(path, *RANGES), start=1):
-        where = f"{path}: {RANGES[0]}: message {number}"
+    for number, body in enumerate(read_messages(path, topic, RANGES[1]), start=1):
+        where = f"{path}: {topic}: message {number}"
         time = nanoseconds(body.header.stamp)
         heard = getattr(body, "tag", "")
         if tag is not None and heard != tag:
@@ -203,13 +252,13 @@ def read_bag(path: Path) -> Recording:
         tag = heard
         goes_on, again = getattr(body, "more", False), goes_on and time == times[-1]
         if again:  # the tracker asked on for the same fix
-            more = _epoch(body, row_of, where, cells)
+            more = _epoch(body, row_of, where, cells, picked)
             rows[-1] = _both(rows[-1], more, anchors, where)
             continue
         times.append(time)
-        rows.append(_epoch(body, row_of, where, cells))
+        rows.append(_epoch(body, row_of, where, cells, picked))
     if not times:
-        raise InputError(f"{path}: no message on {RANGES[0]} ({RANGES[1]}); {_holds(path)}")
+        raise InputError(f"{path}: no message on {topic} ({RANGES[1]}); {_holds(bag)}")
     note(path, cells.note())
     if back := int((np.diff(np.array(times)) < 0).sum()):
         note(path, f"the clock goes back {back} times; the epochs stay in the bag's order")
@@ -222,37 +271,42 @@ def read_bag(path: Path) -> Recording:
         anchors,
         epochs,
         ranges,
-        _read_truth(path, times),
-        None if (stamps == epochs[:, None]).all() else stamps,
-        nlos,
-        rx_power,
-        first_path_power,
-        _read_odometry(path, times),
-        _read_gyro(path, times),
+        stamps=None if (stamps == epochs[:, None]).all() else stamps,
+        nlos=nlos,
+        rx_power=rx_power,
+        first_path_power=first_path_power,
     )
 
 
-def _holds(path: Path) -> str:
-    return f"it holds {open_bag(path).described()}"
+def _holds(bag: Bag) -> str:
+    return f"it holds {bag.described()}; --columns ranges=TOPIC,... names them"
 
 
-def _read_anchors(path: Path) -> Anchors:
-    published = list(read_messages(path, *ANCHORS))
+def _read_anchors(bag: Bag, topic: str) -> Anchors:
+    path = bag.path
+    published = list(read_messages(path, topic, ANCHORS[1]))
     if not published or not published[-1].anchors:
-        raise InputError(f"{path}: no anchors on {ANCHORS[0]} ({ANCHORS[1]}); {_holds(path)}")
+        raise InputError(
+            f"{path}: no anchors on {topic} ({ANCHORS[1]}): they come from --anchors FILE; "
+            f"{_holds(bag)}"
+        )
     last = published[-1]
     places = [(a.position.x, a.position.y, a.position.z) for a in last.anchors]
     try:
         return Anchors(tuple(a.id for a in last.anchors), np.array(places, dtype=np.float64))
     except InputError as reason:
-        raise InputError(f"{path}: {ANCHORS[0]}: {reason}") from None
+        raise InputError(f"{path}: {topic}: {reason}") from None
 
 
-def _epoch(body: Any, row_of: dict[str, int], where: str, cells: RangeCells) -> FloatArray:
+def _epoch(
+    body: Any, row_of: dict[str, int], where: str, cells: RangeCells, picked: bool
+) -> FloatArray:
     """One RangeArray as (A, 5): stamp, range, nlos, rx power, first-path power; NaN: not there."""
     epoch = np.full((len(row_of), 5), np.nan)
     for entry in body.ranges:
         row = row_of.get(entry.anchor)
+        if row is None and picked:
+            continue
         if row is None:
             raise InputError(
                 f"{where}: unknown anchor {entry.anchor!r}; {ANCHORS[0]} has {', '.join(row_of)}"
@@ -276,22 +330,32 @@ def _both(before: FloatArray, more: FloatArray, anchors: Anchors, where: str) ->
     return np.where(np.isnan(before[:, :1]), more, before)
 
 
-def _read_truth(path: Path, times: list[int]) -> FloatArray | None:
+def _read_truth(bag: Bag, topic: str | None, times: list[int]) -> FloatArray | None:
     """Ground truth (T, 3) m at the epochs' times, NaN where unknown; None where there is none."""
     poses: dict[int, tuple[float, float, float]] = {}
-    for body in read_messages(path, *TRUTH):
-        place = body.pose.position
-        poses[nanoseconds(body.header.stamp)] = (place.x, place.y, place.z)
+    if topic is not None:
+        poses.update(read_places(bag, topic))
+    else:
+        for body in read_messages(bag.path, *TRUTH):
+            place = body.pose.position
+            poses[nanoseconds(body.header.stamp)] = (place.x, place.y, place.z)
     if not poses:
         return None
     known = sorted(poses)
     return _at_epochs(known, np.array([poses[time] for time in known]), times)
 
 
-def _read_odometry(path: Path, times: list[int]) -> FloatArray | None:
+def _motion(path: Path, topic: str | None, standard: tuple[str, str]) -> Iterator[Any]:
+    """Messages of the topic named, else of the robot that the ranges are of."""
+    if topic is None:
+        return read_messages(path, *standard, beside=RANGES[0])
+    return read_messages(path, topic, standard[1])
+
+
+def _read_odometry(path: Path, topic: str | None, times: list[int]) -> FloatArray | None:
     """Odometry (T, 3) x m, y m, yaw rad at the epochs' times; None where there is none."""
     poses: dict[int, tuple[float, float, float]] = {}
-    for number, body in enumerate(read_messages(path, *ODOMETRY, beside=RANGES[0]), start=1):
+    for number, body in enumerate(_motion(path, topic, ODOMETRY), start=1):
         place, turn = body.pose.pose.position, body.pose.pose.orientation
         try:
             yaw = yaw_of(turn.x, turn.y, turn.z, turn.w)
@@ -309,10 +373,10 @@ def _read_odometry(path: Path, times: list[int]) -> FloatArray | None:
     return odometry
 
 
-def _read_gyro(path: Path, times: list[int]) -> FloatArray | None:
+def _read_gyro(path: Path, topic: str | None, times: list[int]) -> FloatArray | None:
     """The turn rate (T,) rad/s at the epochs' times; None where there is none."""
     rates: dict[int, float] = {}
-    for number, body in enumerate(read_messages(path, *IMU, beside=RANGES[0]), start=1):
+    for number, body in enumerate(_motion(path, topic, IMU), start=1):
         if body.angular_velocity_covariance[0] != NOT_MEASURED:
             _check_finite(path, IMU[0], number, body.angular_velocity.z)
             rates[nanoseconds(body.header.stamp)] = body.angular_velocity.z

@@ -33,8 +33,10 @@ class BagWriter:
 
     Used as a context manager: an exception inside leaves no trace, and the older bag in place.
     live: readable while it is written, with its metadata from the start, and kept whatever happens;
-    the older bag goes at once. Of an older bag only its own files are removed; a folder that is none raises InputError,
-    as does a place that cannot be written, at any time.
+    the older bag goes at once.
+
+    Of an older bag only its own files are removed; a folder that is none raises InputError, as does
+    a place that cannot be written, at any time.
     """
 
     def __init__(

@@ -93,9 +93,10 @@ class TimeCells:
 
 
 class RangeCells:
-    """Reads ranges and counts those that say that there was none."""
+    """Reads ranges in units of `scale` m, and counts those that say that there was none."""
 
-    def __init__(self) -> None:
+    def __init__(self, scale: float = 1.0) -> None:
+        self.scale = scale
         self.unanswered: Counter[str] = Counter()
 
     def metres(self, cell: str | float, where: str) -> float:
@@ -110,12 +111,12 @@ class RangeCells:
             named = value == 0.0 or value != value or value in NO_ANSWER
             self.unanswered[f"{value:g}" if named else "< 0"] += 1
             return float("nan")
-        if value > MAX_RANGE_M:
+        if value * self.scale > MAX_RANGE_M:
             raise InputError(
                 f"{where}: expected a range of at most {MAX_RANGE_M:g} m, got {_short(str(cell))}; "
                 "is it in millimetres?"
             )
-        return value
+        return value * self.scale
 
     def note(self) -> str:
         """What was taken for no answer; empty where nothing was."""

@@ -28,6 +28,7 @@ from locdreamer_ros.datasets.cells import (
 from locdreamer_ros.datasets.columns import (
     ANCHOR,
     RANGE,
+    RANGE_UNITS,
     ROLES,
     SIGNAL,
     TIME,
@@ -60,7 +61,8 @@ def read_long(
 ) -> Recording:
     """The recording of a long table's rows. Raises InputError naming the file, row and column."""
     found = find_columns(path, header, (*ROLES, *TAG), mapping)
-    for role in (ANCHOR, RANGE):
+    metres = next((role for role in RANGE_UNITS if role in found), RANGE)
+    for role in (ANCHOR, metres):
         if role not in found:
             raise InputError(f"{path}: row 1: missing column {role} (or --columns {role}=NAME)")
     if TRUTH[0] not in found:
@@ -69,8 +71,8 @@ def read_long(
                   if axis in place}  # fmt: skip
     check_groups(path, found)
     note_unused(path, [name for i, name in enumerate(header) if i not in found.values()])
-    names = [role for role in found if role not in (TIME, ANCHOR, RANGE, *TAG)]
-    ids, cells, clock = AnchorIds(anchors), RangeCells(), TimeCells()
+    names = [role for role in found if role not in (TIME, ANCHOR, *RANGE_UNITS, *TAG)]
+    ids, cells, clock = AnchorIds(anchors), RangeCells(RANGE_UNITS[metres]), TimeCells()
     numbers, tags = array("d"), set[str]()
     for at, row in rows:
         where = f"{path}: row {at}"
@@ -85,7 +87,7 @@ def read_long(
             raise InputError(f"{where}: expected ranges of one tag, got {', '.join(sorted(tags))}")
         numbers.append(clock.stamp(row[found[TIME]], f"{where}, column {header[found[TIME]]}"))
         numbers.append(anchor)
-        numbers.append(cells.metres(row[found[RANGE]], f"{where}, column {header[found[RANGE]]}"))
+        numbers.append(cells.metres(row[found[metres]], f"{where}, column {header[found[metres]]}"))
         numbers.extend(
             number(row[found[name]], f"{where}, column {header[found[name]]}", missing=True)
             for name in names
@@ -104,17 +106,17 @@ def read_long(
     )
     if order is not None:
         table = table[order]
+    return recording_of_rows(path, anchors, times, table, names)
+
+
+def recording_of_rows(
+    path: Path, anchors: Anchors, times: FloatArray, table: FloatArray, names: Sequence[str]
+) -> Recording:
+    """Rows at times (N,) s with columns stamp, anchor's row, range and `names` as epochs."""
     twice = _repeated(times, table)
     if twice.any():
         note(path, f"{int(twice.sum())} rows are there twice and count once")
         times, table = times[~twice], table[~twice]
-    return _recording(path, anchors, times, table, names)
-
-
-def _recording(
-    path: Path, anchors: Anchors, times: FloatArray, table: FloatArray, names: Sequence[str]
-) -> Recording:
-    """Rows at times (N,) with columns stamp, anchor, range and `names` as epochs."""
     anchor = table[:, 1].astype(np.intp)
     heard = np.unique(anchor[np.isfinite(table[:, 2])])
     if 0 < heard.size < len(anchors):

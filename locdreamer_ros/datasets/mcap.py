@@ -9,8 +9,10 @@ summary; a file without an end is read up to its last whole chunk. Messages keep
 
 from __future__ import annotations
 
+import importlib
 import mmap
 import struct
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -41,7 +43,7 @@ class Channel(NamedTuple):
     topic: str
     type: str
     definition: str
-    count: int
+    total: int
 
 
 class _Place(NamedTuple):
@@ -71,8 +73,16 @@ def scan(path: Path) -> Contents:
         return _Scan(data).contents()
 
 
-def read(path: Path, contents: Contents, topics: Collection[str]) -> Iterator[tuple[str, bytes]]:
-    """Messages (topic, CDR) of the topics, of a file that was scanned."""
+class Message(NamedTuple):
+    """A message as it came: its topic, when it was received (ns), and its CDR."""
+
+    topic: str
+    received: int
+    data: bytes
+
+
+def read(path: Path, contents: Contents, topics: Collection[str]) -> Iterator[Message]:
+    """Messages of the topics, of a file that was scanned."""
     wanted = {number for number, channel in contents.channels.items() if channel.topic in topics}
     with _mapped(path) as data:
         for place in contents.places:
@@ -81,10 +91,10 @@ def read(path: Path, contents: Contents, topics: Collection[str]) -> Iterator[tu
             op, body = _record(data, place.start, len(data))
             for kind, part in _inner(body) if op == CHUNK else [(op, body)]:
                 if kind == MESSAGE:
-                    number = MESSAGE_HEAD.unpack_from(part)[0]
+                    number, _, stamp, _ = MESSAGE_HEAD.unpack_from(part)
                     if number in wanted:
                         topic = contents.channels[number].topic
-                        yield topic, bytes(part[MESSAGE_HEAD.size :])
+                        yield Message(topic, stamp, bytes(part[MESSAGE_HEAD.size :]))
 
 
 class _mapped:  # noqa: N801
@@ -152,9 +162,8 @@ def unpacked(data: bytes | memoryview, method: str, size: int) -> bytes | memory
         return data
     try:
         if method == "lz4":
-            from lz4.frame import LZ4FrameDecompressor
-
-            return bytes(LZ4FrameDecompressor().decompress(bytes(data), max_length=size + 1))
+            lz4 = importlib.import_module("lz4.frame")
+            return bytes(lz4.LZ4FrameDecompressor().decompress(bytes(data), max_length=size + 1))
         if method == "zstd":
             return bytes(zstd().ZstdDecompressor().decompress(bytes(data), max_length=size + 1))
     except ImportError as reason:
@@ -166,9 +175,6 @@ def unpacked(data: bytes | memoryview, method: str, size: int) -> bytes | memory
 
 def zstd() -> Any:
     """The module of Zstandard, which came into Python with 3.14."""
-    import importlib
-    import sys
-
     return importlib.import_module(
         "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
     )

@@ -32,7 +32,7 @@ from locdreamer_ros.datasets.cells import (
 )
 from locdreamer_ros.datasets.columns import (
     ANCHOR,
-    RANGE,
+    RANGE_UNITS,
     TIME,
     AnchorIds,
     check_groups,
@@ -119,7 +119,7 @@ def load_range_table(
     with open_text(path) as stream:
         rows = read_rows(path, stream)
         _, header = next(rows)
-        if {ANCHOR, RANGE} & {*header, *mapping}:
+        if {ANCHOR, *RANGE_UNITS} & {*header, *mapping}:
             return read_long(path, anchors, header, rows, mapping)
         ids = AnchorIds(anchors)
         roles = (TIME, *TRUTH, *ODOMETRY, *GYRO)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from locdreamer_ros.datasets import mcap, sqlite_bag
 from locdreamer_ros.datasets.columns import note
-from locdreamer_ros.datasets.mcap import Channel, Contents
+from locdreamer_ros.datasets.mcap import Channel, Contents, Message
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import read_yaml
 
@@ -105,22 +105,24 @@ class Bag:
             for channel in contents.channels.values():
                 key = channel.topic, channel.type
                 before = found.get(key)
-                count = channel.count + (before.count if before else 0)
-                found[key] = channel._replace(count=count)
+                count = channel.total + (before.total if before else 0)
+                found[key] = channel._replace(total=count)
         return tuple(found.values())
 
-    def messages(self, topics: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        """Messages (topic, CDR) of the topics, in the order in which they were received."""
+    def messages(self, topics: Collection[str]) -> Iterator[Message]:
+        """Messages of the topics, in the order in which they were received."""
         for file, contents in self.files:
-            for topic, data in STORAGES[file.suffix].read(file, contents, topics):
+            for found in STORAGES[file.suffix].read(file, contents, topics):
                 if self.packed:
-                    data = bytes(mcap.unpacked(data, "zstd", LARGEST_MESSAGE))
-                yield topic, data
+                    data = bytes(mcap.unpacked(found.data, "zstd", LARGEST_MESSAGE))
+                    yield found._replace(data=data)
+                else:
+                    yield found
 
     def described(self) -> str:
         """Topics, types and numbers of messages, in one line."""
         return (
-            ", ".join(f"{c.topic} ({c.type}, {c.count})" for c in sorted(self.channels))
+            ", ".join(f"{c.topic} ({c.type}, {c.total})" for c in sorted(self.channels))
             or "nothing"
         )
 
@@ -158,7 +160,7 @@ def _open(path: Path, _: tuple[tuple[str, int, int], ...]) -> Bag:
             raise InputError(f"{file.name}: expected .mcap or .db3")
         contents = STORAGES[file.suffix].scan(file)
         if not contents.finished:
-            total = sum(channel.count for channel in contents.channels.values())
+            total = sum(channel.total for channel in contents.channels.values())
             if not total:
                 raise InputError(f"{file.name}: was cut off before its first whole chunk")
             note(
@@ -223,14 +225,12 @@ def _temporary() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory()
 
 
-def read_messages(path: Path, topic: str, name: str, *, beside: str = "") -> Iterator[Any]:
-    """Messages of `topic` (in any namespace), of type `name`, in the bag's order; none if absent.
+def find_topic(bag: Bag, topic: str, beside: str = "") -> Channel | None:
+    """The channel of `topic`, in any namespace; None: there is none.
 
     beside: another topic; only the namespace that has it too counts, for names that are common.
-    `path` is a bag's folder or its .mcap or .db3 file. Raises InputError where it is no bag or a
-    damaged one, has the topic under several namespaces, or with another definition of the type.
+    Raises InputError where several namespaces have it.
     """
-    bag = open_bag(path)
     spaces = {c.topic.removesuffix(beside) for c in bag.channels if c.topic.endswith(beside)}
     found = [
         c
@@ -239,41 +239,48 @@ def read_messages(path: Path, topic: str, name: str, *, beside: str = "") -> Ite
     ]
     for channel in found:
         if channel.topic != found[0].topic:
-            raise InputError(f"{path}: holds both {found[0].topic} and {channel.topic}")
-        if channel.type != name:
-            raise InputError(f"{path}: {topic}: expected {name}, got {channel.type}")
-    if found:
-        yield from decoded(bag, found[0])
+            raise InputError(f"{bag.path}: holds both {found[0].topic} and {channel.topic}")
+    return found[0] if found else None
 
 
-def decoded(bag: Bag, channel: Channel) -> Iterator[Any]:
-    """The messages of a topic, by the definition that the bag has of their type.
+def read_messages(path: Path, topic: str, name: str, *, beside: str = "") -> Iterator[Any]:
+    """Messages of `topic`, of type `name`, in the bag's order; none if absent. See `find_topic`.
 
-    So a bag of an older version of a type is read as far as its fields go. Raises InputError.
+    `path` is a bag's folder or its .mcap or .db3 file. Raises InputError where it is no bag or a
+    damaged one, has the topic under several namespaces, or with another definition of the type.
+    """
+    bag = open_bag(path)
+    channel = find_topic(bag, topic, beside)
+    if channel is None:
+        return
+    if channel.type != name:
+        raise InputError(f"{path}: {channel.topic}: expected {name}, got {channel.type}")
+    yield from (body for _, body in decoded(bag, channel))
+
+
+def decoded(bag: Bag, channel: Channel) -> Iterator[tuple[int, Any]]:
+    """The messages of a topic, each with the time ns at which it was received.
+
+    By the definition that the bag has of their type, so a bag of an older version of it is read as
+    far as its fields go. Raises InputError.
     """
     from tqdm import tqdm
 
     where = f"{bag.path}: {channel.topic}"
     store = _store_of(channel, where)
-    messages = tqdm(
-        bag.messages({channel.topic}), f"reading {channel.topic}", channel.count, leave=False,
-        delay=3,
-    )  # fmt: skip
-    number = 0
-    while True:
-        number += 1
-        # A damaged message makes the library raise almost anything.
-        try:
-            found = next(messages, None) if number > 1 else next(messages := iter(messages), None)
-            if found is None:
-                return
-            body = store.deserialize_cdr(found[1], channel.type)
-        except InputError as reason:
-            raise InputError(f"{bag.path}: {reason}") from None
-        except Exception as reason:
-            problem = " ".join(str(reason).split()) or type(reason).__name__
-            raise InputError(f"{where}: message {number}: damaged: {problem}") from None
-        yield body
+    title = f"reading {channel.topic}"
+    try:
+        for number, found in enumerate(
+            tqdm(bag.messages({channel.topic}), title, channel.total, leave=False, delay=3), start=1
+        ):
+            try:  # a damaged message makes the library raise almost anything
+                body = store.deserialize_cdr(found.data, channel.type)
+            except Exception as reason:
+                problem = " ".join(str(reason).split()) or type(reason).__name__
+                raise InputError(f"{channel.topic}: message {number}: damaged: {problem}") from None
+            yield found.received, body
+    except InputError as reason:
+        raise InputError(f"{bag.path}: {reason}") from None
 
 
 def _store_of(channel: Channel, where: str) -> Typestore:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from locdreamer_ros.datasets.mcap import Channel, Contents
+from locdreamer_ros.datasets.mcap import Channel, Contents, Message
 from locdreamer_ros.errors import InputError
 
 TABLES = """
@@ -70,13 +70,14 @@ def scan(path: Path) -> Contents:
     return Contents(channels, (), True, 0)
 
 
-def read(path: Path, contents: Contents, topics: Collection[str]) -> Iterator[tuple[str, bytes]]:
-    """Messages (topic, CDR) of the topics, of a file that was scanned, as they were received."""
+def read(path: Path, contents: Contents, topics: Collection[str]) -> Iterator[Message]:
+    """Messages of the topics, of a file that was scanned, as they were received."""
     wanted = {n: channel.topic for n, channel in contents.channels.items()}
     with _opened(path) as base:
-        for number, data in base.execute("SELECT topic_id, data FROM messages ORDER BY id"):
+        query = "SELECT topic_id, timestamp, data FROM messages ORDER BY id"
+        for number, stamp, data in base.execute(query):
             if wanted.get(number) in topics:
-                yield wanted[number], bytes(data)
+                yield Message(wanted[number], stamp, bytes(data))
 
 
 class SqliteWriter:

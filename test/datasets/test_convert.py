@@ -81,7 +81,8 @@ def test_bregar_to_bag_and_to_csv_are_the_same_walk(tmp_path: Path) -> None:
         (["csv", "x.csv", "--output", "taken"], "taken: exists and is no rosbag2"),
         (["csv", "x.csv", "--output", "bag", "--json", "taken"], "taken: expected a file"),
         (["bag", "taken", "--output", "y.csv"], "taken: not a readable rosbag2"),
-        (["bag", "taken", "--output", "y"], "y: expected a name ending in .csv"),
+        (["bag", "x.csv", "--output", "y"], "x.csv: expected a rosbag2 (folder"),
+        (["csv", "x.csv", "--output", "y", "--bag-version", "7"], "argument --bag-version"),
         (["bregar", ".", "--output", "y.csv"], "found no data.json and no raw data; say which"),
         (["bregar", ".", "--environment", "7", "--output", "y.csv"], "argument --environment"),
         (

@@ -39,7 +39,7 @@ def write(path: Path, chunks: int = 4, each: int = 5, *, finish: bool = True) ->
 
 
 def numbers(path: Path) -> list[float]:
-    return [struct.unpack("<d", data[4:])[0] for _, data in read(path, scan(path), {"/x"})]
+    return [struct.unpack("<d", m.data[4:])[0] for m in read(path, scan(path), {"/x"})]
 
 
 def test_messages_come_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_messages_come_in_the_order_of_the_file(tmp_path: Path) -> None:
     contents = scan(tmp_path / "x.mcap")
     assert contents.finished
     assert contents.unread == 0
-    assert {c.topic: c.count for c in contents.channels.values()} == {"/x": 20, "/y": 0}
+    assert {c.topic: c.total for c in contents.channels.values()} == {"/x": 20, "/y": 0}
     assert numbers(tmp_path / "x.mcap") == list(range(20))
 
 
