@@ -166,10 +166,6 @@ class RecordingSource:
             first_path_power=pick(record.first_path_power),
         )
 
-    def at(self, epoch: int) -> EpochSource:
-        """The range source of one epoch, whatever its time."""
-        return EpochSource(self, epoch)
-
     def measure(self, anchor: IntArray, deadline: float) -> Ranges:
         """Answer from the last epoch at or before `deadline` s; InputError before the first.
 

@@ -58,7 +58,8 @@ class BagWriter:
         self._channels: dict[str, tuple[int, dict[str, Any]]] = {}
         self._counts: Counter[str] = Counter()
         self._span = [1 << 63, 0]
-        self._broken = ""
+        self.broken = ""
+        """Why nothing can be written any more."""
         try:
             path.mkdir(parents=True, exist_ok=True)
             if live:
@@ -78,8 +79,8 @@ class BagWriter:
         self._flushed = time.monotonic()
 
     def _complaint(self, reason: OSError) -> InputError:
-        self._broken = f"{self.path}: cannot write: {reason.strerror or reason}"
-        return InputError(self._broken)
+        self.broken = f"{self.path}: cannot write: {reason.strerror or reason}"
+        return InputError(self.broken)
 
     def write(
         self, topic: str, name: str, stamp: int, data: bytes | memoryview, *, latched: bool = False
@@ -88,8 +89,8 @@ class BagWriter:
 
         `latched`: replayed to late subscribers too (transient local).
         """
-        if self._broken:
-            raise InputError(self._broken)
+        if self.broken:
+            raise InputError(self.broken)
         try:
             if topic not in self._channels:
                 self._channels[topic] = self._add(topic, name, latched)
@@ -118,7 +119,7 @@ class BagWriter:
 
     def flush_when_due(self) -> None:
         """Make a live bag readable up to now, where that was not done for FLUSH_S."""
-        if self._live and not self._broken and time.monotonic() - self._flushed >= FLUSH_S:
+        if self._live and not self.broken and time.monotonic() - self._flushed >= FLUSH_S:
             try:
                 self._writer.flush()
                 self._save_metadata()
@@ -128,7 +129,7 @@ class BagWriter:
 
     def close(self) -> None:
         """Finish the bag. Raises InputError where that fails; a live one stays readable."""
-        if self._broken:
+        if self.broken:
             self._writer.abort()
             return
         try:

@@ -1,8 +1,9 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes every topic of the graph to a rosbag2 (MCAP): what `ros2 bag record` does elsewhere.
+"""Writes every topic of the graph to a rosbag2: what `ros2 bag record` does elsewhere.
 
-The messages are stored as they came over the wire; nothing is decoded.
+The messages are stored as they came over the wire, from the first one on; nothing is decoded. The
+bag can be read at any time up to its last second, also where the node was killed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from rosgraph_msgs.msg import Clock
 from visualization_msgs.msg import MarkerArray
 
 from locdreamer_ros.config import parameter
-from locdreamer_ros.datasets.bag import BagWriter
+from locdreamer_ros.datasets.bag_writer import STORAGE, VERSIONS, BagWriter
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, LOSSLESS, UwbNode, run_node
@@ -50,6 +51,11 @@ OF_TRACKER = {
 OF_REPLAY = ("/clock", "ground_truth/pose")
 """Published by sources that own the time; a real module does neither."""
 VOLATILE = ("/tf", "/diagnostics")
+NEEDED = ("uwb/ranges", "uwb/anchors")
+"""Without these a bag is no recording."""
+PATIENCE_S = 5.0
+"""A replay waits for its listeners: so long for the trackers' topics, then it begins without."""
+WATCH_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,13 @@ class RecorderConfig(ListeningConfig):
     """Parameters of `recorder_node`."""
 
     output: str = parameter("", "folder of the bag; an older bag there is replaced")
+    storage: str = parameter("mcap", "storage of the bag", choices=STORAGE)
+    bag_version: int = parameter(
+        VERSIONS[-1],
+        "of the bag's metadata: 5 for ROS 2 Humble, 8 for Iron, 9 for Jazzy and later",
+        low=VERSIONS[0],
+        high=VERSIONS[-1],
+    )
 
 
 def type_name(kind: Any) -> str:
@@ -77,13 +90,22 @@ class RecorderNode(UwbNode):
             raise InputError("recorder_node: needs the parameter output, a folder")
 
     def activate(self) -> None:
-        """Open the bag and subscribe; to the ranges once all the others have publishers."""
-        self._bag = BagWriter(FilePath(self.config.output))
+        """Open the bag and subscribe.
+
+        A replay or simulation (`use_sim_time`) begins when it is listened to: there, to the ranges
+        only once the other topics have publishers, so that nothing of those is missed.
+        """
+        config = self.config
+        self._bag = BagWriter(
+            FilePath(config.output), storage=config.storage, version=config.bag_version, live=True
+        )
         self._early: list[tuple[str, str, bytes, bool]] = []
         self._now: int | None = None
         self._heard: list[Any] = []
+        self._last: dict[str, int] = {}
+        self._recording_ranges = False
         topics: dict[str, Any] = dict(SHARED)
-        for name in names(self.config.trackers):
+        for name in names(config.trackers):
             topics |= {f"{name}/{topic}": kind for topic, kind in OF_TRACKER.items()}
         for topic, kind in topics.items():
             self._record(topic, kind)
@@ -94,9 +116,33 @@ class RecorderNode(UwbNode):
             pass  # then nobody here publishes it either
         else:
             self._record("/tf", TFMessage)
-        replay = self.get_parameter("use_sim_time").value
-        awaited = [topic for topic in topics if replay or topic not in OF_REPLAY]
-        when_published(self, awaited, lambda: self._record("uwb/ranges", RangeArray))
+        self.every(WATCH_S, self._flush)
+        if self.get_parameter("use_sim_time").value:
+            when_published(self, list(topics), self._record_ranges)
+            self.every(PATIENCE_S, self._record_ranges)
+        else:
+            self._record_ranges()
+
+    def _record_ranges(self) -> None:
+        if not self._recording_ranges:
+            self._recording_ranges = True
+            self._record("uwb/ranges", RangeArray)
+
+    def _flush(self) -> None:
+        """Let the bag be read up to now, also while nothing comes."""
+        if self._bag is not None:
+            self._bag.flush_when_due()
+
+    def health(self) -> tuple[str, dict[str, object]]:
+        """What it waits for, and how long ago each topic was heard."""
+        values: dict[str, object] = {"output": self.config.output}
+        if self._bag is not None and self._bag.broken:
+            return f"stopped recording: {self._bag.broken}", values
+        waiting = [self.resolve_topic_name(t) for t in NEEDED if not self._count_of(t)]
+        return f"waiting for messages on {', '.join(waiting)}" if waiting else "", values
+
+    def _count_of(self, topic: str) -> int:
+        return self._last.get(self.resolve_topic_name(topic), 0)
 
     def _record(self, topic: str, kind: Any, qos: QoSProfile | None = None) -> None:
         latched = kind is AnchorArray
@@ -122,6 +168,7 @@ class RecorderNode(UwbNode):
             stamp = self._now
         else:
             stamp = self.get_clock().now().nanoseconds
+        self._last[topic] = self._last.get(topic, 0) + 1
         for waiting in self._early:
             self._bag.write(*waiting[:2], stamp, waiting[2], latched=waiting[3])
         self._early.clear()
@@ -140,6 +187,8 @@ class RecorderNode(UwbNode):
             bag, self._bag = self._bag, None
             bag.close()
             self.get_logger().info(f"recorded {self.counts['recorded']} messages: {bag.path}")
+            if bag.broken:
+                self.get_logger().error(bag.broken)
 
 
 def main() -> int:

@@ -1,0 +1,86 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder with its defaults, of a live source: from the first message on, killed or not."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+
+from locdreamer_ros.msg import AnchorArray, RangeArray
+from nodes.ros_graph import Graph, graph
+
+from locdreamer_ros.datasets.bag import read_bag
+from locdreamer_ros.datasets.rosbag2 import read_messages
+from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED
+from locdreamer_ros.types import Anchors, Ranges
+
+ANCHORS = Anchors(("a", "b", "c"), np.array([[0.0, 0.0, 2.0], [8.0, 0.0, 2.5], [8.0, 6.0, 2.0]]))
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Graph]:
+    with graph(tmp_path) as empty:
+        yield empty
+
+
+def heard(nodes: Graph) -> dict[str, str]:
+    return nodes.probe.diagnostics.get("/recorder_node", {})
+
+
+def publish(nodes: Graph, count: int) -> None:
+    """Anchors and `count` answers, of a driver alone: no tracker, no clock."""
+    probe = nodes.probe
+    probe.publisher(AnchorArray, "uwb/anchors", LATCHED).publish(c.to_anchors(ANCHORS, 0, "map"))
+    out = probe.publisher(RangeArray, "uwb/ranges", KEPT)
+    for epoch in range(count):
+        ranges = Ranges.of([0, 1, 2], np.full(3, 2.5 + epoch / 100), (epoch + 1) / 10)
+        header = c.header((epoch + 1) * 100_000_000, "map")
+        out.publish(RangeArray(header=header, ranges=c.to_ranges(ranges, ANCHORS)))
+    probe.until(lambda: int(heard(nodes).get("recorded", 0)) >= count + 1, "all in the bag")
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_live_source_is_recorded_whoever_else_is_there(nodes: Graph, storage: str) -> None:
+    bag = nodes.folder / "bag"
+    nodes.start("recorder_node", output=str(bag), storage=storage, bag_version=5)
+    nodes.probe.until(
+        lambda: heard(nodes).get("message") == "waiting for messages on /uwb/ranges, /uwb/anchors",
+        "what it waits for",
+    )
+    publish(nodes, 30)
+    nodes.probe.until(lambda: heard(nodes).get("message") == "ok", "nothing to wait for")
+    nodes.processes.__exit__(None, None, None)
+    recording = read_bag(bag)
+    np.testing.assert_allclose(recording.ranges[:, 1], 2.5 + np.arange(30) / 100)
+    assert recording.anchors.ids == ANCHORS.ids
+
+
+def test_a_killed_recorder_leaves_all_but_its_last_second(
+    nodes: Graph, caplog: pytest.LogCaptureFixture
+) -> None:
+    bag = nodes.folder / "bag"
+    nodes.start("recorder_node", output=str(bag))
+    publish(nodes, 30)
+
+    def written() -> bool:
+        ranges = read_messages(bag, "/uwb/ranges", "locdreamer_ros/msg/RangeArray")
+        return len(list(ranges)) == 30
+
+    # Also where nothing more comes that would make it write.
+    nodes.probe.rest(2.0)
+    os.kill(nodes.processes._running["recorder_node"].pid, signal.SIGKILL)
+    nodes.processes._running["recorder_node"].wait()
+    assert written()
+    np.testing.assert_allclose(read_bag(bag).ranges[:, 0], 2.5 + np.arange(30) / 100)
+    assert "bag.mcap was not finished" in caplog.text
+    assert [p.name for p in nodes.folder.iterdir() if p.name.startswith(".bag")] == []
