@@ -275,7 +275,9 @@ def test_times_that_step_back_are_kept_in_order(
     both = np.arange(2)
     for epoch in (3, 43):
         assert source.answer(epoch, both).value[0] == pytest.approx(1 + epoch / 100)
-        assert EpochSource(source, epoch).measure(both, 0.3).value[0] == pytest.approx(1 + epoch / 100)
+        assert EpochSource(source, epoch).measure(both, 0.3).value[0] == pytest.approx(
+            1 + epoch / 100
+        )
     path.write_text("t_s,r_1,r_2\n" + "0,1,1\n0,2,1\n0,3,1\n")
     still = load_range_table(path, anchors)
     assert still.times.tolist() == [0.0, 0.0, 0.0]
