@@ -1,0 +1,341 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a robot asks of the nodes: names, frames, time, parameters, anybody's ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+
+from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
+from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
+from nav_msgs.msg import Odometry
+from nav_msgs.msg import Path as PathMessage
+from nodes.hosted import ANCHORS, TRUTH, Hosted, answer_to, hosting, ranges_at
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Range
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
+
+from locdreamer_ros.alignment import turned
+from locdreamer_ros.config import load_parameters
+from locdreamer_ros.nodes import catalogue
+from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes.driver_node import DriverNode
+from locdreamer_ros.nodes.ekf_node import EkfNode
+from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
+from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode
+from locdreamer_ros.nodes.source_node import SourceNode
+from locdreamer_ros.nodes.tracker_node import TrackerNode
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+SENSOR = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+VOLATILE = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE
+)
+EKF = {"tracker": "ekf", "dimensions": "'2'"}
+STEP_NS = 100_000_000
+
+
+def off(pose: PoseWithCovarianceStamped, place: np.ndarray = TRUTH) -> float:
+    found = pose.pose.pose.position
+    return float(np.hypot(found.x - place[0], found.y - place[1]))
+
+
+@pytest.mark.parametrize(
+    ("make", "node", "key", "value"),
+    [
+        (SourceNode, "source_node", "listeners", 3),
+        (EkfNode, "ekf_node", "preset", "paper"),
+        (TrackerNode, "tracker_node", "budget", 4),
+        (EvaluatorNode, "evaluator_node", "budget", 4),
+        (DriverNode, "driver_node", "device", "pozyx"),
+    ],
+)
+def test_parameter_files_hold_in_any_namespace_and_under_any_name(
+    tmp_path: Path, make: Callable[[], UwbNode], node: str, key: str, value: Any
+) -> None:
+    files = [CONFIG / catalogue.FILES[node]]
+    if node == "driver_node":
+        files.append(CONFIG / "driver" / "pozyx.yaml")
+    if key == "budget":
+        text = "/**: {ros__parameters: {budget: 4}}"
+        files.append(tmp_path / "mine.yaml")
+        files[-1].write_text(text, encoding="utf-8")
+    given = [part for path in files for part in ("--params-file", str(path))]
+    rename = ["-r", "__ns:=/robot1", "-r", "__node:=mine"]
+    with hosting(lambda: still(make), *rename, *given) as hosted:
+        assert hosted.node.get_fully_qualified_name() == "/robot1/mine"
+        assert hosted.node.get_parameter(key).value == value
+        assert load_parameters(files[-1], node)[key] == value
+
+
+def still(make: Callable[[], UwbNode]) -> UwbNode:
+    """The node, without its transitions: not every one can be configured here."""
+    node = make()
+    node.trigger_configure = lambda: None  # type: ignore[method-assign]
+    node.trigger_activate = lambda: type("Result", (), {"name": "SUCCESS"})  # type: ignore
+    return node
+
+
+def test_ranges_that_come_one_by_one_from_anybody_are_tracked() -> None:
+    topics = ",".join(f"/uwb/{name}" for name in ANCHORS.ids)
+    mapping = f"'topic={topics} type=sensor_msgs/msg/Range'"
+    with hosting(TrackerNode, **EKF, passive=True, ranges_from=mapping) as hosted:
+        poses = hosted.hear(PoseWithCovarianceStamped, "tracker_node/pose")
+        anchors = hosted.say(AnchorArray, "uwb/anchors", LATCHED)
+        anchors.publish(c.to_anchors(ANCHORS, 0, "map"))
+        hosted.until(lambda: hosted.node.site, "the site")
+        says = [hosted.peer.create_publisher(Range, f"/uwb/{i}", SENSOR) for i in ANCHORS.ids]
+        hosted.until(
+            lambda: all(each.get_subscription_count() for each in says), "best-effort listeners"
+        )
+        for turn in range(20):
+            row = turn % 4
+            ns = 10**9 + turn * STEP_NS
+            measured = ranges_at(TRUTH, [row], ns / 1e9).value[0]
+            message = Range(range=float(measured), min_range=0.1, max_range=50.0)
+            message.header = c.header(ns, ANCHORS.ids[row])
+            says[row].publish(message)
+            hosted.rest(0.02)
+        hosted.until(lambda: len(poses) >= 17, "a fix for each range from the third on")
+        assert off(poses[-1]) < 0.1
+        assert hosted.node.counts["schedules"] == 0
+        assert not hosted.peer.get_publishers_info_by_topic("/uwb/schedule")
+        says[0].publish(Range(range=60.0, max_range=50.0, header=c.header(ns, "a")))
+        says[0].publish(Range(range=5.0, max_range=50.0, header=c.header(ns, "nobody")))
+        hosted.until(lambda: hosted.node.counts["messages_dropped"] == 1, "the unknown anchor")
+        assert "unknown anchor 'nobody'" in hosted.node.problem
+
+
+def test_a_volatile_source_of_anchors_and_best_effort_ranges_are_heard() -> None:
+    with hosting(EkfNode, dimensions="'2'") as hosted:
+        anchors = hosted.peer.create_publisher(AnchorArray, "uwb/anchors", VOLATILE)
+        hosted.until(anchors.get_subscription_count, "a listener that asks for no memory")
+        anchors.publish(c.to_anchors(ANCHORS, 0, "map"))
+        hosted.until(lambda: hosted.node.site, "the site")
+        ranges = hosted.peer.create_publisher(RangeArray, "uwb/ranges", SENSOR)
+        hosted.until(ranges.get_subscription_count, "a best-effort listener")
+        said = c.to_ranges(ranges_at(TRUTH, [0, 1, 2, 3], 1.0), ANCHORS)
+        ranges.publish(RangeArray(header=c.header(10**9, "map"), ranges=said))
+        hosted.until(lambda: hosted.node.counts["fixes"] == 1, "the fix")
+
+
+def transform(above: str, child: str, *place: float, yaw: float = 0.0) -> TransformStamped:
+    message = TransformStamped(header=c.header(0, above), child_frame_id=child)
+    offset = message.transform.translation
+    offset.x, offset.y, offset.z = place
+    message.transform.rotation = c.to_quaternion(yaw)
+    return message
+
+
+def test_anchors_in_another_frame_are_waited_for_and_transformed() -> None:
+    with hosting(EkfNode) as hosted:
+        hosted.place(frame="hall")
+        hosted.until(lambda: hosted.node._unplaced is not None, "the anchors")
+        assert hosted.node.site is None
+        assert "TF map -> hall" in hosted.node.health()[0]
+        static = hosted.peer.create_publisher(TFMessage, "/tf_static", LATCHED)
+        static.publish(
+            TFMessage(transforms=[transform("map", "hall", 10.0, 0.0, 1.0, yaw=np.pi / 2)])
+        )
+        hosted.until(lambda: hosted.node.site, "the site")
+        x, y, z = ANCHORS.positions[1]
+        np.testing.assert_allclose(
+            hosted.node.site.anchors.positions[1], [10.0 - y, x, z + 1.0], atol=1e-12
+        )
+        hosted.node.trigger_deactivate()  # what TF said is known still
+        hosted.node.trigger_activate()
+        assert hosted.node._frames.between("map", "hall") is not None
+
+
+def drive(hosted: Hosted, odom: float, lever: np.ndarray) -> tuple[np.ndarray, float]:
+    """Half a circle of a robot whose odometry is turned and moved; its last place and heading."""
+    wheels = hosted.say(Odometry, "odometry")
+    ranges = hosted.say(RangeArray, "uwb/ranges")
+    fixes = hosted.node.counts
+    for epoch in range(60):
+        ns, angle = 10**9 + epoch * STEP_NS, np.pi * epoch / 60
+        place = np.array([4.0, 3.0]) + 1.8 * np.array([np.cos(angle), np.sin(angle)])
+        heading = angle + np.pi / 2
+        there = turned(place - [1.0, -2.0], -odom)
+        wheels.publish(c.to_wheels(np.array([*there, heading - odom]), ns))
+        tag = place + turned(lever[:2], heading)
+        said = c.to_ranges(ranges_at(tag, [0, 1, 2, 3], ns / 1e9), ANCHORS)
+        hosted.rest(0.002)
+        ranges.publish(RangeArray(header=c.header(ns, "map"), ranges=said))
+        hosted.until(lambda e=epoch: fixes["fixes"] > e, "the fix")
+    return place, heading
+
+
+@pytest.mark.parametrize("said", ["parameter", "tf"])
+def test_odometry_tells_where_the_robot_is_and_where_odom_lies(said: str) -> None:
+    lever = np.array([0.3, -0.2, 0.5])
+    given = {"lever_arm": "'0.3, -0.2, 0.5'"} if said == "parameter" else {}
+    with hosting(EkfNode, dimensions="'2'", broadcast="odom", tag_height=1.0, **given) as hosted:
+        bases = hosted.hear(PoseWithCovarianceStamped, "ekf_node/base_pose")
+        transforms = hosted.hear(TFMessage, "/tf", QoSProfile(depth=100))
+        if said == "tf":
+            static = hosted.peer.create_publisher(TFMessage, "/tf_static", LATCHED)
+            static.publish(TFMessage(transforms=[transform("base_link", "tag", *lever)]))
+            hosted.node._frames.between("base_link", "tag")  # asked early, so that it is known
+            hosted.until(lambda: hosted.node._frames.between("base_link", "tag") is not None, "TF")
+        hosted.place()
+        hosted.until(lambda: hosted.node.site, "the site")
+        place, heading = drive(hosted, 0.7, lever)
+        hosted.until(lambda: bases and transforms, "base pose and TF")
+        hosted.rest(0.2)
+        base = bases[-1]
+        assert off(base, place) < 0.1
+        assert base.pose.pose.position.z == pytest.approx(0.5)
+        found = base.pose.pose.orientation
+        assert 2 * np.arctan2(found.z, found.w) == pytest.approx(heading, abs=0.06)
+        assert 0.0 < base.pose.covariance[35] < 0.1
+        (moved,) = transforms[-1].transforms
+        assert (moved.header.frame_id, moved.child_frame_id) == ("map", "odom")
+        turn = moved.transform.rotation
+        assert 2 * np.arctan2(turn.z, turn.w) == pytest.approx(0.7, abs=0.06)
+        offset = moved.transform.translation
+        assert np.hypot(offset.x - 1.0, offset.y + 2.0) < 0.3
+
+
+def test_what_may_change_at_run_time_does_and_the_rest_says_why_not() -> None:
+    with hosting(TrackerNode, **EKF, scheduler="sequential", rate=20.0) as hosted:
+        schedules = hosted.hear(AnchorSchedule, "uwb/schedule")
+        ranges = hosted.say(RangeArray, "uwb/ranges") if hosted.node.site else None
+        hosted.place()
+        ranges = hosted.say(RangeArray, "uwb/ranges")
+        answered = 0
+
+        def answer() -> None:
+            nonlocal answered
+            while answered < len(schedules):
+                ranges.publish(answer_to(schedules[answered]))
+                answered += 1
+
+        hosted.until(lambda: answer() or hosted.node.counts["fixes"] > 3, "fixes")
+        assert hosted.set("accuracy", 10.0).successful  # one range is enough now
+        begun = hosted.node.counts["fixes"]
+        hosted.until(lambda: answer() or hosted.node.counts["fixes"] > begun + 3, "more fixes")
+        assert [len(s.anchors) for s in schedules[-2:]] in ([1, 0], [0, 1])
+        for name, value in (("tracker", "grid"), ("frame", "hall"), ("ekf.sigma_n", 0.5)):
+            refused = hosted.set(name, value)
+            assert not refused.successful
+            assert f"{name}: takes effect at configure" in refused.reason
+            assert hosted.node.get_parameter(name).value != value
+        assert not hosted.set("budget", 0).successful
+        assert hosted.set("frame", "map").successful  # it is so already
+        assert hosted.set("rate", 2.0).successful
+        hosted.rest(0.6)
+        answer()
+        asked = hosted.node.counts["fixes"]
+        for _ in range(20):
+            hosted.rest(0.05)
+            answer()
+        assert hosted.node.counts["fixes"] - asked <= 3
+        hosted.node.trigger_deactivate()
+        hosted.node.trigger_cleanup()
+        assert hosted.set("tracker", "grid").successful
+
+
+def test_accuracy_is_refused_where_the_scheduler_cannot_stop_early() -> None:
+    with hosting(TrackerNode, **EKF) as hosted:
+        refused = hosted.set("accuracy", 0.1)
+        assert not refused.successful
+        assert "for sequential" in refused.reason
+        assert hosted.set("budget", 2).successful
+        assert hosted.node.config.budget == 2
+
+
+def test_the_rate_is_of_ros_time() -> None:
+    with hosting(TrackerNode, **EKF, rate=10.0, use_sim_time=True) as hosted:
+        hosted.place()
+        hosted.until(lambda: hosted.node.site, "the site")
+        assert "waiting for simulated time" in hosted.node.health()[0]
+        clock = hosted.say(Clock, "/clock")
+        for tick in range(500):  # 250 Hz, two seconds
+            clock.publish(Clock(clock=c.to_stamp(10**9 + tick * 4_000_000)))
+            hosted.rest(0.001)
+        hosted.rest(0.3)
+        asked = hosted.node.counts["schedules"]
+        assert 15 <= asked <= 21
+        for _ in range(100):  # it stands still
+            clock.publish(Clock(clock=c.to_stamp(10**9 + 499 * 4_000_000)))
+            hosted.rest(0.002)
+        hosted.rest(0.3)
+        assert hosted.node.counts["schedules"] <= asked + 1
+
+
+def test_without_ticks_and_without_a_rate_it_says_what_it_waits_for() -> None:
+    with hosting(TrackerNode, **EKF) as hosted:
+        assert "waiting for the anchors: nobody publishes /uwb/anchors" in hosted.node.health()[0]
+        hosted.place()
+        hosted.until(lambda: hosted.node.site, "the site")
+        assert "waiting for ticks (rate is 0)" in hosted.node.health()[0]
+
+
+def test_a_rate_that_the_source_cannot_keep_settles_at_what_it_can() -> None:
+    with hosting(TrackerNode, **EKF, rate=200.0) as hosted:
+        schedules = hosted.hear(AnchorSchedule, "uwb/schedule")
+        hosted.place()
+        ranges = hosted.say(RangeArray, "uwb/ranges")
+        hosted.until(lambda: schedules, "a schedule")
+        for answered in range(40):  # each after 15 ms, three periods
+            hosted.until(lambda n=answered: len(schedules) > n, "the next schedule")
+            hosted.rest(0.015)
+            ranges.publish(answer_to(schedules[answered]))
+        hosted.until(lambda: hosted.node.counts["fixes"] >= 38, "nearly all fixes")
+        assert hosted.node.counts["unanswered"] <= 2
+
+
+def test_what_nobody_looks_at_is_not_built_and_who_comes_late_sees_all() -> None:
+    with hosting(EkfNode, dimensions="'2'", display_period=0.0) as hosted:
+        hosted.place()
+        ranges = hosted.say(RangeArray, "uwb/ranges")
+
+        def say(epoch: int, rows: list[int]) -> None:
+            ns = 10**9 + epoch * STEP_NS
+            said = c.to_ranges(ranges_at(TRUTH, rows, ns / 1e9), ANCHORS)
+            ranges.publish(RangeArray(header=c.header(ns, "map"), ranges=said))
+            hosted.until(lambda: hosted.node.counts["fixes"] == epoch + 1, "the fix")
+
+        say(0, [0, 1, 2, 3])
+        assert hosted.node.output._markers._next == 0.0
+        shown = hosted.hear(MarkerArray, "ekf_node/markers", QoSProfile(depth=10))
+        paths = hosted.hear(PathMessage, "ekf_node/path", QoSProfile(depth=10))
+        hosted.until(
+            lambda: hosted.node.output._markers._publisher.get_subscription_count(), "a viewer"
+        )
+        say(1, [0, 1, 2])
+        say(2, [0, 1, 3])
+        hosted.until(lambda: len(shown) == len(paths) == 2, "both")
+        assert [m.id for m in shown[0].markers if m.ns == "anchors"] == [0, 1, 2, 3]
+        assert [m.id for m in shown[1].markers if m.ns == "anchors"] == [2, 3]
+        assert [len(path.poses) for path in paths] == [2, 3]
+
+
+def test_silence_and_state_are_in_the_status() -> None:
+    with hosting(EkfNode, dimensions="'2'") as hosted:
+        statuses = hosted.hear(TrackerStatus, "ekf_node/status")
+        hosted.place()
+        ranges = hosted.say(RangeArray, "uwb/ranges")
+        for epoch, good in enumerate((False, True, False)):
+            ns = 10**9 + epoch * STEP_NS
+            said = c.to_ranges(ranges_at(TRUTH, [0, 1, 2, 3], ns / 1e9), ANCHORS)
+            for each in said:
+                each.status = each.OK if good else each.TIMEOUT
+            ranges.publish(RangeArray(header=c.header(ns, "map"), ranges=said))
+        hosted.until(lambda: len(statuses) == 3, "three statuses")
+        waiting, fixed, silent = statuses
+        assert waiting.state == TrackerStatus.WAITING
+        assert np.isnan(waiting.silence)
+        assert (fixed.state, fixed.silence) == (TrackerStatus.TRACKING, 0.0)
+        assert silent.silence == pytest.approx(0.1)
