@@ -61,5 +61,6 @@ def run(options: argparse.Namespace) -> None:
     print(plain(rows, HEADING))
     print(
         f"common to all: {found.common:+.3f} m, which is {found.antenna_delay:+d} ticks of the "
-        f"tag's antenna delay\nwritten to {output}"
+        f"tag's antenna delay, TX and RX together (where the firmware sets one for each, add half "
+        f"to each)\nwritten to {output}"
     )

@@ -29,7 +29,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "what to do where something is wrong. It asks devices only questions that change nothing. "
         f"Exit status {NOTHING_USABLE}: no module that can be used was found.",
     )
-    parser.add_argument("port", nargs="?", metavar="PORT", help="look at this port only")
+    parser.add_argument(
+        "port",
+        nargs="?",
+        metavar="PORT",
+        help="look at this port only (a path, a pattern, or socket://HOST:PORT and the like)",
+    )
     add_common(parser)
     parser.set_defaults(run=run)
 

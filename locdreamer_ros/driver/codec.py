@@ -27,6 +27,12 @@ class Capabilities:
     baud: int
     range_timeout: float
     """s after which a silent anchor has surely failed, the device's own retries included."""
+    answer_time: float = 0.0
+    """s of silence after which a question of the protocol is asked again (`Codec.again`), because
+    bytes were lost; 0: never."""
+    settle: float = 0.0
+    """s in which the answer of an exchange that was given up may still come and could not be told
+    from the next one's: so long that anchor is not asked again."""
     probe: bytes = b""
     """What a device that speaks by itself answers at once, whether it reports rarely or restarted;
     empty where only its silence tells."""
@@ -40,6 +46,8 @@ class RangeEvent:
     range: float
     rx_power: float = math.nan
     first_path_power: float = math.nan
+    tag: str = ""
+    """Whose range it is, where a passive device reports several tags."""
 
 
 class Failure(enum.Enum):
@@ -57,6 +65,7 @@ class FailEvent:
     reason: str
     """In words, for people."""
     kind: Failure = Failure.SILENT
+    tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,8 @@ class SendEvent:
 @dataclass(frozen=True)
 class CycleEvent:
     """A passive device has reported all anchors of one of its own cycles."""
+
+    tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,9 @@ class Codec(Protocol):
 
     def cancel(self) -> None:
         """Forget the exchange in flight: the ranger has given it up."""
+
+    def again(self) -> bytes:
+        """What to ask again after `answer_time` without an answer; empty where nothing is due."""
 
     def feed(self, data: bytes) -> list[Event]:
         """Take bytes as they come; returns what they complete, in order."""

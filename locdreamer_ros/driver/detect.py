@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from serial.tools import list_ports
@@ -18,11 +18,14 @@ from serial.tools import list_ports
 from locdreamer_ros.driver.devices import all_devices, get_device
 from locdreamer_ros.driver.transport import Transport, stable_name
 
-BAUDS = (115200, 921600, 57600, 9600)
-"""115200 is what all supported devices are delivered with."""
+BAUDS = (115200, 921600, 57600, 9600, 115200)
+"""115200 is what most devices are delivered with; once more at the end for a board that boots
+meanwhile."""
 LISTEN_S = 0.7
 """Seven cycles of a tag that streams at its fastest."""
 ANSWER_S = 0.25
+BOARD_PORTS = ("/dev/serial0", "/dev/serial1")
+"""A Raspberry Pi's UARTs on its header, where modules are wired to without USB."""
 SLOW_LATENCY_MS = 4
 """FTDI adapters hold received bytes back this long or (by default 16 ms) longer."""
 RULES = "99-locdreamer-uwb.rules"
@@ -59,12 +62,15 @@ class Port:
 
 
 def find_ports(named: str | None = None) -> list[Port]:
-    """USB serial ports of this machine, or only the one named (a path or pattern)."""
+    """USB and header serial ports of this machine, or only the one named (path, pattern, URL)."""
     if named is not None:
         return [Port(named, stable_name(named) or named, "as given")]
-    found = []
+    found: list[Port] = []
+    for name in BOARD_PORTS:
+        if Path(name).exists():
+            found.append(Port(name, name, "UART of this board's header"))
     for port in sorted(list_ports.comports(), key=lambda port: str(port.device)):
-        if port.vid is None:  # a port of the board itself: no module hangs there
+        if port.vid is None:  # another port of the board itself: no module hangs there
             continue
         usb = f"{port.vid:04x}:{port.pid:04x}"
         stable = stable_name(port.device) or port.device
@@ -106,6 +112,9 @@ def examine(port: Port) -> None:
         finally:
             transport.close()
         if device is not None:
+            own = get_device(device.device)
+            if not own.uart:  # any baud rate does
+                device = replace(device, baud=own.capabilities.baud)
             port.device = device
             _advise(port, device)
             return
@@ -124,7 +133,7 @@ def recognise(transport: Transport) -> tuple[Found | None, int]:
     if found is not None:
         rate = (received.count(b"\n") - 1) / (last - first) if last > first else float("nan")
         return _device(*found, transport.baud, rate=rate), len(received)
-    for question in filter(None, (device.question for device in all_devices())):
+    for question in _questions(transport.baud):
         asked = time.monotonic()
         if not transport.write(question):
             break
@@ -134,6 +143,16 @@ def recognise(transport: Transport) -> tuple[Found | None, int]:
         if found is not None:
             return _device(*found, transport.baud, reply_ms=(first - asked) * 1e3), len(received)
     return None, len(received)
+
+
+def _questions(baud: int) -> list[bytes]:
+    """What to ask at this baud rate: over USB any will do, so those are asked at the first only."""
+    able = [
+        device
+        for device in all_devices()
+        if baud in (device.capabilities.baud, *device.bauds) and (device.uart or baud == BAUDS[0])
+    ]
+    return [device.question for device in able if device.question]
 
 
 def _device(
@@ -159,7 +178,7 @@ def _listen(transport: Transport, seconds: float) -> tuple[bytes, float, float]:
 def _match(data: bytes) -> tuple[str, str] | None:
     for device in all_devices():
         for sign in device.signs:
-            if sign.pattern.search(data):
+            if sign.shows_in(data):
                 return device.name, sign.mode
     return None
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from locdreamer_ros.driver.codec import Capabilities, Codec
+from locdreamer_ros.driver.energy import Radio
 from locdreamer_ros.driver.firmware import Firmware, Measure
 
 
@@ -22,17 +23,12 @@ class Sign:
 
     mode: str
     pattern: re.Pattern[bytes]
+    times: int = 1
+    """How often it is to be found, at least: a stream that lasts is told from a chance."""
 
-
-@dataclass(frozen=True)
-class Radio:
-    """What the radio is set to and does for a range, for the energy model.
-
-    rate: data rate on air, a key of `energy.RADIOS`. ranging: a key of `energy.MESSAGES`.
-    """
-
-    rate: str = "6.8M"
-    ranging: str = "ds"
+    def shows_in(self, data: bytes) -> bool:
+        """Whether the data has it often enough."""
+        return sum(1 for _ in self.pattern.finditer(data)) >= self.times
 
 
 @dataclass(frozen=True)
@@ -49,22 +45,34 @@ class Device:
     """Makes the simulated device from (anchor ids, measure). Raises InputError: impossible id."""
     id_form: str
     """An emulated anchor's id by its `number` from 1 and `index` from 0, "A{index}"."""
+    label: re.Pattern[str]
+    """An anchor's id as people write it; its group 1 is what counts."""
     signs: tuple[Sign, ...]
+    radio: Radio
+    """For the energy model."""
     port: str
     """Pattern of the ports it is found at."""
     about: str
     """What its preset says of it, one sentence."""
     quality: str
     """What it tells of a range besides its length."""
+    printed_form: str = "{}"
+    """What the device prints of that group, case aside."""
     question: bytes = b""
     """Changes nothing in any device and makes this one show a sign; empty: it speaks by itself."""
+    bauds: tuple[int, ...] = ()
+    """Other baud rates that it is found at."""
     uart: bool = False
     """Whether it hangs on a UART, where the baud rate matters; over USB any will do."""
-    radio: Radio = Radio()
     answer_time: float = 0.1
     """s for a schedule that brings no deadline of its own."""
     page: str = ""
     """Its page in docs/devices/; empty: <name>.md."""
+
+    def printed(self, anchor: str) -> str:
+        """The id as the device prints it, from that or from what its label says; "": impossible."""
+        found = self.label.fullmatch(anchor.strip())
+        return self.printed_form.format(found[1]) if found else ""
 
     def ids(self, count: int) -> tuple[str, ...]:
         """Ids such as its own anchors have."""

@@ -7,7 +7,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from locdreamer_ros.driver.codec import DroppedEvent, Event, FailEvent, Failure, RangeEvent
+from locdreamer_ros.driver.codec import (
+    CycleEvent,
+    DroppedEvent,
+    Event,
+    FailEvent,
+    Failure,
+    RangeEvent,
+)
 
 MAX_RANGE_M = 300.0
 """A DW1000 reaches this far in the open at 110 kb/s; more is garbage that looks like a range."""
@@ -20,8 +27,8 @@ def plausible(metres: float) -> bool:
     return 0.0 < metres <= MAX_RANGE_M
 
 
-def cycle_events(reported: Sequence[tuple[str, float]]) -> list[Event]:
-    """Events of one cycle's (anchor, m) of a passive device, one per anchor.
+def cycle_events(reported: Sequence[tuple[str, float]], tag: str = "") -> list[Event]:
+    """Events of one cycle's (anchor, m) of a passive device, one per anchor, and its end.
 
     An anchor reported twice fails: nothing says which of its ranges is the true one.
     """
@@ -29,12 +36,13 @@ def cycle_events(reported: Sequence[tuple[str, float]]) -> list[Event]:
     events: list[Event] = []
     for anchor, metres in dict(reported).items():
         if anchors.count(anchor) > 1:
-            events.append(FailEvent(anchor, "reported twice", Failure.UNUSABLE))
+            events.append(FailEvent(anchor, "reported twice", Failure.UNUSABLE, tag))
         elif plausible(metres):
-            events.append(RangeEvent(anchor, metres))
+            events.append(RangeEvent(anchor, metres, tag=tag))
         else:
-            events.append(FailEvent(anchor, f"impossible range {metres} m", Failure.UNUSABLE))
-    return events
+            reason = f"impossible range {metres} m"
+            events.append(FailEvent(anchor, reason, Failure.UNUSABLE, tag))
+    return [*events, CycleEvent(tag)]
 
 
 class Passive:
@@ -46,6 +54,10 @@ class Passive:
 
     def cancel(self) -> None:
         """Nothing is ever in flight."""
+
+    def again(self) -> bytes:
+        """Nothing: it speaks by itself."""
+        return b""
 
 
 class LineCodec:
@@ -63,6 +75,10 @@ class LineCodec:
             else:
                 self._take(line, events)
         return events
+
+    def again(self) -> bytes:
+        """Nothing, unless a protocol knows better."""
+        return b""
 
     def _take(self, line: bytes, events: list[Event]) -> None:
         """Add what a whole line, never an empty one, means."""

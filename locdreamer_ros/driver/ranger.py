@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,6 +27,12 @@ LONGEST_WAIT_S = 5.0
 """A deadline farther away is a mistake of clocks."""
 FRESH_S = 1.0
 """A cycle of a passive device older than this is not handed out."""
+STRANGERS = 10
+"""Cycles in a row of another tag after which that one is followed: ours is gone."""
+HEARD = 16
+"""Ids of other sites' anchors that are remembered, to be named."""
+QUIET_S = 5.0
+"""Without any range for so long, the ids are to be looked at."""
 
 
 @dataclass
@@ -84,8 +90,11 @@ def _blocked(rx_power: float, first_path_power: float) -> float:
 class Ranger:
     """RangeSource over a session. Not thread-safe: one thread measures, or idles between.
 
-    offsets: m to take off each range by anchor id (`locdreamer calibrate`). clock: the time of
-    deadlines and stamps, s; time-outs inside use the monotonic clock.
+    names: the anchors' ids as the device prints them, by row; "" where it has no such id. offsets:
+    m to take off each range by anchor id (`locdreamer calibrate`). tag: whose ranges to take where
+    a passive device reports several; "": the first heard. range_timeout: s after which a silent
+    anchor has failed; 0: the device's own. clock: the time of deadlines and stamps, s; time-outs
+    inside use the monotonic clock.
     """
 
     def __init__(
@@ -93,6 +102,9 @@ class Ranger:
         anchors: Anchors,
         session: Session,
         *,
+        names: Sequence[str] | None = None,
+        tag: str = "",
+        range_timeout: float = 0.0,
         offsets: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -102,10 +114,25 @@ class Ranger:
         """Late, duplicate and wrong-id answers, and failures nobody waited for."""
         self.foreign = 0
         """Ranges to anchors that are not of this site (passive devices choose for themselves)."""
+        self.other_tags = 0
+        """Cycles of tags that are not followed."""
+        self.tag = tag
+        """The tag that is followed; "" until one is heard."""
+        self.heard: list[str] = []
+        """Ids of other sites' anchors, the first few."""
         self.spent = Spent()
         """What the last answer took."""
+        able = session.codec.capabilities
         self._anchors = anchors
-        self._rows = {anchor.upper(): row for row, anchor in enumerate(anchors.ids)}
+        self._names = tuple(anchors.ids if names is None else names)
+        self._rows = {name.upper(): row for row, name in enumerate(self._names) if name}
+        self._limit = range_timeout or able.range_timeout
+        self._settle = able.settle
+        self._any_tag = not tag
+        self._strangers = 0
+        self._last_ok: float | None = None
+        self._first_asked: float | None = None
+        self._late: dict[int, _Answer] = {}  # came after the deadline of their schedule
         self._offset = np.array([(offsets or {}).get(anchor, 0.0) for anchor in anchors.ids])
         self._clock = clock
         self._exchange: _Exchange | None = None
@@ -118,6 +145,23 @@ class Ranger:
     def anchors(self) -> Anchors:
         """The anchors of the site."""
         return self._anchors
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the ids, in words; empty where ranges come or nobody asked for any."""
+        since = self._first_asked if self._last_ok is None else self._last_ok
+        if since is None or time.monotonic() - since < QUIET_S or not self.session.ready:
+            return ""
+        ours = ", ".join(self._anchors.ids)
+        if self.heard:
+            return (
+                f"the module hears the anchors {', '.join(self.heard)}, none of which is in the "
+                f"anchors file ({ours}): write its ids as the module prints them"
+            )
+        return (
+            f"no range for {QUIET_S:g} s: are the anchors on, set up as this module is, and are "
+            f"the ids of the anchors file ({ours}) theirs?"
+        )
 
     def idle(self, wait: float) -> None:
         """Keep the device going for up to `wait` s, or until the transport is woken."""
@@ -134,6 +178,8 @@ class Ranger:
         wait = min(deadline - self._clock(), LONGEST_WAIT_S)
         end = time.monotonic() + max(wait, 0.0)
         self.spent = Spent()
+        if self._first_asked is None:
+            self._first_asked = time.monotonic()
         if self.session.codec.capabilities.schedulable:
             answers = self._ask_each(anchor, end)
         else:
@@ -158,20 +204,26 @@ class Ranger:
         waiting = self._in_turn(anchor)
         # What already lies here is late, and must not be taken for the answer to a request.
         self._take(self.session.events(time.monotonic()), None)
+        for row in [row for row in waiting if row in self._late]:
+            late = self._late[row]
+            if self._clock() - late.stamp < self._limit:  # measured after the schedule before
+                answers[row] = late
+                waiting.remove(row)
+        self._late.clear()
         while waiting:
             if time.monotonic() >= end:
                 break
             if self._exchange is None and self.session.ready:
                 row = waiting[0]
-                request = self.session.codec.request(self._anchors.ids[row])
+                name = self._names[row]
+                request = self.session.codec.request(name) if name else b""
                 if not request:
                     answers[row] = _Answer(RangeStatus.NOT_OFFERED, self._clock())
                     waiting.pop(0)
                     continue
                 if self.session.send(request):
-                    limit = self.session.codec.capabilities.range_timeout
                     now = time.monotonic()
-                    self._exchange = _Exchange(row, now, now + limit)
+                    self._exchange = _Exchange(row, now, now + self._limit)
                     self.statistics[row].asked += 1
             gone = end if self._exchange is None else min(end, self._exchange.gone_at)
             asked = None if self._exchange is None else self._exchange.row
@@ -190,7 +242,7 @@ class Ranger:
         now = time.monotonic()
         healthy, due = [], []
         for row in dict.fromkeys(int(r) for r in anchor):
-            if self.statistics[row].strikes < STRIKES:
+            if self.statistics[row].strikes < STRIKES and not self._is_unsettled(row, now):
                 healthy.append(row)
             elif self.statistics[row].rest_until <= now:
                 due.append(row)
@@ -204,6 +256,10 @@ class Ranger:
         if now - self.statistics[trial].rest_until > LONGEST_REST_S:
             return [trial, *healthy]
         return [*healthy, trial]
+
+    def _is_unsettled(self, row: int, now: float) -> bool:
+        """Whether an old answer may still come that could not be told from a new one."""
+        return self._settle > 0.0 and self.statistics[row].rest_until > now
 
     def _take(self, events: list[Event], answers: dict[int, _Answer] | None) -> None:
         """Sort what came. `answers` None: nothing is waited for (but an old exchange may end)."""
@@ -220,18 +276,22 @@ class Ranger:
             self._exchange = None
             waited = time.monotonic() - asked.begun
             answer = self._answer(event, asked.row, waited)
-            if answers is None:
-                self.unexpected += 1
-            else:
+            if answers is not None:
                 answers[asked.row] = answer
+            elif answer.status == RangeStatus.OK:
+                self._late[asked.row] = answer
+            else:
+                self.unexpected += 1
         if self._exchange is not None:
             lost = not self.session.ready
             now, row = time.monotonic(), self._exchange.row
             if lost or now >= self._exchange.gone_at:
                 waited, self._exchange = now - self._exchange.begun, None
                 self.session.cancel()
-                timeout = FailEvent(self._anchors.ids[row], "timeout")
+                timeout = FailEvent(self._names[row], "timeout")
                 failed = self._answer(timeout, row, waited, lost)
+                mine = self.statistics[row]
+                mine.rest_until = max(mine.rest_until, now + self._settle)
                 if answers is not None:
                     answers[row] = failed
 
@@ -264,19 +324,39 @@ class Ranger:
 
     def _take_reports(self, events: list[Event]) -> None:
         for event in events:
+            if not isinstance(event, (CycleEvent, RangeEvent, FailEvent)):
+                continue
+            if not self._is_followed(event):
+                continue
             if isinstance(event, CycleEvent):
                 self._complete = (time.monotonic(), self._cycle, self._spending)
                 self._cycle, self._spending = {}, Spent()
-            elif isinstance(event, (RangeEvent, FailEvent)):
+            else:
                 row = self._rows.get(event.anchor.upper())
                 if row is None:
                     self.foreign += 1
+                    if event.anchor not in self.heard and len(self.heard) < HEARD:
+                        self.heard.append(event.anchor)
                     self._spend(isinstance(event, RangeEvent), 0.0)
                 elif row in self._cycle:
                     self.unexpected += 1
                 else:
                     self.statistics[row].asked += 1
                     self._cycle[row] = self._answer(event, row, 0.0)
+
+    def _is_followed(self, event: CycleEvent | RangeEvent | FailEvent) -> bool:
+        """Whether the event is about our tag; ours may change where none was named."""
+        gone = self._any_tag and (not self.tag or self._strangers >= STRANGERS)
+        if event.tag != self.tag and gone:
+            self.tag, self._strangers = event.tag, 0
+            self._cycle, self._spending = {}, Spent()
+        if event.tag == self.tag:
+            self._strangers = 0
+            return True
+        if isinstance(event, CycleEvent):
+            self._strangers += 1
+            self.other_tags += 1
+        return False
 
     def _spend(self, good: bool, waited: float) -> None:
         before = self._spending
@@ -299,6 +379,7 @@ class Ranger:
                 mine.invalid += 1
                 return _Answer(RangeStatus.INVALID, now)
             mine.ok += 1
+            self._last_ok = time.monotonic()
             powers = (event.rx_power, event.first_path_power)
             unknown = float("nan")  # no device says how sure it is
             numbers = (metres, unknown, *powers, _blocked(*powers))

@@ -44,6 +44,8 @@ class Session:
         self._attempt = 0
         self._give_up_at = 0.0
         self._owed_since: float | None = None
+        self._asked_at: float | None = None  # the last write that was not answered yet
+        self._heard_at = 0.0
         self._probed = False  # since it last spoke
         self._heard = 0  # senseless bytes since the device last answered
         self._passive = not codec.capabilities.schedulable
@@ -75,6 +77,7 @@ class Session:
         data = self.transport.read(min(until, self._next_due()) - now)
         if not data:
             return []
+        self._heard_at = time.monotonic()
         events = self._sorted(self.codec.feed(data))
         self._write_pending(time.monotonic())
         return events
@@ -83,12 +86,17 @@ class Session:
         """Write a request; False where it did not go out. From now on the device owes an answer."""
         if self._owed_since is None:
             self._owed_since = time.monotonic()
+        return self._write(data)
+
+    def _write(self, data: bytes) -> bool:
+        self._asked_at = time.monotonic()
         return self.transport.write(data)
 
     def cancel(self) -> None:
         """Forget the exchange in flight and what was to be sent for it."""
         self.codec.cancel()
         self._pending.clear()
+        self._asked_at = None
 
     def close(self) -> None:
         """Close the port for good."""
@@ -112,6 +120,8 @@ class Session:
             elif now >= self._probe_at():
                 self._probed = True
                 self.transport.write(self.codec.capabilities.probe)
+            elif now >= self._again_at():
+                self._ask_again()
         elif now >= self._give_up_at and not self._pending:
             self._attempt += 1
             if self._attempt < len(READY_WINDOWS_S):
@@ -121,12 +131,19 @@ class Session:
 
     def _write_pending(self, now: float) -> None:
         while self._pending and self._pending[0][0] <= now:
-            self.transport.write(heapq.heappop(self._pending)[2])
+            self._write(heapq.heappop(self._pending)[2])
+
+    def _ask_again(self) -> None:
+        """Bytes were lost: one exchange, not a session."""
+        self._asked_at = None
+        if question := self.codec.again():
+            self._write(question)
 
     def _start(self, now: float) -> None:
         self.ready = False
         self.sessions += 1
         self._owed_since = None
+        self._asked_at = None
         self._pending.clear()
         self._give_up_at = now + READY_WINDOWS_S[self._attempt]
         opening = self.codec.start()
@@ -142,7 +159,16 @@ class Session:
             due.append(self._give_up_at)
         elif self._owed_since is not None:
             due += [self._owed_since + self._silence, self._probe_at()]
+        if self.ready:
+            due.append(self._again_at())
         return min(due, default=float("inf"))
+
+    def _again_at(self) -> float:
+        """Monotonic time at which to take the answer to the last question for lost."""
+        limit = self.codec.capabilities.answer_time
+        if self._asked_at is None or not limit:
+            return float("inf")
+        return max(self._asked_at, self._heard_at) + limit
 
     def _probe_at(self) -> float:
         """Monotonic time at which to ask whether a device that speaks by itself restarted."""
@@ -163,6 +189,7 @@ class Session:
                     reasons[event.reason] = reasons.get(event.reason, 0) + event.count
                 continue
             self._owed_since = now if self._passive else None
+            self._asked_at = None
             self._probed = False
             if isinstance(event, SendEvent):
                 due = now + event.delay

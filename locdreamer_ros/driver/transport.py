@@ -21,12 +21,13 @@ from pathlib import Path
 
 import serial
 
+from locdreamer_ros.driver.links import Link, is_url, open_link
+
 BY_ID = Path("/dev/serial/by-id")
 """Where Linux keeps names that stay the same whichever number the kernel gives a port."""
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 0.5
 """Pauses between attempts to open; short enough that a returning device is missed for < 1 s."""
-WRITE_TIMEOUT_S = 0.2
 CHUNK = 4096
 
 FAULTS = (serial.SerialException, OSError, termios.error)
@@ -60,6 +61,8 @@ def explain(fault: Exception, port: str) -> str:
             f"{port}: the device takes no more bytes: it hangs; if this lasts, unplug it and plug "
             "it in again"
         )
+    if is_url(port):
+        return _explain_bridge(fault, port)
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO):
         return f"{port}: no such port: is the module plugged in and powered?"
     if number in (errno.EACCES, errno.EPERM):
@@ -80,14 +83,28 @@ def explain(fault: Exception, port: str) -> str:
     return f"{port}: {fault}"
 
 
+def _explain_bridge(fault: Exception, url: str) -> str:
+    """The same of a bridge that is reached by a URL."""
+    if isinstance(fault, ValueError):
+        return f"{url}: {fault}"
+    if "returned no data" in str(fault):
+        return f"{url}: the bridge closed the connection: is it on, and has it another client?"
+    words = " ".join(str(fault).split())
+    return f"{url}: no connection ({words}): is the bridge on, and is this its address and port?"
+
+
 def candidates(port: str) -> list[str]:
-    """The paths meant by `port`: a path, or a pattern such as `/dev/serial/by-id/usb-*`."""
+    """The paths meant by `port`: a path, a pattern as `/dev/serial/by-id/usb-*`, or a URL."""
+    if is_url(port):
+        return [port]
     # os.path.exists and glob, because those of pathlib raise where a folder may not be read.
     return [port] if os.path.exists(port) else sorted(glob(port))  # noqa: PTH110, PTH207
 
 
 def stable_name(port: str) -> str | None:
     """The name under `/dev/serial/by-id` of the port, which survives a replug; None without one."""
+    if is_url(port):
+        return None
     with contextlib.suppress(OSError):
         device = Path(port).resolve(strict=True)
         for name in sorted(BY_ID.iterdir()):
@@ -96,16 +113,8 @@ def stable_name(port: str) -> str | None:
     return None
 
 
-def _write_now(descriptor: int, data: bytes) -> int:
-    """How many of `data` went out without waiting."""
-    try:
-        return os.write(descriptor, data)
-    except BlockingIOError:
-        return 0
-
-
 class Transport:
-    """One serial port, named by a path or a pattern (the first match that opens is taken).
+    """One serial port, named by a path, a pattern (the first match that opens is taken) or a URL.
 
     After the first success the port's stable name is remembered: a module that comes back under
     another number is found again even where `port` was a bare `/dev/ttyACM0`.
@@ -119,7 +128,7 @@ class Transport:
         """Why it is down; empty while it is up."""
         self.name = port
         """The path in use, or tried last."""
-        self._serial: serial.Serial | None = None
+        self._link: Link | None = None
         self._stable: str | None = None
         self._pause = FIRST_PAUSE_S
         self._retry_at = 0.0
@@ -131,7 +140,7 @@ class Transport:
     @property
     def up(self) -> bool:
         """Whether the port is open."""
-        return self._serial is not None
+        return self._link is not None
 
     @property
     def retry_at(self) -> float:
@@ -140,7 +149,7 @@ class Transport:
 
     def open(self) -> bool:
         """Try to open, at most once per pause; returns whether the port is up."""
-        if self._serial is not None:
+        if self._link is not None:
             return True
         if time.monotonic() < self._retry_at:
             return False
@@ -154,9 +163,7 @@ class Transport:
         for i in range(len(paths)):
             path = paths[(self._turn + i) % len(paths)]
             try:
-                self._serial = serial.Serial(
-                    path, self.baud, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True
-                )
+                self._link = open_link(path, self.baud)
             except (*FAULTS, ValueError) as fault:
                 self.problem = explain(fault, path)
                 continue
@@ -174,12 +181,9 @@ class Transport:
 
     def drop(self, problem: str) -> None:
         """Close the port because of `problem`; it will be opened again after a pause."""
-        if self._serial is None:
+        if self._link is None:
             return
-        port, self._serial = self._serial, None
-        # Unsent bytes would keep close() waiting for a device that is gone.
-        with contextlib.suppress(*FAULTS):
-            port.reset_output_buffer()
+        port, self._link = self._link, None
         with contextlib.suppress(*FAULTS):
             port.close()
         self.problem = problem
@@ -192,7 +196,7 @@ class Transport:
 
         Where the port is lost it is dropped and nothing is returned. While it is down this waits.
         """
-        port = self._serial
+        port = self._link
         watched = [self._wake_out] if port is None else [self._wake_out, port.fileno()]
         try:
             ready, _, _ = select.select(watched, [], [], max(wait, 0.0))
@@ -200,8 +204,7 @@ class Transport:
                 os.read(self._wake_out, CHUNK)
             if port is None or len(ready) == (self._wake_out in ready):
                 return b""
-            # Not port.read, which waits and looks at the clock once more.
-            data = os.read(port.fileno(), CHUNK)
+            data = port.read()
             if not data:  # ready to read, and nothing there: what an unplugged port looks like
                 raise serial.SerialException("readiness to read but returned no data")
         except BlockingIOError:
@@ -214,14 +217,11 @@ class Transport:
 
     def write(self, data: bytes) -> bool:
         """Write all of `data` in one go; False where the port is down or was lost over it."""
-        port = self._serial
+        port = self._link
         if port is None:
             return False
         try:
-            # Not port.write at once, which asks and waits for room even where all went out.
-            sent = _write_now(port.fileno(), data)
-            if sent < len(data):
-                port.write(data[sent:])
+            port.write(data)
         except FAULTS as fault:
             self.drop(explain(fault, self.name))
             return False

@@ -3,13 +3,15 @@
 """Answers schedules from a UWB module on a serial port.
 
 The ranging waits in a thread of its own (`driver.worker`); the executor only passes schedules in.
-A lost module is looked for until it is back: the node goes on, answering TIMEOUT meanwhile.
+A lost module is looked for until it is back: the node goes on, answering TIMEOUT meanwhile. What
+is wrong is said in the terminal at once and again every ten seconds. With `free_rate` it ranges
+without schedules too: round-robin, as long as nobody sends any.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +20,34 @@ from builtin_interfaces.msg import Time
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.driver.calibration import load_offsets, offsets_path
+from locdreamer_ros.driver.device import Device
 from locdreamer_ros.driver.devices import NAMES, get_device
-from locdreamer_ros.driver.energy import MESSAGES, RADIOS, Cost, fix_cost
+from locdreamer_ros.driver.energy import RATES, Cost, fix_cost
 from locdreamer_ros.driver.ranger import Ranger, Spent
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.driver.transport import Transport
 from locdreamer_ros.driver.worker import Worker
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
-from locdreamer_ros.nodes.conversions import header, not_offered, to_anchors, to_ranges
+from locdreamer_ros.nodes.conversions import header, not_offered, to_anchors, to_ranges, to_stamp
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, run_node
 from locdreamer_ros.nodes.parameters import read
 from locdreamer_ros.stamps import nanoseconds
-from locdreamer_ros.types import Ranges, RangeStatus
+from locdreamer_ros.types import Anchors, Ranges, RangeStatus
 
 NOTHING = Ranges.of([], [], 0.0)
+SAY_AGAIN_S = 10.0
+"""A problem that lasts is said again after so long."""
+SCHEDULED_S = 1.0
+"""So long after a schedule nothing is asked freely."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A schedule; `free`: our own, which nobody sent, so that its answer has sequence 0."""
+
+    message: AnchorSchedule
+    free: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,13 +69,26 @@ class DriverConfig(NodeConfig):
         low=0.0,
         high=5.0,
     )
+    range_timeout: float = parameter(
+        0.0, "s after which a silent anchor has failed; 0: the device's own", low=0.0, high=5.0
+    )
     radio: str = parameter(
-        "", "data rate on air, for the energy model; empty: as delivered", choices=("", *RADIOS)
+        "", "data rate on air, for the energy model; empty: as delivered", choices=("", *RATES)
     )
     ranging: str = parameter(
         "",
         "single- or double-sided, for the energy model; empty: the device's own",
-        choices=("", *MESSAGES),
+        choices=("", "ss", "ds"),
+    )
+    free_rate: float = parameter(
+        0.0, "rounds/s of ranging without schedules; 0: only when asked", low=0.0, high=100.0
+    )
+    free_count: int = parameter(3, "anchors asked in such a round", low=1, high=255)
+    free_anchors: str = parameter(
+        "", "ids to range with in such rounds, in turn, comma between; empty: all"
+    )
+    module_tag: str = parameter(
+        "", "which tag to follow where the module reports several; empty: the first heard"
     )
     tag: str = parameter("", "id of the tag, repeated in the answers")
     frame: str = parameter("map", "frame of the anchors (REP-105)")
@@ -70,7 +98,7 @@ class DriverNode(UwbNode):
     """A serial device that answers on demand."""
 
     def __init__(self) -> None:
-        self._worker: Worker[AnchorSchedule] | None = None
+        self._worker: Worker[_Asked] | None = None
         super().__init__("driver_node", DriverConfig)
 
     def configure(self) -> None:
@@ -90,14 +118,36 @@ class DriverNode(UwbNode):
         self._device = get_device(self.config.device)
         self._codec = self._device.codec()
         baud = self.config.baud or self._codec.capabilities.baud
+        names = device_names(self._device, self.site, str(file))
+        for anchor, name in zip(self.site.ids, names, strict=True):
+            if not name:
+                self.get_logger().warning(
+                    f"{file}: {anchor!r} is no id of a {self._device.name}, whose ids are as "
+                    f"{self._device.ids(1)[0]!r}: it is not asked"
+                )
+        self._free = self._free_rows()
         self._session = Session(Transport(self.config.port, baud), self._codec)
-        self._ranger = Ranger(self.site, self._session, offsets=offsets)
-        self._cost = Cost(0.0, 0.0)
+        self._ranger = Ranger(
+            self.site,
+            self._session,
+            names=names,
+            tag=self.config.module_tag,
+            range_timeout=self.config.range_timeout,
+            offsets=offsets,
+        )
+        radio = self._device.radio.at(self.config.radio or self._device.radio.rate)
+        if self.config.ranging == "ss":
+            radio = replace(radio, sent=1.0, received=1.0, listen_ms=0.0)
+        self._radio = radio
+        self._cost = Cost()
+        self._fix_at = self._since = 0.0  # monotonic: of the last fix, and s from the one before
+        self._said = ("", 0.0)  # the problem said last, and when
+        self._scheduled_at = float("-inf")
         self._spent = Spent()
         self._costed: Time | None = None  # stamp of the fix that has been counted so far
         self._fix: Time | None = None  # and of the last schedule
         self._reported = (time.monotonic(), 0)
-        for name in ("schedules", "answers", "superseded", "expired"):
+        for name in ("schedules", "answers", "superseded", "expired", "free"):
             self.counts[name] = 0
         self._worker = Worker(self._ranger, self._answer, self._superseded)
 
@@ -105,6 +155,9 @@ class DriverNode(UwbNode):
         """Tell where the anchors are."""
         now = self.get_clock().now().nanoseconds
         self._anchors.publish(to_anchors(self.site, now, self.config.frame))
+        self.get_logger().info(f"looking for a {self._device.name} at {self.config.port}")
+        if self.config.free_rate:
+            self.every(1.0 / self.config.free_rate, self._range_freely)
 
     def close(self) -> None:
         """End the thread, close the port."""
@@ -118,6 +171,7 @@ class DriverNode(UwbNode):
         if len(set(message.anchors)) != len(message.anchors):
             raise InputError(f"uwb/schedule: sequence {message.sequence}: an anchor is asked twice")
         self.counts["schedules"] += 1
+        self._scheduled_at = time.monotonic()
         again, self._fix = message.header.stamp == self._fix, message.header.stamp
         if not message.anchors:  # the tracker knows enough for this fix
             self._publish(message, NOTHING)
@@ -128,36 +182,70 @@ class DriverNode(UwbNode):
         elif deadline < now:  # many of them: the tracker's clock and ours differ
             self.counts["expired"] += 1
         known = [anchor for anchor in message.anchors if anchor in self.site.ids]
-        self._worker.ask(message, self.site.rows(known), deadline, again=again)
+        self._worker.ask(_Asked(message), self.site.rows(known), deadline, again=again)
 
-    def _answer(self, message: AnchorSchedule, ranges: Ranges) -> None:
+    def _answer(self, asked: _Asked, ranges: Ranges) -> None:
         """Publish, then see to the rest; called in the ranging thread."""
-        self._publish(message, ranges)
-        before = self._spent if message.header.stamp == self._costed else Spent()
+        message = asked.message
+        self._publish(message, ranges, free=asked.free)
+        same = message.header.stamp == self._costed
+        if not same:
+            now = time.monotonic()
+            self._since = now - self._fix_at if self._fix_at else 0.0
+            self._fix_at = now
         self._costed = message.header.stamp
-        self._spent = before.plus(self._ranger.spent)
+        self._spent = (self._spent if same else Spent()).plus(self._ranger.spent)
         good, failed, waited = self._spent
         self._cost = fix_cost(
-            good,
-            failed,
-            radio=self.config.radio or self._device.radio.rate,
-            ranging=self.config.ranging or self._device.radio.ranging,
-            timeout_ms=waited / max(failed, 1) * 1e3,
+            self._radio, good, failed, waited_ms=waited * 1e3, since_ms=self._since * 1e3
         )
 
-    def _superseded(self, message: AnchorSchedule) -> None:
+    def _superseded(self, asked: _Asked) -> None:
         """Answer a schedule that another has overtaken: nobody was asked."""
+        if asked.free:
+            return
+        message = asked.message
         known = [anchor for anchor in message.anchors if anchor in self.site.ids]
         rows = self.site.rows(known)
         self.counts["superseded"] += 1
         self._publish(message, Ranges.of(rows, np.full(rows.size, np.nan), time.time()))
 
-    def _publish(self, message: AnchorSchedule, ranges: Ranges) -> None:
+    def _free_rows(self) -> list[int]:
+        """Whom to range with freely, in turn. Raises InputError for an unknown id."""
+        ids = [part.strip() for part in self.config.free_anchors.split(",") if part.strip()]
+        for anchor in ids:
+            if anchor not in self.site.ids:
+                raise InputError(
+                    f"driver_node: free_anchors: no anchor {anchor!r} in the anchors file; it has "
+                    f"{', '.join(self.site.ids)}"
+                )
+        return [int(row) for row in self.site.rows(ids or self.site.ids)]
+
+    def _range_freely(self) -> None:
+        """One round: the next few anchors, as if a schedule had come; a passive device, all."""
+        if self._worker is None or time.monotonic() - self._scheduled_at < SCHEDULED_S:
+            return
+        schedulable = self._device.capabilities.schedulable
+        count = min(self.config.free_count, len(self._free)) if schedulable else len(self._free)
+        rows = self._free[:count]
+        self._free = self._free[count:] + rows
+        now = time.time()
+        message = AnchorSchedule(anchors=[self.site.ids[row] for row in rows], tag=self.config.tag)
+        message.header.stamp = to_stamp(round(now * 1e9))
+        self.counts["free"] += 1
+        wait = max(1.0 / self.config.free_rate, self._device.answer_time)
+        self._worker.ask(_Asked(message, free=True), np.array(rows, dtype=np.intp), now + wait)
+
+    def _publish(self, message: AnchorSchedule, ranges: Ranges, *, free: bool = False) -> None:
         ns = nanoseconds(message.header.stamp)
         entries = to_ranges(ranges, self.site)
         if len(entries) != len(message.anchors):  # some are not of this site
             given = {entry.anchor: entry for entry in entries}
             entries = [given.get(a) or not_offered(a, ns) for a in message.anchors]
+        if free:  # nobody waits for an answer of each
+            entries = [entry for entry in entries if entry.status == RangeStatus.OK]
+            if not entries:
+                return
         if not self.active:
             return
         self._ranges.publish(
@@ -186,6 +274,8 @@ class DriverNode(UwbNode):
             "schedulable": self._codec.capabilities.schedulable,
             "rate_hz": f"{rate:.1f}",
             "energy_mj_per_fix": f"{self._cost.energy:.3f}",
+            "energy_mj_idle_listening": f"{self._cost.idle:.3f}",
+            "radio_on_ms_per_fix": f"{self._cost.radio_on:.3f}",
             "air_time_ms_per_fix": f"{self._cost.air_time:.3f}",
             "reconnects": max(counters.opened - 1, 0),
             "bytes_in": counters.bytes_in,
@@ -193,6 +283,9 @@ class DriverNode(UwbNode):
             "bytes_dropped": session.garbled,
             "answers_ignored": ranger.unexpected,
             "foreign_ranges": ranger.foreign,
+            "foreign_anchors": ", ".join(ranger.heard),
+            "module_tag": ranger.tag,
+            "other_tags_cycles": ranger.other_tags,
             "faults": 0 if self._worker is None else self._worker.faults,
         }
         for anchor, mine in zip(self.site.ids, ranger.statistics, strict=True):
@@ -200,7 +293,39 @@ class DriverNode(UwbNode):
                 f"{mine.ok} ok, {mine.timeouts} {RangeStatus.TIMEOUT.name.lower()}, "
                 f"{mine.invalid} invalid, {mine.rested} rested"
             )
-        return session.problem, values
+        problem = session.problem or ranger.problem
+        self._say(problem)
+        return problem, values
+
+    def _say(self, problem: str) -> None:
+        """Tell whoever looks at the terminal: a problem at once and again, and that it is over."""
+        before, said_at = self._said
+        now = time.monotonic()
+        if problem and (problem != before or now - said_at >= SAY_AGAIN_S):
+            self.get_logger().warning(problem)
+            self._said = (problem, now)
+        elif not problem and self._session.ready and (before or not said_at):
+            name = self._session.transport.name
+            self.get_logger().info(f"{self._session.identity} answers on {name}")
+            self._said = ("", now)
+
+
+def device_names(device: Device, site: Anchors, file: str) -> tuple[str, ...]:
+    """The site's ids as the device prints them; "" for one it cannot have.
+
+    Raises InputError where it can have none of them, or two are the same to it.
+    """
+    names = tuple(device.printed(anchor) for anchor in site.ids)
+    example = device.ids(1)[0]
+    if not any(names):
+        raise InputError(
+            f"{file}: {', '.join(site.ids)}: none is an id of a {device.name}, whose ids are as "
+            f"{example!r}"
+        )
+    for row, name in enumerate(names):
+        if name and name.upper() in (other.upper() for other in names[:row]):
+            raise InputError(f"{file}: {site.ids[row]!r}: two anchors are {name!r} to the device")
+    return names
 
 
 def main() -> int:

@@ -3,7 +3,7 @@
 """A device of our own on a real pseudo-terminal, and its codec: the smallest that can go wrong.
 
 `?` -> `HELLO`; `ASK id` -> `RNG id metres [rx dBm, first path dBm]`; a failure -> `ERR id`.
-Passive: `CYC id=metres ...`.
+Passive: `CYC id=metres ...`, or `CYC@tag id=metres ...`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,12 @@ from locdreamer_ros.driver.codec import (
 
 
 class FakeCodec:
-    def __init__(self, *, schedulable: bool = True, range_timeout: float = 0.04) -> None:
-        self.capabilities = Capabilities(schedulable, 8, 100.0, 115200, range_timeout)
+    def __init__(
+        self, *, schedulable: bool = True, range_timeout: float = 0.04, settle: float = 0.0
+    ) -> None:
+        self.capabilities = Capabilities(
+            schedulable, 8, 100.0, 115200, range_timeout, settle=settle
+        )
         self._buffer = b""
 
     def start(self) -> bytes:
@@ -44,6 +48,9 @@ class FakeCodec:
 
     def cancel(self) -> None:
         pass
+
+    def again(self) -> bytes:
+        return b""
 
     def feed(self, data: bytes) -> list[Event]:
         *lines, self._buffer = (self._buffer + data).split(b"\n")
@@ -66,9 +73,10 @@ class FakeCodec:
             return [RangeEvent(words[1], *map(float, words[2:]))]
         if len(words) == 2 and words[0] == "ERR":
             return [FailEvent(words[1], "no answer")]
-        if words and words[0] == "CYC":
+        if words and words[0].startswith("CYC"):
+            tag = words[0].partition("@")[2]
             pairs = [word.split("=") for word in words[1:]]
-            return [*(RangeEvent(a, float(m)) for a, m in pairs), CycleEvent()]
+            return [*(RangeEvent(a, float(m), tag=tag) for a, m in pairs), CycleEvent(tag)]
         raise ValueError(line)
 
 

@@ -61,7 +61,7 @@ def test_decar() -> None:
     (event,) = codec.feed(measured + b"\r\n")
     assert isinstance(event, RangeEvent)
     assert (event.anchor, event.range) == ("1", 2.718)
-    assert event.first_path_power == pytest.approx((-80.12 - 79.90) / 2)
+    assert event.first_path_power == pytest.approx((-72.8850 - 72.4850) / 2)
     assert math.isnan(event.rx_power)
     codec.request("9")
     (event,) = codec.feed(failed + b"\r\n")
@@ -83,6 +83,10 @@ def test_pozyx_says_and_hears_what_was_on_the_wire() -> None:
         said += [event.data for event in events if isinstance(event, SendEvent)]
         heard += [event for event in events if not isinstance(event, SendEvent)]
         if number == 1:
+            # The trace begins with a tag whose stored range is known: as after one exchange.
+            codec.request("6e10")
+            for reply in (b"00", b"01", b"00", b"10", b"0186d61200700d0000afff"):
+                codec.feed(b"D," + reply + b"\r\n")
             said.append(codec.request("6e10"))
     ready, measured = heard
     assert ready == ReadyEvent("Pozyx tag")
@@ -137,7 +141,7 @@ def test_dwm1001_shell(line: bytes, expected: dict[str, float] | None) -> None:
     codec.start()
     events = codec.feed(line + b"\r\n")
     assert ranges(events) == (expected or {})
-    assert (CycleEvent() in events) == (expected is not None)
+    assert any(isinstance(e, CycleEvent) for e in events) == (expected is not None)
 
 
 TREK: list[dict[str, float] | None] = [
@@ -163,7 +167,7 @@ def test_trek1000(line: bytes, expected: dict[str, float] | None) -> None:
     assert codec.start() == b""
     events = codec.feed(line + b"\r\n")
     assert ranges(events) == (expected or {})
-    assert (CycleEvent() in events) == (expected is not None)
+    assert any(isinstance(e, CycleEvent) for e in events) == (expected is not None)
 
 
 RYUW: list[tuple[str, float, float] | None] = [
@@ -185,7 +189,9 @@ def test_ryuw122(line: bytes, expected: tuple[str, float, float] | None) -> None
     codec.start()
     anchor = expected[0] if expected else "TAG00001"
     assert codec.request(anchor) == f"AT+ANCHOR_SEND={anchor},1,P\r\n".encode()
-    found = [event for event in codec.feed(line + b"\r\n") if isinstance(event, RangeEvent)]
+    accepted = b"+OK\r\n" if expected else b""
+    events = codec.feed(accepted + line + b"\r\n")
+    found = [event for event in events if isinstance(event, RangeEvent)]
     if expected is None:
         assert not found
     else:

@@ -12,6 +12,7 @@ from locdreamer_ros.driver.codec import (
     DroppedEvent,
     Event,
     FailEvent,
+    Failure,
     RangeEvent,
     ReadyEvent,
     SendEvent,
@@ -54,13 +55,35 @@ def test_decar_routes_away_what_other_boards_cause() -> None:
     assert isinstance(event, RangeEvent)
 
 
-def test_decar_stamps_are_32_bits_and_wrap() -> None:
-    line = b"R05|1|2.7180|4294967290|1|%d|6|0|0|-80.1200|-79.9000|0.5000|-0.4800\r\n"
+DS = b"R05|1|%b|%b|-72.8850|-72.4850|0.5000|-0.4800\r\n"
+STAMPS = b"4294967000|123457072|174575152|51118943|270421552|146965343"
+"""Of 2.718 m, by the firmware's formula; the first clock wraps."""
+
+
+@pytest.mark.parametrize(
+    ("metres", "stamps"),
+    [
+        (b"2.7480", STAMPS),  # one digit of the range
+        (b"12.7180", STAMPS),
+        (b"2.7180", STAMPS.replace(b"174575152", b"174575193")),
+        (b"2.7180", STAMPS.replace(b"4294967000", b"4294967296")),  # more than 32 bits
+        (b"2.7180", b"1|2|3|4|5|5"),
+    ],
+)
+def test_decar_stamps_that_contradict_the_range(metres: bytes, stamps: bytes) -> None:
     codec = make_codec("decar")
     codec.request("1")
-    assert anchors(codec.feed(line % (2**32 - 1))) == ["1"]
+    assert anchors(codec.feed(DS % (b"2.7180", STAMPS))) == ["1"]
     codec.request("1")
-    assert failures(codec.feed(line % 2**32)) == [("1", "malformed answer")]
+    (event,) = codec.feed(DS % (metres, stamps))
+    assert isinstance(event, FailEvent)
+    assert event.kind is Failure.UNUSABLE
+
+
+def test_decar_numbers_have_four_decimals() -> None:
+    codec = make_codec("decar")
+    codec.request("1")
+    assert failures(codec.feed(DS % (b"2.718", STAMPS))) == [("1", "malformed answer")]
 
 
 def test_decar_ends_the_exchange_where_the_answer_is_broken() -> None:
@@ -85,7 +108,9 @@ def test_pozyx_clears_the_flags_before_it_ranges() -> None:
     assert codec.request("6E10") == b"R,05,1\r"
     # An old "done" flag comes out here, and not in the poll.
     assert sent(pozyx_up_to(codec, b"10")) == [b"F,b5,106e,1\r"]
-    assert sent(pozyx_up_to(codec, b"01")) == [b"R,05,1\r"]
+    # What the tag has stored is looked at once, to be told from the new range.
+    assert sent(pozyx_up_to(codec, b"01")) == [b"F,c7,106e,11\r"]
+    assert sent(pozyx_up_to(codec, b"00")) == [b"R,05,1\r"]
     (poll,) = pozyx_up_to(codec, b"00")
     assert isinstance(poll, SendEvent)
     assert poll.delay > 0.0
@@ -96,7 +121,7 @@ def test_pozyx_stale_garbage_fails() -> None:
     codec.request("704B")
     # pypozyx issue 47: 657409 ms, 167772160 mm, 8192 dBm, reported as success
     stale = (657409).to_bytes(4, "little") + (167772160).to_bytes(4, "little") + b"\x00\x20"
-    events = pozyx_up_to(codec, b"00", b"01", b"10", b"01" + stale.hex().encode())
+    events = pozyx_up_to(codec, b"00", b"01", b"00", b"10", b"01" + stale.hex().encode())
     assert failures(events) == [("704B", "impossible range 167772.16 m, 8192 dBm")]
 
 
@@ -113,7 +138,7 @@ def test_pozyx_stale_garbage_fails() -> None:
 def test_pozyx_errors_by_name(code: bytes, reason: str) -> None:
     codec = make_codec("pozyx")
     codec.request("6E10")
-    assert sent(pozyx_up_to(codec, b"00", b"01", b"01")) == [b"R,04,1\r"]
+    assert sent(pozyx_up_to(codec, b"00", b"01", b"00", b"01")) == [b"R,04,1\r"]
     assert failures(pozyx_up_to(codec, code)) == [("6E10", reason)]
     codec.request("6E10")
     assert sent(pozyx_up_to(codec, b"00", b"00")) == [b"R,04,1\r"]
@@ -125,12 +150,13 @@ def test_pozyx_that_is_busy_is_asked_again() -> None:
     codec.request("6E10")
     (again,) = pozyx_up_to(codec, b"00", b"00", b"15")
     assert again == SendEvent(b"R,05,1\r", 0.005)
-    assert anchors(pozyx_up_to(codec, b"10", b"01", b"10", b"0187d61200800d0000afff")) == ["6E10"]
+    replies = (b"10", b"01", b"00", b"10", b"0187d61200800d0000afff")
+    assert anchors(pozyx_up_to(codec, *replies)) == ["6E10"]
 
 
-@pytest.mark.parametrize("step", range(1, 5))
+@pytest.mark.parametrize("step", range(1, 6))
 def test_pozyx_after_a_late_reply_of_any_step(step: int) -> None:
-    exchange = (b"00", b"01", b"10", b"0187d61200800d0000afff")
+    exchange = (b"00", b"01", b"00", b"10", b"0187d61200800d0000afff")
     codec = make_codec("pozyx")
     codec.request("6E10")
     pozyx_up_to(codec, *exchange[: step - 1])
@@ -139,7 +165,8 @@ def test_pozyx_after_a_late_reply_of_any_step(step: int) -> None:
     late = pozyx_up_to(codec, exchange[step - 1])
     assert isinstance(late[0], DroppedEvent)
     assert sent(pozyx_up_to(codec, b"4311")) == [b"R,05,1\r"]
-    assert anchors(pozyx_up_to(codec, b"00", b"01", b"10", b"0188d61200800d0000afff")) == ["6E11"]
+    replies = (b"00", b"01", b"00", b"10", b"0188d61200800d0000afff")
+    assert anchors(pozyx_up_to(codec, *replies)) == ["6E11"]
 
 
 def test_pozyx_is_told_from_another_device() -> None:
@@ -249,7 +276,6 @@ def test_echo_glued_to_ranges(glued: bytes) -> None:
         b"1151[5.00,8.00,2.25]=6.4",
         b"1151[5.00,8.00,2.25]=6.48le_us=2576",
         b"2.801151[5.00,8.00,2.25]=6.48",
-        b"1151[5.00,8.00,2.25]=6.48 0CA8[0.00,8.00,",
         b"DIST,2,AN0,1151,5.00,8.00,2.25,6.44",
         b"DIST,2,AN0,1151,5.00,8.00,2.25,6.44,AN2,0CA8,0.00,8.00,2.25,6.50",
     ],
@@ -271,15 +297,11 @@ def test_an_anchor_reported_twice_in_one_line() -> None:
     assert failures(events) == [("15BA", "reported twice")]
 
 
-def test_trek_follows_one_tag_until_it_is_gone() -> None:
+def test_trek_says_whose_range_it_is() -> None:
     codec = make_codec("trek1000")
     codec.start()
-    assert anchors(codec.feed(MC % (1000, 1, ord("a"), 3))) == ["A0"]
-    for cycle in range(10):
-        assert anchors(codec.feed(MC % (2000, cycle, ord("a"), 5))) == []
-    events = codec.feed(MC % (2000, 99, ord("a"), 5))
-    assert ReadyEvent("TREK1000, tag 5") in events
-    assert anchors(events) == ["A0"]
+    events = codec.feed(MC % (1000, 1, ord("a"), 3) + MC % (2000, 2, ord("a"), 5))
+    assert [e.tag for e in events if isinstance(e, RangeEvent | CycleEvent)] == ["3", "3", "5", "5"]
 
 
 def test_trek_line_that_lost_a_digit() -> None:
@@ -298,6 +320,67 @@ def test_ryuw_sets_itself_up() -> None:
     codec.start()
     assert sent(codec.feed(b"+MODE=1\r\n")) == [b"AT+RSSI=1\r\n"]
     assert [type(event) for event in codec.feed(b"+OK\r\n")] == [ReadyEvent]
+
+
+def test_ryuw_answers_that_come_late_are_not_taken_for_new_ones() -> None:
+    codec = make_codec("ryuw122")
+    codec.request("TAG00001")
+    codec.cancel()
+    assert codec.request("TAG00001") == b"AT+MODE?\r\n"
+    late = codec.feed(b"+OK\r\n+ANCHOR_RCV=TAG00001,0,,40 cm\r\n")
+    assert anchors(late) == []
+    assert sent(codec.feed(b"+MODE=1\r\n")) == [b"AT+ANCHOR_SEND=TAG00001,1,P\r\n"]
+    assert anchors(codec.feed(b"+OK\r\n+ANCHOR_RCV=TAG00001,0,,50 cm\r\n")) == ["TAG00001"]
+    codec.request("TAG00001")  # an answer that comes before the request was accepted is older
+    events = codec.feed(b"+ANCHOR_RCV=TAG00001,0,,60 cm\r\n")
+    assert failures(events) == [("TAG00001", "an answer before its request was accepted")]
+    assert codec.request("TAG00001") == b"AT+MODE?\r\n"
+
+
+def test_pozyx_range_that_was_finished_after_it_was_given_up_is_not_taken() -> None:
+    """Its flag may come out in the next poll, and its range has a stamp not seen before."""
+    codec = make_codec("pozyx")
+    codec.request("6E10")
+    pozyx_up_to(codec, b"00", b"01", b"00", b"00")
+    codec.cancel()
+    codec.request("6E10")
+    old = b"0187d61200800d0000afff"
+    # Accepted: so the old one is over, and what is stored now is its range.
+    assert sent(pozyx_up_to(codec, b"4311", b"00", b"01")) == [b"F,c7,106e,11\r"]
+    pozyx_up_to(codec, old)
+    (poll,) = pozyx_up_to(codec, b"10", old)  # its flag came late
+    assert poll == SendEvent(b"R,05,1\r", 0.002)
+    assert anchors(pozyx_up_to(codec, b"10", b"0199d61200800d0000afff")) == ["6E10"]
+
+
+def test_pozyx_asks_again_for_what_was_lost() -> None:
+    codec = make_codec("pozyx")
+    assert codec.again() == b""
+    codec.request("6E10")
+    assert codec.again() == b"R,05,1\r"
+    pozyx_up_to(codec, b"00")
+    assert codec.again() == b"F,b5,106e,1\r"
+    pozyx_up_to(codec, b"01", b"00")
+    # The flag that was read may be lost with the reply: the range itself is looked at.
+    assert codec.again() == b"F,c7,106e,11\r"
+    assert sent(pozyx_up_to(codec, b"00")) == [b"R,05,1\r"]
+    codec.again()
+    assert anchors(pozyx_up_to(codec, b"0187d61200800d0000afff")) == ["6E10"]
+
+
+def test_binary_mode_asks_again_after_a_lost_byte() -> None:
+    codec = make_codec("dwm1001")
+    codec.start()
+    codec.feed(location((0x1151, 1000))[:-1])
+    assert codec.again() == b"\x0c\x00"
+    assert anchors(codec.feed(location((0x1151, 2000)))) == ["1151"]
+
+
+def test_whole_words_of_a_broken_line_are_taken() -> None:
+    codec = make_codec("dwm1001-shell")
+    codec.start()
+    line = b"1151[5.00,8.00,2.25]=6.48 0CA8[0.00,8.0,2.25]=6.51 111C[5.00,0.00,2.25]=3.18 \r\n"
+    assert anchors(codec.feed(line)) == ["1151", "111C"]
 
 
 def test_ryuw_that_restarts() -> None:

@@ -15,7 +15,7 @@ from locdreamer_ros.errors import InputError
 
 ANCHORS = {name: list(get_device(name).ids(4)) for name in NAMES}
 ANCHORS["ryuw122"] = ["TAG00001", "T", "A1", "B+2"]
-RESOLUTION = {"decar": 1e-4, "ryuw122": 0.005, "dwm1001-shell": 0.005}
+RESOLUTION = {"decar": 0.0048, "ryuw122": 0.005, "dwm1001-shell": 0.005}
 
 
 SCHEDULABLE = [name for name in NAMES if make_codec(name).capabilities.schedulable]

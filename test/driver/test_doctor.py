@@ -11,12 +11,15 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tty
 from pathlib import Path
 
+import numpy as np
 import pytest
 from driver.fake_device import refused
+from fuzz.codecs import Source, damage
 
 from locdreamer_ros.cli import main
 from locdreamer_ros.config import build, load_parameters
@@ -62,6 +65,50 @@ def test_the_modes_of_the_shell_are_told_apart(line: bytes, mode: str) -> None:
     assert found is not None
     assert found[0] == "dwm1001-shell"
     assert mode in found[1]
+
+
+@pytest.mark.parametrize("device", NAMES)
+def test_a_damaged_stream_is_never_taken_for_another_device(device: str) -> None:
+    rng = np.random.default_rng(5)
+    source = Source(device, rng)
+    other = source.exchange(source.ids[0])[0]
+    told = 0
+    for _ in range(1000):
+        pieces = []
+        for _ in range(int(rng.integers(1, 6))):
+            piece = source.exchange(source.ids[int(rng.integers(len(source.ids)))])[0]
+            piece, other = damage(rng, piece, other), piece
+            pieces.append(piece)
+        found = detect._match(b"".join(pieces))
+        told += found is not None
+        # The DWM1001's two modes are one module.
+        assert found is None or found[0].removesuffix("-shell") == device.removesuffix("-shell")
+    assert told > 100 or device in ("decar", "pozyx", "ryuw122", "dwm1001"), "none of ours is told"
+
+
+def test_a_board_that_boots_late_is_told_its_own_baud_rate(tmp_path: Path) -> None:
+    """Silent through the first two rates; over USB any rate works, so 9600 would be a guess."""
+    module, _ = emulate("decar", link=tmp_path / "port", walk_s=30.0)
+    module.deafen(True)
+    hear = threading.Timer(2.5, module.deafen, [False])
+    hear.start()
+    port = Port(str(tmp_path / "port"), str(tmp_path / "port"), "test")
+    begin = time.monotonic()
+    examine(port)
+    module.close()
+    hear.cancel()
+    assert port.device is not None
+    assert (port.device.device, port.device.baud) == ("decar", 115200)
+    assert time.monotonic() - begin < 10.0
+
+
+def test_ports_of_a_boards_header_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "serial0").touch()
+    monkeypatch.setattr(detect, "BOARD_PORTS", (str(tmp_path / "serial0"), "/dev/none"))
+    monkeypatch.setattr(detect.list_ports, "comports", list)
+    assert [port.path for port in find_ports()] == [str(tmp_path / "serial0")]
 
 
 def test_a_silent_port_and_a_chattering_one_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +165,7 @@ def test_doctor_without_modules_says_how_to_go_on(
 
 
 def test_ports_are_listed_without_opening_them() -> None:
-    assert all(port.usb for port in find_ports())
+    assert all(port.usb or "header" in port.description for port in find_ports())
     assert find_ports("/dev/x")[0].path == "/dev/x"
 
 
@@ -188,6 +235,9 @@ def test_the_presets_are_parameters_of_the_node(file: str) -> None:
 
 def test_the_udev_rule_jumps_only_to_labels_it_has() -> None:
     text = (ROOT / "config" / "99-locdreamer-uwb.rules").read_text()
+    assert "udevadm trigger --action=add" in text
+    for adapter in ("55d3", "55d4", "ea70", "2303"):
+        assert adapter in text
     jumps = set(re.findall(r'GOTO="(\w+)"', text))
     assert jumps == set(re.findall(r'LABEL="(\w+)"', text))
     assert 'ENV{ID_MM_DEVICE_IGNORE}="1"' in text

@@ -374,6 +374,119 @@ def test_a_passive_device_gone_silent_is_reopened(bench: Bench) -> None:
     assert device.heard.count(b"?") > asked
 
 
+def test_one_tag_of_several_is_followed_until_it_is_gone(bench: Bench) -> None:
+    device = bench.device(speaks({}))
+    ranger = bench.ranger(FakeCodec(schedulable=False))
+    ask(ranger, 0, wait=0.1)
+    device.say(b"CYC@3 A=1.0\nCYC@5 A=9.0\n")
+    assert ask(ranger, 0, wait=1.0).value.tolist() == [1.0]
+    assert (ranger.tag, ranger.other_tags) == ("3", 1)
+    for _ in range(module.STRANGERS - 1):
+        device.say(b"CYC@5 A=9.0\n")
+    assert ask(ranger, 0, wait=0.05).status.tolist() == [TIMEOUT]
+    device.say(b"CYC@5 A=8.0\n")
+    assert ask(ranger, 0, wait=1.0).value.tolist() == [8.0]
+    assert ranger.tag == "5"
+
+
+def test_a_tag_that_was_named_is_not_left(bench: Bench) -> None:
+    device = bench.device(speaks({}))
+    ranger = bench.ranger(FakeCodec(schedulable=False), tag="3")
+    ask(ranger, 0, wait=0.1)
+    device.say(b"CYC@5 A=9.0\n" * 2 * module.STRANGERS)
+    assert ask(ranger, 0, wait=0.1).status.tolist() == [TIMEOUT]
+    device.say(b"CYC@3 A=1.0\n")
+    assert ask(ranger, 0, wait=1.0).value.tolist() == [1.0]
+
+
+# Ranges that come late, and ids that are wrong.
+
+
+def test_a_slow_answer_is_used_with_the_time_it_came(bench: Bench) -> None:
+    """Its schedule is over, its exchange is not: the next schedule has it, honestly stamped."""
+
+    def slow(line: bytes) -> bytes:
+        if line.startswith(b"ASK"):
+            time.sleep(0.15)
+        return speaks(ALL)(line)
+
+    bench.device(slow)
+    ranger = bench.ranger(FakeCodec(range_timeout=0.3))
+    ask(ranger, wait=0.3)
+    assert ask(ranger, 0, wait=0.05).status.tolist() == [TIMEOUT]
+    ranger.idle(0.3)
+    came = time.time()
+    time.sleep(0.05)
+    answer = ask(ranger, 0, wait=0.05)
+    assert answer.value.tolist() == [1.0]
+    assert came - 0.05 < answer.stamp[0] <= came
+    assert ask(ranger, 0, wait=0.05).status.tolist() == [TIMEOUT]  # it is used once
+    ranger.idle(0.3)
+    time.sleep(0.35)
+    assert ask(ranger, 0, wait=0.02).status.tolist() == [TIMEOUT]  # and not when it is old
+
+
+def test_an_anchor_whose_old_answer_may_come_is_left_alone(bench: Bench) -> None:
+    device = bench.device(speaks({"B": 2.0}))
+    ranger = bench.ranger(FakeCodec(settle=0.3))
+    assert ask(ranger, 0, 1).status.tolist() == [TIMEOUT, OK]
+    device.heard.clear()
+    ask(ranger, 0, 1, wait=0.1)
+    assert b"ASK A" not in device.heard
+    time.sleep(0.3)
+    ask(ranger, 0, 1, wait=0.2)
+    assert b"ASK A" in device.heard
+
+
+def test_a_parameter_gives_slow_anchors_more_time(bench: Bench) -> None:
+    def slow(line: bytes) -> bytes:
+        if line.startswith(b"ASK"):
+            time.sleep(0.1)
+        return speaks(ALL)(line)
+
+    bench.device(slow)
+    impatient = bench.ranger(FakeCodec(range_timeout=0.03))
+    assert ask(impatient, 0).status.tolist() == [TIMEOUT]
+    impatient.session.close()
+    patient = bench.ranger(FakeCodec(range_timeout=0.03), range_timeout=0.3)
+    assert ask(patient, 0).status.tolist() == [OK]
+
+
+def test_wrong_ids_are_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "QUIET_S", 0.2)
+    device = bench.device(speaks({}))
+    ranger = bench.ranger(FakeCodec(schedulable=False))
+    assert ranger.problem == ""
+    ask(ranger, 0, wait=0.1)
+    device.say(b"CYC X1=1.0 X2=2.0\n")
+    ask(ranger, 0, wait=0.3)
+    time.sleep(0.2)
+    assert "hears the anchors X1, X2, none of which" in ranger.problem
+    assert "A, B, C, D" in ranger.problem
+    device.say(b"CYC A=1.0\n")
+    ask(ranger, 0, wait=0.3)
+    assert ranger.problem == ""
+
+
+def test_anchors_that_never_answer_are_said_so(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "QUIET_S", 0.2)
+    bench.device(speaks({}))
+    ranger = bench.ranger()
+    for _ in range(3):
+        ask(ranger, 0, 1, wait=0.1)
+    time.sleep(0.2)
+    assert "are the anchors on" in ranger.problem
+
+
+def test_anchors_are_asked_by_the_names_the_device_prints(bench: Bench) -> None:
+    device = bench.device(speaks({"A": 1.0}))
+    ranger = bench.ranger(ids=("DWA", "B"), names=("A", ""))
+    assert ask(ranger, 0, 1).status.tolist() == [OK, NOT_OFFERED]
+    assert b"ASK A" in device.heard
+
+
 # The thread.
 
 

@@ -7,6 +7,7 @@ import re
 from locdreamer_ros.driver.device import Device, Sign
 from locdreamer_ros.driver.devices.decar.codec import CAPABILITIES, DecarCodec
 from locdreamer_ros.driver.devices.decar.firmware import DecarFirmware
+from locdreamer_ros.driver.energy import Radio
 
 DEVICE = Device(
     name="decar",
@@ -15,8 +16,15 @@ DEVICE = Device(
     codec=DecarCodec,
     firmware=DecarFirmware,
     id_form="{number}",
+    label=re.compile(r"(?:ID)?0*(\d{1,3})"),
     signs=(Sign("waiting to be asked", re.compile(rb"(?:^|[\r\n])R01\|\d{1,3}\r")),),
     question=b"C01\r",
+    radio=Radio(
+        sent=1,
+        received=2,
+        listen_ms=2.0,  # half a ms to the answer, 1.5 ms to the third frame, set by the firmware
+        listens_between=True,
+    ),
     port="usb-STMicroelectronics_*",
     about="DECAR/MRASL firmware: the host asks each anchor. USB of the STM32.",
     quality="first-path power",

@@ -7,13 +7,16 @@ r"""DECAR/MRASL firmware for the DW1000 (`shalabymhd/uwb_firmware`): the host pi
     < COMMANDED TASK FAILED AFTER 5 ATTEMPTS.\r\n
 
 tx, rx: low 32 bits of the clocks in 15.65 ps ticks (they wrap every 67 ms); fpp1, fpp2: first-path
-power dBm at the anchor and at the tag; skew: parts per million. There is no checksum.
+power dBm at the anchor and at the tag; skew: parts per million; numbers have four decimals. There
+is no checksum, but the six stamps determine the range by the firmware's own formula: a line whose
+stamps say otherwise is damaged.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from locdreamer_ros.driver.codec import (
     Capabilities,
@@ -34,9 +37,15 @@ CAPABILITIES = Capabilities(
     range_timeout=0.06,  # 6 attempts of 6.5 ms, and a slow host
 )
 
-_NUMBER = rb"-?\d{1,5}\.\d{1,6}"
+TICK_M = 299_702_547.0 / (499.2e6 * 128)
+"""Light's way in air in one tick, as the firmware has it."""
+TOLERANCE_M = 0.002
+"""Of the firmware's four decimals, cut off, and its single precision."""
+_WRAP = 1 << 32
+
+_NUMBER = rb"-?\d{1,5}\.\d{4}"
 _RANGE = re.compile(
-    rb"R05\|(\d{1,3})\|(-?\d{1,7}\.\d{1,6})((?:\|\d{1,10}){6})"
+    rb"R05\|(\d{1,3})\|(-?\d{1,7}\.\d{4})((?:\|\d{1,10}){6})"
     rb"\|(%b)\|(%b)\|%b\|%b" % (_NUMBER, _NUMBER, _NUMBER, _NUMBER)
 )
 _RANGE_OF = re.compile(rb"R05\|(\d{1,3})\|")
@@ -98,8 +107,8 @@ class DecarCodec(LineCodec):
         anchor, metres = str(int(found[1])), float(found[2])
         if anchor != self._asked:
             events.append(DroppedEvent(len(found[0]), "late, duplicate or unasked range"))
-        elif any(int(ticks) >= 1 << 32 for ticks in found[3].split(b"|")[1:]):
-            self._end("malformed answer", len(found[0]), events, Failure.UNUSABLE)
+        elif not _agrees(metres, [int(ticks) for ticks in found[3].split(b"|")[1:]]):
+            self._end("stamps that contradict the range", len(found[0]), events, Failure.UNUSABLE)
         elif not plausible(metres):
             self._end(f"impossible range {metres} m", len(found[0]), events, Failure.UNUSABLE)
         else:
@@ -116,3 +125,24 @@ class DecarCodec(LineCodec):
         else:
             events.append(FailEvent(self._asked, reason, kind))
             self._asked = None
+
+
+def stamped_range(stamps: Sequence[int]) -> float:
+    """The range m of the six stamps (tx1, rx1, tx2, rx2, tx3, rx3) of a double-sided exchange.
+
+    Half of the round trip less the turn at the anchor, its clock scaled by that between the second
+    and the third message; infinite where those two have one stamp.
+    """
+    tx1, rx1, tx2, rx2, tx3, rx3 = stamps
+    way, apart = (rx2 - tx1) % _WRAP, (rx3 - rx2) % _WRAP
+    turn, theirs = (tx2 - rx1) % _WRAP, (tx3 - tx2) % _WRAP
+    return 0.5 * (way - apart / theirs * turn) * TICK_M if theirs else math.inf
+
+
+def _agrees(metres: float, stamps: Sequence[int]) -> bool:
+    """Whether the line's range is that of its stamps; single-sided ones have no third pair."""
+    if any(ticks >= _WRAP for ticks in stamps):
+        return False
+    if stamps[4] == stamps[5] == 0:
+        return True
+    return abs(stamped_range(stamps) - metres) <= TOLERANCE_M

@@ -8,10 +8,9 @@ import math
 import re
 from collections.abc import Sequence
 
+from locdreamer_ros.driver.devices.decar.codec import TICK_M, stamped_range
 from locdreamer_ros.driver.firmware import Measure, Reply, take_lines
 
-TICK_M = 299_702_547.0 / (499.2e6 * 128)
-"""Light's way in air in one tick of 15.65 ps."""
 TICKS_PER_US = 63_897.6
 ATTEMPTS, ATTEMPT_S = 6, 0.0065
 SINGLE_SIDED_S = 0.0025
@@ -79,6 +78,8 @@ class DecarFirmware:
         stamps = [tx1, tx1 + flight + apart, tx1 + flight + turn + apart, rx2]
         third = [stamps[2] + second, rx2 + second] if double_sided else []
         words = [round(t) % (1 << 32) for t in stamps + third] + ([] if double_sided else [0, 0])
+        if double_sided:  # whole ticks, so that the range and its stamps are one
+            metres = math.trunc(stamped_range(words) * 1e4) / 1e4
         spent = SINGLE_SIDED_S + (self._second_response_us * 1e-6 if double_sided else 0.0)
         self._ticks = (self._ticks + round(spent * 1e6 * TICKS_PER_US)) % (1 << 32)
         # Free space only: the power says nothing about walls.

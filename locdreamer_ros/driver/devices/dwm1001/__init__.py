@@ -7,6 +7,7 @@ import re
 from locdreamer_ros.driver.device import Device, Sign
 from locdreamer_ros.driver.devices.dwm1001.codec import CAPABILITIES, Dwm1001Codec
 from locdreamer_ros.driver.devices.dwm1001.firmware import Dwm1001Firmware
+from locdreamer_ros.driver.energy import Radio
 
 DEVICE = Device(
     name="dwm1001",
@@ -15,6 +16,7 @@ DEVICE = Device(
     codec=Dwm1001Codec,
     firmware=Dwm1001Firmware,
     id_form="6E{number:02X}",
+    label=re.compile(r"(?:DW|0[xX])?([0-9A-Fa-f]{4})"),
     # An answer to the status question, or what it says to any text. Nothing else may be there.
     signs=(
         Sign(
@@ -24,6 +26,7 @@ DEVICE = Device(
     ),
     question=b"\x32\x00",
     uart=True,
+    radio=Radio(sent=2, received=1),
     port="usb-SEGGER_J-Link_*",
     about="DWM1001 with PANS, binary mode, on the J-Link: the tag chooses up to 4 anchors.",
     quality="none",

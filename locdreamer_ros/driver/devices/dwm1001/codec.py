@@ -18,7 +18,6 @@ import struct
 
 from locdreamer_ros.driver.codec import (
     Capabilities,
-    CycleEvent,
     DroppedEvent,
     Event,
     ReadyEvent,
@@ -32,6 +31,7 @@ CAPABILITIES = Capabilities(
     max_rate=10.0,
     baud=115200,
     range_timeout=1.0,
+    answer_time=0.05,  # five times what an answer of four anchors takes
 )
 POLL_S = 0.03
 """Between an answer and the next question; a third of the tag's fastest period."""
@@ -71,6 +71,11 @@ class Dwm1001Codec(Passive):
         # In the binary mode "quit" is a broken frame, whose error makes us ask again.
         return b"\rquit\r" if self._attempt % 3 == 2 else GET_LOCATION
 
+    def again(self) -> bytes:
+        """Ask again: a byte of the question or of the answer was lost."""
+        self._buffer = b""
+        return GET_LOCATION
+
     def feed(self, data: bytes) -> list[Event]:
         """Take bytes as they come; returns what they complete."""
         self._buffer += data
@@ -102,7 +107,6 @@ class Dwm1001Codec(Passive):
         if frame[18] == _AS_TAG and frame != self._last:
             self._last = frame
             events += cycle_events(_reported(frame))
-            events.append(CycleEvent())
         events.append(SendEvent(GET_LOCATION, POLL_S))
 
 

@@ -7,6 +7,7 @@ import re
 from locdreamer_ros.driver.device import Device, Sign
 from locdreamer_ros.driver.devices.dwm1001.firmware import Dwm1001Firmware
 from locdreamer_ros.driver.devices.dwm1001_shell.codec import CAPABILITIES, Dwm1001ShellCodec
+from locdreamer_ros.driver.energy import Radio
 
 _N = rb"-?\d{1,4}\.\d\d"
 
@@ -17,6 +18,7 @@ DEVICE = Device(
     codec=Dwm1001ShellCodec,
     firmware=Dwm1001Firmware,
     id_form="6E{number:02X}",
+    label=re.compile(r"(?:DW|0[xX])?([0-9A-Fa-f]{4})"),
     signs=(
         Sign(
             "shell, streaming (les)",
@@ -27,6 +29,7 @@ DEVICE = Device(
         Sign("shell, waiting for a command", re.compile(rb"dwm> ")),
     ),
     uart=True,
+    radio=Radio(sent=2, received=1),
     port="usb-SEGGER_J-Link_*",
     about="DWM1001 with PANS in its text shell: the tag chooses up to 4 anchors.",
     quality="none",

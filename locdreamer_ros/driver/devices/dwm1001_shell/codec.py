@@ -7,7 +7,8 @@ r"""DWM1001 with PANS in its text shell: the tag chooses up to four anchors, we 
 
 At power-on it is in binary mode (text is answered by 40 01 01) and `\r\r` opens the shell, which
 takes about 1 s. `les` switches the lines on *and off*, so we look before we type: `si` changes
-nothing in either mode. A line that is not wholly well formed is dropped, as there is no checksum.
+nothing in either mode. There is no checksum: of a broken `les` line the words that stand whole
+between spaces are taken, of a broken `lec` line nothing (at high rates its records run together).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import re
 from dataclasses import replace
 
 from locdreamer_ros.driver.codec import (
-    CycleEvent,
     DroppedEvent,
     Event,
     ReadyEvent,
@@ -38,6 +38,7 @@ _LES = re.compile(
     rb"((?:%b )*%b)(?: le_us=\d{1,7})?(?: est\[%b,%b,%b,\d{1,3}\])? ?"
     % (_ANCHOR, _ANCHOR, _N, _N, _N)
 )
+_WORD = re.compile(rb"(?<![^ ])(%b)(?![^ ])" % _ANCHOR)
 _LES_HEAD = re.compile(rb"(?:.*[^0-9A-Za-z.,=\]-]|(?:.*\W)?le[scp]?|)", re.DOTALL)
 _LEC = re.compile(
     rb"DIST,(\d)((?:,AN\d,[0-9A-F]{4},%b,%b,%b,\d{1,3}\.\d\d){1,9})(?:,POS,%b,%b,%b,\d{1,3})? ?"
@@ -120,7 +121,6 @@ class Dwm1001ShellCodec(Passive, LineCodec):
                 self._ready, self._step = True, 0
                 events.append(ReadyEvent("DWM1001 (PANS, shell mode)"))
             events += cycle_events(reported)
-            events.append(CycleEvent())
         elif _LEP.fullmatch(line):
             self._stream(events)  # somebody's `lep`: positions without ranges
         elif not _LOG.fullmatch(line) and not _is_echo(line):
@@ -141,9 +141,14 @@ def _parse(line: bytes) -> tuple[int, list[tuple[str, float]]]:
         and _LES_HEAD.fullmatch(line, 0, begin)
         and (found := _LES.fullmatch(line, begin))
     ):
-        words = [(word[:4], word.rsplit(b"=")[-1]) for word in found[1].split()]
-        return begin, [(anchor.decode(), float(metres)) for anchor, metres in words]
+        return begin, _words(found[1].split())
+    elif words := list(_WORD.finditer(line)):
+        return words[0].start(), _words([word[1] for word in words])
     return 0, []
+
+
+def _words(words: list[bytes]) -> list[tuple[str, float]]:
+    return [(word[:4].decode(), float(word.rsplit(b"=")[-1])) for word in words]
 
 
 def _is_echo(text: bytes) -> bool:

@@ -4,9 +4,10 @@
 
 import re
 
-from locdreamer_ros.driver.device import Device, Radio, Sign
+from locdreamer_ros.driver.device import Device, Sign
 from locdreamer_ros.driver.devices.pozyx.codec import CAPABILITIES, PozyxCodec
 from locdreamer_ros.driver.devices.pozyx.firmware import PozyxFirmware
+from locdreamer_ros.driver.energy import Radio
 
 DEVICE = Device(
     name="pozyx",
@@ -15,10 +16,11 @@ DEVICE = Device(
     codec=PozyxCodec,
     firmware=PozyxFirmware,
     id_form="6E{number:02X}",
+    label=re.compile(r"(?:0[xX])?([0-9A-Fa-f]{4})"),
     signs=(Sign("waiting to be asked", re.compile(rb"(?:^|[\r\n])D,43\r")),),
     question=b"R,00,1\r",
+    radio=Radio(rate="110k", listens_between=True),
     port="usb-*Pozyx*",
-    radio=Radio("110k"),
     about="Pozyx tag: the host asks each anchor, about 18 a second.",
     quality="received power",
     answer_time=0.3,

@@ -8,7 +8,9 @@ r"""Pozyx tag on USB (DW1000), registers as hexadecimal text: the host picks eve
     > F,c7,106e,11\r    < D,01<ms u32><mm u32><dBm i16>
 
 Replies carry no address, so a late one is told by its length only: after an exchange was given up
-the next begins by reading two registers at once, a length nothing else has.
+the next begins by reading two registers at once, a length nothing else has. A range that the tag
+finished after it was given up lies there still: of an anchor whose stored range is not known the
+driver reads that, once its own request is accepted, and takes only one with another stamp.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ CAPABILITIES = Capabilities(
     max_rate=18.0,  # at its default radio settings
     baud=115200,  # USB: any
     range_timeout=0.25,
+    answer_time=0.02,
 )
 POLL_S = 0.002
 """Between two looks at INT_STATUS."""
@@ -58,9 +61,11 @@ class _Wait(Enum):
     SYNC = "who am I and version", 2
     CLEAR = "flags cleared", 1
     ACCEPTED = "ranging accepted", 1
+    STORED = "range from before", 11
     POLL = "flags", 1
     ERROR = "error code", 1
     RANGE = "range", 11
+    PEEK = "range, perhaps", 11
 
 
 class PozyxCodec(LineCodec):
@@ -73,12 +78,14 @@ class PozyxCodec(LineCodec):
         self._wait = _Wait.NOTHING
         self._asked = ""
         self._unsure = False  # an old reply may still come
-        self._stamps: dict[str, int] = {}
+        self._stamps: dict[str, int] = {}  # of the ranges that the tag has stored, where known
+        self._old = 0  # answers with the stored range in this exchange
 
     def start(self) -> bytes:
         """Ask who it is."""
         self._lines.reset()
         self._wait, self._asked, self._unsure = _Wait.WHO, "", True
+        self._stamps.clear()
         return b"R,00,1\r"
 
     def request(self, anchor: str) -> bytes:
@@ -87,14 +94,37 @@ class PozyxCodec(LineCodec):
             return b""
         self.cancel()
         self._asked = anchor.upper()
+        self._old = 0
         self._wait = _Wait.SYNC if self._unsure else _Wait.CLEAR
-        return b"R,00,2\r" if self._unsure else _CLEAR_OR_POLL
+        return self._question()
 
     def cancel(self) -> None:
         """Forget the exchange in flight."""
         if self._asked:
             self._unsure = True
+            self._stamps.pop(self._asked, None)
             self._wait, self._asked = _Wait.NOTHING, ""
+
+    def again(self) -> bytes:
+        """Ask again for what was lost; a flag read and lost is gone, so the range is looked at."""
+        if self._wait is _Wait.POLL:
+            self._wait = _Wait.PEEK
+        return self._question()
+
+    def _question(self) -> bytes:
+        """What the reply awaited answers."""
+        fixed = {
+            _Wait.NOTHING: b"",
+            _Wait.WHO: b"R,00,1\r",
+            _Wait.SYNC: b"R,00,2\r",
+            _Wait.CLEAR: _CLEAR_OR_POLL,
+            _Wait.POLL: _CLEAR_OR_POLL,
+            _Wait.ERROR: b"R,04,1\r",
+        }
+        if self._wait in fixed:
+            return fixed[self._wait]
+        address = struct.pack("<H", int(self._asked, 16)).hex().encode()
+        return (b"F,b5,%b,1\r" if self._wait is _Wait.ACCEPTED else b"F,c7,%b,11\r") % address
 
     def _take(self, line: bytes, events: list[Event]) -> None:
         begin = max(line.rfind(b"D,"), 0)
@@ -103,10 +133,15 @@ class PozyxCodec(LineCodec):
         found = _REPLY.fullmatch(line, begin)
         if found is None:
             events.append(DroppedEvent(len(line) - begin, "no reply of a Pozyx"))
-        elif (reply := bytes.fromhex(found[1].decode())) and len(reply) == self._wait.size:
+        elif (reply := bytes.fromhex(found[1].decode())) and self._awaits(reply):
             self._take_reply(reply, events)
         else:
             events.append(DroppedEvent(len(line) - begin, "late or unasked reply"))
+
+    def _awaits(self, reply: bytes) -> bool:
+        # A tag without a range to this anchor may say no more than that.
+        none = self._wait in (_Wait.STORED, _Wait.PEEK) and reply == b"\0"
+        return len(reply) == self._wait.size or none
 
     def _take_reply(self, reply: bytes, events: list[Event]) -> None:
         if self._wait is _Wait.WHO:
@@ -117,31 +152,42 @@ class PozyxCodec(LineCodec):
                 events.append(DroppedEvent(4, "not a Pozyx: WHO_AM_I differs"))
         elif self._wait is _Wait.SYNC:
             self._unsure = False
-            self._send(_Wait.CLEAR, _CLEAR_OR_POLL, events)
+            self._send(_Wait.CLEAR, events)
         elif self._wait is _Wait.CLEAR:
-            self._send(_Wait.ACCEPTED, b"F,b5,%b,1\r" % self._address(), events)
+            self._send(_Wait.ACCEPTED, events)
         elif self._wait is _Wait.ACCEPTED:
-            if reply[0] == 1:
-                self._send(_Wait.POLL, _CLEAR_OR_POLL, events)
+            if reply[0] != 1:
+                self._send(_Wait.ERROR, events)
+            elif self._asked in self._stamps:
+                self._send(_Wait.POLL, events)
             else:
-                self._send(_Wait.ERROR, b"R,04,1\r", events)
+                self._send(_Wait.STORED, events)
+        elif self._wait is _Wait.STORED:
+            stored = struct.unpack_from("<I", reply, 1)[0] if reply[0] == 1 else -1
+            self._stamps[self._asked] = stored
+            self._send(_Wait.POLL, events)
         elif self._wait is _Wait.POLL:
             if reply[0] & 0x01:
-                self._send(_Wait.ERROR, b"R,04,1\r", events)
+                self._send(_Wait.ERROR, events)
             elif reply[0] & 0x10:
-                self._send(_Wait.RANGE, b"F,c7,%b,11\r" % self._address(), events)
+                self._send(_Wait.RANGE, events)
             else:
-                self._send(_Wait.POLL, _CLEAR_OR_POLL, events, POLL_S)
+                self._send(_Wait.POLL, events, POLL_S)
         elif self._wait is _Wait.ERROR:
             if reply[0] == BUSY:  # with a range given up before; its flag is to be cleared too
-                self._send(_Wait.CLEAR, _CLEAR_OR_POLL, events, BUSY_S)
+                self._send(_Wait.CLEAR, events, BUSY_S)
             else:
                 reason = ERRORS.get(reply[0], f"error 0x{reply[0]:02x}")
                 self._end(FailEvent(self._asked, reason), events)
-        elif self._wait is _Wait.RANGE:
-            self._end(self._range(reply), events)
+        elif (answer := self._range(reply)) is None:
+            self._send(_Wait.POLL, events, POLL_S)
+        else:
+            self._end(answer, events)
 
-    def _range(self, reply: bytes) -> RangeEvent | FailEvent:
+    def _range(self, reply: bytes) -> RangeEvent | FailEvent | None:
+        """What a stored range is; None where it is the one from before: not done yet."""
+        if self._wait is _Wait.PEEK and reply[0] != 1:
+            return None
         status, stamp, millimetres, power = struct.unpack("<BIIh", reply)
         metres = millimetres / 1000.0
         if status != 1:
@@ -151,17 +197,19 @@ class PozyxCodec(LineCodec):
             reason = f"impossible range {metres} m, {power} dBm"
             return FailEvent(self._asked, reason, Failure.UNUSABLE)
         if self._stamps.get(self._asked) == stamp:
+            self._old += self._wait is _Wait.RANGE
+            if self._old < 2:  # the flag that was read may be as old
+                return None
             return FailEvent(self._asked, "an old range again", Failure.UNUSABLE)
         self._stamps[self._asked] = stamp
         return RangeEvent(self._asked, metres, rx_power=float(power))
 
-    def _address(self) -> bytes:
-        return struct.pack("<H", int(self._asked, 16)).hex().encode()
-
-    def _send(self, wait: _Wait, data: bytes, events: list[Event], delay: float = 0.0) -> None:
+    def _send(self, wait: _Wait, events: list[Event], delay: float = 0.0) -> None:
         self._wait = wait
-        events.append(SendEvent(data, delay))
+        events.append(SendEvent(self._question(), delay))
 
     def _end(self, event: Event, events: list[Event]) -> None:
+        if isinstance(event, FailEvent):  # the tag may yet finish, and store what nobody awaits
+            self._stamps.pop(self._asked, None)
         self._wait, self._asked = _Wait.NOTHING, ""
         events.append(event)

@@ -7,6 +7,7 @@ import re
 from locdreamer_ros.driver.device import Device, Sign
 from locdreamer_ros.driver.devices.ryuw122.codec import CAPABILITIES, Ryuw122Codec
 from locdreamer_ros.driver.devices.ryuw122.firmware import Ryuw122Firmware
+from locdreamer_ros.driver.energy import Radio
 
 DEVICE = Device(
     name="ryuw122",
@@ -15,6 +16,7 @@ DEVICE = Device(
     codec=Ryuw122Codec,
     firmware=Ryuw122Firmware,
     id_form="TAG{number:05d}",
+    label=re.compile(r"([!-+\-.-~]{1,8})"),
     signs=(
         Sign("ready to range (mode 1)", re.compile(rb"(?:^|[\r\n])\+MODE=1\r")),
         Sign(
@@ -25,6 +27,8 @@ DEVICE = Device(
     # After the end of the line that it takes the questions to others for.
     question=b"\r\nAT+MODE?\r\n",
     uart=True,
+    bauds=(57600, 9600),
+    radio=Radio(chip="DW3000", listens_between=True),
     port="usb-*",
     about="REYAX RYUW122 on a USB-to-serial adapter: the host asks each unit, about 15 a second.",
     quality="received power",

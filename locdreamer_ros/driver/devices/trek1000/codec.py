@@ -15,7 +15,6 @@ import re
 
 from locdreamer_ros.driver.codec import (
     Capabilities,
-    CycleEvent,
     DroppedEvent,
     Event,
     ReadyEvent,
@@ -29,8 +28,6 @@ CAPABILITIES = Capabilities(
     baud=115200,  # USB: any
     range_timeout=1.0,
 )
-STRANGERS = 10
-"""Lines in a row of one other tag after which that one is followed: ours is gone."""
 
 _WORD = rb"[0-9a-fA-F]{1,8}"
 _CYCLE = re.compile(
@@ -40,7 +37,7 @@ _OTHER = re.compile(rb"m[rae] [0-9a-fA-F ]+(?:[at]\d:\d)?(?: %b)? *" % _WORD)
 
 
 class Trek1000Codec(Passive, LineCodec):
-    """Anchors are "A0" to "A7". An anchor's USB reports several tags: the first is followed."""
+    """Anchors are "A0" to "A7". An anchor's USB reports several tags, by number."""
 
     capabilities = CAPABILITIES
 
@@ -51,8 +48,7 @@ class Trek1000Codec(Passive, LineCodec):
     def start(self) -> bytes:
         """Nothing to send: it speaks by itself."""
         self._lines.reset()
-        self._tag: int | None = None
-        self._strangers = 0
+        self._ready = False
         self._last = b""
         return b""
 
@@ -72,23 +68,16 @@ class Trek1000Codec(Passive, LineCodec):
             events.append(DroppedEvent(len(found[0]), "malformed line"))
         elif found[0] == self._last:
             events.append(DroppedEvent(len(found[0]), "duplicate line"))
-        elif self._follows(int(found[3]), events):
+        else:
             self._last = found[0]
+            if not self._ready:
+                self._ready = True
+                events.append(ReadyEvent("TREK1000"))
             events += cycle_events(
                 [
                     (f"A{number}", int(word, 16) / 1000.0)
                     for number, word in enumerate(ranges)
                     if int(mask, 16) >> number & 1
-                ]
+                ],
+                found[3].decode(),
             )
-            events.append(CycleEvent())
-        else:
-            events.append(DroppedEvent(len(found[0]), "another tag"))
-
-    def _follows(self, tag: int, events: list[Event]) -> bool:
-        """Whether this tag is ours."""
-        if self._tag is None or self._strangers >= STRANGERS:
-            self._tag = tag
-            events.append(ReadyEvent(f"TREK1000, tag {tag}"))
-        self._strangers = 0 if tag == self._tag else self._strangers + 1
-        return tag == self._tag
