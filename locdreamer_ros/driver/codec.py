@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +31,9 @@ class Capabilities:
     answer_time: float = 0.0
     """s of silence after which a question of the protocol is asked again (`Codec.again`), because
     bytes were lost; 0: never."""
+    session_change: float = 0.0
+    """s without ranges that another choice of anchors costs, where a device chooses by itself but
+    can be told among whom (`Codec.choose`); 0: it cannot."""
     settle: float = 0.0
     """s in which the answer of an exchange that was given up may still come and could not be told
     from the next one's: so long that anchor is not asked again."""
@@ -115,6 +119,12 @@ class Codec(Protocol):
 
     def request(self, anchor: str) -> bytes:
         """Bytes that start one exchange; empty where this device cannot be asked for `anchor`."""
+
+    def choose(self, anchors: Sequence[str]) -> bool:
+        """Range with these from the next `start` on; whether that is another choice than before.
+
+        Only for devices with a `session_change`; with others nothing happens.
+        """
 
     def cancel(self) -> None:
         """Forget the exchange in flight: the ranger has given it up."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 Measure = Callable[[str], "float | None"]
@@ -37,6 +37,46 @@ class Firmware(Protocol):
 
     def reboot(self) -> bytes:
         """Lose all state, as by switching off and on; returns what the device prints at boot."""
+
+
+class Reporting:
+    """The part of a simulated firmware in which those that report by themselves are alike.
+
+    One report a `period` from the first `tick` on, which `_report` makes of what was measured.
+    """
+
+    period = 0.1
+
+    def __init__(self, anchors: Sequence[str], measure: Measure) -> None:
+        self._anchors = tuple(anchors)
+        self._measure = measure
+        self.reboot()
+
+    def reboot(self) -> bytes:
+        """It prints nothing at boot."""
+        self._next: float | None = None
+        self._count = 0
+        return b""
+
+    def feed(self, data: bytes) -> list[Reply]:
+        """Nothing: it does not listen."""
+        return []
+
+    def tick(self, now: float) -> list[Reply]:
+        """What is due."""
+        if self._next is None:
+            self._next = now
+        if now < self._next:
+            return []
+        self._next = max(self._next + self.period, now)
+        self._count += 1
+        measured = ((anchor, self._measure(anchor)) for anchor in self._anchors)
+        heard = {anchor: max(metres, 0.0) for anchor, metres in measured if metres is not None}
+        return self._report(heard, now)
+
+    def _report(self, heard: dict[str, float], now: float) -> list[Reply]:
+        """The replies of one cycle: m by anchor of those that answered."""
+        raise NotImplementedError
 
 
 def take_lines(begun: bytes, data: bytes, end: bytes) -> tuple[list[bytes], bytes]:

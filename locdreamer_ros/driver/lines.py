@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 from collections.abc import Sequence
 
@@ -45,12 +47,21 @@ def cycle_events(reported: Sequence[tuple[str, float]], tag: str = "") -> list[E
     return [*events, CycleEvent(tag)]
 
 
+def checksum(text: bytes) -> int:
+    """All bytes combined by exclusive or, as NMEA 0183 does it."""
+    return functools.reduce(operator.xor, text, 0)
+
+
 class Passive:
     """The part of a codec in which devices that choose their anchors by themselves are alike."""
 
     def request(self, anchor: str) -> bytes:
         """Nothing: it cannot be asked."""
         return b""
+
+    def choose(self, anchors: Sequence[str]) -> bool:
+        """Nothing: it has no sessions."""
+        return False
 
     def cancel(self) -> None:
         """Nothing is ever in flight."""
@@ -75,6 +86,10 @@ class LineCodec:
             else:
                 self._take(line, events)
         return events
+
+    def choose(self, anchors: Sequence[str]) -> bool:
+        """Nothing: it has no sessions."""
+        return False
 
     def again(self) -> bytes:
         """Nothing, unless a protocol knows better."""

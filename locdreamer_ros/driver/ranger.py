@@ -29,6 +29,8 @@ FRESH_S = 1.0
 """A cycle of a passive device older than this is not handed out."""
 STRANGERS = 10
 """Cycles in a row of another tag after which that one is followed: ours is gone."""
+SELDOM = 10.0
+"""A session is changed no more often than after so many times what a change costs."""
 HEARD = 16
 """Ids of other sites' anchors that are remembered, to be named."""
 QUIET_S = 5.0
@@ -132,6 +134,11 @@ class Ranger:
         self._strangers = 0
         self._last_ok: float | None = None
         self._first_asked: float | None = None
+        self._change = able.session_change
+        self._changed_at = float("-inf")
+        self._choice = tuple(name for name in self._names if name)[: able.max_anchors]
+        if self._change:
+            session.codec.choose(self._choice)
         self._late: dict[int, _Answer] = {}  # came after the deadline of their schedule
         self._offset = np.array([(offsets or {}).get(anchor, 0.0) for anchor in anchors.ids])
         self._clock = clock
@@ -305,11 +312,25 @@ class Ranger:
     def _from_cycle(self, anchor: IntArray, end: float, again: bool) -> dict[int, _Answer]:
         if not again:
             self._handed_out = None
+        if self._change:
+            self._choose(anchor)
         if self._handed_out is None and not self._wait_for_cycle(end):
             return {}
         cycle = self._handed_out or {}
         absent = _Answer(RangeStatus.NOT_OFFERED, self._clock())
         return {int(row): cycle.get(int(row), absent) for row in anchor}
+
+    def _choose(self, anchor: IntArray) -> None:
+        """Have those asked in the device's session, at the cost of a pause, so not often."""
+        wanted = [self._names[int(row)] for row in anchor if self._names[int(row)]]
+        now = time.monotonic()
+        if set(wanted) <= set(self._choice) or now - self._changed_at < SELDOM * self._change:
+            return
+        most = self.session.codec.capabilities.max_anchors
+        self._choice = tuple(dict.fromkeys([*wanted, *self._choice]))[:most]
+        self._changed_at = now
+        if self.session.codec.choose(self._choice):
+            self.session.restart()
 
     def _wait_for_cycle(self, end: float) -> bool:
         """Whether there is a fresh cycle by monotonic `end` to hand out."""

@@ -98,6 +98,12 @@ class Session:
         self._pending.clear()
         self._asked_at = None
 
+    def restart(self) -> None:
+        """Open the protocol's session anew, as the codec now wants it."""
+        if self.transport.up:
+            self._attempt = 0
+            self._start(time.monotonic())
+
     def close(self) -> None:
         """Close the port for good."""
         self.transport.close()

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,9 @@ from locdreamer_ros.driver.codec import (
     ReadyEvent,
     SendEvent,
 )
-from locdreamer_ros.driver.devices import make_codec
+from locdreamer_ros.driver.devices import make_codec, make_firmware
 
+ROOT = Path(__file__).parents[2]
 CAPTURES = Path(__file__).parent / "captures"
 
 
@@ -204,6 +207,150 @@ def test_ryuw122_error() -> None:
     codec = make_codec("ryuw122")
     codec.request("TAG00001")
     assert codec.feed(lines("ryuw122.txt")[-1] + b"\r\n") == [FailEvent("TAG00001", "not executed")]
+
+
+def test_uwb650() -> None:
+    near, far, silent, refused = lines("uwb650.txt")
+    codec = make_codec("uwb650")
+    assert codec.request("0002") == b"UWBRFAT+RANGING=1,0002\r\n"
+    (event,) = codec.feed(b"\r\n" + near + b"\r\nOK\r\n")
+    assert event == RangeEvent("0002", 3.46, -67.5, event.first_path_power)
+    codec.request("0001")
+    assert ranges(codec.feed(far + b"\r\n")) == {"0001": 12.34}
+    codec.request("0003")
+    assert codec.feed(silent + b"\r\n") == [FailEvent("0003", "no answer")]
+    codec.request("0003")
+    assert codec.feed(refused + b"\r\n") == [FailEvent("0003", "the module refuses the command")]
+
+
+def test_mauwb() -> None:
+    one, bad, four = lines("mauwb.txt")
+    codec = make_codec("mauwb")
+    events = codec.feed(one + b"\r\n")
+    assert ranges(events) == {"2": 0.30}
+    assert [e.tag for e in events if isinstance(e, RangeEvent)] == ["1"]
+    assert [e.rx_power for e in events if isinstance(e, RangeEvent)] == [-77.93]
+    events = codec.feed(bad + b"\r\n")
+    assert [e.anchor for e in events if isinstance(e, FailEvent)] == ["7"]
+    assert ranges(codec.feed(four + b"\r\n")) == {"0": 5.22, "1": 3.60, "2": 1.22, "3": 3.43}
+    contradiction = four.replace(b"mask:0F,seq:79", b"mask:07,seq:80")
+    assert not ranges(codec.feed(contradiction + b"\r\n"))
+
+
+CDK: list[dict[str, float]] = [{}, {"0001": 2.10}, {}, {}, {}]
+CDK += [{"0001": 2.45, "0002": 3.12, "0003": 1.89, "0004": 4.03}]
+
+
+@pytest.mark.parametrize(("line", "expected"), list(zip(lines("dwm3001cdk.txt"), CDK, strict=True)))
+def test_dwm3001cdk(line: bytes, expected: dict[str, float]) -> None:
+    codec = make_codec("dwm3001cdk")
+    codec.start()
+    wire = line.replace(b"\\n", b"\n").replace(b"\\r", b"\r")
+    assert ranges(codec.feed(wire + b"\r\n")) == expected
+
+
+def test_dwm3001cdk_says_who_did_not_answer() -> None:
+    codec = make_codec("dwm3001cdk")
+    wire = lines("dwm3001cdk.txt")[2].replace(b"\\n", b"\n").replace(b"\\r", b"\r")
+    failed = [e for e in codec.feed(wire + b"\r\n") if isinstance(e, FailEvent)]
+    assert failed == [FailEvent("0001", "rx_timeout")]
+
+
+def test_dwm3001cdk_begins_a_session_with_the_chosen_anchors() -> None:
+    codec = make_codec("dwm3001cdk")
+    assert codec.start() == b""  # nothing chosen: it listens
+    assert codec.choose(["0001", "000A"])
+    assert not codec.choose(["000A", "0001"])
+    assert codec.start() == b"\r\nSTOP\r\n"
+    (begin,) = codec.feed(b"ok\r\n")
+    assert begin == SendEvent(b"INITF -MULTI -ADDR=0 -PADDR=[1,10] -BLOCK=100\r\n", 0.2)
+    assert codec.feed(b"ok\r\n") == []
+
+
+def test_bu03() -> None:
+    codec = make_codec("bu0x")
+    first, second = (bytes.fromhex(line.decode()) for line in lines("bu0x.hex"))
+    assert ranges(codec.feed(first)) == {"0": 2.030, "1": 1.240}
+    assert ranges(codec.feed(second)) == {"0": 1.970, "1": 1.240}
+
+
+def test_bu04_check_is_enforced_once_it_is_known() -> None:
+    firmware = make_firmware("bu0x", ["0", "1"], float)
+    frames = [firmware.tick(0.1 * number)[0][1] for number in range(8)]
+    broken = [frame[:98] + bytes([frame[98] ^ 1]) + frame[99:] for frame in frames]
+    unknown, known = make_codec("bu0x"), make_codec("bu0x")
+    assert sum(len(ranges(unknown.feed(frame))) for frame in broken) > 0
+    for frame in frames[:3]:
+        known.feed(frame)
+    assert not ranges(known.feed(broken[5]))
+    assert ranges(known.feed(frames[6]))
+
+
+def test_linktrack_nodes_and_tag_frames() -> None:
+    firmware = make_firmware("linktrack", ["0", "5", "39"], lambda anchor: 1.0 + int(anchor))
+    frame = firmware.tick(0.0)[0][1]
+    assert frame.startswith(b"\x55\x04")
+    events = make_codec("linktrack").feed(frame)
+    assert ranges(events) == {"0": 1.0, "5": 6.0, "39": 40.0}
+    powers = [(e.rx_power, e.first_path_power) for e in events if isinstance(e, RangeEvent)]
+    assert powers[0] == (-79.0, -80.0)
+    tag = bytearray(128)
+    tag[:4] = 0x55, 0x01, 3, 2
+    tag[22:25] = (1234).to_bytes(3, "little")
+    tag[31:34] = (5678).to_bytes(3, "little")
+    tag[127] = sum(tag) % 256
+    events = make_codec("linktrack").feed(bytes(tag))
+    assert ranges(events) == {"0": 1.234, "3": 5.678}
+    assert {e.tag for e in events if isinstance(e, RangeEvent)} == {"3"}
+    tag[50] ^= 1
+    assert not ranges(make_codec("linktrack").feed(bytes(tag)))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"from: 1782\t Range: 1.02 m\t RX power: -77.12 dBm", {"1782": 1.02}),
+        (b'{"links":[{"A":"1782","R":"1.0"},{"A":"84","R":"2.4"}]}', {"1782": 1.0, "84": 2.4}),
+        (b'{"links":[]}', {}),
+        (b"from: 1782\t Range: 1.0 m", {}),
+    ],
+)
+def test_sketches_that_print_by_themselves(line: bytes, expected: dict[str, float]) -> None:
+    assert ranges(make_codec("sketch-stream").feed(line + b"\r\n")) == expected
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+def test_the_example_sketch_speaks_the_protocol(tmp_path: Path) -> None:
+    """Its own lines, compiled for this machine with a Serial over standard input and output."""
+    sketch = (ROOT / "docs" / "devices" / "sketch" / "sketch.ino").read_text()
+    measured = "return {false, 0.0f, 0.0f, 0.0f};"
+    assert measured in sketch
+    known = 'return {strcmp(anchor, "7") == 0, 2.345f, -79.5f, -80.5f};'
+    (tmp_path / "sketch.cpp").write_text(SERIAL + sketch.replace(measured, known) + LOOP)
+    program = tmp_path / "sketch"
+    command = ["g++", "-std=c++17", "-o", program, tmp_path / "sketch.cpp"]
+    subprocess.run(command, check=True)
+    codec = make_codec("sketch")
+    asked = codec.start() + codec.request("7")
+    said = subprocess.run([program], input=asked, stdout=subprocess.PIPE, check=True).stdout
+    events = codec.feed(said)
+    assert ReadyEvent("sketch esp32-1") in events
+    assert events[-1] == RangeEvent("7", 2.345, -79.5, -80.5)
+    asked = codec.request("8")
+    said = subprocess.run([program], input=asked, stdout=subprocess.PIPE, check=True).stdout
+    assert codec.feed(said)[-1] == FailEvent("8", "no answer")
+
+
+SERIAL = """
+#include <stdio.h>
+struct Port {
+  void begin(int) {}
+  int available() { int c = getchar(); if (c == EOF) return 0; ungetc(c, stdin); return 1; }
+  int read() { return getchar(); }
+  void print(const char *text) { fputs(text, stdout); }
+} Serial;
+"""
+LOOP = "int main() { setup(); loop(); return 0; }"
 
 
 @pytest.mark.parametrize(

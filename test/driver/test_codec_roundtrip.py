@@ -15,7 +15,15 @@ from locdreamer_ros.errors import InputError
 
 ANCHORS = {name: list(get_device(name).ids(4)) for name in NAMES}
 ANCHORS["ryuw122"] = ["TAG00001", "T", "A1", "B+2"]
-RESOLUTION = {"decar": 0.0048, "ryuw122": 0.005, "dwm1001-shell": 0.005}
+RESOLUTION = {
+    "decar": 0.0048,
+    "uwb650": 0.005,
+    "mauwb": 0.005,
+    "dwm3001cdk": 0.005,
+    "sketch-stream": 0.005,
+    "ryuw122": 0.005,
+    "dwm1001-shell": 0.005,
+}
 
 
 SCHEDULABLE = [name for name in NAMES if make_codec(name).capabilities.schedulable]

@@ -35,6 +35,7 @@ class Wire:
 
     def __post_init__(self) -> None:
         self.codec = make_codec(self.device)
+        self.codec.choose(self.anchors)
         self.firmware = make_firmware(self.device, self.anchors, self.measure)
 
     def write(self, data: bytes, delay: float = 0.0) -> None:

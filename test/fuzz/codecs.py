@@ -14,6 +14,7 @@ apart, and stated in docs/devices/README.md.
 from __future__ import annotations
 
 import argparse
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,10 +24,12 @@ from driver.wire import Wire
 from fuzz.oracles import ORACLES, Carried
 from tqdm import tqdm
 
-from locdreamer_ros.driver.codec import CycleEvent, FailEvent, RangeEvent
+from locdreamer_ros.driver.codec import Codec, CycleEvent, FailEvent, RangeEvent
 from locdreamer_ros.driver.devices import NAMES, get_device, make_codec
 
 Rng = np.random.Generator
+NAMELESS = ("pozyx", "uwb650")
+"""Devices whose answers name no anchor."""
 BLOCK = 16_384
 """Bytes between two checks; the codec is started anew for each block."""
 
@@ -80,15 +83,18 @@ class Source:
         self._truth.add((anchor, metres))
         return metres
 
-    def exchange(self, anchor: str) -> tuple[bytes, Carried]:
-        """All the device says in one exchange with the anchor, or in one cycle of its own."""
+    def exchange(self, anchor: str, codec: Codec | None = None) -> tuple[bytes, Carried]:
+        """All the device says in one exchange with the anchor, or in one cycle of its own.
+
+        codec: in what state the host is; none: in that of one which hears the device undamaged.
+        """
         self._wire.heard = b""
         self._truth.clear()
         if self.asked:
-            if self._rng.random() < 0.5:
-                self._wire.codec.request(anchor)
-                self._wire.codec.cancel()  # after which some begin anew, and say more
+            before = self._wire.codec
+            self._wire.codec = before if codec is None else copy.deepcopy(codec)
             self._wire.ask(anchor)
+            self._wire.codec = before
         else:
             self._wire.run(2.0, lambda event: isinstance(event, CycleEvent))
         return self._wire.heard, set(self._truth)
@@ -110,15 +116,17 @@ def fuzz(device: str, size: int, seed: int, progress: Callable[[int], object] = 
         accepted: list[RangeEvent] = []
         while len(block) < BLOCK:
             anchor = source.ids[int(rng.integers(len(source.ids)))] if source.asked else ""
+            # Sometimes another anchor answers; some devices do not say which.
+            right = anchor and (device in NAMELESS or rng.random() < 0.8)
+            piece, carried = source.exchange(
+                anchor if right else source.ids[0], codec if right else None
+            )
             if anchor and rng.random() < 0.9:
                 assert codec.request(anchor)
                 asked.add(anchor)
             elif anchor:
                 codec.cancel()
                 anchor = ""
-            # Sometimes another anchor answers; a Pozyx does not say which.
-            right = anchor and (device == "pozyx" or rng.random() < 0.8)
-            piece, carried = source.exchange(anchor if right else source.ids[0])
             kind = rng.random()
             truth |= carried if kind < 0.8 else set()
             if kind < 0.4:

@@ -93,6 +93,83 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"-?\d+\.\d+", text, re.ASCII) is not None
 
 
+def _uwb650_carried(data: bytes, asked: Iterable[str]) -> Carried:
+    values = [
+        float(word) for word in re.findall(rb"\+RANGING=\((\d+\.?\d*)\),\(-?[\d.]+\)[\r\n]", data)
+    ]
+    return {(anchor, value) for anchor in asked for value in values}
+
+
+def _mauwb_carried(data: bytes, asked: Iterable[str]) -> Carried:
+    carried: Carried = set()
+    for line in _lines(data):
+        words = re.split(r"range:\(|\),", line[max(line.rfind("AT+RANGE="), 0) :])
+        if "AT+RANGE=" in line and len(words) >= 3:
+            numbers = words[1].split(",")
+            ids = words[-1].partition("ancid:(")[2].rstrip(")").split(",")
+            for place, number in enumerate(numbers):
+                if re.fullmatch(r"\d+", number, re.ASCII):
+                    anchor = ids[place] if len(ids) == 8 else str(place)
+                    carried.add((anchor, int(number) / 100.0))
+    return carried
+
+
+def _bu0x_carried(data: bytes, asked: Iterable[str]) -> Carried:
+    carried: Carried = set()
+    for head, first in ((b"CmdM:4", 17), (b"\xaa\x25\x01", 3)):
+        for found in re.finditer(b"(?=%b)" % re.escape(head), data):
+            places = data[found.start() + first : found.start() + first + 32]
+            if len(places) == 32:
+                carried |= {
+                    (str(i), mm / 1000.0) for i, mm in enumerate(struct.unpack("<8i", places))
+                }
+    return carried
+
+
+def _linktrack_carried(data: bytes, asked: Iterable[str]) -> Carried:
+    carried: Carried = set()
+    for begin in (i for i, byte in enumerate(data) if byte == 0x55):
+        kind = data[begin + 1 : begin + 2]
+        size = 128 if kind == b"\x01" else int.from_bytes(data[begin + 2 : begin + 4], "little")
+        frame = data[begin : begin + size]
+        if kind not in (b"\x01", b"\x04") or len(frame) != size or size < 120:
+            continue
+        if sum(frame[:-1]) & 255 != frame[-1]:
+            continue
+        if kind == b"\x01":
+            places = [(str(i), frame[22 + 3 * i : 25 + 3 * i]) for i in range(8)]
+        else:
+            nodes = range(119, size - 13, 13)
+            places = [(str(frame[n + 1]), frame[n + 2 : n + 5]) for n in nodes]
+            places += [(str(frame[5]), frame[n + 2 : n + 5]) for n in nodes]
+        carried |= {(a, int.from_bytes(mm, "little", signed=True) / 1000.0) for a, mm in places}
+    return carried
+
+
+def _fira_carried(data: bytes, asked: Iterable[str]) -> Carried:
+    form = rb'mac_address=0x([0-9a-fA-F]{4}), status="SUCCESS", distance\[cm\]=(\d+)[,\]]'
+    return {(a.decode().upper(), int(cm) / 100.0) for a, cm in re.findall(form, data)}
+
+
+def _sketch_carried(data: bytes, asked: Iterable[str]) -> Carried:
+    carried: Carried = set()
+    for line in _lines(data):
+        words = line[max(line.rfind("RANGE "), 0) :].split(" ")
+        if (
+            len(words) >= 5
+            and words[0] == "RANGE"
+            and re.fullmatch(r"\d+(\.\d+)?", words[2], re.ASCII)
+        ):
+            carried.add((words[1], float(words[2])))
+    return carried
+
+
+def _stream_carried(data: bytes, asked: Iterable[str]) -> Carried:
+    links = re.findall(rb'\{"A":"([0-9A-F]+)","R":"(\d+\.\d+)"\}', data)
+    links += re.findall(rb"from: ([0-9A-F]+)\t Range: (\d+\.\d\d) m", data)
+    return {(anchor.decode(), float(metres)) for anchor, metres in links}
+
+
 Oracle = Callable[[bytes, Iterable[str]], Carried]
 ORACLES: dict[str, Oracle] = {
     "decar": _decar_carried,
@@ -101,4 +178,11 @@ ORACLES: dict[str, Oracle] = {
     "dwm1001-shell": _shell_carried,
     "trek1000": _trek_carried,
     "ryuw122": _ryuw_carried,
+    "uwb650": _uwb650_carried,
+    "mauwb": _mauwb_carried,
+    "bu0x": _bu0x_carried,
+    "linktrack": _linktrack_carried,
+    "dwm3001cdk": _fira_carried,
+    "sketch": _sketch_carried,
+    "sketch-stream": _stream_carried,
 }

@@ -22,6 +22,13 @@ NAMES = (
     "dwm1001-shell",
     "trek1000",
     "ryuw122",
+    "uwb650",
+    "mauwb",
+    "bu0x",
+    "linktrack",
+    "dwm3001cdk",
+    "sketch",
+    "sketch-stream",
 )
 
 

@@ -23,6 +23,7 @@ from locdreamer_ros.driver.codec import (
     ReadyEvent,
     SendEvent,
 )
+from locdreamer_ros.driver.frames import FrameCodec
 from locdreamer_ros.driver.lines import Passive, cycle_events
 
 CAPABILITIES = Capabilities(
@@ -52,14 +53,15 @@ _AS_TAG, _AS_ANCHOR = 0x49, 0x48
 _ANCHOR_RECORD = 13
 
 
-class Dwm1001Codec(Passive):
+class Dwm1001Codec(Passive, FrameCodec):
     """Anchors are the last four hexadecimal digits of their address, as on the label, "1151"."""
 
     capabilities = CAPABILITIES
+    garbage = "no frame of a DWM1001"
 
     def __init__(self) -> None:
+        super().__init__()
         self._attempt = 0
-        self._buffer = b""
         self._ready = False
         self._last = b""
 
@@ -76,23 +78,8 @@ class Dwm1001Codec(Passive):
         self._buffer = b""
         return GET_LOCATION
 
-    def feed(self, data: bytes) -> list[Event]:
-        """Take bytes as they come; returns what they complete."""
-        self._buffer += data
-        events: list[Event] = []
-        begin = dropped = 0
-        while begin < len(self._buffer):
-            size = _frame_size(self._buffer, begin)
-            if size > 0:
-                events += _dropped(dropped)
-                self._take(self._buffer[begin : begin + size], events)
-                begin, dropped = begin + size, 0
-            elif size < 0:
-                begin, dropped = begin + 1, dropped + 1
-            else:
-                break
-        self._buffer = self._buffer[begin:]
-        return events + _dropped(dropped)
+    def _size(self, data: bytes, begin: int) -> int:
+        return _frame_size(data, begin)
 
     def _take(self, frame: bytes, events: list[Event]) -> None:
         if frame[2]:
@@ -108,10 +95,6 @@ class Dwm1001Codec(Passive):
             self._last = frame
             events += cycle_events(_reported(frame))
         events.append(SendEvent(GET_LOCATION, POLL_S))
-
-
-def _dropped(count: int) -> list[Event]:
-    return [DroppedEvent(count, "no frame of a DWM1001")] if count else []
 
 
 def _frame_size(data: bytes, begin: int) -> int:
