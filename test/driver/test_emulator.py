@@ -79,7 +79,7 @@ def test_every_device_ranges(bench: Bench, device: str) -> None:
     answer = ask(ranger)
     assert_measured(tag, answer)
     if not make_codec(device).capabilities.schedulable:
-        chosen = min(4, len(tag.anchors)) if device.startswith("dwm") else len(tag.anchors)
+        chosen = min(4, len(tag.anchors)) if device.startswith("dwm1001") else len(tag.anchors)
         assert (answer.status != NOT_OFFERED).sum() <= chosen
     assert (answer.status == OK).sum() >= 3
     places = tag.anchors.positions[answer.anchor[answer.status == OK]]
@@ -126,7 +126,7 @@ def test_a_wire_with_every_fault_gives_no_range_that_was_not_measured(
 ) -> None:
     faults = [f for f in FAULTS if f not in ("unplug", "reboot", "deaf")]
     emulator, tag, ranger = bench(device, faults=faults)
-    end = time.monotonic() + 3.0
+    end = time.monotonic() + 1.5
     while time.monotonic() < end:
         assert_measured(tag, ask(ranger, 0.2))
     emulator.faults.clear()

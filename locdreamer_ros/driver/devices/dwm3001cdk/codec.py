@@ -38,6 +38,7 @@ CAPABILITIES = Capabilities(
     baud=115200,
     range_timeout=1.0,
     session_change=1.0,
+    probe=b"\r\nSTAT\r\n",
 )
 BLOCK_MS = 100
 """Between two rounds; the firmware's own is 200."""
@@ -55,6 +56,7 @@ _ONE = re.compile(
 )
 _POWER = re.compile(r", RSSI\[dBm\]=(-\d{1,3}\.\d)")
 _START = "SESSION_INFO_NTF"
+_IDLE = '"Current App":"STOP"'
 
 
 class Dwm3001cdkCodec(Passive, LineCodec):
@@ -98,6 +100,9 @@ class Dwm3001cdkCodec(Passive, LineCodec):
             peers = ",".join(str(int(anchor, 16)) for anchor in self._chosen)
             command = f"INITF -MULTI -ADDR=0 -PADDR=[{peers}] -BLOCK={BLOCK_MS}\r\n"
             events.append(SendEvent(command.encode(), PAUSE_S))
+            return
+        elif _IDLE in text and self._ready:  # it restarted, and saved nothing
+            events.append(SendEvent(self.start()))
             return
         if self._awaited:
             self._got += [(m[1], m[2], m[3] or "", m[4]) for m in _ONE.finditer(text)]
