@@ -3,9 +3,8 @@
 """Answers schedules from a UWB module on a serial port.
 
 The ranging waits in a thread of its own (`driver.worker`); the executor only passes schedules in.
-A lost module is looked for until it is back: the node goes on, answering TIMEOUT meanwhile. What
-is wrong is said in the terminal at once and again every ten seconds. With `free_rate` it ranges
-without schedules too: round-robin, as long as nobody sends any.
+A lost module is looked for until it is back: the node goes on, answering TIMEOUT meanwhile. With
+`free_rate` it ranges without schedules too: round-robin, as long as nobody sends any.
 """
 
 from __future__ import annotations
@@ -36,8 +35,6 @@ from locdreamer_ros.stamps import nanoseconds
 from locdreamer_ros.types import Anchors, Ranges, RangeStatus
 
 NOTHING = Ranges.of([], [], 0.0)
-SAY_AGAIN_S = 10.0
-"""A problem that lasts is said again after so long."""
 SCHEDULED_S = 1.0
 """So long after a schedule nothing is asked freely."""
 
@@ -141,7 +138,7 @@ class DriverNode(UwbNode):
         self._radio = radio
         self._cost = Cost()
         self._fix_at = self._since = 0.0  # monotonic: of the last fix, and s from the one before
-        self._said = ("", 0.0)  # the problem said last, and when
+        self._greeted = 0  # the session whose device was named in the log
         self._scheduled_at = float("-inf")
         self._spent = Spent()
         self._costed: Time | None = None  # stamp of the fix that has been counted so far
@@ -293,21 +290,10 @@ class DriverNode(UwbNode):
                 f"{mine.ok} ok, {mine.timeouts} {RangeStatus.TIMEOUT.name.lower()}, "
                 f"{mine.invalid} invalid, {mine.rested} rested"
             )
-        problem = session.problem or ranger.problem
-        self._say(problem)
-        return problem, values
-
-    def _say(self, problem: str) -> None:
-        """Tell whoever looks at the terminal: a problem at once and again, and that it is over."""
-        before, said_at = self._said
-        now = time.monotonic()
-        if problem and (problem != before or now - said_at >= SAY_AGAIN_S):
-            self.get_logger().warning(problem)
-            self._said = (problem, now)
-        elif not problem and self._session.ready and (before or not said_at):
-            name = self._session.transport.name
-            self.get_logger().info(f"{self._session.identity} answers on {name}")
-            self._said = ("", now)
+        if session.ready and session.sessions != self._greeted:
+            self._greeted = session.sessions
+            self.get_logger().info(f"{session.identity} answers on {session.transport.name}")
+        return session.problem or ranger.problem, values
 
 
 def device_names(device: Device, site: Anchors, file: str) -> tuple[str, ...]:

@@ -40,9 +40,10 @@ from locdreamer_ros.datasets.range_table import save_anchors
 from locdreamer_ros.driver.devices import get_device
 from locdreamer_ros.driver.emulator import Emulator
 from locdreamer_ros.msg import AnchorSchedule, RangeArray, TrackerStatus
-from locdreamer_ros.nodes.conversions import nanoseconds, to_schedule
+from locdreamer_ros.nodes.conversions import to_schedule
 from locdreamer_ros.nodes.driver_node import DriverNode
 from locdreamer_ros.nodes.lifecycle import LOSSLESS
+from locdreamer_ros.stamps import nanoseconds
 from locdreamer_ros.types import Anchors, RangeStatus
 
 IDS = ("1", "2", "3")

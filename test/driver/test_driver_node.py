@@ -162,6 +162,7 @@ def test_it_ranges_freely_round_robin_until_a_schedule_comes(graph: Graph) -> No
     for _ in range(5):
         graph.ask("1", "2", wait=0.1)
     assert {message.sequence for message in heard} >= {1, 2, 3, 4}
+    graph.spin(lambda: False, 0.2)  # what was under way
     heard.clear()
     graph.spin(lambda: False, 0.5)
     assert not heard
@@ -178,8 +179,11 @@ def test_what_is_wrong_is_said_in_the_terminal(
 ) -> None:
     graph.emulate()
     graph.start(port=str(graph.folder / "absent"))
-    graph.spin(lambda: False, 2.5)
-    said = capfd.readouterr().err
+    said = ""
+    end = time.monotonic() + 8.0
+    while "no such port" not in said and time.monotonic() < end:
+        graph.spin(lambda: False, 0.5)
+        said += capfd.readouterr().err
     assert said.count("no such port: is the module plugged in") == 1
     (graph.folder / "absent").symlink_to(graph.emulator.path)
     assert graph.spin(lambda: graph.node._session.ready, 4.0)
