@@ -57,6 +57,8 @@ ADAPTIVE: tuple[tuple[str, Mapping[str, float]], ...] = (
 """What ends a fix early, beside the fixed numbers: options of the sequential scheduler."""
 ALIGNED = ", clocks aligned"
 """What is added to a recording's name where its truth is moved to the ranges' clock."""
+COST_S = 30.0
+"""Length of the walk on which the time of a step is taken."""
 RECORDING_SEEDS = 3
 """Repetitions on recordings, where only schedulers and particles are drawn."""
 
@@ -205,7 +207,7 @@ def step_cost(seeds: Sequence[int]) -> dict[str, float]:
     for seed in seeds:
         world = make_world("house", seed)
         for ids, budget in ((world.deploy, BUDGET), (world.anchors.ids, len(world.anchors))):
-            recording = simulate("house", duration=30.0, rate=10.0, seed=seed, deploy=ids)
+            recording = simulate("house", duration=COST_S, rate=10.0, seed=seed, deploy=ids)
             site = Site.of(recording.anchors, "2", world.tag_height)
             source, everybody = RecordingSource(recording), np.arange(len(ids))
             fix = first_fix(site, source.measure(everybody, 0.0), time=0.0)

@@ -36,13 +36,14 @@ OTHERS = (
 
 @pytest.fixture
 def quick(monkeypatch):
-    short = dict.fromkeys(zero_shot_rows.PLACES, (14.0, 1.0))
+    short = dict.fromkeys(zero_shot_rows.PLACES, (12.0, 1.0))
     for module in (zero_shot, zero_shot_rows):
         monkeypatch.setattr(module, "PLACES", short)
     monkeypatch.setattr(zero_shot_rows, "SHORT_STEPS", 12)
     monkeypatch.setattr(zero_shot, "SHORT_STEPS", 12)
-    monkeypatch.setattr(zero_shot_rows, "LONG_STEPS", 14)
+    monkeypatch.setattr(zero_shot_rows, "LONG_STEPS", 12)
     monkeypatch.setattr(zero_shot_rows, "SHORT_WALKS", 1)
+    monkeypatch.setattr(zero_shot_rows, "COST_S", 2.0)
     monkeypatch.setattr(zero_shot_rows, "ADAPTIVE", (("price 0.02 m", {"price": 0.02}),))
 
 

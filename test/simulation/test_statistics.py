@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
 from locdreamer_ros.evaluation.run import evaluate
 from locdreamer_ros.methods import Method
+from locdreamer_ros.recording import Recording
 from locdreamer_ros.simulation import draw_ranges, draw_walk, make_world, simulate
 from locdreamer_ros.types import FloatArray, Site
 
@@ -62,12 +65,18 @@ def test_lab_errs_as_lias() -> None:
     assert np.quantile(errors, 0.90) == pytest.approx(0.342, abs=0.03)
 
 
+@cache
+def house(seed: int) -> tuple[Recording, Site]:
+    """A walk of 200 s at one fix a second, as the paper, on the five deployed anchors."""
+    recording = simulate("house", duration=200.0, rate=1.0, seed=seed)
+    return recording, Site(recording.anchors, 2, make_world("house", seed).tag_height)
+
+
 def house_mae(tracker: str, preset: str, scheduler: str, budget: int, seeds: int) -> FloatArray:
-    """MAE (seeds,) m at one fix a second, as the paper, on the five deployed anchors."""
+    """MAE (seeds,) m."""
     values = []
     for seed in range(seeds):
-        recording = simulate("house", duration=200.0, rate=1.0, seed=seed)
-        site = Site(recording.anchors, 2, make_world("house", seed).tag_height)
+        recording, site = house(seed)
         method = Method(
             tracker=tracker, preset=preset, scheduler=scheduler, budget=budget, seed=seed
         )
