@@ -9,6 +9,8 @@ from importlib.util import find_spec
 EXTRAS = {"torch": "learn", "numba": "juno"}
 """Which extra of setup.cfg brings a module."""
 
+ON_PYPI_ONLY = ("rosbags", "numba", "torch")
+
 
 class InputError(ValueError):
     """Bad input: the message names the file, the row or key, and what was expected.
@@ -22,3 +24,13 @@ def require(module: str, what: str) -> None:
     if find_spec(module) is None:
         extra = EXTRAS[module]
         raise InputError(f"{what} needs {module}: pip install 'locdreamer_ros[{extra}]'")
+
+
+def not_installed(missing: ModuleNotFoundError) -> str:
+    """One line on a module that is not installed. Raises `missing` again where it is ours."""
+    name = (missing.name or "").partition(".")[0]
+    if name in ("", "locdreamer_ros"):
+        raise missing
+    # Debian and Ubuntu refuse pip outside a virtual environment (PEP 668).
+    debian = "" if name in ON_PYPI_ONLY else f"apt install python3-{name}, or "
+    return f"this needs {name}: {debian}pip install {name} (in a virtual environment)"

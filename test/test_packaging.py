@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -112,11 +113,11 @@ def test_what_nodes_and_launch_files_import_is_declared() -> None:
         name
         for name in imported
         if name.endswith(("_msgs", "_interfaces"))
-        or name in ("rclpy", "ament_index_python", "tf2_ros", "launch", "launch_ros")
+        or name in ("rclpy", "ament_index_python", "launch", "launch_ros")
     }
     assert ros <= texts("depend") | texts("exec_depend")
     wheels = SETUP["options.extras_require"]["ros"]
-    on_no_registry = {"tf2_ros", "tf2_msgs", "launch", "launch_ros"}
+    on_no_registry = {"tf2_msgs", "launch", "launch_ros"}
     with_rclpy = {"builtin_interfaces", "rcl_interfaces", "ament_index_python"}
     for name in ros - on_no_registry - with_rclpy:
         assert f"ros-{name.replace('_', '-')}" in wheels
@@ -125,6 +126,99 @@ def test_what_nodes_and_launch_files_import_is_declared() -> None:
 def test_cmake_finds_only_what_package_xml_declares() -> None:
     declared = texts("depend") | texts("buildtool_depend") | texts("test_depend")
     assert set(re.findall(r"find_package\((\w+)", CMAKE)) <= declared
+
+
+ALLOWED = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
+OPTIONAL = ("scipy", "matplotlib", "rosbags", "safetensors", "torch", "numba", "joblib")
+
+
+def without(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code where only what package.xml names is installed."""
+    code = ALLOWED.format(absent=set(OPTIONAL)) + code
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+
+
+def test_run_dependencies_are_what_the_tracking_nodes_need() -> None:
+    declared = {name.removeprefix("python3-") for name in texts("exec_depend")}
+    assert not declared & set(OPTIONAL)
+    assert {"numpy", "serial", "transforms3d", "yaml"} <= declared
+    assert "rviz2" not in texts("exec_depend")
+
+
+def test_the_default_tracker_needs_no_more_than_package_xml_names() -> None:
+    done = without("""
+import numpy as np
+from locdreamer_ros.methods import SCHEDULERS, NEED_A_MODEL, Method
+from locdreamer_ros.types import Anchors
+anchors = Anchors(tuple("abcd"), np.array([[0, 0, 2], [9, 0, 2], [9, 7, 2], [0, 7, 3.0]]))
+for tracker in ("zero-shot", "ekf", "robust-ekf", "bias-ekf", "grid"):
+    method = Method(tracker=tracker)
+    method.make_tracker(method.site(anchors))
+for scheduler in set(SCHEDULERS) - set(NEED_A_MODEL):
+    method = Method(scheduler=scheduler)
+    method.make_scheduler(method.site(anchors))
+""")
+    assert done.returncode == 0, done.stderr
+
+
+@compiled
+def test_the_tracking_nodes_need_no_more_than_package_xml_names() -> None:
+    done = without("""
+from locdreamer_ros.nodes import launching, driver_node, ekf_node, evaluator_node, source_node
+from locdreamer_ros.nodes.tracker_node import TrackerNode
+import rclpy
+launching.plan({"scheduler": "foresight"})
+rclpy.init()
+node = TrackerNode()
+assert node.trigger_configure().name == "SUCCESS", node.problem
+rclpy.shutdown()
+""")
+    assert done.returncode == 0, done.stderr
+
+
+@compiled
+def test_what_is_not_installed_is_one_line() -> None:
+    done = without("""
+from locdreamer_ros import start
+sys.argv += ["--ros-args", "-p", "source:=simulator"]
+sys.exit(start.source_node())
+""")
+    assert done.returncode == 2, done.stderr
+    assert "this needs scipy: apt install python3-scipy, or pip install scipy" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_node_that_is_told_to_end_while_it_imports_ends(number: signal.Signals) -> None:
+    code = f"""
+import os, sys
+from locdreamer_ros import start
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "locdreamer_ros.nodes":
+            os.kill(os.getpid(), {int(number)})
+sys.meta_path.insert(0, Slow())
+sys.exit(start.tracker_node())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_ros_requirements_leave_other_machines_alone() -> None:

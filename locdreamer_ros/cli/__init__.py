@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from locdreamer_ros import __version__
 from locdreamer_ros.cli.ending import Told, heeding
-from locdreamer_ros.errors import InputError
+from locdreamer_ros.errors import InputError, not_installed
 
 COMMANDS = (
     "demo",
@@ -68,6 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except InputError as reason:
         print(f"locdreamer: {reason}", file=sys.stderr)
+        return BAD_INPUT
+    except ModuleNotFoundError as missing:
+        print(f"locdreamer: {not_installed(missing)}", file=sys.stderr)
         return BAD_INPUT
     except Told as reason:
         print(f"locdreamer: {reason.word}", file=sys.stderr)

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +14,19 @@ from locdreamer_ros.config import check, flat, load_parameters
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import TRACKERS, config_of
 from locdreamer_ros.nodes import parameters
-from locdreamer_ros.nodes.driver_node import DriverConfig
-from locdreamer_ros.nodes.ekf_node import ListeningTrackerConfig
-from locdreamer_ros.nodes.emulator_node import EmulatorConfig
-from locdreamer_ros.nodes.evaluator_node import EvaluatorConfig
-from locdreamer_ros.nodes.lifecycle import NodeConfig
-from locdreamer_ros.nodes.recorder_node import RecorderConfig
-from locdreamer_ros.nodes.source_node import SourceConfig
-from locdreamer_ros.nodes.tracker_node import TrackerConfig
-from locdreamer_ros.nodes.tracking import TrackingConfig
 
-GROUPS: dict[str, type[NodeConfig]] = {
-    "source_node": SourceConfig,
-    "tracker_node": TrackerConfig,
-    "ekf_node": ListeningTrackerConfig,
-    "evaluator_node": EvaluatorConfig,
-    "recorder_node": RecorderConfig,
-    "driver_node": DriverConfig,
-    "emulator_node": EmulatorConfig,
+GROUPS = {
+    "source_node": "SourceConfig",
+    "tracker_node": "TrackerConfig",
+    "ekf_node": "ListeningTrackerConfig",
+    "evaluator_node": "EvaluatorConfig",
+    "recorder_node": "RecorderConfig",
+    "driver_node": "DriverConfig",
+    "emulator_node": "EmulatorConfig",
 }
+"""Each node, and the group of its parameters in its module."""
+HOSTS = ("tracker_node", "ekf_node")
+"""They have the parameters of every tracker too."""
 FILES = {
     "source_node": "source.yaml",
     "tracker_node": "tracker.yaml",
@@ -43,12 +40,34 @@ FILES = {
 
 def fields_of(node: str) -> parameters.Fields:
     """The fields behind the node's parameters, by parameter name."""
-    group = GROUPS[node]
+    group = getattr(import_module(f"locdreamer_ros.nodes.{node}"), GROUPS[node])
     fields = parameters.fields_of(group)
-    if issubclass(group, TrackingConfig):
+    if node in HOSTS:
         for name in TRACKERS:
             fields |= parameters.fields_of(config_of(name), f"{name}.")
     return fields
+
+
+def of_another(key: str) -> bool:
+    """Whether some node has the parameter: a file under `/**` may be meant for several."""
+    for node in GROUPS:
+        try:
+            if key in fields_of(node):
+                return True
+        except ModuleNotFoundError:  # not every node is needed everywhere
+            continue
+    return False
+
+
+def shared_file(name: str) -> Path:
+    """A file of the package (`config/...`, `launch/...`): of the source tree, or as installed."""
+    tree = Path(__file__).resolve().parents[2]
+    prefixes = [sys.prefix, *os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)]
+    places = [tree, *(Path(prefix) / "share" / "locdreamer_ros" for prefix in prefixes)]
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    raise FileNotFoundError(f"share/locdreamer_ros/{name}: not found; reinstall locdreamer_ros")
 
 
 def load(path: Path, node: str) -> dict[str, Any]:
@@ -59,8 +78,8 @@ def load(path: Path, node: str) -> dict[str, Any]:
         if key == "use_sim_time":
             continue
         if key not in fields:
-            if any(key in fields_of(other) for other in GROUPS):
-                others.add(key)  # a file under `/**` may be meant for several
+            if of_another(key):
+                others.add(key)
                 continue
             raise InputError(f"{path}: {node}: unknown key {key!r}")
         values[key] = check(fields[key], value, f"{path}: {node}: {key}")

@@ -30,6 +30,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import write_atomically
 from locdreamer_ros.methods import Method
 from locdreamer_ros.nodes import catalogue
+from locdreamer_ros.nodes.catalogue import shared_file
 from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.processes import QUIET, NodeProcesses, node_environment
 from locdreamer_ros.simulation import make_world
@@ -41,17 +42,6 @@ CLOSING_S = 20.0
 SPIN_S = 0.05
 
 Parameters = dict[str, dict[str, Any]]
-
-
-def shared_file(name: str) -> Path:
-    """A file of the package (`config/...`, `launch/...`): of the source tree, or as installed."""
-    tree = Path(__file__).resolve().parents[2]
-    prefixes = [sys.prefix, *os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)]
-    places = [tree, *(Path(prefix) / "share" / "locdreamer_ros" for prefix in prefixes)]
-    for place in places:
-        if (place / name).is_file():
-            return place / name
-    raise FileNotFoundError(f"share/locdreamer_ros/{name}: not found; reinstall locdreamer_ros")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import TRACKERS as METHODS
 from locdreamer_ros.methods import Method, presets_of
 from locdreamer_ros.nodes import catalogue, foreign
-from locdreamer_ros.nodes.graph import shared_file
+from locdreamer_ros.nodes.catalogue import shared_file
 from locdreamer_ros.nodes.robot_frames import read_lever_arm
 
 TRACKERS = ("tracker_node", "ekf_node")

@@ -28,7 +28,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
 from locdreamer_ros.config import parameter
-from locdreamer_ros.errors import InputError
+from locdreamer_ros.errors import InputError, not_installed
 from locdreamer_ros.nodes.parameters import Fields, declare, fields_of, read, refuse_unknown
 
 LOSSLESS = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
@@ -276,6 +276,10 @@ class UwbNode(LifecycleNode):
             work()
         except InputError as reason:
             self.problem = str(reason)
+            self.get_logger().error(self.problem)
+            return TransitionCallbackReturn.FAILURE
+        except ModuleNotFoundError as missing:
+            self.problem = f"{self.get_name()}: {not_installed(missing)}"
             self.get_logger().error(self.problem)
             return TransitionCallbackReturn.FAILURE
         except Exception:

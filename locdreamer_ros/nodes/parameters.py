@@ -118,5 +118,5 @@ def refuse_unknown(node: Node) -> None:
     # It knows every node, and every node imports this.
     catalogue = import_module("locdreamer_ros.nodes.catalogue")
     for name in unknown:
-        if not any(name in catalogue.fields_of(other) for other in catalogue.GROUPS):
+        if not catalogue.of_another(name):
             raise InputError(f"{node.get_name()}: unknown parameter {name!r}")

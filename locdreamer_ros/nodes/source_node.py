@@ -37,10 +37,11 @@ from locdreamer_ros.nodes.conversions import (
 )
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, new_session, run_node
 from locdreamer_ros.recording import Recording, RecordingSource
-from locdreamer_ros.simulation import ENVIRONMENTS, simulate
 from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_nanoseconds
 from locdreamer_ros.types import RangeStatus
 
+ENVIRONMENTS = ("house", "hall", "lab", "random")
+"""Those of the simulation."""
 WATCH_PERIOD_S = 0.005
 LAST_NS = 2**31 * SECOND_NS
 NO_ODOMETRY = -1.0
@@ -52,7 +53,7 @@ class SourceConfig(NodeConfig):
     """Parameters of `source_node`."""
 
     source: str = parameter("simulator", "where ranges come from", choices=("simulator", "replay"))
-    environment: str = parameter("house", "simulator: the place", choices=tuple(ENVIRONMENTS))
+    environment: str = parameter("house", "simulator: the place", choices=ENVIRONMENTS)
     duration: float = parameter(120.0, "simulator: length of the walk, s", low=0.1, high=86400.0)
     sample_rate: float = parameter(10.0, "simulator: epochs per second", low=0.1, high=1000.0)
     seed: int = parameter(0, "simulator: seed of walk and errors", low=0, high=2**31 - 1)
@@ -93,6 +94,8 @@ def make_recording(config: SourceConfig) -> Recording:
     """The recording to answer from. Raises InputError: there is none, or no ROS time holds it."""
     deploy = tuple(name.strip() for name in config.deploy.split(",") if name.strip())
     if config.source == "simulator":
+        from locdreamer_ros.simulation import simulate  # needs scipy, which a replay does not
+
         recording = simulate(
             config.environment,
             duration=config.duration,

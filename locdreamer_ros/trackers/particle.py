@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.special import log_ndtr
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.roles import Tracker
@@ -46,6 +45,8 @@ FASTER = 1.5
 
 def log_likelihood(error: FloatArray, config: ParticleConfig) -> FloatArray:
     """Log density of range errors (measured - distance - offset), m, of any shape."""
+    from scipy.special import log_ndtr  # scipy is for who uses this tracker
+
     sigma, rate = config.sigma, 1.0 / config.tail
     gauss = -0.5 * (error / sigma) ** 2 - math.log(sigma * math.sqrt(2.0 * math.pi))
     # Gaussian plus exponential: rate exp(rate^2 sigma^2 / 2 - rate e) Phi(e / sigma - rate sigma).

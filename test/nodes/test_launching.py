@@ -159,4 +159,4 @@ def test_launched_executables_are_console_scripts() -> None:
     lines = setup["options.entry_points"]["console_scripts"].strip().splitlines()
     scripts = dict(line.replace(" ", "").split("=") for line in lines)
     for node in catalogue.FILES:
-        assert scripts[node] == f"locdreamer_ros.nodes.{node}:main"
+        assert scripts[node] == f"locdreamer_ros.start:{node}"

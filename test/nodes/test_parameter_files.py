@@ -13,9 +13,10 @@ import yaml
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
+from locdreamer_ros import simulation
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import TRACKERS
-from locdreamer_ros.nodes import catalogue
+from locdreamer_ros.nodes import catalogue, source_node
 from locdreamer_ros.nodes.recorder_node import OF_TRACKER, SHARED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +87,10 @@ def test_a_file_may_be_meant_for_several_nodes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("device", catalogue.fields_of("driver_node")["device"].metadata["choices"])
 def test_each_device_has_its_file(device: str) -> None:
     assert catalogue.load(CONFIG / "driver" / f"{device}.yaml", "driver_node")["device"] == device
+
+
+def test_the_simulated_places_are_those_of_the_simulation() -> None:
+    assert source_node.ENVIRONMENTS == simulation.ENVIRONMENTS
 
 
 def test_rviz_shows_topics_that_are_published() -> None:
