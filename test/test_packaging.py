@@ -58,14 +58,49 @@ def python_sources(*folders: str) -> list[Path]:
 
 def test_one_version_everywhere() -> None:
     version = SETUP["metadata"]["version"]
-    released = re.search(r"^(\d+\.\d+\.\d+) \(", (ROOT / "CHANGELOG.rst").read_text(), re.M)
     cited = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.M)
-    assert released is not None
     assert cited is not None
     assert PACKAGE.findtext("version") == version
-    assert released[1] == version
     assert cited[1] == version
     assert locdreamer_ros.__version__ == version
+
+
+def test_the_changelog_is_what_catkin_pkg_reads() -> None:
+    text = (ROOT / "CHANGELOG.rst").read_text()
+    title, newest, *_ = re.findall(r"^(.+)\n([\^-]+)$", text, re.M)
+    version = SETUP["metadata"]["version"]
+    assert title[0] == f"Changelog for package {NAME}"
+    assert re.fullmatch(rf"{re.escape(version)} \(\d{{4}}-\d\d-\d\d\)", newest[0])
+    assert len(newest[0]) == len(newest[1])
+    changelog = pytest.importorskip("catkin_pkg.changelog", reason="needs catkin_pkg")
+    read = changelog.get_changelog_from_path(str(ROOT / "CHANGELOG.rst"), NAME)
+    assert [v for v, _, entries in read.foreach_version() if len(list(entries))] == [version]
+
+
+def test_package_xml_is_in_the_order_and_form_of_the_linters() -> None:
+    """As ament_xmllint and catkin_pkg have it."""
+    order = ("name", "version", "description", "maintainer", "license", "url", "author")
+    order += ("buildtool_depend", "depend", "exec_depend", "test_depend")
+    order += ("member_of_group", "export")
+    found = [order.index(child.tag) for child in PACKAGE]
+    assert found == sorted(found)
+    named = [child.text for child in PACKAGE if child.tag in ("depend", "exec_depend")]
+    assert len(named) == len(set(named))
+    package = pytest.importorskip("catkin_pkg.package", reason="needs catkin_pkg")
+    warnings: list[str] = []
+    package.parse_package(str(ROOT / "package.xml")).validate(warnings=warnings)
+    assert warnings == []
+
+
+def test_cmake_is_in_the_form_of_the_linters() -> None:
+    """As ament_lint_cmake has it: small commands, no tabs, no trailing blanks, 120 columns."""
+    for number, line in enumerate(CMAKE.splitlines(), start=1):
+        assert line == line.rstrip(), number
+        assert "\t" not in line, number
+        assert len(line) <= 120, number
+        command = re.match(r"\s*([A-Za-z_]+)\s*\(", line)
+        assert command is None or command[1] == command[1].lower(), number
+        assert not re.match(r"\s*[a-z_]+ \(", line), f"{number}: blank before ("
 
 
 def test_one_name_and_licence_everywhere() -> None:
