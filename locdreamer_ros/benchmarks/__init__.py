@@ -12,6 +12,7 @@ from locdreamer_ros.errors import InputError
 BENCHMARKS = {
     "house": "trackers and schedulers in the simulated house, against the paper's EKF",
     "lias": "trackers and schedulers on recordings (--recording, --anchors)",
+    "real": "trackers and schedulers on every recording of a folder (--data), against the best",
     "latency": "time per step, and for a recording of ten minutes",
     "driver": "the serial driver: families, recovery, lost bytes, overhead",
     "simulator": "range errors, and trackers in the simulated house and laboratory",

@@ -42,7 +42,7 @@ class Settings:
 
     environment, bootstrap, deploy: the simulated place of the benchmarks that train, and the ids of
     the anchors with real ranges and of those imagined (empty: the place's own). noise: the head of
-    the models' decoder (empty: the default).
+    the models' decoder (empty: the default). data: a folder of recordings.
     """
 
     seeds: tuple[int, ...]
@@ -52,6 +52,7 @@ class Settings:
     bootstrap: tuple[str, ...] = ()
     deploy: tuple[str, ...] = ()
     noise: str = ""
+    data: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "name",
         metavar="NAME",
-        help="house, lias, latency, driver, simulator, juno, zero-shot, table2 or figures",
+        help="house, lias, real, latency, driver, simulator, juno, zero-shot, table2 or figures",
     )
     parser.add_argument("--seeds", type=count, default=10, metavar="N", help="repetitions (10)")
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes (1)")
@@ -37,6 +37,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             metavar="FILE",
             help=f"{what} (lias, zero-shot)",
         )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of X.csv and X_anchors.csv (real)"
+    )
     parser.add_argument(
         "--environment", default="house", metavar="E", help="simulated place (table2, figures)"
     )
@@ -75,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
         for text in (options.bootstrap, options.deploy)
     )
     place = (options.environment, bootstrap, deploy)
-    settings = Settings(seeds, options.jobs, pairs, *place, options.noise)
+    settings = Settings(seeds, options.jobs, pairs, *place, options.noise, options.data)
     result = run_benchmark(options.name, settings)
     about = {
         "machine": machine(),

@@ -1,0 +1,272 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Trackers and schedulers on every recording of a folder: real rooms that nobody simulated.
+
+All methods run as `locdreamer track` does, at its defaults; none sees the truth. A recording counts
+once, however long. Seeds matter only where something is drawn: random choice, particles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from locdreamer_ros.benchmarks.methods import BUDGET, COLUMNS, label
+from locdreamer_ros.benchmarks.result import (
+    MEASURES,
+    Result,
+    Row,
+    Settings,
+    spread,
+    with_interval,
+)
+from locdreamer_ros.datasets import load_recording
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.evaluation.intervals import mean_interval
+from locdreamer_ros.evaluation.metrics import Track
+from locdreamer_ros.evaluation.run import evaluate
+from locdreamer_ros.integrity.status import State
+from locdreamer_ros.methods import SCHEDULERS, Method
+from locdreamer_ros.recording import Recording
+
+OURS = "zero-shot"
+CLASSICAL = (
+    ("ekf", ""),
+    ("robust-ekf", ""),
+    ("bias-ekf", ""),
+    ("grid", ""),
+    ("particle", ""),
+)
+"""Tracker and preset."""
+RIVAL_SCHEDULERS = ("gdop", "random")
+"""The better of these is what a classical tracker reaches with few ranges."""
+FEW = tuple(name for name in ("random", "gdop", "foresight", "sequential") if name in SCHEDULERS)
+ALL = "all"
+DEFAULT = Method().scheduler
+WITHIN = 1.05
+BAND = (0.90, 0.98)
+"""Coverage of a 95 % ellipse that is neither too sure nor too wide."""
+LOST_M, LOST_S = 3.0, 2.0
+"""An estimate this far off for longer than that, said to be good, is lost without a sign."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: a recording by a method."""
+
+    path: Path
+    tracker: str
+    preset: str
+    scheduler: str
+    seed: int
+
+    @property
+    def method(self) -> Method:
+        """As the command line makes it."""
+        return Method(
+            tracker=self.tracker,
+            preset=self.preset,
+            scheduler=self.scheduler,
+            budget=BUDGET,
+            seed=self.seed,
+        )
+
+
+def find_recordings(folder: Path) -> list[Path]:
+    """Range tables with their anchors beside them, in `folder` and the folders in it.
+
+    Raises InputError where there is none.
+    """
+    found = [
+        path
+        for pattern in ("*.csv", "*/*.csv")
+        for path in sorted(folder.glob(pattern))
+        if path.with_name(f"{path.stem}_anchors.csv").is_file()
+    ]
+    if not found:
+        raise InputError(f"{folder}: no range table X.csv with its X_anchors.csv")
+    return found
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path) -> Recording:
+    return load_recording(path)
+
+
+def run_job(job: Job) -> dict[str, Any]:
+    """The report of one run, with `lost`; or with `problem`, why there is none."""
+    try:
+        track, report = evaluate(_loaded(job.path), job.method)
+    except InputError as reason:
+        return {"problem": str(reason)}
+    return {**report, "lost": float(lost_silently(track)), "problem": ""}
+
+
+def lost_silently(track: Track) -> bool:
+    """Whether the track is LOST_M off for longer than LOST_S while it is said to be right."""
+    off = np.linalg.norm(track.mean[:, :2] - track.truth[:, :2], axis=1) > LOST_M
+    if track.states is not None:
+        off &= track.states == State.TRACKING
+    since: float | None = None
+    for time, wrong in zip(track.times.tolist(), off.tolist(), strict=True):
+        if not wrong:
+            since = None
+        elif since is None or time < since:
+            since = time
+        elif time - since > LOST_S:
+            return True
+    return False
+
+
+def jobs_of(paths: Sequence[Path], seeds: Sequence[int]) -> list[Job]:
+    """All runs; what draws nothing is run once."""
+    jobs = []
+    for path in paths:
+        for tracker, preset in ((OURS, ""), *CLASSICAL):
+            for scheduler in (*FEW, ALL):
+                drawn = scheduler == "random" or tracker == "particle"
+                jobs += [
+                    Job(path, tracker, preset, scheduler, seed)
+                    for seed in (seeds if drawn else seeds[:1])
+                ]
+    return jobs
+
+
+def tabulate(jobs: Sequence[Job], reports: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """A row for each recording and method: its measures over the seeds, and the ratio to beat."""
+    by_method: dict[tuple[Path, str, str], list[Mapping[str, Any]]] = {}
+    for job, report in zip(jobs, reports, strict=True):
+        key = (job.path, label(job.tracker, job.preset), job.scheduler)
+        by_method.setdefault(key, []).append(report)
+    rows = []
+    for (path, tracker, scheduler), runs in by_method.items():
+        row: Row = {"recording": path.stem, "tracker": tracker, "scheduler": scheduler}
+        row["problem"] = next((run["problem"] for run in runs if run["problem"]), "")
+        for measure in (*MEASURES, "lost"):
+            _average(row, measure, [run[measure] for run in runs if not run["problem"]])
+        rows.append(row)
+    for row in rows:
+        best = best_classical(rows, row["recording"], row["scheduler"])
+        row["ratio"] = None if best is None or row["mae"] is None else row["mae"] / best
+    return rows
+
+
+def best_classical(rows: Sequence[Row], recording: str, scheduler: str) -> float | None:
+    """The least MAE m of the classical trackers there: with all ranges, or with few."""
+    rivals = (ALL,) if scheduler == ALL else RIVAL_SCHEDULERS
+    found = [
+        float(row["mae"])
+        for row in rows
+        if row["recording"] == recording
+        and row["tracker"] != OURS
+        and row["scheduler"] in rivals
+        and row["mae"] is not None
+    ]
+    return min(found, default=None)
+
+
+def claims_of(rows: Sequence[Row]) -> dict[str, float]:
+    """Over pairs of a recording and a setting: the default scheduler with few ranges, and all."""
+    pairs = [r for r in rows if r["tracker"] == OURS and r["scheduler"] in (DEFAULT, ALL)]
+    ratios = [float("inf") if row["ratio"] is None else float(row["ratio"]) for row in pairs]
+    covered = [row["coverage95"] is not None and BAND[0] <= row["coverage95"] <= BAND[1]
+               for row in pairs]  # fmt: skip
+    finite = [ratio for ratio in ratios if np.isfinite(ratio)]
+    return {
+        "pairs": float(len(pairs)),
+        "pairs_within_105": float(np.mean([ratio <= WITHIN for ratio in ratios])),
+        "pairs_better": float(np.mean([ratio < 1.0 for ratio in ratios])),
+        "mean_ratio": float(np.mean(finite)) if finite else float("nan"),
+        "coverage_in_band": float(np.mean(covered)),
+        "lost": float(sum(row["lost"] is None or row["lost"] > 0.0 for row in pairs)),
+    }
+
+
+def mean_rows(rows: Sequence[Row]) -> list[Row]:
+    """The mean over recordings of each method; a recording where it has no fix is left out."""
+    found = []
+    for tracker, scheduler in dict.fromkeys((row["tracker"], row["scheduler"]) for row in rows):
+        same = [r for r in rows if (r["tracker"], r["scheduler"]) == (tracker, scheduler)]
+        mean: Row = {"recording": "mean", "tracker": tracker, "scheduler": scheduler}
+        mean["problem"] = ""
+        for measure in (*MEASURES, "lost"):
+            _average(mean, measure, [row[measure] for row in same if row[measure] is not None])
+        ratios = [row["ratio"] for row in same if row["ratio"] is not None]
+        mean["ratio"] = float(np.mean(ratios)) if ratios else None
+        found.append(mean)
+    return found
+
+
+def _average(row: Row, measure: str, values: Sequence[float]) -> None:
+    """The mean of the values and its interval; None where there are none."""
+    if values:
+        with_interval(row, measure, mean_interval(values))
+    else:
+        row[measure] = row[f"{measure}_ci"] = None
+
+
+def draw(path: Path, rows: Sequence[Row], claims: Mapping[str, float]) -> None:
+    """Ours against the best classical tracker, by recording, with few ranges and with all."""
+    from locdreamer_ros.evaluation.plots import plot_bars
+
+    recordings = list(dict.fromkeys(row["recording"] for row in rows))
+
+    def ours(recording: str, scheduler: str) -> tuple[float, float]:
+        key = (recording, OURS, scheduler)
+        row = next(r for r in rows if (r["recording"], r["tracker"], r["scheduler"]) == key)
+        return (row["mae"] or 0.0, row.get("mae_ci") or 0.0)
+
+    def best(recording: str, scheduler: str) -> tuple[float, float]:
+        return (best_classical(rows, recording, scheduler) or 0.0, 0.0)
+
+    plot_bars(
+        path,
+        [name.replace("_", "\n") for name in recordings],
+        {
+            f"{OURS}, {DEFAULT}, {BUDGET} a fix": [ours(name, DEFAULT) for name in recordings],
+            f"best classical, {BUDGET} a fix": [best(name, DEFAULT) for name in recordings],
+            f"{OURS}, all": [ours(name, ALL) for name in recordings],
+            "best classical, all": [best(name, ALL) for name in recordings],
+        },
+        ylabel="MAE [m]",
+        title=f"Real recordings: mean ratio {claims['mean_ratio']:.2f}",
+    )
+
+
+def run(settings: Settings) -> Result:
+    """Run all methods on all recordings of the folder. Raises InputError where there are none."""
+    if settings.data is None:
+        raise InputError("benchmark real: expected --data DIR, a folder of X.csv and X_anchors.csv")
+    paths: list[Path] = []
+    blind: list[Path] = []
+    for path in find_recordings(settings.data):
+        (paths if load_recording(path).truth is not None else blind).append(path)
+    if not paths:
+        raise InputError(f"{settings.data}: no recording has ground truth (gt_x, gt_y)")
+    jobs = jobs_of(paths, settings.seeds)
+    reports = spread(run_job, jobs, processes=settings.jobs, label="runs")
+    rows = tabulate(jobs, reports)
+    claims = claims_of(rows)
+    notes = [
+        f"ratio: MAE over that of the best classical tracker there: of its gdop and random runs "
+        f"with {BUDGET} ranges a fix, of its run with all.",
+    ]
+    if blind:
+        notes.append(f"without ground truth, left out: {', '.join(p.stem for p in blind)}")
+    notes += [
+        f"{row['recording']}, {row['tracker']}, {row['scheduler']}: {row['problem']}"
+        for row in rows
+        if row["problem"]
+    ]
+    return Result(
+        rows=[*mean_rows(rows), *rows],
+        claims=claims,
+        columns={"recording": "recording", **COLUMNS, "ratio": "ratio", "lost": "lost"},
+        draw=lambda path: draw(path, rows, claims),
+        notes=notes,
+    )
