@@ -21,12 +21,36 @@ from locdreamer_ros.errors import InputError
 if TYPE_CHECKING:
     from locdreamer_ros.recording import Recording
 
+# Written out: --help should not wait for numpy. Readers: `datasets.published`.
+PUBLISHED = {
+    "inrol": (
+        "INRoL/inrol_uwb_localization on GitHub: hand-held, 8 anchors, motion capture (GPL-3.0)",
+        "folder example/NAME of the repository",
+    ),
+    "leiria": (
+        "ipleiria-robotics/indoor_positioning_uwb on GitHub: a hall, 8 anchors (GPL-3.0)",
+        "file software/dataset/NAME of the repository",
+    ),
+    "librsf": (
+        "TUC-ProAut/libRSF on GitHub: Labyrinth, robot, 4 anchors, odometry (CC BY-SA 4.0)",
+        "folder datasets/Indoor_UWB of the repository",
+    ),
+    "hanyang": (
+        "cucudasluv/UWB-dataset on GitHub: outdoors, 4 anchors, RTK (Apache-2.0)",
+        "folder Dynamic_measurements/.../Case_N of the repository",
+    ),
+    "lias": (
+        "LIAS-CUHKSZ/Efficient-Pose-Estimation-via-UWB-measurements on GitHub: trolley, 8 anchors, "
+        "motion capture (MIT)",
+        "UWB_*.csv of a dynamic run, motion_capture_*.csv beside it",
+    ),
+}
+"""Public recordings: what and where, and what to name of it."""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """`convert bregar`, `convert csv`, `convert bag`."""
-    parser = subparsers.add_parser(
-        "convert", help="convert recordings: Bregar's data set, CSV, bag"
-    )
+    """`convert csv`, `convert bag`, `convert bregar` and the other public recordings."""
+    parser = subparsers.add_parser("convert", help="convert recordings: CSV, bag, public data sets")
     formats = parser.add_subparsers(title="formats", metavar="FORMAT", required=True)
 
     bregar = formats.add_parser("bregar", help="draw a walk from Bregar's data set")
@@ -61,6 +85,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_output(bag, "range table X.csv with X_anchors.csv beside it, or rosbag2 folder")
     bag.set_defaults(run=run_bag)
 
+    for name, (about, source) in PUBLISHED.items():
+        known = formats.add_parser(name, help=about, description=about)
+        known.add_argument("source", type=Path, metavar="SRC", help=source)
+        if name == "lias":
+            known.add_argument(
+                "--anchors",
+                type=Path,
+                required=True,
+                metavar="A.csv",
+                help="id,x,y,z in the order of the columns",
+            )
+        known.add_argument(
+            "--rate", type=positive, metavar="HZ", help="epochs per second, at most (as recorded)"
+        )
+        add_output(known, "rosbag2 folder, or range table if it ends in .csv")
+        known.set_defaults(run=run_published, dataset=name)
+
 
 def add_output(parser: argparse.ArgumentParser, what: str) -> None:
     """--output with what a bag is written as, --seed and --json."""
@@ -88,6 +129,22 @@ def run_bregar(options: argparse.Namespace) -> int:
     survey = load_survey(options.source, options.environment)
     walk = draw_walk(survey, rate=options.rate, seed=options.seed, channel=options.channel)
     return write(walk, options)
+
+
+def run_published(options: argparse.Namespace) -> int:
+    """A recording from its authors' files."""
+    from locdreamer_ros.datasets import published
+    from locdreamer_ros.datasets.range_table import load_anchors
+
+    check_places(options)
+    if not options.source.exists():
+        raise InputError(f"{options.source}: no such file or folder")
+    named = getattr(options, "anchors", None)
+    anchors = None if named is None else load_anchors(named)
+    recording = published.READERS[options.dataset](options.source, anchors)
+    if options.rate is not None:
+        recording = published.thinned(recording, options.rate)
+    return write(recording, options, long=recording.stamps is not None)
 
 
 def run_csv(options: argparse.Namespace) -> int:
@@ -130,9 +187,13 @@ def check_places(options: argparse.Namespace) -> None:
         check_folder(options.output.parent)
 
 
-def write(recording: Recording, options: argparse.Namespace) -> int:
-    """Write the recording as what the output's name says, and say what was written."""
+def write(recording: Recording, options: argparse.Namespace, *, long: bool = False) -> int:
+    """Write the recording as what the output's name says, and say what was written.
+
+    long: as a table with a row per range, which keeps the ranges' stamps.
+    """
     from locdreamer_ros.datasets.bag import write_bag
+    from locdreamer_ros.datasets.long_table import save_long_table
     from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
     from locdreamer_ros.evaluation.tables import save_json
 
@@ -140,7 +201,7 @@ def write(recording: Recording, options: argparse.Namespace) -> int:
     if output.suffix == ".csv":
         # The anchors first: a range table without them is of no use.
         save_anchors(output.with_name(f"{output.stem}_anchors.csv"), recording.anchors)
-        save_range_table(output, recording)
+        (save_long_table if long else save_range_table)(output, recording)
     else:
         write_bag(output, recording, storage=options.storage, version=options.bag_version)
     result = {

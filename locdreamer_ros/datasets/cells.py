@@ -151,3 +151,8 @@ def find_columns(
     return {
         role: places[mapping.get(role, role)] for role in roles if mapping.get(role, role) in places
     }
+
+
+def write_number(value: float) -> str:
+    """The shortest text that reads back as the same float; empty for NaN."""
+    return "" if value != value else repr(float(value))

@@ -3,12 +3,13 @@
 """The long table: a CSV with one row per range, the form of most recordings.
 
 Header `t_s,anchor,range[,gt_x,gt_y,gt_z][,odom_x,...][,nlos,rx_power,first_path_power]`; truth may
-be called `x,y,z`. Rows of one stamp are an epoch. Where each range has a stamp of its own, the
-ranges of one turn through the anchors are, up to SWEEP_S long, and keep their stamps.
+be called `x,y,z`. Rows of one stamp are an epoch. Where a stamp holds few of the anchors, the
+ranges of one turn through them are, up to SWEEP_S long, and keep their stamps.
 """
 
 from __future__ import annotations
 
+import csv
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from locdreamer_ros.datasets.cells import (
     check_count,
     find_columns,
     number,
+    write_number,
 )
 from locdreamer_ros.datasets.columns import (
     ANCHOR,
@@ -41,13 +43,14 @@ from locdreamer_ros.datasets.columns import (
     unknown_anchor,
 )
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import write_atomically
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray
 
 SWEEP_S = 0.2
 """Ranges of one fix, each with its own stamp, span this much at most."""
-ALONE = 0.75
-"""Share of rows with a stamp that no other row has, from which on stamps are of ranges."""
+WHOLE = 0.5
+"""Share of the anchors that have one stamp on average, below which stamps are of ranges."""
 PLACE = ("x", "y", "z")
 TAG = ("tag", "tag_id")
 
@@ -163,9 +166,9 @@ def recording_of_rows(
 
 
 def _epochs(times: FloatArray, anchor: IntArray) -> IntArray:
-    """The epoch (N,) of each row: by equal stamps where those are usual, else by turns."""
-    alone = int((np.diff(times) != 0.0).sum()) + 1 > ALONE * times.size
-    span = SWEEP_S if alone else 0.0
+    """The epoch (N,) of each row: by equal stamps where those hold most anchors, else by turns."""
+    together = times.size / (1 + int((np.diff(times) != 0.0).sum()))
+    span = SWEEP_S if together < WHOLE * np.unique(anchor).size else 0.0
     epoch = np.empty(times.size, dtype=np.intp)
     number, start, last = -1, np.inf, np.inf
     seen: set[int] = set()
@@ -203,3 +206,45 @@ def _is_anchors_place(anchor: IntArray, place: FloatArray | None) -> bool:
     fixed = all(np.ptp(places, axis=0).max() == 0.0 for places in each.values())
     apart = {tuple(places[0]) for places in each.values()}
     return fixed and len(apart) > 1
+
+
+def save_long_table(path: Path, recording: Recording) -> None:
+    """Write a recording with a row per range, in the order of stamps: these are kept."""
+    stamps = recording.times[:, None] if recording.stamps is None else recording.stamps
+    stamps = np.broadcast_to(stamps, recording.ranges.shape)
+    rate = recording.turn_rate
+    of_epoch = [
+        (TRUTH, recording.truth),
+        (ODOMETRY, recording.odometry),
+        (GYRO, None if rate is None else rate[:, None]),
+    ]
+    of_range = [
+        (name, value)
+        for name, value in zip(
+            SIGNAL,
+            (recording.nlos, recording.rx_power, recording.first_path_power),
+            strict=True,
+        )
+        if value is not None
+    ]
+    names = [TIME, ANCHOR, RANGE]
+    names += [name for group, values in of_epoch if values is not None for name in group]
+    names += [name for name, _ in of_range]
+    with write_atomically(path) as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(names)
+        for epoch, ranges in enumerate(recording.ranges):
+            shared = [
+                write_number(value)
+                for _, values in of_epoch
+                if values is not None
+                for value in values[epoch]
+            ]
+            for row in np.argsort(stamps[epoch], kind="stable"):
+                if np.isfinite(ranges[row]):
+                    numbers = [write_number(value[epoch, row]) for _, value in of_range]
+                    stamp, metres = stamps[epoch, row], ranges[row]
+                    anchor = recording.anchors.ids[row]
+                    writer.writerow(
+                        [write_number(stamp), anchor, write_number(metres), *shared, *numbers]
+                    )

@@ -29,6 +29,7 @@ from locdreamer_ros.datasets.cells import (
     find_columns,
     number,
     read_rows,
+    write_number,
 )
 from locdreamer_ros.datasets.columns import (
     ANCHOR,
@@ -104,7 +105,7 @@ def save_anchors(path: Path, anchors: Anchors) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["id", "x", "y", "z"])
         for anchor, place in zip(anchors.ids, anchors.positions, strict=True):
-            writer.writerow([anchor, *map(_cell, place)])
+            writer.writerow([anchor, *map(write_number, place)])
 
 
 def load_range_table(
@@ -212,9 +213,6 @@ def save_range_table(path: Path, recording: Recording) -> None:
     with write_atomically(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows([_cell(value) for value in row] for row in np.hstack(columns).tolist())
-
-
-def _cell(value: float) -> str:
-    """The shortest text that reads back as the same float; empty for NaN."""
-    return "" if value != value else repr(float(value))
+        writer.writerows(
+            [write_number(value) for value in row] for row in np.hstack(columns).tolist()
+        )
