@@ -4,7 +4,7 @@
 
 `Loop.step` is the whole of it. A ROS node cannot wait inside `measure`, so it calls the two halves,
 `plan` before the schedule goes out and `absorb` when the answer is in; a tracker that asks nobody
-calls `listen` with whatever it heard. A sequential scheduler looks at each answer and may ask on
+calls `hear` instead of `plan`. A sequential scheduler looks at each answer and may ask on
 (`further`) before the update. The tracker is under watch (`integrity.watch`).
 """
 
@@ -17,7 +17,6 @@ from itertools import repeat
 
 import numpy as np
 
-from locdreamer_ros.integrity.first_fix import first_fix
 from locdreamer_ros.integrity.status import Status
 from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.roles import RangeSource, Scheduler, Tracker
@@ -153,8 +152,8 @@ class Loop:
             self.scheduler.observe(plan.prediction, ranges, posterior)
         return posterior
 
-    def listen(self, ranges: Ranges, time: float, motion: Motion | None = None) -> Step | None:
-        """A turn with ranges that nobody here asked for, of about `time` s by somebody's clock.
+    def hear(self, time: float, motion: Motion | None = None) -> Plan | None:
+        """`plan` for ranges that nobody here asked for, of about `time` s by somebody's clock.
 
         A time that jumps by more than `JUMP_S`, or back by more than a second, is believed when a
         second one agrees with it; until then None. Ranges from a little before are taken as late.
@@ -174,9 +173,7 @@ class Loop:
         now = time if self._time is None else max(time, self._time)
         self._time = now
         prediction = self.watch.predict(now, motion)
-        plan = Plan(now, prediction, ranges.anchor)
-        estimate = self.absorb(plan, ranges)
-        return Step(now, plan, ranges, estimate, self.status())
+        return Plan(now, prediction, np.empty(0, dtype=np.intp))
 
     def step(self, source: RangeSource, time: float, motion: Motion | None = None) -> Step:
         """One turn at `time` s, after `motion` since the last."""
@@ -203,57 +200,3 @@ def run(
     loop = Loop(tracker, scheduler, site, budget=budget)
     for time, motion in zip(times, motions, strict=False):
         yield loop.step(source, float(time), motion)
-
-
-# The halves without a watch, which the nodes still call.
-
-
-def plan(
-    tracker: Tracker,
-    scheduler: Scheduler,
-    site: Site,
-    *,
-    time: float,
-    budget: int,
-    motion: Motion | None = None,
-) -> Plan:
-    """Predict to `time` and choose at most `budget` anchors; all of them while there is no fix.
-
-    motion: from the tracker's time to `time`, where wheels or gyro know it.
-    """
-    before = tracker.estimate
-    if before is None:
-        return Plan(time, None, np.arange(len(site.anchors)))
-    prediction = tracker.predict(max(time - before.time, 0.0), motion)
-    return Plan(time, prediction, scheduler.select(prediction, site.anchors, budget))
-
-
-def may_ask_on(scheduler: Scheduler, site: Site, *, plan: Plan, budget: int) -> bool:
-    """Whether the answer to `plan` is looked at: not before the first fix, nor at the budget."""
-    left = min(budget, len(site.anchors)) - plan.anchor.size
-    return scheduler.sequential and plan.prediction is not None and left > 0
-
-
-def further(
-    tracker: Tracker, scheduler: Scheduler, site: Site, *, plan: Plan, ranges: Ranges, budget: int
-) -> IntArray:
-    """Whom a sequential scheduler asks next, having looked at `ranges`; nobody: the fix is due."""
-    if not may_ask_on(scheduler, site, plan=plan, budget=budget):
-        return np.empty(0, dtype=np.intp)
-    looked = tracker.fork().update(ranges)
-    return scheduler.more(looked, plan.anchor, site.anchors, budget)
-
-
-def absorb(
-    tracker: Tracker, scheduler: Scheduler, site: Site, *, plan: Plan, ranges: Ranges, budget: int
-) -> Estimate | None:
-    """Update with the answer to `plan`; the first answer that suffices becomes the first fix."""
-    if plan.prediction is None:
-        if tracker.estimate is None:
-            fix = first_fix(site, ranges, time=plan.time)
-            if fix is not None:
-                tracker.start(fix)
-        return tracker.estimate
-    posterior = tracker.update(scheduler.keep(plan.prediction, ranges, budget))
-    scheduler.observe(plan.prediction, ranges, posterior)
-    return posterior

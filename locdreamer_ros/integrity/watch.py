@@ -75,6 +75,8 @@ class Watch:
         self.late = self.duplicates = 0
         """Ranges passed over: more than a second off; heard before."""
         self.restarts = 0
+        self.used = 0
+        """Ranges that the last update used."""
         self.mirrored = 0
         """Updates with two places that explain the ranges alike."""
         self.reset()
@@ -203,6 +205,7 @@ class Watch:
     def update(self, ranges: Ranges, time: float) -> Estimate | None:
         """Take an answer in at `time` s; the posterior, None before the first fix."""
         fresh = self._fresh(ranges, time)
+        self.used = len(fresh)
         if self.seeking:
             self._seek(fresh, time)
             hopeless = self._seeking and time - self._seeking_since > HOPELESS_S
@@ -216,21 +219,23 @@ class Watch:
         else:
             self.window.add(fresh)
         used = self._screened(fresh, time, count=True)
+        self.used = len(used)
         if len(used) > 0:
             interval = time - self._heard
             self._usual += 0.1 * (interval - self._usual) if self._usual else interval
             self._heard = time
-        self.tracker.update(used)
-        estimate = self.tracker.estimate
-        assert estimate is not None
+        estimate = self.tracker.update(used)
         _remember(self._track, estimate)
         if self._twin is not None:
             _remember(self._twin_track, self._twin.update(used))
             self.mirrored += 1
         if time >= self._next or time < self._next - TEST_S:
             self._next = time + TEST_S
+            begun = self.restarts
             self._test(time)
-        return self._publish(self.tracker.estimate)
+            if self.restarts > begun:
+                return self._publish(self.tracker.estimate)
+        return self._publish(estimate)
 
     def look(self, ranges: Ranges, time: float) -> Estimate:
         """What `update` would make of an answer; it leaves no trace."""

@@ -4,13 +4,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from locdreamer_ros import loop
 from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import RangeArray
@@ -18,13 +15,8 @@ from locdreamer_ros.nodes import foreign
 from locdreamer_ros.nodes.conversions import from_ranges
 from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
-from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_seconds
+from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors, Ranges
-
-MAX_JUMP_NS = 60 * SECOND_NS
-"""One stamp this far from the last is a mistake; a second one like it is a new time."""
-WINDOW_S = 2.0
-"""Ranges for a first fix may come one by one within so long."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +42,7 @@ class Gathered:
 class PassiveNode(TrackingNode):
     """Takes in whatever it hears, one update per fix that was asked for, or per message."""
 
-    _last: int | None = None
-    _strange: int | None = None
     _gathered: Gathered | None = None
-    _window: Ranges | None = None
 
     def configure(self) -> None:
         """Read the mapping too."""
@@ -62,7 +51,7 @@ class PassiveNode(TrackingNode):
 
     def begin(self) -> None:
         """Listen, with no memory of an earlier time."""
-        self._last = self._strange = self._gathered = self._window = None
+        self._gathered = None
         super().begin()
         for mapping in self._foreign:
             for topic in mapping.topics:
@@ -77,7 +66,6 @@ class PassiveNode(TrackingNode):
         """Take in whatever was answered for one fix, when it is complete."""
         ranges = from_ranges(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
-        self._check_time(ns)
         before, self._gathered = self._gathered, None
         if before is not None and before.ns == ns:
             ranges = before.ranges.joined(ranges)
@@ -90,55 +78,26 @@ class PassiveNode(TrackingNode):
             self._take_in(gathered)
 
     def _take_in(self, gathered: Gathered) -> None:
-        ns = gathered.ns
-        ranges = self._for_first_fix(gathered.ranges, to_seconds(ns))
-        motion = self.motion_to(to_seconds(ns))
-        plan, spent = self.compute(
-            lambda: loop.plan(
-                self.tracker,
-                self.scheduler,
-                self.known_site,
-                time=to_seconds(ns),
-                budget=len(ranges),
-                motion=motion,
-            )
+        """One turn of the loop. Raises InputError for a time that no second one agrees with yet."""
+        ns, ranges = gathered.ns, gathered.ranges
+        time = to_seconds(ns)
+        motion = self.motion_to(time)
+        step = self.loop.hear(time, motion)
+        self.note_times()
+        if step is None:
+            raise InputError(f"uwb/ranges: stamp {time:.3f} s is far from the last")
+        plan = replace(step, anchor=ranges.anchor)
+        self.turn(
+            lambda: self.loop.absorb(plan, ranges),
+            ranges,
+            asked=len(ranges),
+            ns=ns,
+            answered=gathered.answered,
+            received=gathered.received,
+            spent=0.0,
         )
-        if plan is not None:
-            self.turn(
-                loop.Plan(plan.time, plan.prediction, ranges.anchor),
-                ranges,
-                ns=ns,
-                answered=gathered.answered,
-                received=gathered.received,
-                spent=spent,
-                budget=len(ranges),
-            )
-
-    def _for_first_fix(self, ranges: Ranges, time: float) -> Ranges:
-        """The ranges, and before the first fix each other anchor's last within the window."""
-        if self.tracker.estimate is not None:
-            self._window = None
-            return ranges
-        if self._window is not None:
-            before = self._window
-            fresh = (time - before.stamp < WINDOW_S) & ~np.isin(before.anchor, ranges.anchor)
-            ranges = before[fresh].joined(ranges)
-        self._window = ranges
-        return ranges
-
-    def _check_time(self, ns: int) -> None:
-        """Let the time jump only where two messages agree on it. Raises InputError."""
-        if self._last is not None and abs(ns - self._last) > MAX_JUMP_NS:
-            if self._strange is None or abs(ns - self._strange) > MAX_JUMP_NS:
-                self._strange = ns
-                raise InputError(
-                    f"uwb/ranges: stamp is {(ns - self._last) * 1e-9:.3f} s from the last"
-                )
-            self._gathered = None
-            self.restart("the time jumped")
-        self._last, self._strange = ns, None
 
     def _use(self, anchors: Anchors) -> None:
         """Forget what other anchors answered."""
-        self._gathered = self._window = None
+        self._gathered = None
         super()._use(anchors)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from rosgraph_msgs.msg import Clock
 
-from locdreamer_ros import loop
 from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.loop import Plan
 from locdreamer_ros.methods import Method
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS, from_ranges, to_schedule
@@ -55,7 +55,7 @@ class TrackerConfig(PassiveConfig, Method):
 class Pending:
     """The schedule that waits for its answer, and what there is of its fix."""
 
-    plan: loop.Plan
+    plan: Plan
     message: AnchorSchedule
     ns: int
     spent: float
@@ -116,8 +116,10 @@ class TrackerNode(PassiveNode):
         method.check_names()
         paced = config.rate != self.config.rate
         self.config, self.method, self.output.config = config, method, config
-        if self.site is not None and not self.instead:
-            self.scheduler = method.make_scheduler(self.site)
+        if self.site is not None and self.asking:
+            self.loop.budget = method.budget
+            if not self.instead:
+                self.loop.scheduler = method.make_scheduler(self.site)
         if paced and self.active and self.site is not None:
             self._set_pace()
 
@@ -156,28 +158,14 @@ class TrackerNode(PassiveNode):
         if self._pending is not None:
             self._give_up(self._pending)
         if self._asked_at is not None and ns < self._asked_at:
-            self.restart(f"time went back by {(self._asked_at - ns) * 1e-9:.3f} s")
             self._given_up.clear()
         self._asked_at, self._pending = ns, None
         motion = self.motion_to(to_seconds(ns))
-        plan, spent = self.compute(
-            lambda: loop.plan(
-                self.tracker,
-                self.scheduler,
-                self.known_site,
-                time=to_seconds(ns),
-                budget=self.config.budget,
-                motion=motion,
-            )
-        )
+        plan, spent = self.compute(lambda: self.loop.plan(to_seconds(ns), motion))
+        self.note_times()
         if plan is not None:
-            message = self._publish(plan.anchor, ns, more=self._may_ask_on(plan))
+            message = self._publish(plan.anchor, ns, more=self.loop.may_ask_on(plan))
             self._pending = Pending(plan, message, ns, spent)
-
-    def _may_ask_on(self, plan: loop.Plan) -> bool:
-        return loop.may_ask_on(
-            self.scheduler, self.known_site, plan=plan, budget=self.config.budget
-        )
 
     def _deadline(self, ns: int) -> int:
         """When all answers for the fix at `ns` are due; with `rate` 0 there is no such time."""
@@ -252,16 +240,17 @@ class TrackerNode(PassiveNode):
         ranges = self._ranges_for(message, asked)
         del self._given_up[message.sequence]
         self.counts["late"] += 1
-        now = self.tracker.estimate
-        if now is not None and len(ranges.usable()):
+        now = self.loop.tracker.estimate
+        if self.loop.estimate is not None and now is not None and len(ranges.usable()):
+            plan = Plan(now.time, self.loop.estimate, ranges.anchor)
             self.turn(
-                loop.Plan(now.time, now, ranges.anchor),
+                lambda: self.loop.absorb(plan, ranges),
                 ranges,
+                asked=len(ranges),
                 ns=asked,
                 answered=(self._session, message.sequence),
                 received=received,
                 spent=0.0,
-                budget=len(ranges),
                 late=True,
             )
 
@@ -272,21 +261,12 @@ class TrackerNode(PassiveNode):
         more: IntArray | None = NOBODY
         spent = 0.0
         if rate == 0.0 or now < self._deadline(pending.ns):
-            more, spent = self.compute(
-                lambda: loop.further(
-                    self.tracker,
-                    self.scheduler,
-                    self.known_site,
-                    plan=plan,
-                    ranges=ranges,
-                    budget=self.config.budget,
-                )
-            )
+            more, spent = self.compute(lambda: self.loop.further(plan, ranges))
         if more is None:  # the tracker has begun anew, and knows nothing of the prediction
             plan, more = replace(plan, prediction=None), NOBODY
         plan = plan.asking(more)
         asks = more.size > 0
-        message = self._publish(more, pending.ns, more=asks and self._may_ask_on(plan))
+        message = self._publish(more, pending.ns, more=asks and self.loop.may_ask_on(plan))
         now_pending = Pending(plan, message, pending.ns, pending.spent + spent, ranges)
         if asks:
             self._pending = now_pending
@@ -296,13 +276,13 @@ class TrackerNode(PassiveNode):
 
     def _make_fix(self, pending: Pending, ranges: Ranges, received: float) -> None:
         self.turn(
-            pending.plan,
+            lambda: self.loop.absorb(pending.plan, ranges),
             ranges,
+            asked=pending.plan.anchor.size,
             ns=pending.ns,
             answered=(self._session, pending.message.sequence),
             received=received,
             spent=pending.spent,
-            budget=self.config.budget,
         )
 
     def _use(self, anchors: Anchors) -> None:

@@ -15,10 +15,11 @@ import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile
 
-from locdreamer_ros import loop
 from locdreamer_ros.config import parameter, parameters_of
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.integrity.status import State
+from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import (
     LISTENS,
     TRACKERS,
@@ -35,13 +36,14 @@ from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode
 from locdreamer_ros.nodes.listening import MOTION, hear, hear_motion
 from locdreamer_ros.nodes.parameters import changed, fields_of
 from locdreamer_ros.nodes.robot_frames import RobotFrames
-from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.stamps import to_seconds
 from locdreamer_ros.types import Anchors, Estimate, Motion, Ranges, Site
 
 Result = TypeVar("Result")
 MOST = 2**16 - 1
 """The largest count in TrackerStatus."""
+SKEW_S = 0.5
+"""Clocks of driver and tracker this far apart are named."""
 PLACING_S = 0.5
 """How often TF is asked again for a frame that it did not have."""
 STANDBY = ("robust-ekf", "gdop")
@@ -54,13 +56,15 @@ class TrackingConfig(EstimateConfig, TrackerChoice):
 
     anchors_file: str = parameter("", "anchors CSV (id,x,y,z); empty: from the topic uwb/anchors")
     tag: str = parameter("", "id of the tag to track; empty: there is only one")
+    max_silence: float = parameter(
+        10.0, "no pose once no range was used for so long, s; 0: always one", low=0.0, high=1e6
+    )
 
 
 class TrackingNode(UwbNode):
     """Hosts one tracker. Subclasses say when the loop turns: in `begin` and `on_ranges`."""
 
-    scheduler: Scheduler
-    tracker: Tracker
+    loop: Loop
 
     def __init__(self, name: str, group: type[TrackingConfig]) -> None:
         super().__init__(name, group)
@@ -70,8 +74,7 @@ class TrackingNode(UwbNode):
         """Whether it asks for ranges; else this node only listens."""
         self.site: Site | None = None
         self._heard_ranges = False
-        self._used_at: int | None = None
-        """Stamp of the last fix that a range was used for."""
+        self._times_back = 0
         self.fallback = ""
         self.instead = ""
         """Why the standby tracker and scheduler were made in place of those asked for."""
@@ -119,11 +122,11 @@ class TrackingNode(UwbNode):
     def close(self) -> None:
         """The tracker's life ends with the node's."""
         if self.site is not None:
-            self.tracker.close()
+            self.loop.close()
 
     def begin(self) -> None:
         """Listen to ranges: last of all, because a source starts when its listeners are there."""
-        self._used_at, self._heard_ranges = None, False
+        self._heard_ranges = False
         self._motion = MotionBuffer()
         self._moving: list[Any] = []
         hear_motion(self, self._hear_motion)
@@ -159,7 +162,7 @@ class TrackingNode(UwbNode):
         """
         for subscription in self._moving:
             self.catch_up(subscription)
-        now = self.tracker.estimate
+        now = self.loop.estimate
         motion = None if now is None else self._motion.between(now.time, time)
         self.counts["motions"] += motion is not None
         return motion
@@ -191,7 +194,7 @@ class TrackingNode(UwbNode):
 
     def _use(self, anchors: Anchors) -> None:
         if self.site is not None:
-            self.tracker.close()
+            self.loop.close()
         site = self.method.site(anchors)
         self.site = None
         self._fresh_tracker(site)
@@ -199,22 +202,29 @@ class TrackingNode(UwbNode):
     def _fresh_tracker(self, site: Site | None = None) -> None:
         """A new tracker, for a new site or the known one; the old one's life ends."""
         if self.site is not None:
-            self.tracker.close()
+            self.loop.close()
         place = self.known_site if site is None else site
         try:
-            self.tracker = self.method.make_tracker(place)
-            self.scheduler = self.method.make_scheduler(place)
+            self.loop = self._make(self.method, place)
             self.instead = ""
         except InputError as reason:
             self._stand_in(str(reason), place)
         self.site = place
 
+    def _make(self, method: Method, site: Site) -> Loop:
+        budget = method.budget if self.asking else len(site.anchors)
+        return Loop(method.make_tracker(site), method.make_scheduler(site), site, budget=budget)
+
     def _stand_in(self, reason: str, site: Site) -> None:
         """Go on without a model that is missing or does not fit the site or the budget."""
         self.instead = reason
         self.get_logger().error(f"{reason}; {' and '.join(STANDBY)} stand in")
-        standby = Method(tracker=STANDBY[0], scheduler=STANDBY[1] if self.asking else LISTENS)
-        self.tracker, self.scheduler = standby.make_tracker(site), standby.make_scheduler(site)
+        standby = Method(
+            tracker=STANDBY[0],
+            scheduler=STANDBY[1] if self.asking else LISTENS,
+            budget=self.method.budget,
+        )
+        self.loop = self._make(standby, site)
 
     def _asked_by(self) -> str:
         return STANDBY[1] if self.instead else self.method.scheduler
@@ -222,7 +232,8 @@ class TrackingNode(UwbNode):
     def _fallback(self) -> str:
         """Why somebody else does the work of tracker or scheduler just now; empty: nobody does."""
         # Only learned trackers have somebody standing by.
-        return self.instead or self.fallback or self.tracker.fallback or self.scheduler.fallback
+        others = self.loop.tracker.fallback or self.loop.scheduler.fallback
+        return self.instead or self.fallback or others
 
     @property
     def known_site(self) -> Site:
@@ -231,12 +242,22 @@ class TrackingNode(UwbNode):
         return self.site
 
     def restart(self, reason: str) -> None:
-        """Begin again from a new first fix."""
+        """Begin again from a new first fix, with a new tracker: its numbers failed."""
+        self._begin_anew(reason)
+        self._fresh_tracker()
+
+    def _begin_anew(self, reason: str) -> None:
         self._robot.begin_anew()
         self.counts["restarts"] += 1
         self.fallback = reason
         self.get_logger().warning(f"restart: {reason}", throttle_duration_sec=1.0)
-        self._fresh_tracker()
+
+    def note_times(self) -> None:
+        """Say it where the loop began anew because time went back."""
+        back = self.loop.counts["time_back"]
+        if back > self._times_back:
+            self._begin_anew("the time went back")
+        self._times_back = back
 
     def compute(self, work: Callable[[], Result]) -> tuple[Result | None, float]:
         """What `work` returns and the seconds it took; None, and a restart, where numbers fail."""
@@ -252,60 +273,57 @@ class TrackingNode(UwbNode):
 
     def turn(
         self,
-        plan: loop.Plan,
+        absorb: Callable[[], Estimate | None],
         ranges: Ranges,
         *,
+        asked: int,
         ns: int,
         answered: tuple[int, int],
         received: float,
         spent: float,
-        budget: int,
         late: bool = False,
     ) -> None:
-        """Update with the answer to `plan` and publish.
+        """Update by `absorb` with `ranges` that came, and publish.
 
-        answered: session and sequence of the schedule; spent: s that were computed for it before;
-        late: the fix for `ns` was published before this answer came.
+        asked: anchors asked for this fix; answered: session and sequence of the schedule; spent: s
+        that were computed for it before; late: the fix for `ns` was published before this came.
         """
 
-        def absorb() -> Estimate | None:
-            estimate = loop.absorb(
-                self.tracker,
-                self.scheduler,
-                self.known_site,
-                plan=plan,
-                ranges=ranges,
-                budget=budget,
-            )
+        def checked() -> Estimate | None:
+            estimate = absorb()
             if estimate is not None and not (
                 np.isfinite(estimate.mean).all() and np.isfinite(estimate.covariance).all()
             ):
                 raise ArithmeticError("the estimate is not finite")
             return estimate
 
-        estimate, seconds = self.compute(absorb)
-        used = len(ranges.usable())
-        if used and estimate is not None and not late:
-            self._used_at = ns
-        if estimate is not None and not late:
+        estimate, seconds = self.compute(checked)
+        status = self.loop.status()
+        fresh = estimate is not None and (
+            self.config.max_silence == 0.0 or status.silence <= self.config.max_silence
+        )
+        if estimate is not None and fresh and not late:
             pose = self.output.publish(estimate, self.known_site, ns=ns)
             self._robot.publish(pose, estimate, self._motion.pose_at(to_seconds(ns)), ns)
             self.counts["fixes"] += 1
+        names = self.known_site.anchors.ids
         self._status.publish(
             TrackerStatus(
                 header=header(ns, self.config.frame),
-                state=TrackerStatus.WAITING if estimate is None else TrackerStatus.TRACKING,
+                state=int(status.state),
                 tracker=STANDBY[0] if self.instead else self.method.tracker,
                 preset="" if self.instead else self.method.preset,
-                model=self.tracker.model_name or "",
+                model=self.loop.tracker.model_name or "",
                 scheduler=self._asked_by() if self.asking else "",
                 fallback=self._fallback() or ("" if estimate is not None else "no first fix yet"),
                 session=answered[0],
                 sequence=answered[1],
-                ranges_asked=min(plan.anchor.size, MOST),
-                ranges_used=min(used, MOST),
-                restarts=self.counts["restarts"],
-                silence=nan if self._used_at is None else (ns - self._used_at) * 1e-9,
+                ranges_asked=min(asked, MOST),
+                ranges_used=min(self.loop.watch.used, MOST),
+                excluded=[names[row] for row in status.excluded],
+                mirror=status.mirror,
+                restarts=self.counts["restarts"] + status.restarts,
+                silence=nan if estimate is None else status.silence,
                 latency=perf_counter() - received,
                 step_time=spent + seconds,
                 messages_dropped=self.counts["messages_dropped"],
@@ -314,6 +332,21 @@ class TrackingNode(UwbNode):
         if estimate is not None:
             self.fallback = ""
             self.output.show(estimate, self.known_site, ns=ns, asked=ranges.anchor)
+
+    def _trouble(self) -> str:
+        """What is wrong with ranges or estimate, in words; empty: nothing."""
+        status = self.loop.status()
+        if abs(status.skew) > SKEW_S:
+            way = "ahead of" if status.skew > 0.0 else "behind"
+            return f"ranges are stamped {abs(status.skew):.1f} s {way} the time of this node"
+        if status.excluded:
+            names = ", ".join(self.known_site.anchors.ids[row] for row in status.excluded)
+            return f"ranges of {names} do not fit and are held back"
+        return {
+            State.DOUBTFUL: "the ranges do not agree with the estimate, or with two alike",
+            State.COASTING: f"no usable range for {status.silence:.1f} s",
+            State.LOST: f"no usable range for {status.silence:.1f} s: looking for a new first fix",
+        }.get(status.state, "")
 
     def health(self) -> tuple[str, dict[str, object]]:
         """Whether the anchors are known and there is a fix."""
@@ -325,10 +358,14 @@ class TrackingNode(UwbNode):
         values: dict[str, object] = {
             "tracker": self.config.tracker,
             "dimensions": self.site.dimensions,
-            "restarts": self.counts["restarts"],
+            "restarts": self.counts["restarts"] + self.loop.watch.restarts,
+            "late_ranges": self.loop.watch.late,
+            "duplicate_ranges": self.loop.watch.duplicates,
+            **{f"excluded_{name}": count for name, count in self.loop.watch.excluded.items()},
         }
-        if self.tracker.estimate is None:
+        if self.loop.estimate is None:
             if not self._heard_ranges:
                 return self.awaiting("ranges", "uwb/ranges", "or see its own log"), values
-            return "waiting for a first fix: ranges of too few anchors, or they disagree", values
-        return self._fallback(), values
+            waiting = "waiting for a first fix: ranges of too few anchors, or they disagree"
+            return self._trouble() or waiting, values
+        return self._fallback() or self._trouble(), values

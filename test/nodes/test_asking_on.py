@@ -225,7 +225,7 @@ def test_a_tracker_that_fails_while_it_looks_starts_again(monkeypatch: pytest.Mo
             node.on_ranges(answer_to(node._pending.message), 0.0)
             node._ask(2 * STEP_NS)
             with monkeypatch.context() as patch:
-                patch.setattr(type(node.tracker), "update", fail)
+                patch.setattr(type(node.loop.tracker), "update", fail)
                 node.on_ranges(answer_to(node._pending.message), 0.0)
             assert node.counts["restarts"] == 1
             assert node._pending is None
@@ -233,7 +233,7 @@ def test_a_tracker_that_fails_while_it_looks_starts_again(monkeypatch: pytest.Mo
             node._ask(3 * STEP_NS)
             assert list(node._pending.message.anchors) == list(ANCHORS.ids)
             node.on_ranges(answer_to(node._pending.message), 0.0)
-            assert node.tracker.estimate is not None
+            assert node.loop.tracker.estimate is not None
             node._ask(4 * STEP_NS)
             node.on_ranges(answer_to(node._pending.message), 0.0)
             late = answer_to(node._pending.message)

@@ -83,7 +83,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
 def offline(recording: Recording, site: Site, scheduler: str, *trackers: Any) -> list[Track]:
     first, *beside = trackers
     chooser = make_scheduler(scheduler, site, seed=SEED)
-    return run_offline(recording, site, first, chooser, budget=3, beside=beside)[0]
+    return run_offline(recording, site, first, chooser, budget=3, beside=beside).tracks
 
 
 def assert_same(graph: Track, alone: Track) -> None:
@@ -211,7 +211,7 @@ def test_a_fix_in_several_schedules_is_the_offline_fix(
     site = Site.of(walk.anchors)
     trackers = (make_tracker("robust-ekf", site), make_tracker("ekf", site, preset="paper"))
     chooser = make_scheduler("sequential", site, **stops)
-    alone = run_offline(walk, site, trackers[0], chooser, budget=4, beside=trackers[1:])[0]
+    alone = run_offline(walk, site, trackers[0], chooser, budget=4, beside=trackers[1:]).tracks
     _, tracks = load_tracks(tmp_path / "tracks.npz")
     assert_same(tracks["tracker_node"], alone[0])
     assert_same(tracks["ekf_node"], alone[1])

@@ -147,7 +147,7 @@ def test_the_graph_gives_a_tracker_the_motion_it_has_offline(
     path, recording = walk
     site = Site.of(recording.anchors)
     alone = Pushed(site)
-    (track,), _ = run_offline(recording, site, alone, make_scheduler("gdop", site), budget=3)
+    (track,), _ = run_offline(recording, site, alone, make_scheduler("foresight", site), budget=3)
     tracker = hosted(TrackerNode)
     poses: list[Any] = []
     tracker.node.create_subscription(
@@ -155,7 +155,7 @@ def test_the_graph_gives_a_tracker_the_motion_it_has_offline(
     )
     nodes.start("source_node", source="replay", recording=str(path), speed=0.0)
     tracker.until(lambda: len(poses) == len(recording), "all poses")
-    assert_same(tracker.node.tracker.motions, alone.motions)
+    assert_same(tracker.node.loop.tracker.motions, alone.motions)
     assert tracker.node.counts["motions"] == len(recording) - 1
     assert tracker.node.counts["messages_dropped"] == 0
     places = [(p.pose.pose.position.x, p.pose.pose.position.y) for p in poses]
@@ -180,7 +180,9 @@ def test_who_only_listens_gets_the_motion_too(
         ranges.publish(RangeArray(header=c.header(ns, "map"), ranges=answer))
     baseline.until(lambda: baseline.node.counts["fixes"] == 5, "five fixes")
     wheels_only = replace(recording, turn_rate=None)
-    assert_same(baseline.node.tracker.motions, [wheels_only.motion(k - 1, k) for k in range(1, 5)])
+    assert_same(
+        baseline.node.loop.tracker.motions, [wheels_only.motion(k - 1, k) for k in range(1, 5)]
+    )
 
 
 def turned(message: Odometry, **quaternion: float) -> Odometry:
@@ -259,7 +261,7 @@ def test_the_whole_graph_records_the_odometry_and_gives_the_offline_estimates(
     np.testing.assert_array_equal(recorded.turn_rate, drawn.turn_rate)
     site = Site.of(drawn.anchors)
     alone = run_offline(
-        drawn, site, make_tracker("bias-ekf", site), make_scheduler("gdop", site), budget=3
-    )[0][0]
+        drawn, site, make_tracker("bias-ekf", site), make_scheduler("foresight", site), budget=3
+    ).tracks[0]
     _, tracks = load_tracks(tmp_path / "out" / "tracks.npz")
     np.testing.assert_allclose(tracks["tracker_node"].mean, alone.mean, rtol=0.0, atol=1e-9)

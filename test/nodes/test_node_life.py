@@ -443,13 +443,13 @@ def test_a_tracker_whose_numbers_fail_starts_again(
                 node.on_ranges(answer_to(node._pending.message), 0.0)
 
             turn(1)
-            assert node.tracker.estimate is not None
-            monkeypatch.setattr(node.tracker, "update", update)
+            assert node.loop.tracker.estimate is not None
+            monkeypatch.setattr(node.loop.tracker, "update", update)
             turn(2)
             assert node.counts["restarts"] == 1
-            assert node.tracker.estimate is None
+            assert node.loop.tracker.estimate is None
             turn(3)
-            assert node.tracker.estimate is not None
+            assert node.loop.tracker.estimate is not None
             node.destroy_node()
         finally:
             rclpy.try_shutdown()
