@@ -126,6 +126,22 @@ def test_only_nodes_know_ros() -> None:
             assert not known, f"{module} imports {known}"
 
 
+def test_no_object_is_written_behind_its_back() -> None:
+    """No `__dict__`, no `object.__new__` or `__setattr__`, no private attribute of another."""
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in ("__dict__", "__new__", "__setattr__"), (
+                    f"{module}, line {node.lineno}: {ast.unparse(node)}"
+                )
+            if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                for target in targets:
+                    if isinstance(target, ast.Attribute) and target.attr.startswith("_"):
+                        own = ast.unparse(target.value) in ("self", "cls")
+                        assert own, f"{module}, line {node.lineno}: {ast.unparse(target)}"
+
+
 def test_the_table_is_read() -> None:
     assert len(ROOMS) > 20
     assert table("## Rooms\n| a | b | c |\n|---|---|---|\n| `x.py`, `y/z/` | w | `q`, numpy |") == {

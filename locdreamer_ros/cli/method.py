@@ -18,9 +18,13 @@ NODE = "tracker_node"
 NODE_ONLY = (
     "anchors_file",
     "autostart",
+    "broadcast",
     "display_period",
     "frame",
+    "lever_arm",
+    "passive",
     "path_length",
+    "ranges_from",
     "rate",
     "tag",
     "tag_frame",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import subprocess
@@ -99,8 +100,7 @@ def test_same_seed_same_result(recording, tmp_path, capsys):
 
 
 def test_track_without_truth_writes_estimates(tmp_path, capsys):
-    walk = circle_recording(duration=5.0)
-    object.__setattr__(walk, "truth", None)
+    walk = dataclasses.replace(circle_recording(duration=5.0), truth=None)
     save_range_table(tmp_path / "walk.csv", walk)
     save_anchors(tmp_path / "walk_anchors.csv", walk.anchors)
     out = tmp_path / "e.csv"
@@ -207,10 +207,10 @@ def test_text_that_is_no_text(recording, capsys):
     ("arguments", "expected"),
     [
         (["--tracker", "foo"], "--tracker: expected one of zero-shot, ekf, robust-ekf"),
-        (["--scheduler", "foo"], "--scheduler: expected one of gdop, sequential"),
+        (["--scheduler", "foo"], "--scheduler: expected one of foresight, gdop, sequential"),
         (["--preset", "foo"], "tracker zero-shot: unknown preset 'foo'"),
         (["--budget", "0"], "--budget: expected a value in [1, 255], got 0"),
-        (["--accuracy", "0.1"], "scheduler gdop chooses its anchors beforehand"),
+        (["--accuracy", "0.1"], "scheduler foresight chooses its anchors beforehand"),
         (
             ["--scheduler", "sequential", "--price", "-1"],
             "price: expected a value in [0, 1000], got -1.0",

@@ -16,9 +16,13 @@ import pytest
 def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from driver.driver_graph import Graph
 
+    from locdreamer_ros.nodes.domain import own_domain
+
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     monkeypatch.setenv("ROS_PYTHON_CHECK_FIELDS", "1")
     os.environ.setdefault("HOME", str(tmp_path))
-    graph = Graph(tmp_path)
-    yield graph
-    graph.close()
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    with own_domain() as domain:
+        graph = Graph(tmp_path, domain)
+        yield graph
+        graph.close()

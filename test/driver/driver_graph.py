@@ -29,8 +29,9 @@ SUCCESS = TransitionCallbackReturn.SUCCESS
 class Graph:
     """A driver node and a client in one executor, over one emulated module."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, domain: int) -> None:
         self.folder = folder
+        self.domain = domain
         self.link = folder / "usb-emulated"
         self.emulator: Emulator | None = None
         self.node: DriverNode | None = None
@@ -53,7 +54,7 @@ class Graph:
         for name, value in given.items():
             arguments += ["-p", f"driver_node:{name}:={value}"]
         self.arguments = [*arguments, *more]
-        rclpy.init(args=self.arguments, domain_id=61)
+        rclpy.init(args=self.arguments, domain_id=self.domain)
         self.node = DriverNode()
         self.client = rclpy.create_node("client", use_global_arguments=False)
         self.answers: dict[int, RangeArray] = {}
