@@ -22,6 +22,7 @@ NODE_ONLY = (
     "display_period",
     "frame",
     "lever_arm",
+    "max_silence",
     "passive",
     "path_length",
     "ranges_from",
