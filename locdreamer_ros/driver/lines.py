@@ -21,6 +21,9 @@ from locdreamer_ros.driver.codec import (
 MAX_RANGE_M = 300.0
 """A DW1000 reaches this far in the open at 110 kb/s; more is garbage that looks like a range."""
 
+RESTARTED = 3
+"""Reports in a row that seem late after which it is the counter that began anew."""
+
 _END = re.compile(rb"[\r\n]")
 
 
@@ -50,6 +53,24 @@ def cycle_events(reported: Sequence[tuple[str, float]], tag: str = "") -> list[E
 def checksum(text: bytes) -> int:
     """All bytes combined by exclusive or, as NMEA 0183 does it."""
     return functools.reduce(operator.xor, text, 0)
+
+
+class Order:
+    """Tells reports that come late by the counter or clock they carry, which wraps at `modulus`."""
+
+    def __init__(self, modulus: int) -> None:
+        self._modulus = modulus
+        self._last: int | None = None
+        self._strikes = 0
+
+    def is_late(self, value: int) -> bool:
+        """Whether a newer report came before; after a few in a row the device has restarted."""
+        behind = 0 if self._last is None else (self._last - value) % self._modulus
+        if 0 < behind < self._modulus // 2 and self._strikes < RESTARTED:
+            self._strikes += 1
+            return True
+        self._last, self._strikes = value, 0
+        return False
 
 
 class Passive:

@@ -232,6 +232,7 @@ def test_mauwb() -> None:
     assert [e.rx_power for e in events if isinstance(e, RangeEvent)] == [-77.93]
     events = codec.feed(bad + b"\r\n")
     assert [e.anchor for e in events if isinstance(e, FailEvent)] == ["7"]
+    codec = make_codec("mauwb")
     assert ranges(codec.feed(four + b"\r\n")) == {"0": 5.22, "1": 3.60, "2": 1.22, "3": 3.43}
     contradiction = four.replace(b"mask:0F,seq:79", b"mask:07,seq:80")
     assert not ranges(codec.feed(contradiction + b"\r\n"))

@@ -304,6 +304,17 @@ def test_trek_says_whose_range_it_is() -> None:
     assert [e.tag for e in events if isinstance(e, RangeEvent | CycleEvent)] == ["3", "3", "5", "5"]
 
 
+def test_a_report_that_comes_late_is_dropped_and_a_restart_is_not() -> None:
+    codec = make_codec("mauwb")
+    line = b"AT+RANGE=tid:0,mask:01,seq:%d,range:(%d,0,0,0,0,0,0,0)\r\n"
+    said = [(254, 100), (255, 110), (0, 120), (255, 111), (1, 130), (250, 99)]
+    heard = [anchors(codec.feed(line % numbers)) for numbers in said]
+    assert [bool(one) for one in heard] == [True, True, True, False, True, False]
+    for number in range(240, 243):
+        codec.feed(line % (number, 100 + number))
+    assert anchors(codec.feed(line % (243, 500))) == ["0"]
+
+
 def test_trek_line_that_lost_a_digit() -> None:
     codec = make_codec("trek1000")
     line = MC % (1000, 1, ord("t"), 0)

@@ -18,7 +18,7 @@ import struct
 
 from locdreamer_ros.driver.codec import Capabilities, DroppedEvent, Event, ReadyEvent
 from locdreamer_ros.driver.frames import FrameCodec, starts_like
-from locdreamer_ros.driver.lines import MAX_RANGE_M, Passive, cycle_events
+from locdreamer_ros.driver.lines import MAX_RANGE_M, Order, Passive, cycle_events
 
 CAPABILITIES = Capabilities(
     schedulable=False,
@@ -53,6 +53,7 @@ class Bu0xCodec(Passive, FrameCodec):
         self._buffer = b""
         self._ready = False
         self._last = b""
+        self._order: dict[str, Order] = {}
         return b""
 
     def _size(self, data: bytes, begin: int) -> int:
@@ -93,8 +94,11 @@ class Bu0xCodec(Passive, FrameCodec):
             events.append(ReadyEvent("Ai-Thinker BU03 or BU04"))
         tag = ""
         if len(frame) == SIZE:
-            _, number, _, _, mask, *rest = BODY.unpack_from(frame, 7)
+            stamp, number, _, _, mask, *rest = BODY.unpack_from(frame, 7)
             tag = str(number)
+            if self._order.setdefault(tag, Order(1 << 32)).is_late(stamp):
+                events.append(DroppedEvent(len(frame), "late frame"))
+                return
         else:
             rest = list(struct.unpack_from("<8I", frame, 3))
             mask = sum(1 << place for place, millimetres in enumerate(rest) if millimetres)

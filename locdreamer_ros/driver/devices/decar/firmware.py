@@ -51,9 +51,21 @@ class DecarFirmware:
         return replies
 
     def _answer(self, command: int, arguments: list[bytes]) -> list[Reply]:
-        simple = {0: b"R00\r\n", 1: b"R01|%d\r\n" % self._board, 7: b"R07|100\r\n"}
+        simple = {
+            0: b"R00\r\n",
+            1: b"R01|%d\r\n" % self._board,
+            2: b"R02\r\n",
+            4: b"R04\r\n",  # listening to others, who are not simulated
+            7: b"R07|100\r\n",
+        }
         if command in simple:
             return [(0.001, simple[command])]
+        if command == 3 and len(arguments) >= 5:  # a test: what was sent comes back
+            integer, text, boolean, number, *data = arguments
+            body = b"|".join([integer, text, boolean, number, *data])
+            return [(0.001, b"R03|0|%b\r\n" % body)]
+        if command == 6 and arguments:  # broadcast on air
+            return [(0.002, b"R06\r\n")]
         if not all(argument.isdigit() for argument in arguments):
             return []
         numbers = [int(argument) for argument in arguments]

@@ -20,6 +20,18 @@ SHELL_S = 0.8
 CHOSEN = 4
 PROMPT = b"dwm> "
 BROKEN = b"\x40\x01\x01"
+ADDRESS = b"\x51\x11\x02\xe6\xb5\x0d\xca\xde"
+ANSWERS = {
+    b"si": b"[000541.880 INF] sys: fw2 fw_ver=x01030001 cfg_ver=x00010700\r\n"
+    b"[000541.880 INF] uwb0: panid=x1234 addr=xDECA0DB5E6021151\r\n"
+    b"[000541.890 INF] mode: tn (act,twr,np,le)\r\n"
+    b"[000541.890 INF] uwbmac: connected\r\n"
+    b"[000541.900 INF] uwbmac: bh disconnected\r\n"
+    b"[000541.900 INF] cfg: sync=0 fwup=1 ble=1 leds=1 init=0 upd_rate_stat=1 label=DW1151\r\n"
+    b"[000541.900 INF] enc: off\r\n",
+    b"nmg": b"mode: tn (act,twr,np,le)\r\n",
+    b"apg": b"x:0 y:0 z:0 qf:0\r\n",
+}
 
 
 class Dwm1001Firmware:
@@ -55,14 +67,14 @@ class Dwm1001Firmware:
         measured = [(anchor, self._measure(anchor)) for anchor in self._anchors]
         heard = sorted((metres, anchor) for anchor, metres in measured if metres is not None)
         self._cycle = [(anchor, max(metres, 0.0)) for metres, anchor in heard[:CHOSEN]]
-        printed = {"les": self._les, "lec": self._lec}
+        printed = {"les": self._les, "lec": self._lec, "lep": self._lep}
         return [_reply(printed[name]()) for name in sorted(self._streams) if self._cycle]
 
     def feed(self, data: bytes) -> list[Reply]:
         """Take one write of the host: the binary mode takes its end for that of the request."""
         if not self._shell:
             return self._answer_binary(data)
-        lines, self._line = take_lines(self._line, data, b"\r")
+        lines, self._line = take_lines(self._line, data.replace(b"\n", b"\r"), b"\r")
         replies: list[Reply] = []
         for number, line in enumerate(lines):
             replies += self._answer_shell(line.strip(b"\n"))
@@ -79,8 +91,14 @@ class Dwm1001Firmware:
             return [_reply(text, SHELL_S)]
         if request == b"\x0c\x00":
             return [_reply(self._location())]
-        if request == b"\x32\x00":
-            return [_reply(b"\x40\x01\x00\x5a\x01\x03")]
+        fixed = {
+            b"\x02\x00": b"\x41\x0d" + bytes(13),  # position: none, for want of anchors' places
+            b"\x08\x00": b"\x46\x02\xd2\x00",  # configuration: a tag that ranges and is led
+            b"\x30\x00": b"\x4e\x08" + ADDRESS,
+            b"\x32\x00": b"\x5a\x01\x03",
+        }
+        if request in fixed:
+            return [_reply(b"\x40\x01\x00" + fixed[request])]
         return [_reply(BROKEN)]
 
     def _location(self) -> bytes:
@@ -92,21 +110,18 @@ class Dwm1001Firmware:
         return frame
 
     def _answer_shell(self, line: bytes) -> list[Reply]:
-        text = b""
+        text = ANSWERS.get(line.strip(), b"unknown command\r\n" if line.strip() else b"")
         command = line.decode("ascii", "replace").strip()
         if command == "quit":
             self._shell = False
             self._streams.clear()
             return [_reply(b"quit\r\n")]
-        if command in ("les", "lec"):
+        if command == "reset":
+            self.reboot()
+            return []
+        if command in ("les", "lec", "lep"):
+            text = b""
             self._streams ^= {command}
-        elif command == "si":
-            text = (
-                b"[000541.880 INF] sys: fw2 fw_ver=x01030001 cfg_ver=x00010700\r\n"
-                b"[000541.890 INF] mode: tn (act,twr,np,le)\r\n"
-            )
-        elif command:
-            text = b"unknown command\r\n"
         return [_reply(line + b"\r\n" + text + PROMPT)]
 
     def _les(self) -> bytes:
@@ -117,6 +132,9 @@ class Dwm1001Firmware:
             )
             + b" \r\n"
         )
+
+    def _lep(self) -> bytes:
+        return b"POS,0.00,0.00,0.00,0\r\n"
 
     def _lec(self) -> bytes:
         groups = b"".join(

@@ -29,7 +29,7 @@ from locdreamer_ros.driver.codec import (
     ReadyEvent,
     SendEvent,
 )
-from locdreamer_ros.driver.lines import LineCodec, Passive, plausible
+from locdreamer_ros.driver.lines import LineCodec, Order, Passive, plausible
 
 CAPABILITIES = Capabilities(
     schedulable=False,
@@ -88,6 +88,7 @@ class Dwm3001cdkCodec(Passive, LineCodec):
         self._awaited = 0  # measurements of the notification that has begun
         self._got: list[tuple[str, str, str, str]] = []
         self._sequence = ""
+        self._order = Order(1 << 32)
 
     def _take(self, line: bytes, events: list[Event]) -> None:
         text = line.decode("ascii", "replace").strip()
@@ -122,6 +123,8 @@ class Dwm3001cdkCodec(Passive, LineCodec):
             events.append(DroppedEvent(len(text), "malformed notification"))
         elif found[1] == self._sequence:
             events.append(DroppedEvent(len(text), "duplicate notification"))
+        elif self._order.is_late(int(found[1])):
+            events.append(DroppedEvent(len(text), "late notification"))
         else:
             self._sequence, self._awaited = found[1], int(found[2])
 

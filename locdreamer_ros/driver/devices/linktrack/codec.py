@@ -17,6 +17,7 @@ import struct
 from locdreamer_ros.driver.codec import (
     Capabilities,
     CycleEvent,
+    DroppedEvent,
     Event,
     FailEvent,
     Failure,
@@ -24,7 +25,7 @@ from locdreamer_ros.driver.codec import (
     ReadyEvent,
 )
 from locdreamer_ros.driver.frames import FrameCodec
-from locdreamer_ros.driver.lines import Passive, cycle_events, plausible
+from locdreamer_ros.driver.lines import Order, Passive, cycle_events, plausible
 
 CAPABILITIES = Capabilities(
     schedulable=False,
@@ -55,6 +56,7 @@ class LinktrackCodec(Passive, FrameCodec):
         self._buffer = b""
         self._ready = False
         self._last = b""
+        self._order = Order(1 << 32)
         return b""
 
     def _size(self, data: bytes, begin: int) -> int:
@@ -82,6 +84,10 @@ class LinktrackCodec(Passive, FrameCodec):
         if frame == self._last:  # whose time never repeats
             return
         self._last = frame
+        (stamp,) = struct.unpack_from("<I", frame, 112 if frame[1] == TAG_FRAME else 6)
+        if self._order.is_late(stamp):
+            events.append(DroppedEvent(len(frame), "late frame"))
+            return
         if not self._ready:
             self._ready = True
             events.append(ReadyEvent("Nooploop LinkTrack"))

@@ -24,7 +24,7 @@ from locdreamer_ros.driver.codec import (
     RangeEvent,
     ReadyEvent,
 )
-from locdreamer_ros.driver.lines import LineCodec, Passive, plausible
+from locdreamer_ros.driver.lines import LineCodec, Order, Passive, plausible
 
 CAPABILITIES = Capabilities(
     schedulable=False,
@@ -58,6 +58,7 @@ class MauwbCodec(Passive, LineCodec):
         self._lines.reset()
         self._ready = False
         self._last = b""
+        self._order: dict[str, Order] = {}
         return b""
 
     def _take(self, line: bytes, events: list[Event]) -> None:
@@ -71,6 +72,8 @@ class MauwbCodec(Passive, LineCodec):
             events.append(DroppedEvent(len(line), "no line of a MaUWB"))
         elif line == self._last:
             events.append(DroppedEvent(len(line), "duplicate line"))
+        elif self._order.setdefault(found[1], Order(256)).is_late(int(found[3])):
+            events.append(DroppedEvent(len(line), "late line"))
         else:
             self._last = line
             if not self._ready:

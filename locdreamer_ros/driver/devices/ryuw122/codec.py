@@ -33,7 +33,7 @@ CAPABILITIES = Capabilities(
     max_anchors=1000,  # addresses are eight letters
     max_rate=15.0,
     baud=115200,
-    range_timeout=0.5,  # a tag that is not there gives no line at all; peers wait 0.25 to 0.5 s
+    range_timeout=0.35,  # a tag that is not there gives no line at all; peers wait 0.25 to 0.5 s
     answer_time=0.25,
     settle=0.5,
 )

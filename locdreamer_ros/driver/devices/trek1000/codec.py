@@ -19,7 +19,7 @@ from locdreamer_ros.driver.codec import (
     Event,
     ReadyEvent,
 )
-from locdreamer_ros.driver.lines import LineCodec, Passive, cycle_events
+from locdreamer_ros.driver.lines import LineCodec, Order, Passive, cycle_events
 
 CAPABILITIES = Capabilities(
     schedulable=False,
@@ -50,6 +50,7 @@ class Trek1000Codec(Passive, LineCodec):
         self._lines.reset()
         self._ready = False
         self._last = b""
+        self._order: dict[str, Order] = {}
         return b""
 
     def _take(self, line: bytes, events: list[Event]) -> None:
@@ -63,11 +64,14 @@ class Trek1000Codec(Passive, LineCodec):
             events.append(DroppedEvent(len(line), "no line of a TREK1000"))
 
     def _take_cycle(self, found: re.Match[bytes], events: list[Event]) -> None:
-        mask, *ranges, _, _, _ = found[1].split()
+        mask, *ranges, number, _, _ = found[1].split()
+        tag = found[3].decode()
         if len({len(word) for word in ranges}) > 1:
             events.append(DroppedEvent(len(found[0]), "malformed line"))
         elif found[0] == self._last:
             events.append(DroppedEvent(len(found[0]), "duplicate line"))
+        elif self._order.setdefault(tag, Order(1 << 16)).is_late(int(number, 16) % (1 << 16)):
+            events.append(DroppedEvent(len(found[0]), "late line"))
         else:
             self._last = found[0]
             if not self._ready:
@@ -79,5 +83,5 @@ class Trek1000Codec(Passive, LineCodec):
                     for number, word in enumerate(ranges)
                     if int(mask, 16) >> number & 1
                 ],
-                found[3].decode(),
+                tag,
             )
