@@ -169,6 +169,35 @@ def test_it_ranges_freely_round_robin_until_a_schedule_comes(graph: Graph) -> No
     assert not heard
 
 
+def test_a_passive_tracker_tracks_what_is_ranged_freely(graph: Graph) -> None:
+    from geometry_msgs.msg import PoseWithCovarianceStamped
+
+    from locdreamer_ros.nodes.tracker_node import TrackerNode
+
+    graph.emulate()
+    given = {"tracker": "grid", "passive": "true", "tag_height": 1.2}
+    more = [w for k, v in given.items() for w in ("-p", f"tracker_node:{k}:={v}")]
+    graph.start(*more, free_rate=10.0, free_count=4)
+    tracker = TrackerNode()
+    graph.executor.add_node(tracker)
+    errors: list[float] = []
+
+    def compare(message: PoseWithCovarianceStamped) -> None:
+        place, truth = message.pose.pose.position, graph.tag.truth(time.monotonic())
+        errors.append(float(np.hypot(place.x - truth[0], place.y - truth[1])))
+
+    graph.client.create_subscription(
+        PoseWithCovarianceStamped, "/tracker_node/pose", compare, LOSSLESS
+    )
+    assert tracker.trigger_configure() == SUCCESS
+    assert tracker.trigger_activate() == SUCCESS
+    assert graph.spin(lambda: len(errors) > 40, 15.0)
+    assert np.median(errors[20:]) < 1.0
+    assert graph.node.counts["schedules"] == 0
+    tracker.close()
+    tracker.destroy_node()
+
+
 def test_free_anchors_that_are_not_there_are_named(graph: Graph) -> None:
     graph.emulate()
     assert graph.start(free_anchors="1,77") == TransitionCallbackReturn.FAILURE
