@@ -131,7 +131,10 @@ class EvaluatorNode(UwbNode):
 
     def _on_truth(self, message: PoseStamped) -> None:
         place = message.pose.position
-        self._truth[nanoseconds(message.header.stamp)] = np.array([place.x, place.y, place.z])
+        position = np.array([place.x, place.y, place.z])
+        if not np.isfinite(position).all():
+            raise InputError("ground_truth/pose: expected finite numbers")
+        self._truth[nanoseconds(message.header.stamp)] = position
 
     def _on_schedule(self, message: AnchorSchedule) -> None:
         check_schedule(message)

@@ -49,6 +49,8 @@ RECENT_S = 10.0
 """So long a dropped message is a warning."""
 SAY_AFTER_S, SAY_AGAIN_S = 2.0, 30.0
 """When what is wrong is logged: it may be over at once, and nobody reads every line."""
+MOST_AT_ONCE = 1000
+"""Messages of one topic taken in before others have their turn."""
 HEED_S = 0.2
 """How long a node that has nothing to do takes to heed a signal."""
 RCLError = rclpy_implementation.RCLError
@@ -178,9 +180,12 @@ class UwbNode(LifecycleNode):
         return subscription
 
     def catch_up(self, subscription: Any) -> None:
-        """Hear now what has arrived and waits for its turn."""
+        """Hear now what has arrived and waits for its turn; not for ever, in a flood."""
         kind, raw = subscription.msg_type, subscription.raw
-        while (taken := subscription.handle.take_message(kind, raw)) is not None:
+        for _ in range(MOST_AT_ONCE):
+            taken = subscription.handle.take_message(kind, raw)
+            if taken is None:
+                break
             subscription.callback(taken[0])
 
     def every(

@@ -111,6 +111,13 @@ def test_a_source_that_starts_anew_is_a_problem(evaluator: Hosted, tmp_path: Pat
     assert "started anew" in finished(node, tmp_path)["problem"]
 
 
+def test_a_truth_that_is_no_place_is_dropped(evaluator: Hosted) -> None:
+    message = PoseStamped(header=c.header(10**9, "map"))
+    message.pose.position.x = float("inf")
+    with pytest.raises(InputError, match="ground_truth/pose: expected finite"):
+        evaluator.node._on_truth(message)
+
+
 def test_an_answer_that_comes_twice_is_counted_once(evaluator: Hosted) -> None:
     node = evaluator.node
     turn(node, 11, 1, 1)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from geometry_msgs.msg import Point
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.motion import MotionBuffer
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.estimate_publisher import ELLIPSE_95, ellipse, markers
 from locdreamer_ros.types import Anchors, Estimate, Ranges, RangeStatus, Site
@@ -125,6 +128,51 @@ def spoil(message: RangeArray, **values: object) -> RangeArray:
 def test_malformed_ranges_are_refused(message: RangeArray, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         c.from_ranges(message, ANCHORS)
+
+
+ANY = st.floats(allow_nan=True, allow_infinity=True)
+SMALL = st.floats(allow_nan=True, allow_infinity=True, width=32)
+
+
+@given(ANY, ANY, SMALL, SMALL, SMALL, st.integers(0, 255), st.integers(-(2**31), 2**31 - 1))
+def test_whatever_a_range_holds_is_refused_or_within_bounds(
+    value: float, variance: float, power: float, first: float, nlos: float, status: int, sec: int
+) -> None:
+    message = spoil(
+        good(),
+        range=value,
+        variance=variance,
+        rx_power=power,
+        first_path_power=first,
+        nlos_probability=nlos,
+        status=status,
+    )
+    message.ranges[0].stamp.sec = sec
+    try:
+        back = c.from_ranges(message, ANCHORS)
+    except InputError:
+        return
+    assert (back.usable().value <= 1000.0).all()
+    assert np.isnan(back.nlos_probability[0]) or 0.0 <= back.nlos_probability[0] <= 1.0
+    assert np.isnan(back.variance[0]) or 0.0 <= back.variance[0] <= 1e6
+
+
+@given(ANY, ANY, ANY, ANY, ANY)
+def test_whatever_odometry_holds_is_refused_or_finite(
+    x: float, yaw: float, z: float, w: float, rate: float
+) -> None:
+    message = c.to_wheels(np.array([1.0, 2.0, 0.5]), NS)
+    message.pose.pose.position.x = x
+    message.pose.pose.orientation.z, message.pose.pose.orientation.w = z, w
+    buffer = MotionBuffer()
+    for act in (
+        lambda: buffer.add_pose(*c.from_wheels(message)),
+        lambda: buffer.add_rate(*c.from_imu(c.to_imu(rate, NS))),
+    ):
+        with suppress(InputError):
+            act()
+    pose = buffer.pose_at(NS / 1e9)
+    assert pose is None or np.isfinite(pose).all()
 
 
 def test_a_range_that_is_not_ok_may_hold_anything() -> None:
