@@ -4,7 +4,7 @@
 #   make demo      the main job, after setting up .venv (no torch)
 #   make test      all tests, on all cores; torch for the learned parts too
 #   make install   everything in .venv
-#   make lint | coverage | bench | colcon | clean
+#   make lint | coverage | reliability | sbom | bench | colcon | clean
 #
 # Needs Python 3.10 to 3.13 (choose one with PYTHON=...), a C++ compiler and a network on first use.
 # Versions are those of requirements/constraints.txt, for the build environment too. PyPI's torch for
@@ -35,7 +35,7 @@ RUN := PYTHONPATH="$(CURDIR)"
 SOURCES := setup.py setup.cfg pyproject.toml CMakeLists.txt package.xml requirements/constraints.txt \
     $(shell find cmake config launch msg resource -type f 2>/dev/null)
 
-.PHONY: install demo test coverage lint bench colcon clean
+.PHONY: install demo test coverage reliability sbom lint bench colcon clean
 
 install: $(VENV)/.tools
 
@@ -50,6 +50,15 @@ test: $(VENV)/.tools
 
 coverage: $(VENV)/.tools
 	$(TEST) --cov
+
+# The page of what tests marked `promise` hold.
+reliability: $(VENV)/.tools
+	$(TEST) test -m promise --promises docs/reliability.md
+
+# What is installed, with versions and licences, as CycloneDX.
+sbom: $(VENV)/.tools
+	$(VENV)/bin/python -m pip install --quiet cyclonedx-bom
+	$(VENV)/bin/cyclonedx-py environment --output-file sbom.json $(VENV)/bin/python
 
 lint: $(VENV)/.tools
 	$(VENV)/bin/ruff check .

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 import subprocess
 from functools import cache
@@ -103,6 +104,7 @@ def options() -> dict[str, set[str]]:
     return {command: of(one) for command, one in choices.items()}
 
 
+@pytest.mark.promise("Every file, command and option that the pages name exists.")
 @every_page
 def test_commands_it_names_exist(name: str) -> None:
     for words in commands(text_of(name)):
@@ -127,6 +129,30 @@ def test_targets_and_modules_it_names_exist(name: str) -> None:
         path = module.replace(".", "/")
         known = {f"/{path}.py", f"/{path}/__main__.py"} & set(files())
         assert known, f"{name}: python -m {module}"
+
+
+def promises() -> set[str]:
+    """What the tests promise, read from their marks."""
+    found = set()
+    for path in (ROOT / "test").rglob("test_*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = {
+            node.targets[0].id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.promise":
+                value = node.args[0]
+                text = constants[value.id] if isinstance(value, ast.Name) else value
+                found.add(str(ast.literal_eval(text)))
+    return found
+
+
+def test_the_page_of_promises_is_that_of_the_tests() -> None:
+    rows = re.findall(r"^\| (.*?) \| `test/", text_of("docs/reliability.md"), re.M)
+    assert set(rows) == promises(), "make reliability writes it anew"
+    assert len(rows) > 10
 
 
 def test_the_checks_can_fail() -> None:

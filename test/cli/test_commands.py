@@ -182,6 +182,9 @@ BAD_TABLES = {
 }
 
 
+@pytest.mark.promise(
+    "A damaged range table is one line that names file, row and column; nothing is written."
+)
 @pytest.mark.parametrize("case", BAD_TABLES)
 def test_bad_recording(recording, tmp_path, capsys, case):
     text, expected = BAD_TABLES[case]
@@ -203,6 +206,7 @@ def test_text_that_is_no_text(recording, capsys):
     assert "walk.csv" in complaint(capsys, "track", recording)
 
 
+@pytest.mark.promise("A bad option is one line that names it, before any work; nothing is written.")
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

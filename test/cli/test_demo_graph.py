@@ -46,6 +46,9 @@ def test_without_ros_it_says_what_to_do(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.promise(
+    "The ROS graph gives the offline estimates, and every released range is accounted for."
+)
 @pytest.mark.slow
 @pytest.mark.skipif(not HAS_ROS, reason="needs rclpy and the compiled messages")
 def test_graph_and_offline_agree(tmp_path):

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +22,7 @@ WITHOUT_TORCH = (
 )
 
 
+@pytest.mark.promise("The default runs without torch.")
 def test_the_demo_and_the_shipped_model_do_without_torch(tmp_path):
     out = tmp_path / "out"
     command = ["demo", "--offline", "--duration", "15", "--output", str(out)]

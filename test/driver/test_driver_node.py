@@ -269,6 +269,9 @@ def test_a_tracker_tracks_through_it_and_through_an_unplugging(graph: Graph) -> 
     tracker.destroy_node()
 
 
+@pytest.mark.promise(
+    "The driver does not grow in memory, descriptors or threads at 50 fixes a second."
+)
 @pytest.mark.slow
 def test_half_a_minute_at_fifty_fixes_a_second_does_not_grow(tmp_path: Path) -> None:
     """The short form of what docs/notebook.md says of one hour."""

@@ -242,6 +242,7 @@ def alive(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.promise("No node outlives an interrupted graph.")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_node_outlives_an_interrupted_graph(tmp_path: Path, number: signal.Signals) -> None:
     code = (

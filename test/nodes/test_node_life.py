@@ -195,6 +195,7 @@ def absurd_stamp(message: RangeArray) -> None:
     message.ranges[0].stamp.sec = -1_000_000
 
 
+@pytest.mark.promise("A malformed message is dropped and counted, and the node goes on.")
 def test_malformed_messages_are_dropped_and_counted(nodes: Graph) -> None:
     closed = Closed(nodes)
     closed.turn()
@@ -249,6 +250,7 @@ def test_a_tick_that_overtakes_the_answer_waits_for_it(nodes: Graph) -> None:
     closed.probe.until(lambda: len(closed.schedules) == count + 2, "a schedule after the loss")
 
 
+@pytest.mark.promise("Time that goes back restarts the track instead of stopping it.")
 def test_time_that_goes_back_restarts_the_tracker(nodes: Graph) -> None:
     closed = Closed(nodes)
     closed.epoch = 1000

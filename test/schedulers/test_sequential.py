@@ -40,6 +40,7 @@ class Counting:
         return self.source.measure(anchor, deadline)
 
 
+@pytest.mark.promise("Looking ahead leaves no trace in any tracker.")
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("name", READY_TRACKERS)
 def test_looking_at_an_answer_leaves_no_trace_in_the_tracker(name, dimensions):

@@ -76,6 +76,7 @@ def with_another_shape(path):
     changed(path, **{"noise.own": np.zeros(2)})
 
 
+@pytest.mark.promise("A model file that is none, or damaged, is refused in one line.")
 @pytest.mark.parametrize(
     ("write", "complaint"),
     [
