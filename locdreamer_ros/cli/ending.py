@@ -44,6 +44,8 @@ def heeding(*, last: bool) -> Iterator[None]:
     answer one that comes while it cleans up with a traceback.
     """
 
+    told = 0
+
     def tell(number: int, frame: FrameType | None) -> None:
         nonlocal told
         told = number
@@ -58,7 +60,6 @@ def heeding(*, last: bool) -> Iterator[None]:
 
         Timer(AGAIN_S, os.kill, (os.getpid(), what.exc_value.number)).start()
 
-    told = 0
     hook = sys.unraisablehook
     heard = [each for each in SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
     before = {each: signal.getsignal(each) for each in heard}
