@@ -46,6 +46,11 @@ class Naming:
             self._votes[anchor] = min(max(self._votes[anchor] + (1 if off else -1), 0), MOST)
         self._count()
 
+    def accuse(self, anchor: int) -> None:
+        """Name an anchor whose ranges leapt away while those of the others went on."""
+        self._votes[anchor] = max(self._votes[anchor], NAMED)
+        self._count()
+
     def calm(self, residual: Mapping[int, float]) -> None:
         """All is explained: an anchor that fits has a vote less."""
         for anchor, value in residual.items():

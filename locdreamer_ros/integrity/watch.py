@@ -39,14 +39,19 @@ BETTER, APART_M, SIGMAS, FOR_S = 1.5, 1.5, 3.0, 1.0
 own, for so long."""
 PLAIN = 2
 """With so many more witnesses, and so much more cost, one more test is enough."""
+DRAGGED_M = 0.7
+"""A track this far from the snapshot that names an anchor was moved by it."""
 DOUBT = 1.0
 """A snapshot that costs so much less makes the track doubtful."""
 DOUBTS_S = 1.0
 """How long the ranges must go unexplained before it is said."""
 AGREE = 3
 """Tests in a row that decide between two mirrored places."""
-LONG_GATE_M, SHORT_GATE_M, SPIKES = 5.0, 1.5, 3
-"""A range off by more, beyond 3 sigma, is a spike; at most so many of an anchor in a row."""
+LONG_GATE_M, SHORT_GATE_M, SPIKES, ACCUSED = 4.0, 1.5, 3, 8
+"""A range off by more, beyond 3 sigma, is a spike; at most so many of an anchor in a row, unless
+the other anchors go on agreeing with the track: then so many name it."""
+AGREES_M = 0.7
+"""An anchor whose ranges of the window are off by no more agrees with the track."""
 OPEN_S = 1.0
 """With nothing used for so long the gate opens."""
 COAST_S = 3.0
@@ -100,6 +105,7 @@ class Watch:
         self._twin_track: deque[tuple[float, FloatArray]] = deque()
         self._twin_votes = 0
         self._spikes: Counter[int] = Counter()
+        self._fit: dict[int, float] = {}
         self._next = -math.inf
         self._better_since: float | None = None
         self._better_last: Snapshot | None = None
@@ -316,8 +322,17 @@ class Watch:
                 del spikes[anchor]
             else:
                 spikes[anchor] += 1
-                keep[row] = spikes[anchor] > SPIKES
+                held = self._others_agree(anchor)
+                keep[row] = spikes[anchor] > SPIKES and not held
+                if count and held and spikes[anchor] >= ACCUSED:
+                    self.naming.accuse(anchor)
         return keep
+
+    def _others_agree(self, anchor: int) -> bool:
+        """Whether the track fits the other anchors of the window: no tag leaps away from one."""
+        others = [off for other, off in self._fit.items() if other != anchor]
+        agree = sum(abs(off) < AGREES_M for off in others)
+        return agree >= self.site.dimensions and 3 * agree >= 2 * len(others)
 
     # The tests.
 
@@ -338,15 +353,19 @@ class Watch:
         if gathered.age.size < 4 or not self._track:
             return
         residual = self._residuals(gathered, self._track, now)
-        scale = scales(gathered)
-        cost, offset = least_cost(residual[None], gathered.weight, scale)
+        trusted = ~np.isin(gathered.anchor, list(self.naming.named))
+        rest = gathered.kept(trusted)
+        if rest.age.size == 0:
+            return
+        cost, offset = least_cost(residual[trusted][None], rest.weight, scales(rest))
         spent = float(cost[0])
+        self._fit = gathered.per_anchor(residual - offset[0])
         if self._twin is not None:
             self._compare(gathered, spent, now)
         self.suspect = False
-        if spent < SUSPECT * gathered.anchors:
+        if spent < SUSPECT * rest.anchors:
             self._better_since = self._odd_since = self._doubt = None
-            self.naming.calm(gathered.per_anchor(residual - offset[0]))
+            self.naming.calm(self._fit)
             return
         estimate = self.tracker.estimate
         assert estimate is not None
@@ -356,7 +375,15 @@ class Watch:
             return
         best = found[0]
         if self.naming.judges(best):
+            before = self.naming.named
             self.naming.blame(best.residual)
+            away = float(np.linalg.norm(best.position - estimate.position))
+            if self.naming.named - before and away > DRAGGED_M:
+                # What was named has moved the track, and all that it knew of biases.
+                self.restarts += 1
+                self._start(gathered, best, twin=None)
+                return
+        spent = float(least_cost(residual[None], gathered.weight, scales(gathered))[0][0])
         self.suspect = spent - best.cost > DOUBT
         self._consider(gathered, best, spent, estimate, now)
         self._wonder(found, spent, estimate, now)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from locdreamer_ros.types import FloatArray, IntArray, Ranges
+from locdreamer_ros.types import BoolArray, FloatArray, IntArray, Ranges
 
 SHORT_S, LONG_S, OLDEST_S = 1.5, 6.0, 60.0
 EACH = 3
@@ -34,6 +34,12 @@ class Gathered:
     value: FloatArray
     weight: FloatArray
     anchors: int
+
+    def kept(self, keep: BoolArray) -> Gathered:
+        """Only the ranges `keep` (N,)."""
+        anchor = self.anchor[keep]
+        count = np.unique(anchor).size
+        return Gathered(self.age[keep], anchor, self.value[keep], self.weight[keep], count)
 
     def latest(self) -> IntArray:
         """Rows of each anchor's last range, shortest range first."""

@@ -1,0 +1,293 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What people reported of their sites: the tracker is right, or says that it is not.
+
+Each is a walk with a right value that least squares of single epochs confirm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from locdreamer_ros.evaluation.run import Run, run_offline
+from locdreamer_ros.integrity.status import State
+from locdreamer_ros.loop import Loop
+from locdreamer_ros.methods import Method
+from locdreamer_ros.recording import Recording
+from locdreamer_ros.types import Anchors, FloatArray, Ranges, Site
+
+SQUARE = np.array([[0.0, 0.0, 2.0], [10.0, 0.0, 2.2], [10.0, 10.0, 1.9], [0.0, 10.0, 2.1]])
+BOX = np.array(
+    [[x, y, z] for x in (0.0, 8.0) for y in (0.0, 6.0) for z in (0.3, 2.8)], dtype=np.float64
+)
+
+
+def walk(
+    places: FloatArray,
+    *,
+    duration: float = 30.0,
+    rate: float = 10.0,
+    speed: float = 0.6,
+    centre: tuple[float, float] = (5.0, 5.0),
+    radius: float = 2.5,
+    height: FloatArray | float = 1.0,
+    sigma: float = 0.05,
+    seed: int = 0,
+) -> Recording:
+    """A circle walked at `speed` m/s, ranges of sigma m."""
+    times = np.arange(0.0, duration, 1.0 / rate)
+    angle = speed / radius * times
+    truth = np.column_stack(
+        [
+            centre[0] + radius * np.cos(angle),
+            centre[1] + radius * np.sin(angle),
+            np.broadcast_to(height, times.shape),
+        ]
+    )
+    anchors = Anchors(tuple(f"A{n}" for n in range(len(places))), places)
+    distance = np.linalg.norm(truth[:, None] - places, axis=-1)
+    noise = sigma * np.random.default_rng(seed).standard_normal(distance.shape)
+    return Recording("walk", anchors, times, distance + noise, truth)
+
+
+def tracked(recording: Recording, **options: object) -> tuple[Run, FloatArray]:
+    """The run of a method, and its horizontal errors (T,) m, NaN without an estimate."""
+    method = Method(**options)  # type: ignore[arg-type]
+    site = method.site(recording.anchors)
+    run = run_offline(
+        recording,
+        site,
+        method.make_tracker(site),
+        method.make_scheduler(site),
+        budget=method.budget,
+    )
+    (track,), _ = run
+    return run, np.hypot(*(track.mean[:, :2] - track.truth[:, :2]).T)
+
+
+def altered(recording: Recording, since: float, change) -> Recording:
+    """Ranges from `since` s on as `change(ranges)` makes them."""
+    ranges = recording.ranges.copy()
+    late = recording.times >= since
+    ranges[late] = change(ranges[late].copy())
+    return replace(recording, ranges=ranges)
+
+
+def add(row: int, metres: float):
+    def change(ranges: FloatArray) -> FloatArray:
+        ranges[:, row] += metres
+        return ranges
+
+    return change
+
+
+@pytest.mark.parametrize("scheduler", ["foresight", "all", "sequential"])
+def test_one_of_four_anchors_reads_too_far(scheduler: str) -> None:
+    run, error = tracked(altered(walk(SQUARE), 10.0, add(1, 5.0)), scheduler=scheduler)
+    assert error[150:].mean() < 0.15
+    assert error.max() < 1.0
+    assert run.tracks[0].states is not None
+
+
+def test_garbage_is_named_and_held_back() -> None:
+    rng = np.random.default_rng(1)
+
+    def garbage(ranges: FloatArray) -> FloatArray:
+        ranges[:, 2] = rng.choice([45.0, 207.0, 255.0], len(ranges))
+        return ranges
+
+    run, error = tracked(altered(walk(SQUARE), 10.0, garbage), scheduler="all")
+    assert error[150:].max() < 0.3
+    assert set(run.loops[0].watch.excluded) == {"A2"}
+    assert run.loops[0].status().excluded == (2,)
+
+
+def test_a_named_anchor_that_is_mended_is_used_again() -> None:
+    recording = altered(walk(SQUARE, duration=40.0), 5.0, add(1, -5.0))
+    mended = altered(recording, 20.0, add(1, 5.0))
+    run, error = tracked(mended)
+    assert run.loops[0].watch.excluded["A1"] > 3
+    assert run.loops[0].status().excluded == ()
+    assert error[300:].max() < 0.3
+
+
+def test_all_ranges_are_short_by_the_same() -> None:
+    recording = walk(SQUARE)
+    _, error = tracked(replace(recording, ranges=recording.ranges - 0.8), scheduler="all")
+    assert error[20:].mean() < 0.1
+
+
+def test_a_fifth_of_the_ranges_is_doubled() -> None:
+    recording = walk(np.vstack([SQUARE, [[5.0, -1.0, 2.0], [5.0, 11.0, 2.0]]]))
+    twice = np.random.default_rng(2).random(recording.ranges.shape) < 0.2
+    doubled = np.where(twice, 2.0, 1.0) * recording.ranges
+    _, error = tracked(replace(recording, ranges=doubled), scheduler="all")
+    assert error[20:].mean() < 0.15
+    assert error[20:].max() < 1.0
+
+
+@pytest.mark.parametrize("tracker", ["zero-shot", "bias-ekf", "particle", "grid"])
+def test_a_tag_that_starts_far_outside(tracker: str) -> None:
+    recording = walk(SQUARE, centre=(5.0, -20.0), duration=15.0)
+    _, error = tracked(recording, tracker=tracker, scheduler="all")
+    assert error.max() < 1.5, "not on the other side, 40 m off"
+    # The grid holds ranges of 20 m to be a metre too long.
+    assert error.mean() < (1.5 if tracker == "grid" else 0.4)
+
+
+def test_a_climb_is_a_climb_and_no_bias() -> None:
+    times = np.arange(0.0, 40.0, 0.1)
+    height = np.interp(times, [12.0, 20.0], [0.3, 2.5])
+    recording = walk(BOX, duration=40.0, centre=(4.0, 3.0), height=height)
+    for tracker in ("zero-shot", "bias-ekf"):
+        run, error = tracked(recording, tracker=tracker, dimensions="3")
+        track = run.tracks[0]
+        assert error[100:].mean() < 0.2, tracker
+        off = np.abs(track.mean[250:, 2] - height[250:])
+        assert off.mean() < 0.3, tracker
+
+
+@pytest.mark.parametrize("silence", [2.0, 12.0, 60.0, 700.0])
+@pytest.mark.parametrize("tracker", ["zero-shot", "bias-ekf"])
+def test_a_return_from_silence_is_right_at_once(silence: float, tracker: str) -> None:
+    recording = walk(BOX, duration=20.0 + silence, centre=(4.0, 3.0))
+    quiet = (recording.times >= 10.0) & (recording.times < 10.0 + silence)
+    _, error = tracked(
+        recording.rows(~quiet), tracker=tracker, scheduler="all", dimensions="2", tag_height=1.0
+    )
+    after = error[100:]
+    assert np.nanmax(after[5:]) < 0.5
+
+
+def test_while_nothing_is_heard_it_stands_and_says_so() -> None:
+    recording = walk(SQUARE, duration=40.0, speed=1.5)
+    recording = altered(recording, 10.0, lambda ranges: np.full_like(ranges, np.nan))
+    run, _ = tracked(recording)
+    track = run.tracks[0]
+    assert track.states is not None
+    moved = np.linalg.norm(track.mean[-1, :2] - track.mean[100, :2])
+    assert moved < 10.0, "not 45 m on"
+    sigma = np.sqrt(track.covariance[:, 0, 0])
+    assert sigma[-1] > 5.0, "as far as a tag can have gone"
+    assert track.states[95] == State.TRACKING
+    assert track.states[150] == State.COASTING
+    assert track.states[-1] == State.LOST
+
+
+def test_one_range_a_row_is_a_stream_like_any_other() -> None:
+    recording = walk(SQUARE, rate=20.0)
+    turn = np.arange(len(recording)) % 4
+    alone = np.where(turn[:, None] == np.arange(4), recording.ranges, np.nan)
+    run, error = tracked(replace(recording, ranges=alone), scheduler="all")
+    assert run.tracks[0].unfixed <= 5
+    assert np.nanmean(error[40:]) < 0.15
+
+
+@pytest.mark.parametrize("rate", [0.1, 1.0, 50.0, 200.0])
+def test_any_pace_is_answered_by_the_tracker_asked_for(rate: float) -> None:
+    recording = walk(SQUARE, duration=min(40.0 / rate, 400.0), rate=rate, speed=min(0.6, rate))
+    run, error = tracked(recording, scheduler="all")
+    assert not run.loops[0].tracker.fallbacks
+    assert np.nanmean(error[5:]) < 0.3
+
+
+def test_anchors_on_a_line_leave_two_places_and_the_covariance_holds_both() -> None:
+    line = np.column_stack([np.arange(5) * 4.0, np.zeros(5), np.full(5, 2.0)])
+    times = np.arange(0.0, 20.0, 0.1)
+    truth = np.column_stack([2.0 + 0.6 * times, np.full(200, 1.2), np.ones(200)])
+    distance = np.linalg.norm(truth[:, None] - line, axis=-1)
+    noise = 0.05 * np.random.default_rng(3).standard_normal(distance.shape)
+    anchors = Anchors(tuple("abcde"), line)
+    run, _ = tracked(Recording("line", anchors, times, distance + noise, truth))
+    track = run.tracks[0]
+    known = track.known
+    off = track.truth[known, 1] - track.mean[known, 1]
+    assert (np.abs(off) < 2.45 * np.sqrt(track.covariance[known, 1, 1])).mean() > 0.95
+    assert run.loops[0].watch.mirrored > 0
+
+
+def test_a_fast_tag_is_not_lost_by_particles() -> None:
+    _, error = tracked(
+        walk(3.0 * SQUARE, speed=5.0, centre=(15.0, 15.0), radius=10.0),
+        tracker="particle",
+        scheduler="all",
+    )
+    assert error[100:].mean() < 0.6
+
+
+def test_a_range_counts_once() -> None:
+    recording = walk(SQUARE, duration=2.0, sigma=0.3)
+    site = Site.of(recording.anchors, "2", 1.0)
+    spreads = []
+    for copies in (1, 5):
+        method = Method(tracker="ekf", scheduler="all")
+        loop = Loop(method.make_tracker(site), method.make_scheduler(site), site, budget=4)
+        for row, time in enumerate(recording.times.tolist()):
+            for _ in range(copies):
+                answer = Ranges.of(np.arange(4), recording.ranges[row], time)
+                plan = loop.hear(time)
+                assert plan is not None
+                estimate = loop.absorb(plan, answer)
+        assert estimate is not None
+        spreads.append(float(np.trace(estimate.position_covariance)))
+    assert loop.watch.duplicates > 0
+    assert spreads[0] == pytest.approx(spreads[1])
+
+
+def heard(loop: Loop, recording: Recording, row: int, time: float) -> bool:
+    """Give the loop an epoch as if heard at `time`; whether it was believed."""
+    plan = loop.hear(time)
+    if plan is None:
+        return False
+    loop.absorb(plan, Ranges.of(np.arange(4), recording.ranges[row], time))
+    return True
+
+
+@pytest.mark.parametrize("tracker", ["zero-shot", "ekf"])
+@pytest.mark.parametrize("back", [2.0, 30.0, 3600.0])
+def test_a_time_that_goes_back_is_followed_once_two_agree(tracker: str, back: float) -> None:
+    recording = walk(SQUARE, duration=20.0)
+    method = Method(tracker=tracker, scheduler="all")
+    site = method.site(recording.anchors)
+    loop = Loop(method.make_tracker(site), method.make_scheduler(site), site, budget=4)
+    start = 5000.0
+    for row in range(100):
+        assert heard(loop, recording, row, start + float(recording.times[row]))
+    believed = [
+        heard(loop, recording, row, start - back + float(recording.times[row]))
+        for row in range(100, 200)
+    ]
+    assert believed == [False] + [True] * 99
+    assert loop.estimate is not None
+    assert np.hypot(*(loop.estimate.position[:2] - recording.truth[-1, :2])) < 0.3
+
+
+@pytest.mark.parametrize("ahead", [15.0, 30.0, 1e9])
+def test_one_stamp_far_ahead_freezes_nothing(ahead: float) -> None:
+    recording = walk(SQUARE, duration=10.0)
+    method = Method(scheduler="all")
+    site = method.site(recording.anchors)
+    loop = Loop(method.make_tracker(site), method.make_scheduler(site), site, budget=4)
+    for row in range(50):
+        heard(loop, recording, row, float(recording.times[row]))
+    assert not heard(loop, recording, 50, float(recording.times[50]) + ahead)
+    for row in range(51, 100):
+        assert heard(loop, recording, row, float(recording.times[row]))
+    assert loop.estimate is not None
+    assert np.hypot(*(loop.estimate.position[:2] - recording.truth[-1, :2])) < 0.2
+
+
+def test_clocks_apart_are_noticed_and_nothing_old_is_used() -> None:
+    recording = walk(SQUARE, duration=5.0)
+    method = Method(scheduler="all")
+    site = method.site(recording.anchors)
+    loop = Loop(method.make_tracker(site), method.make_scheduler(site), site, budget=4)
+    for row, time in enumerate(recording.times.tolist()):
+        plan = loop.plan(time)
+        loop.absorb(plan, Ranges.of(np.arange(4), recording.ranges[row], time - 7.0))
+    assert loop.estimate is None
+    assert loop.status().skew == pytest.approx(-7.0)
+    assert loop.watch.late == 4 * len(recording)
