@@ -169,7 +169,7 @@ def run(settings: Settings) -> Result:
     return Result(
         rows=rows,
         claims={
-            "families": sum(np.isfinite(row["first_range_s"]) for row in rows),
+            "families": sum(bool(np.isfinite(row["first_range_s"])) for row in rows),
             "recovery_s_max": max(max(r["replug_s_max"], r["reboot_s_max"]) for r in rows),
             **spent,
             "epochs_kept_at_1e-3": min(row["epochs_kept_at_1e-3"] for row in rows),

@@ -109,4 +109,6 @@ def test_the_command_writes_beside_the_anchors(
     assert main(arguments) == 0
     written = load_offsets(offsets_path(tmp_path / "site.csv"), recording.anchors)
     assert written["2"] == pytest.approx(-0.12, abs=0.015)
-    assert "ticks" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "ticks" in said
+    assert "TX and RX together" in said

@@ -104,6 +104,19 @@ def test_a_board_that_boots_late_is_told_its_own_baud_rate(tmp_path: Path) -> No
     assert time.monotonic() - begin < 10.0
 
 
+def test_over_usb_the_devices_own_baud_rate_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever it was found at."""
+    monkeypatch.setattr(detect, "BAUDS", (9600,))
+    module, _ = emulate("trek1000", link=tmp_path / "port", walk_s=30.0)
+    port = Port(str(tmp_path / "port"), str(tmp_path / "port"), "test")
+    examine(port)
+    module.close()
+    assert port.device is not None
+    assert (port.device.device, port.device.baud) == ("trek1000", 115200)
+
+
 def test_ports_of_a_boards_header_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

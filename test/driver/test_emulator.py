@@ -133,6 +133,19 @@ def test_a_wire_with_every_fault_gives_no_range_that_was_not_measured(
     tracks_again(ranger, START_S)
 
 
+@pytest.mark.parametrize("device", ["dwm1001", "pozyx"])
+def test_a_lost_byte_costs_an_exchange_and_not_a_second(bench: Bench, device: str) -> None:
+    """One byte in a thousand: three or more a second. The benchmark does it for every device."""
+    emulator, _, ranger = bench(device)
+    tracks_again(ranger, START_S)
+    emulator.faults.add("loss")
+    end, kept = time.monotonic() + 4.0, []
+    while time.monotonic() < end:
+        kept.append((ask(ranger, 0.3).status == OK).any())
+    assert np.mean(kept) >= 0.9
+    assert ranger.session.sessions <= 2
+
+
 @pytest.mark.parametrize("device", ["dwm1001", "ryuw122"])
 def test_a_wrong_baud_rate_is_named(bench: Bench, device: str) -> None:
     _, _, ranger = bench(device, baud=9600)
