@@ -32,8 +32,11 @@ DEADLINE = 0.9
 NOBODY: IntArray = np.empty(0, dtype=np.intp)
 
 
-PATIENCE_NS = SECOND_NS // 20
-"""A schedule that is younger is not given up for the next tick: its answer is on its way."""
+PATIENCE_NS, MOST_PATIENCE_NS = SECOND_NS // 20, SECOND_NS
+"""A schedule that is younger, or younger than twice what answers take, is not given up for the next
+tick: its answer is on its way. What is learned of that ends at the second."""
+LEARNED = 0.2
+"""Weight of the last answer in what answers take."""
 REMEMBERED = 100
 """Schedules given up whose answers are still taken in."""
 
@@ -76,6 +79,8 @@ class TrackerNode(PassiveNode):
         """The last schedule that asked nobody; its fix did not wait for the answer."""
         self._asked_at: int | None = None
         """Time of the last fix asked for."""
+        self._took = 0.0
+        """How long answers take from their fix's stamp, late ones too, ns."""
         self._given_up: dict[int, int] = {}
         """Stamps of the schedules that were waited for in vain, by sequence."""
         self._timer: Any = None
@@ -94,6 +99,7 @@ class TrackerNode(PassiveNode):
         self._pending = self._closing = self._asked_at = self._held = None
         self._session, self._sequence = new_session(), 0
         self._given_up.clear()
+        self._took = 0.0
         self._timer = None
         if self.asking:
             self._set_pace()
@@ -133,7 +139,8 @@ class TrackerNode(PassiveNode):
         if self._asked_at == now:  # a clock that stands still
             return
         pending = self._pending
-        if pending is not None and 0 <= now - pending.ns < PATIENCE_NS:
+        patience = max(PATIENCE_NS, round(2.0 * self._took))
+        if pending is not None and 0 <= now - pending.ns < patience:
             self._held = now
         else:
             self._held = None
@@ -230,6 +237,8 @@ class TrackerNode(PassiveNode):
         offset = nanoseconds(message.header.stamp) - asked
         if abs(offset) > MAX_OFFSET_NS:
             raise InputError(f"uwb/ranges: stamp is {offset * 1e-9:.3f} s from the schedule's")
+        took = self.get_clock().now().nanoseconds - asked
+        self._took += LEARNED * (min(max(took, 0), MOST_PATIENCE_NS) - self._took)
         return ranges
 
     def _take_late(self, message: RangeArray, received: float) -> None:

@@ -282,18 +282,21 @@ def test_without_ticks_and_without_a_rate_it_says_what_it_waits_for() -> None:
         assert "waiting for ticks (rate is 0)" in hosted.node.health()[0]
 
 
-def test_a_rate_that_the_source_cannot_keep_settles_at_what_it_can() -> None:
+@pytest.mark.parametrize("delay", [0.015, 0.07])
+def test_a_rate_that_the_source_cannot_keep_settles_at_what_it_can(delay: float) -> None:
     with hosting(TrackerNode, **EKF, rate=200.0) as hosted:
         schedules = hosted.hear(AnchorSchedule, "uwb/schedule")
         hosted.place()
         ranges = hosted.say(RangeArray, "uwb/ranges")
         hosted.until(lambda: schedules, "a schedule")
-        for answered in range(40):  # each after 15 ms, three periods
+        for answered in range(80):  # each after so many periods
             hosted.until(lambda n=answered: len(schedules) > n, "the next schedule")
-            hosted.rest(0.015)
+            hosted.rest(delay)
             ranges.publish(answer_to(schedules[answered]))
-        hosted.until(lambda: hosted.node.counts["fixes"] >= 38, "nearly all fixes")
-        assert hosted.node.counts["unanswered"] <= 2
+        hosted.rest(2.0 * delay)
+        counts = hosted.node.counts
+        assert counts["fixes"] + counts["late"] >= 78
+        assert counts["unanswered"] <= 10  # until it has learned what an answer takes
 
 
 def test_what_nobody_looks_at_is_not_built_and_who_comes_late_sees_all() -> None:
