@@ -43,7 +43,6 @@ def heeding(*, last: bool) -> Iterator[None]:
     last: the program ends with the block, so signals are not heard any more after it: Python would
     answer one that comes while it cleans up with a traceback.
     """
-
     told = 0
 
     def tell(number: int, frame: FrameType | None) -> None:

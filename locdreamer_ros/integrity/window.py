@@ -98,8 +98,8 @@ class Window:
         self._rows = kept[::-1]
         if len(seen) > MOST_ANCHORS:
             shortest: dict[int, float] = {}
-            for _, anchor, value in self._rows:
-                shortest[anchor] = min(value, shortest.get(anchor, np.inf))
+            for _, heard, value in self._rows:
+                shortest[heard] = min(value, shortest.get(heard, np.inf))
             near = set(sorted(shortest, key=shortest.__getitem__)[:MOST_ANCHORS])
             rows = [row for row in self._rows if row[1] in near]
         else:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The zero-shot world model: trained once in dreams of random places, used in rooms never seen.
 
-`dreams` draws places, walks and range errors; `hybrid` is the filter with learned parts, in torch;
-`train` teaches it in dreams, `limits` says how far it may be trusted. `model_file` keeps and reads
-the result, and is all that trackers and schedulers need, with numpy alone. For one site: `reading`
-says what real ranges tell of it, `site_dreams` dreams of it, `judge` whether that helped.
+`tracker` is the filter, with numpy alone: `layout` says what its state holds, `network` what is
+learned, `odometry_frame` how wheels help, `foresight` what it expects of ranges not asked for;
+`far_field` answers where the model cannot. `model_file` reads and keeps the weights. In `training`,
+with torch: `dreams` draws places, walks and errors, `hybrid` is the same filter, `train` teaches it.
 """
