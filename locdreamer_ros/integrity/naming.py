@@ -13,8 +13,12 @@ from locdreamer_ros.types import Site
 SHORT_M, LONG_M = -0.8, 3.0
 """Residuals beyond these are not those of walls: nothing shortens a range, little lengthens it
 so far."""
-NAMED, MOST = 4, 10
-"""So many votes name an anchor; no more are counted. None clears it."""
+NAMED = 4
+"""So many votes name an anchor; none clears it."""
+SENTENCE, LONGEST = 10, 80
+"""Tests in which a named anchor must fit to be cleared; twice as many each time it is named."""
+FITS_M = (-0.4, 1.5)
+"""Residuals of an anchor that fits again."""
 FITTING = 0.6
 """Mean cost of the anchors that agree, beyond which nobody is to be blamed."""
 BIASED_M = 0.5
@@ -27,6 +31,7 @@ class Naming:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._votes: Counter[int] = Counter()
+        self._times: Counter[int] = Counter()
         self.named: frozenset[int] = frozenset()
 
     def judges(self, snapshot: Snapshot) -> bool:
@@ -42,27 +47,28 @@ class Naming:
     def blame(self, residual: Mapping[int, float]) -> None:
         """One vote for each anchor whose residual m is off, one less for each that fits."""
         for anchor, value in residual.items():
-            off = value < SHORT_M or value > LONG_M
-            self._votes[anchor] = min(max(self._votes[anchor] + (1 if off else -1), 0), MOST)
-        self._count()
+            if value < SHORT_M or value > LONG_M:
+                self._votes[anchor] += 1
+                if self._votes[anchor] >= NAMED:
+                    self.accuse(anchor)
+            else:
+                self._forgive(anchor, value)
 
     def accuse(self, anchor: int) -> None:
-        """Name an anchor whose ranges leapt away while those of the others went on."""
-        self._votes[anchor] = max(self._votes[anchor], NAMED)
-        self._count()
+        """Name an anchor."""
+        if anchor not in self.named:
+            self._votes[anchor] = min(SENTENCE * 2 ** self._times[anchor], LONGEST)
+            self._times[anchor] += 1
+            self.named |= {anchor}
 
     def calm(self, residual: Mapping[int, float]) -> None:
-        """All is explained: an anchor that fits has a vote less."""
+        """All is explained: an anchor whose residual m fits has a vote less."""
         for anchor, value in residual.items():
-            if SHORT_M <= value <= LONG_M:
-                self._votes[anchor] = max(self._votes[anchor] - 1, 0)
-        self._count()
+            self._forgive(anchor, value)
 
-    def _count(self) -> None:
-        named = set(self.named)
-        for anchor, votes in self._votes.items():
-            if votes >= NAMED:
-                named.add(anchor)
-            elif votes == 0:
-                named.discard(anchor)
-        self.named = frozenset(named)
+    def _forgive(self, anchor: int, value: float) -> None:
+        low, high = FITS_M if anchor in self.named else (SHORT_M, LONG_M)
+        if low <= value <= high:
+            self._votes[anchor] = max(self._votes[anchor] - 1, 0)
+            if self._votes[anchor] == 0:
+                self.named -= {anchor}

@@ -47,7 +47,7 @@ DOUBTS_S = 1.0
 """How long the ranges must go unexplained before it is said."""
 AGREE = 3
 """Tests in a row that decide between two mirrored places."""
-LONG_GATE_M, SHORT_GATE_M, SPIKES, ACCUSED = 4.0, 1.5, 3, 8
+LONG_GATE_M, SHORT_GATE_M, SPIKES, ACCUSED = 4.0, 1.0, 3, 8
 """A range off by more, beyond 3 sigma, is a spike; at most so many of an anchor in a row, unless
 the other anchors go on agreeing with the track: then so many name it."""
 AGREES_M = 0.7
@@ -318,14 +318,15 @@ class Watch:
             keep[:] = True
         spikes = self._spikes if count else self._spikes.copy()
         for row, anchor in enumerate(ranges.anchor.tolist()):
-            if keep[row]:
+            spikes[anchor] += -1 if keep[row] else 1
+            if spikes[anchor] <= 0:
                 del spikes[anchor]
-            else:
-                spikes[anchor] += 1
-                held = self._others_agree(anchor)
-                keep[row] = spikes[anchor] > SPIKES and not held
-                if count and held and spikes[anchor] >= ACCUSED:
-                    self.naming.accuse(anchor)
+                continue
+            # An anchor of late in doubt is not believed in between either, if others are.
+            held = self._others_agree(anchor)
+            keep[row] = spikes[anchor] > SPIKES and not held
+            if count and held and spikes[anchor] >= ACCUSED:
+                self.naming.accuse(anchor)
         return keep
 
     def _others_agree(self, anchor: int) -> bool:
