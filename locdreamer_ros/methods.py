@@ -79,7 +79,7 @@ _SCHEDULERS: dict[str, str] = {
     "actor": "locdreamer.scheduler",
     "juno": "juno.scheduler",
 }
-"""Each module has `make(name, site, *, seed, model, accuracy, price)`."""
+"""Each module has `make(name, site, *, seed, model, accuracy, price)`, and `device` with torch."""
 SCHEDULERS: tuple[str, ...] = tuple(_SCHEDULERS)
 NEED_A_MODEL: tuple[str, ...] = ("locdreamer", "actor", "juno")
 """Trackers and schedulers that are nothing without a model file, trained for the site."""
@@ -98,6 +98,12 @@ class TrackerChoice:
     )
     model: str = parameter(
         "", "model file of a learned tracker or scheduler; none: zero-shot's own", symbol="FILE"
+    )
+    device: str = parameter(
+        "auto",
+        "where locdreamer and actor compute; auto: where a step is quicker",
+        choices=("auto", "cpu", "cuda"),
+        symbol="D",
     )
     seed: int = parameter(0, "random seed", low=0, high=2**31 - 1, symbol="N")
     dimensions: str = parameter(
@@ -213,7 +219,8 @@ class Method(TrackerChoice):
         maker: Callable[..., Tracker] = getattr(_module(entry.module), entry.maker)
         # Beside a scheduler that needs a model file, zero-shot tracks with its own.
         theirs = self.tracker == "zero-shot" and self.scheduler in NEED_A_MODEL
-        return maker(site, config, self.seed, None if theirs else self.model_file)
+        where = {"device": self.device} if self.tracker in NEED_TORCH else {}
+        return maker(site, config, self.seed, None if theirs else self.model_file, **where)
 
     def make_scheduler(self, site: Site) -> Scheduler:
         """A scheduler for the site; one that only listens asks for everything it is given.
@@ -231,6 +238,7 @@ class Method(TrackerChoice):
             model=self.model_file,
             accuracy=self.accuracy,
             price=self.price,
+            **({"device": self.device} if name in NEED_TORCH else {}),
         )
 
 

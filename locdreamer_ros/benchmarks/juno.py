@@ -59,6 +59,7 @@ def one_seed(seed: int) -> plan.Seed:
     _true_zone(answer, plan.IID, room, streams[1], seed)
     _sweeps(answer, room, streams[3])
     _tracked(answer, plan.IID, room, streams[2])
+    _readings(answer, room, np.random.default_rng([seed, 1]))
     walled = draw_room_with_walls(streams[0])
     _true_zone(answer, plan.WALLS, walled, streams[1], seed)
     _tracked(answer, plan.WALLS, walled, streams[2])
@@ -149,6 +150,39 @@ def _true_zone(
             answer.paths[name] = follow(room, around, table[around.zones])[0]
 
 
+def _readings(answer: plan.Seed, room: Room, rng: np.random.Generator) -> None:
+    """The same room where the reference is blocked like any beacon, and where two circles locate.
+
+    The reference in sight of every zone is an assumption of ours; the paper's text has none.
+    """
+    from locdreamer_ros.juno.paper.guides import gdop_table, scheduler_table
+    from locdreamer_ros.juno.paper.learning import Learning, learn
+    from locdreamer_ros.juno.paper.room import block_reference, redraw_links
+    from locdreamer_ros.juno.paper.walk import draw_walk, fix_errors, follow
+    from locdreamer_ros.schedulers.simple import Nearest
+
+    settings = (
+        (plan.HIDDEN, block_reference(room, rng), "reference"),
+        (plan.CIRCLES, room, "circles"),
+    )
+    for setting, place, reading in settings:
+        walk = draw_walk(place, plan.STEPS, rng)
+        how = Learning(epochs=plan.EPOCHS, reading=reading)
+        related = redraw_links(place, plan.REDRAWN, rng)
+        guide = learn(related, rng, how).table
+        tables = {
+            plan.JUNO: learn(place, rng, how, guide=guide).table,
+            plan.PLAIN: learn(place, rng, how).table,
+            "GDOP": gdop_table(place, reading),
+            "nearest (NN-NS)": scheduler_table(place, Nearest()),
+        }
+        actions = {method: table[walk.zones] for method, table in tables.items()}
+        actions["random (RNS)"] = rng.integers(len(place.actions), size=plan.STEPS)
+        for method, chosen in actions.items():
+            fixes, found = follow(place, walk, chosen, reading)
+            answer.scores[setting, method] = measures(fix_errors(place, walk, fixes), found)
+
+
 def _sweeps(answer: plan.Seed, room: Room, rng: np.random.Generator) -> None:
     """Learning rates, epsilon schedules and guide horizons."""
     from locdreamer_ros.juno.paper.guides import random_table
@@ -212,8 +246,10 @@ def steps_per_second(repeats: int = 5) -> float:
     return how.epochs * how.horizon / fastest
 
 
-def _ranges_per_fix(method: str) -> int:
-    """Beacons heard for a fix, the reference among them."""
+def _ranges_per_fix(setting: str, method: str) -> int:
+    """Beacons heard for a fix, the reference among them; two circles have none."""
+    if setting == plan.CIRCLES:
+        return 2
     everything = ("WLS", "all", "CNN", "LSTM")
     return 9 if method.startswith(everything) else 3
 
@@ -224,7 +260,8 @@ def tabulate(seeds: Sequence[plan.Seed]) -> list[Row]:
     for setting, method in seeds[0].scores:
         found = [seed.scores[setting, method] for seed in seeds]
         base = [seed.scores[setting, "GDOP"]["mean_error"] for seed in seeds]
-        row: Row = {"setting": setting, "method": method, "beacons": _ranges_per_fix(method)}
+        row: Row = {"setting": setting, "method": method}
+        row["beacons"] = _ranges_per_fix(setting, method)
         for name in plan.MEASURES:
             values = [scores[name] for scores in found]
             known = not np.isnan(values).any()
@@ -256,6 +293,8 @@ def claimed(seeds: Sequence[plan.Seed]) -> dict[str, float]:
         "success": mean_interval(of(plan.IID, plan.JUNO, "success")),
         "rmse": mean_interval(of(plan.IID, plan.JUNO, "rmse")),
         "below_gdop": less(plan.IID, plan.JUNO, "GDOP"),
+        "below_gdop_reference_blocked": less(plan.HIDDEN, plan.JUNO, "GDOP"),
+        "below_gdop_circles": less(plan.CIRCLES, plan.JUNO, "GDOP"),
         "first100_guide": less(plan.IID, plan.JUNO, plan.PLAIN, "first100"),
         "first100_warm": less(plan.IID, plan.WARM, plan.PLAIN, "first100"),
         "final_guide": less(plan.IID, plan.JUNO, plan.PLAIN),

@@ -31,6 +31,8 @@ EPSILONS: dict[str, dict[str, Any]] = {
 }
 HORIZONS = (0, 25, 50, 75, 100)
 IID, WALLS = "iid links", "obstacles"
+HIDDEN, CIRCLES = "iid links, reference blocked too", "iid links, two circles"
+"""What equation (3) could also mean: docs/juno.md."""
 TRACKED = "tracked"
 JUNO, PLAIN, WARM = "JUNO (related guide)", "Q-learning", "warm start (related Q)"
 RANDOM_GUIDE, GDOP_GUIDE = "JUNO (random guide)", "JUNO (GDOP guide)"

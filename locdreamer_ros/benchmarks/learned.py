@@ -124,14 +124,18 @@ def learn(
     curve: Curve = lambda name, value, epoch: None,
     **changes: object,
 ) -> Any:
-    """A learner after Algorithm 1, in one thread; curve(name, value, epoch) gets the losses."""
+    """A learner after Algorithm 1, on a GPU or in one thread; curve(name, value, epoch)."""
     import torch
 
+    from locdreamer_ros.locdreamer.device import device_of
     from locdreamer_ros.locdreamer.learning.train import train
 
     torch.set_num_threads(1)
     model_config, config = configs(changes, preset, noise)
-    return train(task, model_config, config, seed=seed, pretrained=pretrained, curve=curve)
+    device = device_of("auto")
+    return train(
+        task, model_config, config, seed=seed, device=device, pretrained=pretrained, curve=curve
+    )
 
 
 def as_trained(learner: Any, task: Any) -> Any:

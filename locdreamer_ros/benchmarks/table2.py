@@ -22,6 +22,8 @@ from locdreamer_ros.methods import make_scheduler, make_tracker
 
 EKF_RANDOM, EKF_ALL = "EKF - random scheduling", "EKF - all anchors"
 REAL = "DSSM - all anchors (real)"
+RAW = "DSSM of the paper's form - all anchors (real)"
+LITERAL = "LocDreamer literal"
 RANDOM, ALL = "LocDreamer - random scheduling", "LocDreamer - all anchors (imagined)"
 SCHEDULING = "LocDreamer - scheduling"
 PAPER: dict[str, tuple[float, float, float, float]] = {
@@ -55,7 +57,11 @@ SECONDS = "training_s"
 
 def one_place(seed: int, settings: Settings) -> dict[str, Report]:
     """Every row's report for one seed."""
-    where = place(seed, settings)
+    return rows_in(place(seed, settings))
+
+
+def rows_in(where: Place) -> dict[str, Report]:
+    """Every row's report for one place."""
     found, models = paper_rows(where)
     return {**found, **sceptic_rows(where, models), **literal_rows(where)}
 
@@ -109,16 +115,18 @@ def sceptic_rows(where: Place, models: Mapping[str, Any]) -> dict[str, Report]:
 
 
 def literal_rows(where: Place) -> dict[str, Report]:
-    """Algorithm 1 to the letter."""
+    """The paper's form on real ranges, and Algorithm 1 to the letter."""
     task, site = where.task, where.site
+    raw = learn(where.real_task, where.seed, preset="paper", mode="literal", imagine_epochs=0)
+    of_real, _ = learned(raw, where.real_task, site)
     letter = learn(task, where.seed, preset="paper", mode="literal")
     tracker, policy = learned(letter, task, site)
-    found: dict[str, Report] = {}
+    found = {RAW: run_test(where, RAW, of_real(), make_scheduler("all", site))[1]}
     for scheduler in ("random", "all"):
-        row = f"LocDreamer literal - {scheduler}"
+        row = f"{LITERAL} - {scheduler}"
         chosen = make_scheduler(scheduler, site, seed=where.seed)
         found[row] = run_test(where, row, tracker(), chosen)[1]
-    row = "LocDreamer literal - scheduling"
+    row = f"{LITERAL} - scheduling"
     found[row] = run_test(where, row, tracker(), policy())[1]
     return found
 
@@ -159,6 +167,8 @@ def summary(by_seed: Sequence[Mapping[str, Report]]) -> Result:
     share = mean_interval([r / s for r, s in zip(mae[REAL], scheduled, strict=True)])
     random = paired_reduction(scheduled, mae[RANDOM])
     against_gdop = paired_reduction(scheduled, mae[f"{SAME_TRACKER} - gdop"])
+    literal = paired_reduction(mae[f"{LITERAL} - scheduling"], mae[EKF_RANDOM])
+    held = mean_interval([found[REAL]["coverage95"] for found in by_seed])
     wins = sum(s < r for s, r in zip(scheduled, mae[RANDOM], strict=True))
     above_all = mean_interval([s - a for s, a in zip(scheduled, of_all, strict=True)])
     claims = {
@@ -173,6 +183,10 @@ def summary(by_seed: Sequence[Mapping[str, Report]]) -> Result:
         "below_gdop_ci": against_gdop.half_width / 100.0,
         "above_all_m": above_all.mean,
         "above_all_m_ci": above_all.half_width,
+        "literal_below_ekf_random": literal.mean / 100.0,
+        "literal_below_ekf_random_ci": literal.half_width / 100.0,
+        "coverage95_dssm": held.mean,
+        "coverage95_dssm_ci": held.half_width,
         "training_s": max(found[SCHEDULING][SECONDS] for found in by_seed),
     }
     return Result(

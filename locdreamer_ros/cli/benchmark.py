@@ -21,7 +21,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "name",
         metavar="NAME",
-        help="house, lias, real, latency, driver, simulator, juno, zero-shot, table2 or figures",
+        help="house, lias, real, latency, driver, simulator, juno, zero-shot, table2, bregar or "
+        "figures",
     )
     parser.add_argument("--seeds", type=count, default=10, metavar="N", help="repetitions (10)")
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes (1)")
@@ -38,7 +39,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             help=f"{what} (lias, zero-shot)",
         )
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder of X.csv and X_anchors.csv (real)"
+        "--data", type=Path, metavar="DIR", help="folder of X.csv and X_anchors.csv (real), or Bregar's data set (bregar)"
     )
     parser.add_argument(
         "--environment", default="house", metavar="E", help="simulated place (table2, figures)"
@@ -47,6 +48,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--deploy", default="", metavar="IDS", help="imagined anchors (table2)")
     parser.add_argument(
         "--noise", default="", metavar="N", help="as in train (table2, figures; asymmetric)"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="Bregar's data set, unpacked (bregar)"
     )
     add_common(parser)
     parser.set_defaults(run=run)

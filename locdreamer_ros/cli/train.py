@@ -61,6 +61,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--epochs", type=count, metavar="N", help="of stage 1 (50)")
     parser.add_argument(
+        "--minibatches",
+        type=count,
+        metavar="N",
+        help="updates in an epoch of stage 1 (4; paper 20)",
+    )
+    parser.add_argument(
         "--imagine-epochs", type=int, metavar="N", help="of stage 2; 0: stage 1 only (300)"
     )
     parser.add_argument("--budget", type=count, default=3, metavar="K", help="anchors per fix (3)")
@@ -97,6 +103,7 @@ def run(options: argparse.Namespace) -> None:
 
     from locdreamer_ros.config import build
     from locdreamer_ros.evaluation.tables import save_json
+    from locdreamer_ros.locdreamer.device import device_of
     from locdreamer_ros.locdreamer.learning.hyperparameters import PRESETS, TrainConfig
     from locdreamer_ros.locdreamer.learning.train import train
     from locdreamer_ros.locdreamer.model_file import Trained, places, save_model
@@ -110,6 +117,7 @@ def run(options: argparse.Namespace) -> None:
     given = {
         "mode": options.mode,
         "epochs": options.epochs,
+        "minibatches": options.minibatches,
         "imagine_epochs": options.imagine_epochs,
         "budget": options.budget,
     }
@@ -118,7 +126,7 @@ def run(options: argparse.Namespace) -> None:
     if options.noise is not None:
         model_values = {**model_values, "noise": options.noise}
     model_config = build(ModelConfig, model_values, "train")
-    device = _device(options.device)
+    device = device_of(options.device)
     task = _task(options, config)
     checkpoint = options.output.with_suffix(CHECKPOINT)
     if not options.resume:
@@ -208,19 +216,6 @@ def _others(ids: tuple[str, ...], bootstrap: tuple[str, ...]) -> tuple[str, ...]
             f"train: only {len(others)} anchors are left to deploy; name them with --deploy"
         )
     return others
-
-
-def _device(name: str) -> str:
-    """Raises InputError for a device that is not there."""
-    import torch
-
-    if name not in ("auto", "cpu", "cuda"):
-        raise InputError(f"--device: expected auto, cpu or cuda, got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: torch sees no such device here")
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
 
 
 class _Curves:

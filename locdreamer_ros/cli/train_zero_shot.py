@@ -23,6 +23,7 @@ FOREIGN: dict[str, Any] = {
     "mode": "grounded",
     "noise": None,
     "epochs": None,
+    "minibatches": None,
     "imagine_epochs": None,
     "budget": 3,
     "device": "auto",

@@ -20,6 +20,8 @@ from locdreamer_ros.locdreamer.world_model.model import Area, ModelConfig, World
 from locdreamer_ros.types import Anchors, Unchanging
 
 KEY = "locdreamer_model"
+POLICIES = ("physics", "literal")
+"""What the policy's scores begin from. Files of before do not say: from physics."""
 FORMAT = 2
 """Raised when a file of before can no longer be read."""
 
@@ -42,6 +44,17 @@ class Trained(Unchanging):
     data: str
     seed: int
 
+    @property
+    def device(self) -> str:
+        """Where it is."""
+        return str(next(self.model.parameters()).device)
+
+    def to(self, device: str) -> Trained:
+        """Itself, moved."""
+        self.model.to(device)
+        self.actor.to(device)
+        return self
+
 
 def places(anchors: Anchors) -> dict[str, list[float]]:
     """(x, y, z) m by id."""
@@ -59,6 +72,7 @@ def save_model(path: Path, trained: Trained) -> None:
         "bootstrap": dict(trained.bootstrap),
         "deploy": dict(trained.deploy),
         "actor": trained.actor.head,
+        "policy": POLICIES[trained.actor.literal],
         "model": asdict(trained.model.config),
         "train": asdict(trained.config),
         "data_sha256": trained.data,
@@ -90,7 +104,15 @@ def load_model(path: Path) -> Trained:
         if header["actor"] not in HEADS:
             raise InputError(f"{path}: header: actor: expected one of {', '.join(HEADS)}")
         model = WorldModel(model_config, area)
-        actor = Actor(hidden=model_config.hidden, width=model_config.width, head=header["actor"])
+        policy = header.get("policy", POLICIES[0])
+        if policy not in POLICIES:
+            raise InputError(f"{path}: header: policy: expected one of {', '.join(POLICIES)}")
+        actor = Actor(
+            hidden=model_config.hidden,
+            width=model_config.width,
+            head=header["actor"],
+            literal=policy == POLICIES[1],
+        )
         trained = Trained(
             model,
             actor,

@@ -18,11 +18,12 @@ from locdreamer_ros.locdreamer.learning.actor import MOST_SUBSETS
 from locdreamer_ros.locdreamer.learning.algorithm1 import look
 from locdreamer_ros.locdreamer.learning.data import anchor_rows
 from locdreamer_ros.locdreamer.model_file import Trained, load_model
+from locdreamer_ros.locdreamer.tracker import placed, refuse_other_sites
 from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian
 from locdreamer_ros.locdreamer.world_model.memory import first_memory, remember_ranges
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.gdop import Gdop
-from locdreamer_ros.types import Anchors, Estimate, IntArray, Ranges, Site
+from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, Site
 
 
 class ActorScheduler(Scheduler):
@@ -33,19 +34,21 @@ class ActorScheduler(Scheduler):
         self._model = trained.model
         self._actor = trained.actor
         self._standby = Gdop(site)
-        self._anchor = anchor_rows(site.anchors, site.tag_height)[None]  # (1, A, 3)
-        self._memory = first_memory(1, len(site.anchors))
+        self._device = trained.device
+        self._anchor = anchor_rows(site.anchors, site.tag_height)[None].to(self._device)
+        self._memory = first_memory(1, len(site.anchors)).to(self._device)
         self._hidden = self._model.sequence.initial(1)
         self.fallback = ""
         """Empty while the policy chooses."""
 
     @classmethod
-    def load(cls, site: Site, path: Path) -> ActorScheduler:
-        """From a model file. Raises InputError where it is not one or does not fit the site."""
-        from locdreamer_ros.locdreamer.tracker import refuse_other_sites
+    def load(cls, site: Site, path: Path, device: str = "auto") -> ActorScheduler:
+        """From a model file.
 
+        Raises InputError where it is not one, does not fit the site, or the device is not there.
+        """
         refuse_other_sites(site, path)
-        return cls(site, load_model(path))
+        return cls(site, placed(load_model(path), site, device))
 
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """The policy's subset, rows increasing; GDOP's where the policy has no answer."""
@@ -55,10 +58,7 @@ class ActorScheduler(Scheduler):
         if self._actor.head == "categorical" and comb(count, budget) > MOST_SUBSETS:
             self.fallback = f"{comb(count, budget)} subsets are too many for this policy"
             return self._standby.select(prediction, anchors, budget)
-        prior = Gaussian(
-            torch.tensor(prediction.mean[None], dtype=torch.float32),
-            torch.tensor(prediction.covariance[None], dtype=torch.float32),
-        )
+        prior = Gaussian(self._tensor(prediction.mean), self._tensor(prediction.covariance))
         with torch.no_grad():
             state = look(self._model, prior, self._hidden, self._anchor, self._memory)
             policy = self._actor.policy(state, budget)
@@ -67,7 +67,7 @@ class ActorScheduler(Scheduler):
         self.fallback = "" if finite else "policy not finite"
         if not finite:
             return self._standby.select(prediction, anchors, budget)
-        return np.sort(rows.numpy())
+        return np.sort(rows.cpu().numpy())
 
     def observe(self, prediction: Estimate, ranges: Ranges, posterior: Estimate) -> None:
         """Remember the residuals of the anchors asked, and the motion."""
@@ -78,17 +78,27 @@ class ActorScheduler(Scheduler):
         asked = torch.zeros(1, count, dtype=torch.bool)
         row[0, used.anchor] = torch.tensor(residual, dtype=torch.float32)
         asked[0, used.anchor] = True
-        self._memory = remember_ranges(self._memory, row, asked)
+        self._memory = remember_ranges(self._memory, row.to(self._device), asked.to(self._device))
         with torch.no_grad():
-            mean = torch.tensor(posterior.mean[None], dtype=torch.float32)
-            self._hidden = self._model.sequence(mean, self._hidden)
+            self._hidden = self._model.sequence(self._tensor(posterior.mean), self._hidden)
             if not bool(torch.isfinite(self._hidden).all()):
                 self._hidden = self._model.sequence.initial(1)
 
+    def _tensor(self, values: FloatArray) -> torch.Tensor:
+        """Values (...) as a batch of one (1, ...)."""
+        return torch.tensor(values[None], dtype=torch.float32).to(self._device)
+
 
 def make(
-    name: str, site: Site, *, seed: int, model: Path | None, accuracy: float, price: float
+    name: str,
+    site: Site,
+    *,
+    seed: int,
+    model: Path | None,
+    accuracy: float,
+    price: float,
+    device: str,
 ) -> Scheduler:
     """The scheduler of this module by `name`, as `methods` makes it."""
     assert model is not None  # `Method.check` saw to it
-    return ActorScheduler.load(site, model)
+    return ActorScheduler.load(site, model, device)

@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.locdreamer.device import device_of, quicker
 from locdreamer_ros.locdreamer.learning.data import anchor_rows
 from locdreamer_ros.locdreamer.model_file import Trained, load_model
 from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian
 from locdreamer_ros.locdreamer.world_model.memory import first_memory, remember_ranges, residuals
-from locdreamer_ros.locdreamer.world_model.model import Area
+from locdreamer_ros.locdreamer.world_model.model import Area, WorldModel
 from locdreamer_ros.locdreamer.world_model.observation import Observation
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
@@ -58,33 +60,45 @@ def refuse_other_sites(site: Site, path: Path) -> None:
 
 
 class LocDreamerTracker(Tracker):
-    """Tracker over a `Trained` model; works with any anchors, any subset of them, any order."""
+    """Tracker over a `Trained` model; works with any anchors, any subset of them, any order.
+
+    It computes where the model is.
+    """
 
     def __init__(self, site: Site, trained: Trained) -> None:
         super().__init__()
         self.site = site
-        self.model = trained.model
+        self._trained = trained  # unchanging: forks share it
+        self._device = trained.device
         self.fallback = ""
         """Why the robust EKF answers in the model's place; empty while the model does."""
         self._standby = robust_ekf(site, RobustEkfConfig())
-        self._anchor = anchor_rows(site.anchors, site.tag_height)  # (A, 3)
+        self._anchor = anchor_rows(site.anchors, site.tag_height).to(self._device)  # (A, 3)
         self._shortest = trained.step_s[0] / STEP_FACTOR
         self._longest = trained.step_s[1] * STEP_FACTOR
         self._nowhere = outside(self.model.area, site.anchors.positions[:, :2])
         self._belief: Gaussian | None = None
         self._hidden = self.model.sequence.initial(1)
-        self._memory = first_memory(1, len(site.anchors))
-        self._step = torch.ones(1)
+        self._memory = first_memory(1, len(site.anchors)).to(self._device)
+        self._step = torch.ones(1, device=self._device)
         self._since_update = 0.0
         self._late = 0
         self._pause = 0
         self._estimate: Estimate | None = None
 
     @classmethod
-    def load(cls, site: Site, path: Path) -> LocDreamerTracker:
-        """From a model file. Raises InputError where it is not one or does not fit the site."""
+    def load(cls, site: Site, path: Path, device: str = "auto") -> LocDreamerTracker:
+        """From a model file.
+
+        Raises InputError where it is not one, does not fit the site, or the device is not there.
+        """
         refuse_other_sites(site, path)
-        return cls(site, load_model(path))
+        return cls(site, placed(load_model(path), site, device))
+
+    @property
+    def model(self) -> WorldModel:
+        """The world model."""
+        return self._trained.model
 
     @property
     def estimate(self) -> Estimate | None:
@@ -100,12 +114,13 @@ class LocDreamerTracker(Tracker):
 
     def _begin(self, fix: Estimate) -> None:
         """z_0^posterior and h_1."""
-        self._belief = Gaussian(
-            torch.tensor(fix.mean[None], dtype=torch.float32),
-            torch.tensor(fix.covariance[None], dtype=torch.float32),
-        )
+        self._belief = Gaussian(self._tensor(fix.mean), self._tensor(fix.covariance))
         self._hidden = self.model.sequence.initial(1)
-        self._memory = first_memory(1, len(self.site.anchors))
+        self._memory = first_memory(1, len(self.site.anchors)).to(self._device)
+
+    def _tensor(self, values: NDArray[Any]) -> Tensor:
+        """Values (...) as a batch of one (1, ...)."""
+        return torch.tensor(values[None], dtype=torch.float32).to(self._device)
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead by equation (9); returns the prior."""
@@ -114,15 +129,15 @@ class LocDreamerTracker(Tracker):
             return now
         standby = self._standby.predict(dt)
         self._since_update += dt
-        self._step = torch.tensor([self._since_update], dtype=torch.float32)
+        self._step = self._tensor(np.array(self._since_update))
         reason = self._unfit(self._since_update)
         if not reason:
             if self._belief is None:
                 self._begin(Estimate(now.time, now.mean, now.covariance))
             assert self._belief is not None
             begin = thread_time()
-            with torch.inference_mode():
-                step = torch.tensor([dt], dtype=torch.float32)
+            with torch.no_grad():
+                step = self._tensor(np.array(dt))
                 self._belief = self.model.predict(self._belief, self._hidden, step)
             reason = self._settle(thread_time() - begin, dt)
         return self._answer(standby, reason)
@@ -137,21 +152,22 @@ class LocDreamerTracker(Tracker):
         reason = self.fallback
         if not reason and self._belief is not None:
             begin = thread_time()
-            with torch.inference_mode():
+            with torch.no_grad():
                 self._infer(self._belief, used, now.time)
-            reason = self._settle(thread_time() - begin, float(self._step[0]))
+            reason = self._settle(thread_time() - begin, self._since_update)
         self._since_update = 0.0
         return self._answer(standby, reason)
 
     def _infer(self, prior: Gaussian, used: Ranges, time: float) -> None:
         """The posterior of equation (11), and the memories for the next step."""
-        rows = torch.from_numpy(used.anchor)
+        rows = torch.from_numpy(used.anchor).to(self._device)
+        value = self._tensor(used.value)
         seen = Observation(
-            torch.tensor(used.value[None], dtype=torch.float32),
-            torch.ones(1, len(used), dtype=torch.bool),
+            value,
+            torch.ones_like(value, dtype=torch.bool),
             self._anchor[rows][None],
             self._memory[:, rows],
-            torch.tensor((used.stamp - time)[None], dtype=torch.float32),
+            self._tensor(used.stamp - time),
         )
         posterior = self.model.infer(prior, self._hidden, seen, self._step)
         everybody = torch.zeros_like(self._memory[..., 0])
@@ -176,7 +192,7 @@ class LocDreamerTracker(Tracker):
     def _settle(self, seconds: float, dt: float) -> str:
         """Why what the model said just now cannot be used."""
         assert self._belief is not None
-        mean = self._belief.mean.numpy()
+        mean = self._belief.mean.cpu().numpy()
         if not (np.isfinite(mean).all() and bool(self._belief.covariance.isfinite().all())):
             return "model not finite"
         if outside(self.model.area, mean[:, :2]):
@@ -197,13 +213,37 @@ class LocDreamerTracker(Tracker):
             assert self._belief is not None
             self._estimate = Estimate(
                 standby.time,
-                self._belief.mean[0].numpy().astype(np.float64),
-                self._belief.covariance[0].numpy().astype(np.float64),
+                self._belief.mean[0].cpu().numpy().astype(np.float64),
+                self._belief.covariance[0].cpu().numpy().astype(np.float64),
             )
         return self._estimate
 
 
-def make(site: Site, config: object, seed: int, model: Path | None) -> LocDreamerTracker:
+def placed(trained: Trained, site: Site, device: str) -> Trained:
+    """The model on the device named; on that with the quicker step where it may choose.
+
+    Raises InputError for a device that is not there.
+    """
+    where = device_of(device)
+    if device == "auto" and where != "cpu":
+        where = quicker(lambda each: one_step(trained.to(each), site))
+    return trained.to(where)
+
+
+def one_step(trained: Trained, site: Site) -> Estimate:
+    """A fix from ranges of all anchors in the middle of them: what a step costs."""
+    tracker = LocDreamerTracker(site, trained)
+    middle = np.concatenate([site.anchors.positions[:, :2].mean(axis=0), np.zeros(2)])
+    tracker.start(Estimate(0.0, middle, np.eye(4)))
+    dt = trained.step_s[0]
+    tracker.predict(dt)
+    rows = np.arange(len(site.anchors))
+    return tracker.update(Ranges.of(rows, site.expected(middle[None, :2], rows), dt))
+
+
+def make(
+    site: Site, config: object, seed: int, model: Path | None, device: str
+) -> LocDreamerTracker:
     """The tracker, as `methods` makes it."""
     assert model is not None  # `Method.check` saw to it
-    return LocDreamerTracker.load(site, model)
+    return LocDreamerTracker.load(site, model, device)

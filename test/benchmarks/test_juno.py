@@ -30,6 +30,8 @@ def test_the_benchmark_writes_rows_claims_and_figures(
         "mean_error",
         "success",
         "below_gdop",
+        "below_gdop_reference_blocked",
+        "below_gdop_circles",
         "first100_guide",
         "first100_warm",
         "tracked_below_best",
@@ -37,6 +39,9 @@ def test_the_benchmark_writes_rows_claims_and_figures(
     } <= set(found["claims"])
     settings = {row["setting"] for row in found["rows"]}
     assert {"iid links", "obstacles", "obstacles, tracked"} <= settings
+    beacons = {row["setting"]: row["beacons"] for row in found["rows"] if row["method"] == "GDOP"}
+    assert beacons[juno_plan.CIRCLES] == 2
+    assert beacons[juno_plan.HIDDEN] == 3
     gdop = [row for row in found["rows"] if row["method"] == "GDOP"]
     assert all(row["below_gdop"] == 0.0 for row in gdop)
     for name in ("juno.png", "juno_figure2.png", "juno_figure3.png", "juno_figure4.png"):

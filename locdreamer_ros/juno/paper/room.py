@@ -111,3 +111,10 @@ def redraw_links(room: Room, share: float, rng: np.random.Generator) -> Room:
     again[:, -1] = False
     drawn = rng.random(room.nlos.shape) < BLOCKED
     return replace(room, nlos=np.where(again, drawn, room.nlos))
+
+
+def block_reference(room: Room, rng: np.random.Generator) -> Room:
+    """The room with the reference blocked in as many zones as any other beacon."""
+    nlos = room.nlos.copy()
+    nlos[:, -1] = rng.random(len(nlos)) < BLOCKED
+    return replace(room, nlos=nlos)

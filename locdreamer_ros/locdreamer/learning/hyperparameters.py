@@ -25,7 +25,11 @@ class TrainConfig:
     imagine_epochs: int = parameter(300, "E_imagine, epochs of stage 2, one dream each", low=0)
     batch: int = parameter(32, "B, sequences in a batch", low=1)
     steps: int = parameter(32, "T, steps in a sequence", low=2)
-    minibatches: int = parameter(4, "updates in an epoch of stage 1", low=1)
+    minibatches: int = parameter(
+        4,
+        "updates in an epoch of stage 1 (the paper does not say; the raw encoder needs some 20)",
+        low=1,
+    )
     learning_rate: float = parameter(1e-3, "Adam's first rate; it anneals as a cosine", low=1e-6)
     weight_decay: float = parameter(1e-3, "weight decay of the world model", low=0.0)
     budget: int = parameter(3, "K, anchors asked for a fix", low=1)
@@ -42,6 +46,6 @@ class TrainConfig:
 
 PRESETS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "default": ({}, {}),
-    "paper": ({"encoder": "raw", "noise": "gaussian"}, {"gamma": 0.99}),
+    "paper": ({"encoder": "raw", "noise": "gaussian"}, {"gamma": 0.99, "minibatches": 20}),
 }
 """Preset -> what it changes of `ModelConfig` and of `TrainConfig`."""

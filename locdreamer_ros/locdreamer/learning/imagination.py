@@ -99,13 +99,11 @@ class ResidualNoise:
         """From expected ranges and residuals (M,) m."""
         order = distance.argsort()
         bins = max(1, min(NOISE_BINS, len(order) // 200))
-        self.levels = torch.linspace(0.0, 1.0, 201, dtype=residual.dtype)
+        self.levels = torch.linspace(0.0, 1.0, 201).to(residual)
         self.quantiles = torch.stack(
             [residual[part].quantile(self.levels) for part in order.chunk(bins)]
         )  # (bins, 201)
-        self.edges = distance.quantile(
-            torch.linspace(0.0, 1.0, bins + 1, dtype=distance.dtype)[1:-1]
-        )
+        self.edges = distance.quantile(torch.linspace(0.0, 1.0, bins + 1).to(distance)[1:-1])
 
     def errors(self, distance: Tensor, score: Tensor) -> Tensor:
         """Errors (..., A) m of ranges of this distance whose standard normal scores are given."""
@@ -128,24 +126,30 @@ class Ground:
         area: Area,
         steps: int,
         noise: ResidualNoise | None = None,
+        device: str = "cpu",
     ) -> None:
         """`noise`: that of other walks, where these are too few to say."""
         self.steps = steps
         self.trajectories: list[Trajectory] = []
         errors: list[Tensor] = []
         distances: list[Tensor] = []
-        for batch in walks.whole():
+        for walk in walks.whole():
+            batch = walk.to(device)
             state = follow(model, batch, area)
             self.trajectories += [Trajectory(*pair) for pair in zip(state, batch.dt, strict=True)]
             expected, residual = residuals_along(batch, state)
             distances.append(expected[torch.isfinite(residual)])
             errors += list(residual)
-        self.correlation = lag_one_correlation(errors)
+        self.lasting = rank_correlation(errors, steps)
+        """Share of an error's variance that an anchor keeps through a whole dream."""
+        near = rank_correlation(errors, 1)
+        self.correlation = max(near - self.lasting, 0.0) / (1.0 - self.lasting)
+        """From step to step, of what does not last."""
         every = torch.cat([e[torch.isfinite(e)] for e in errors])
         self.noise = noise or ResidualNoise(torch.cat(distances), every)
         self.starts = [
-            (walk, epoch)
-            for walk, trajectory in enumerate(self.trajectories)
+            (number, epoch)
+            for number, trajectory in enumerate(self.trajectories)
             for epoch in range(trajectory.dt.shape[0] - steps)
         ]
 
@@ -154,12 +158,13 @@ class Ground:
     ) -> GroundedDream:
         """Dreams of `steps` steps from each (walk, epoch), with ranges of anchor (A, 3)."""
         size, rows = len(starts), anchor.shape[0]
-        index = torch.arange(self.steps + 1)
-        state = torch.stack([self.trajectories[w].state[e + index] for w, e in starts])
-        dt = torch.stack([self.trajectories[w].dt[e + index[1:]] for w, e in starts])
+        more = self.steps + 1
+        state = torch.stack([self.trajectories[w].state[e : e + more] for w, e in starts])
+        dt = torch.stack([self.trajectories[w].dt[e + 1 : e + more] for w, e in starts])
         truth = state[:, 1:]  # (B, T, S)
         places = anchor.expand(size, self.steps, rows, 3)
-        score = correlated_scores((size, self.steps, rows), self.correlation, generator).to(truth)
+        shape = (size, self.steps, rows)
+        score = correlated_scores(shape, self.correlation, self.lasting, generator).to(truth)
         expected, _ = expected_range(truth[..., :2], places)
         distance = (expected + self.noise.errors(expected, score)).clamp(min=0.05)  # (B, T, A)
         comes = (torch.rand(distance.shape, generator=generator) >= LOST).to(distance.device)
@@ -167,7 +172,7 @@ class Ground:
         wrong = FIX_SIGMA_M * torch.randn(size, 2, generator=generator).to(first)
         first[:, :2] += wrong
         first[:, 2:] = 0.0
-        sigma = first.new_tensor([FIX_SIGMA_M, FIX_SIGMA_M, SPEED_SIGMA, SPEED_SIGMA])
+        sigma = torch.tensor([FIX_SIGMA_M, FIX_SIGMA_M, SPEED_SIGMA, SPEED_SIGMA]).to(first)
         return GroundedDream(
             distance,
             comes,
@@ -203,7 +208,7 @@ def follow(model: WorldModel, batch: Batch, area: Area) -> Tensor:
             priors.append(prior)
             posteriors.append(posterior)
         mean = smoothed(stack(priors), stack(posteriors), batch.dt)  # (B, T, S)
-    low, high = mean.new_tensor(area.low), mean.new_tensor(area.high)
+    low, high = (torch.tensor(corner).to(mean) for corner in (area.low, area.high))
     position = torch.maximum(torch.minimum(mean[..., :2], high), low)
     return torch.cat([position, mean[..., 2:]], dim=-1)
 
@@ -230,10 +235,10 @@ def residuals_along(batch: Batch, state: Tensor) -> tuple[Tensor, Tensor]:
     return distance, torch.where(batch.asked, batch.distance - distance, math.nan)
 
 
-def lag_one_correlation(residuals: list[Tensor]) -> float:
-    """How alike (0 to 0.95) the errors of one anchor are from one step to the next."""
-    now = torch.cat([r[:-1].flatten() for r in residuals])
-    then = torch.cat([r[1:].flatten() for r in residuals])
+def rank_correlation(residuals: list[Tensor], lag: int) -> float:
+    """How alike (0 to 0.95) the errors (T, A) of an anchor are `lag` steps apart."""
+    now = torch.cat([r[:-lag].flatten() for r in residuals])
+    then = torch.cat([r[lag:].flatten() for r in residuals])
     both = torch.isfinite(now) & torch.isfinite(then)
     if int(both.sum()) < 10:
         return 0.0
@@ -244,15 +249,16 @@ def lag_one_correlation(residuals: list[Tensor]) -> float:
 
 
 def correlated_scores(
-    shape: tuple[int, int, int], correlation: float, generator: torch.Generator
+    shape: tuple[int, int, int], correlation: float, lasting: float, generator: torch.Generator
 ) -> Tensor:
-    """Standard normal scores (B, T, A), each step's correlated with the one before."""
+    """Standard normal scores (B, T, A): a share lasts, the rest is correlated step by step."""
     fresh = torch.randn(shape, generator=generator)
     scores = [fresh[:, 0]]
     share = math.sqrt(1.0 - correlation**2)
     for t in range(1, shape[1]):
         scores.append(correlation * scores[-1] + share * fresh[:, t])
-    return torch.stack(scores, dim=1)
+    kept = torch.randn((shape[0], 1, shape[2]), generator=generator)
+    return math.sqrt(lasting) * kept + math.sqrt(1.0 - lasting) * torch.stack(scores, dim=1)
 
 
 def frozen(model: WorldModel) -> WorldModel:

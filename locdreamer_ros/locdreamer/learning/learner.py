@@ -67,4 +67,5 @@ def restart_optimisers(learner: Learner) -> None:
 
 def _adam(module: torch.nn.Module, config: TrainConfig, decay: float) -> torch.optim.Adam:
     parameters = [p for p in module.parameters() if p.requires_grad]
-    return torch.optim.Adam(parameters, lr=config.learning_rate, weight_decay=decay, fused=True)
+    fused = parameters[0].device.type in ("cpu", "cuda")
+    return torch.optim.Adam(parameters, lr=config.learning_rate, weight_decay=decay, fused=fused)

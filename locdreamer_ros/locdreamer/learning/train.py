@@ -84,6 +84,7 @@ def train(
     """
     learner = begin(task, model_config, config, seed)
     learner.modules.to(device)
+    restart_optimisers(learner)
     if resume is not None and resume.exists():
         checkpoint.load(resume, learner, _fingerprint(task, model_config, config, seed))
     run = _Run(task, config, seed, device, resume, curve, progress, snapshot)
@@ -193,9 +194,11 @@ class _Run:
                 self.curve("dream/policy_cost", losses.cost, epoch)
             self.snapshot(learner)
             self._end_of_epoch(learner, score)
-            # The letter knows no early stopping, and its loss is another model's at each epoch.
-            if learner.epoch - learner.best_epoch > config.patience:
+            # The letter knows no early stopping, and its loss is another dream's at each epoch.
+            if config.mode != "literal" and learner.epoch - learner.best_epoch > config.patience:
                 break
+        if config.mode == "literal":
+            return
         learner.restore()
         if not dreams.worth_learning(learner, self.generator(IMAGINED, -1)):
             learner.actor.forget()
@@ -219,7 +222,7 @@ class _Dreams:
         self.anchor = anchor_rows(task.deploy, task.tag_height).to(device)
         self.grounds: list[Ground] = []
         if config.mode == "grounded":
-            where: dict[str, Any] = {"area": task.area, "steps": config.steps}
+            where: dict[str, Any] = {"area": task.area, "steps": config.steps, "device": device}
             train = Ground(dreamer, task.train, **where)
             self.grounds = [
                 train,

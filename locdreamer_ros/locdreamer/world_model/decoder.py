@@ -51,7 +51,7 @@ class RangeNoise:
         # Far below the mean the two large terms above cancel: the Gaussian alone is left there.
         gaussian = -0.5 * scaled.square() - self.tail.log() - (ratio - scaled).clamp(min=1.0).log()
         inner = torch.where(scaled - ratio < -30.0, gaussian - 0.919, inner)
-        floor = inner.new_tensor(math.log(OUTLIERS / OUTLIER_SPAN_M))
+        floor = inner.new_full((), math.log(OUTLIERS / OUTLIER_SPAN_M))
         return torch.logaddexp(inner + math.log1p(-OUTLIERS), floor)
 
     def sample(self, score: Tensor, generator: torch.Generator | None = None) -> Tensor:

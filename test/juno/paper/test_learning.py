@@ -18,6 +18,7 @@ from locdreamer_ros.juno.paper.jump_start import jump_start_steps
 from locdreamer_ros.juno.paper.learning import Learning, learn
 from locdreamer_ros.juno.paper.room import (
     Room,
+    block_reference,
     draw_room,
     draw_room_with_walls,
     redraw_links,
@@ -52,6 +53,16 @@ def test_rooms() -> None:
     assert draw_room(rng(), chosen=3).actions.shape == (56, 3)
     with pytest.raises(InputError, match="expected 2 to 8, got 1"):
         draw_room(rng(), chosen=1)
+
+
+def test_a_reference_that_is_blocked_like_the_others_locates_worse() -> None:
+    room = draw_room(rng())
+    hidden = block_reference(room, rng(1))
+    assert not room.nlos[:, -1].any()
+    assert hidden.nlos[:, -1].mean() == pytest.approx(0.5, abs=0.06)
+    assert np.array_equal(hidden.nlos[:, :-1], room.nlos[:, :-1])
+    table = learn(room, rng(), Learning(epochs=1000)).table
+    assert mean_error(hidden, table) > 1.5 * mean_error(room, table)
 
 
 def test_the_user_walks_in_eight_directions_and_stays_inside() -> None:
