@@ -99,7 +99,7 @@ class TrackerChoice:
     model: str = parameter(
         "", "model file of a learned tracker or scheduler; none: zero-shot's own", symbol="FILE"
     )
-    device: str = parameter(
+    compute: str = parameter(
         "auto",
         "where locdreamer and actor compute; auto: where a step is quicker",
         choices=("auto", "cpu", "cuda"),
@@ -219,7 +219,7 @@ class Method(TrackerChoice):
         maker: Callable[..., Tracker] = getattr(_module(entry.module), entry.maker)
         # Beside a scheduler that needs a model file, zero-shot tracks with its own.
         theirs = self.tracker == "zero-shot" and self.scheduler in NEED_A_MODEL
-        where = {"device": self.device} if self.tracker in NEED_TORCH else {}
+        where = {"device": self.compute} if self.tracker in NEED_TORCH else {}
         return maker(site, config, self.seed, None if theirs else self.model_file, **where)
 
     def make_scheduler(self, site: Site) -> Scheduler:
@@ -238,7 +238,7 @@ class Method(TrackerChoice):
             model=self.model_file,
             accuracy=self.accuracy,
             price=self.price,
-            **({"device": self.device} if name in NEED_TORCH else {}),
+            **({"device": self.compute} if name in NEED_TORCH else {}),
         )
 
 

@@ -22,10 +22,10 @@ def device_of(name: str) -> str:
     Raises InputError for an unknown name, and for a device that is not there.
     """
     if name not in DEVICES:
-        raise InputError(f"--device: expected {', '.join(DEVICES)}, got {name!r}")
+        raise InputError(f"device: expected {', '.join(DEVICES)}, got {name!r}")
     there = torch.cuda.is_available()
     if name == "cuda" and not there:
-        raise InputError("--device cuda: torch sees no such device here")
+        raise InputError("device cuda: torch sees no such device here")
     return "cuda" if name != "cpu" and there else "cpu"
 
 

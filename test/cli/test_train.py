@@ -59,7 +59,7 @@ def test_learns_from_a_recording_of_three_for_five_never_heard(tmp_path, walk, c
         (["--preset", "other"], "--preset: expected one of default, paper"),
         (["--mode", "other"], "mode: expected one of grounded, literal"),
         (["--imagine-epochs", "-1"], "imagine_epochs: expected a value in"),
-        (["--device", "tpu"], "--device: expected auto, cpu or cuda"),
+        (["--device", "tpu"], "device: expected auto, cpu, cuda"),
         (["--environment", "house"], "not allowed with"),
         (["--output", "m.bin"], ".safetensors"),
     ],

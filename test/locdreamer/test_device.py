@@ -121,14 +121,14 @@ def test_a_model_from_elsewhere_is_saved(tmp_path):
 def test_names_and_absent_devices_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert device_of("auto") == device_of("cpu") == "cpu"
-    with pytest.raises(InputError, match="--device: expected auto, cpu, cuda, got 'tpu'"):
+    with pytest.raises(InputError, match="device: expected auto, cpu, cuda, got 'tpu'"):
         device_of("tpu")
     path = tmp_path / "m.safetensors"
     save_model(path, trained())
     site = Site(circle_recording().anchors, 2, 1.0)
     for make, name in ((make_tracker, "locdreamer"), (make_scheduler, "actor")):
-        with pytest.raises(InputError, match="--device cuda: torch sees no such device"):
-            make(name, site, model=path, device="cuda")
+        with pytest.raises(InputError, match="device cuda: torch sees no such device"):
+            make(name, site, model=path, compute="cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert device_of("auto") == device_of("cuda") == "cuda"
     assert device_of("cpu") == "cpu"
