@@ -40,7 +40,11 @@ def task(*, steps: int = 6, sigma: float = 0.1, duration: float = 60.0) -> Task:
     others = anchors.subset([i for i in anchors.ids if i not in IDS])
     train = walks(1, steps=steps, sigma=sigma, duration=duration)
     return Task(
-        train, walks(2, steps=steps, sigma=sigma, duration=duration), others, 1.0, area_of(train.anchors, others)
+        train,
+        walks(2, steps=steps, sigma=sigma, duration=duration),
+        others,
+        1.0,
+        area_of(train.anchors, others),
     )
 
 

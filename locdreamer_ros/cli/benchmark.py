@@ -39,7 +39,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             help=f"{what} (lias, zero-shot)",
         )
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder of X.csv and X_anchors.csv (real), or Bregar's data set (bregar)"
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder of X.csv and X_anchors.csv (real), or Bregar's data set (bregar)",
     )
     parser.add_argument(
         "--environment", default="house", metavar="E", help="simulated place (table2, figures)"
@@ -48,9 +51,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--deploy", default="", metavar="IDS", help="imagined anchors (table2)")
     parser.add_argument(
         "--noise", default="", metavar="N", help="as in train (table2, figures; asymmetric)"
-    )
-    parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="Bregar's data set, unpacked (bregar)"
     )
     add_common(parser)
     parser.set_defaults(run=run)
