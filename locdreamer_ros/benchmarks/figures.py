@@ -89,6 +89,9 @@ def one_place(seed: int, settings: Settings) -> Drawn:
     tracker, policy = learned(last, where.task, where.site)
     tracks = {
         "LocDreamer, scheduling": run_test(where, "", tracker(), policy())[0],
+        "LocDreamer, foresight": run_test(
+            where, "", tracker(), make_scheduler("foresight", where.site)
+        )[0],
         **tracks,
     }
     cells, subset = _choices(where, policy())
@@ -167,7 +170,7 @@ def _draw(path: Path, shown: Drawn, rows: Sequence[Row]) -> None:
     figure = Figure(figsize=(16.0, 6.2), layout="constrained")
     FigureCanvasAgg(figure)
     paths, map_, curves = figure.subplots(1, 3, width_ratios=[1.0, 1.25, 1.3])
-    colours = ("#0072b2", "#009e73", "#d55e00")
+    colours = ("#0072b2", "#cc79a7", "#009e73", "#d55e00")
     for axes in (paths, map_):
         if shown.walls is not None:
             axes.add_collection(LineCollection(list(shown.walls), colors="0.6", linewidths=1.5))
@@ -198,8 +201,8 @@ def _draw(path: Path, shown: Drawn, rows: Sequence[Row]) -> None:
     curves.set(xlabel="imagination epochs")
     curves.set_ylabel("validation loss", color=colours[0])
     errors = curves.twinx()
-    errors.plot(epochs, [row["test_mae"] for row in rows], color=colours[2])
-    errors.set_ylabel("test MAE [m]", color=colours[2])
+    errors.plot(epochs, [row["test_mae"] for row in rows], color=colours[3])
+    errors.set_ylabel("test MAE [m]", color=colours[3])
     errors.set_ylim(0.0, 1.3 * max(row["test_mae"] for row in rows))
     curves.set_title("Figure 5: learning in imagination")
     with replaced(path) as temporary:
