@@ -49,9 +49,6 @@ from locdreamer_ros.types import Anchors, RangeStatus
 IDS = ("1", "2", "3")
 PLACES = np.array([[0.0, 0.0, 2.0], [8.0, 0.0, 2.0], [0.0, 8.0, 2.0]])
 SITE = Anchors(IDS, PLACES)
-ANSWER = (
-    b"R05|%b|5.0000|0|4029487283|51121000|4080610000|146000000|4175000000|-82.1|-81.7|0.5|-0.4\r\n"
-)
 RATE_HZ = 50.0
 DOMAIN = 63
 MODULE = "locdreamer_ros.nodes.driver_timing"
@@ -79,6 +76,7 @@ def device(name: str, link: str, instant: bool, control: Connection, written: An
     tty.setraw(slave)
     Path(link).symlink_to(os.ttyname(slave))
     control.send("up")
+    board = get_device("decar").firmware(IDS, lambda _: 5.0)
     buffer, count = b"", 0
     while True:
         *commands, buffer = (buffer + os.read(master, 4096)).split(b"\r")
@@ -86,7 +84,7 @@ def device(name: str, link: str, instant: bool, control: Connection, written: An
             if command == b"C01":
                 os.write(master, b"R01|4\r\n")
                 continue
-            answer = ANSWER % command.split(b"|")[1]
+            ((_, answer),) = board.feed(command + b"\r")
             written[count % len(written)] = time.monotonic_ns()
             os.write(master, answer)
             count += 1
