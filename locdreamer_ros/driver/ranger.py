@@ -132,8 +132,8 @@ class Ranger:
         self._settle = able.settle
         self._any_tag = not tag
         self._strangers = 0
-        self._last_ok: float | None = None
-        self._first_asked: float | None = None
+        # Monotonic times: of the last range, the last asking, and since when asking goes on.
+        self._last_ok = self._asked_at = self._asking_since = float("-inf")
         self._change = able.session_change
         self._changed_at = float("-inf")
         self._choice = tuple(name for name in self._names if name)[: able.max_anchors]
@@ -156,8 +156,10 @@ class Ranger:
     @property
     def problem(self) -> str:
         """What is wrong with the ids, in words; empty where ranges come or nobody asked for any."""
-        since = self._first_asked if self._last_ok is None else self._last_ok
-        if since is None or time.monotonic() - since < QUIET_S or not self.session.ready:
+        now = time.monotonic()
+        if now - self._asked_at > QUIET_S or not self.session.ready:
+            return ""
+        if now - max(self._last_ok, self._asking_since) < QUIET_S:
             return ""
         ours = ", ".join(self._anchors.ids)
         if self.heard:
@@ -185,8 +187,10 @@ class Ranger:
         wait = min(deadline - self._clock(), LONGEST_WAIT_S)
         end = time.monotonic() + max(wait, 0.0)
         self.spent = Spent()
-        if self._first_asked is None:
-            self._first_asked = time.monotonic()
+        now = time.monotonic()
+        if now - self._asked_at > QUIET_S:
+            self._asking_since = now
+        self._asked_at = now
         if self.session.codec.capabilities.schedulable:
             answers = self._ask_each(anchor, end)
         else:

@@ -457,10 +457,10 @@ def test_wrong_ids_are_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> N
     device = bench.device(speaks({}))
     ranger = bench.ranger(FakeCodec(schedulable=False))
     assert ranger.problem == ""
-    ask(ranger, 0, wait=0.1)
-    device.say(b"CYC X1=1.0 X2=2.0\n")
-    ask(ranger, 0, wait=0.3)
-    time.sleep(0.2)
+    end = time.monotonic() + 0.6
+    while time.monotonic() < end:
+        ask(ranger, 0, wait=0.05)
+        device.say(b"CYC X1=1.0 X2=2.0\n")
     assert "hears the anchors X1, X2, none of which" in ranger.problem
     assert "A, B, C, D" in ranger.problem
     device.say(b"CYC A=1.0\n")
@@ -474,10 +474,25 @@ def test_anchors_that_never_answer_are_said_so(
     monkeypatch.setattr(module, "QUIET_S", 0.2)
     bench.device(speaks({}))
     ranger = bench.ranger()
-    for _ in range(3):
-        ask(ranger, 0, 1, wait=0.1)
-    time.sleep(0.2)
+    end = time.monotonic() + 0.6
+    while time.monotonic() < end:
+        ask(ranger, 0, 1, wait=0.05)
+        ranger.idle(0.02)
     assert "are the anchors on" in ranger.problem
+
+
+def test_nothing_is_said_of_ids_while_nobody_asks(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "QUIET_S", 0.2)
+    bench.device(speaks(ALL))
+    ranger = bench.ranger()
+    ask(ranger, 0)
+    ranger.idle(0.5)
+    time.sleep(0.3)
+    assert ranger.problem == ""
+    ask(ranger, 0, wait=0.0)  # asking has only begun again
+    assert ranger.problem == ""
 
 
 def test_anchors_are_asked_by_the_names_the_device_prints(bench: Bench) -> None:
