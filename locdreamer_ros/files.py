@@ -9,12 +9,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from locdreamer_ros.errors import InputError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 LARGEST_TREE = 1 << 22
 """Bytes of a YAML or JSON file of ours, at most."""
+LARGEST_ARRAYS = 1 << 30
+"""Bytes of all arrays of an .npz unpacked, at most."""
 DEEPEST = 50
 """Levels of such a file, at most."""
 
@@ -86,6 +91,43 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: nested too deep") from None
     except ValueError as reason:  # a number of thousands of digits
         raise InputError(f"{path}: not JSON: {str(reason)[:100]}") from None
+
+
+def read_arrays(path: Path, what: str) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz, without pickles. Raises InputError: not `what`, damaged or too large.
+
+    Sizes are checked before anything is unpacked: a few kilobytes can claim terabytes.
+    """
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with zipfile.ZipFile(path) as file:
+            entries = [entry for entry in file.infolist() if entry.filename.endswith(".npy")]
+            if sum(entry.file_size for entry in entries) > LARGEST_ARRAYS:
+                raise InputError(f"{path}: unpacks to more than {LARGEST_ARRAYS} bytes")
+            arrays = {}
+            for entry in entries:
+                with file.open(entry) as stream:
+                    head = getattr(np.lib.format, "read_array_header_{}_{}".format(
+                        *np.lib.format.read_magic(stream)
+                    ))  # fmt: skip
+                    shape, fortran, kind = head(stream)
+                    size = int(np.prod(shape, dtype=object)) * kind.itemsize
+                    if kind.hasobject or size != entry.file_size - stream.tell():
+                        raise InputError(f"{path}: {entry.filename}: damaged")
+                    flat = np.frombuffer(bytearray(stream.read()), dtype=kind)
+                    array = flat.reshape(shape, order="F" if fortran else "C")
+                    arrays[entry.filename.removesuffix(".npy")] = array
+            return arrays
+    except InputError:
+        raise
+    except OSError as reason:
+        raise InputError(f"{path}: cannot read: {reason.strerror or reason}") from None
+    except Exception as reason:  # damaged files make these libraries raise almost anything
+        problem = " ".join(str(reason).split())[:100] or type(reason).__name__
+        raise InputError(f"{path}: expected {what}: {problem}") from None
 
 
 @contextmanager

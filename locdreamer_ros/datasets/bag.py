@@ -45,6 +45,8 @@ ODOMETRY_FRAME, BASE_FRAME = "odom", "base_link"
 """Frames of a robot (REP-105)."""
 NOT_MEASURED = -1.0
 """First element of a covariance in `Imu`: the message does not hold that quantity."""
+SIZE_OF_SITE = 10_000
+"""Anchors, at most."""
 ROLES = ("anchors", "ranges", "truth", "odometry", "imu", "time", ANCHOR, *RANGE_UNITS)
 GAP_S = 0.5
 """What has other stamps than the epochs is interpolated over gaps up to this."""
@@ -291,6 +293,8 @@ def _read_anchors(bag: Bag, topic: str) -> Anchors:
             f"{_holds(bag)}"
         )
     last = published[-1]
+    if len(last.anchors) > SIZE_OF_SITE:
+        raise InputError(f"{path}: {topic}: more than {SIZE_OF_SITE} anchors")
     places = [(a.position.x, a.position.y, a.position.z) for a in last.anchors]
     try:
         return Anchors(tuple(a.id for a in last.anchors), np.array(places, dtype=np.float64))

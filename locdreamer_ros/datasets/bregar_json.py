@@ -26,6 +26,10 @@ from locdreamer_ros.types import Anchors
 CHUNK = 1 << 20
 LONGEST_VALUE = 1 << 25
 """Characters. A longer single value is not this format, and memory is to stay bounded."""
+LARGEST = 1e9
+"""No coordinate or power is beyond."""
+LONGEST_NUMBER = 40
+"""Digits. Reading a longer one takes time without end."""
 CIR = re.compile(rb'"cir"\s*:\s*\[[^\]]*\]')
 UNFINISHED_CIR = re.compile(rb'"cir"\s*(?::\s*(?:\[[^\]]*)?)?\Z')
 NEAREST_M, FARTHEST_M = -1.0, 1000.0
@@ -74,6 +78,12 @@ def _without_cir(stream: IO[bytes], progress: Any) -> Iterator[str]:
     yield decode(rest, True)
 
 
+def _whole(text: str) -> int:
+    if len(text) > LONGEST_NUMBER:
+        raise InputError(f"a number of {len(text)} digits")
+    return int(text)
+
+
 class _Scanner:
     """Pulls JSON values one by one out of text that arrives in pieces."""
 
@@ -81,7 +91,7 @@ class _Scanner:
         self._pieces = pieces
         self._text = ""
         self._at = 0
-        self._decode = json.JSONDecoder().raw_decode
+        self._decode = json.JSONDecoder(parse_int=_whole).raw_decode
 
     def _more(self) -> bool:
         """Drop what was consumed and append the next piece; False at the end of the file."""
@@ -118,6 +128,8 @@ class _Scanner:
         while True:
             try:
                 value, end = self._decode(self._text, self._at)
+            except RecursionError:
+                raise InputError("JSON is nested too deep") from None
             except json.JSONDecodeError as reason:
                 # Most likely the rest has not arrived yet.
                 if len(self._text) - self._at > LONGEST_VALUE or not self._more():
@@ -254,10 +266,10 @@ def _number(values: dict[str, Any], key: str) -> float:
         value = float(values[key])
     except KeyError:
         raise InputError(f"missing key {key!r}") from None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"{key}: expected a finite number, got {values[key]!r}")
+    if not abs(value) <= LARGEST:
+        raise InputError(f"{key}: expected a finite number, got {repr(values[key])[:40]}")
     return value
 
 

@@ -8,8 +8,6 @@ Shape legend: P points in walking order, A anchors, C radio channels, N samples.
 from __future__ import annotations
 
 import math
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import replaced
+from locdreamer_ros.files import read_arrays, replaced
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray
+from locdreamer_ros.units import FARTHEST_M, check_places
 
 VERSION = 1
 """Of the .npz layout; a cache of another version is made again."""
+LONGEST_WALK = 10_000_000
+"""Epochs of a walk, at most."""
 COLUMNS = ("point", "anchor", "channel", "range", "nlos", "rss", "rss_fp")
 
 
@@ -129,7 +130,12 @@ def draw_walk(
             f"{', '.join(survey.channels)}"
         )
     steps = np.linalg.norm(np.diff(survey.path, axis=0), axis=1)
-    stays = np.maximum(1, np.rint(np.append(steps, 0.0) / speed * rate)).astype(np.intp)
+    epochs = np.maximum(1, np.rint(np.append(steps, 0.0) / speed * rate))
+    if not epochs.sum() <= LONGEST_WALK:
+        raise InputError(
+            f"{survey.name}: a walk of {epochs.sum():.3g} epochs; expected at most {LONGEST_WALK}"
+        )
+    stays = epochs.astype(np.intp)
     point = np.repeat(np.arange(len(survey.path)), stays)  # (T,)
 
     # Cells of one point and anchor lie side by side, so all channels together are one slice too.
@@ -216,9 +222,8 @@ def save_survey(path: Path, survey: PointSurvey, source: Sequence[int] = ()) -> 
 
 def load_survey_file(path: Path, source: Sequence[int] | None = None) -> PointSurvey:
     """Read what `save_survey` wrote. Raises InputError where it is not that or of other source."""
+    arrays = read_arrays(path, "a cached point survey (.npz)")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
         if int(arrays["version"]) != VERSION:
             raise InputError(f"{path}: layout {arrays['version']}; expected {VERSION}")
         if source is not None and arrays["source"].tolist() != list(source):
@@ -226,16 +231,43 @@ def load_survey_file(path: Path, source: Sequence[int] | None = None) -> PointSu
         columns = {name: arrays[name] for name in COLUMNS}
         for name in COLUMNS[:3]:
             columns[name] = columns[name].astype(np.intp)
-        return PointSurvey(
+        survey = PointSurvey(
             str(arrays["name"]),
             arrays["path"],
-            Anchors(tuple(arrays["anchor_ids"].tolist()), arrays["anchor_positions"]),
-            tuple(arrays["channels"].tolist()),
+            Anchors(tuple(map(str, arrays["anchor_ids"].tolist())), arrays["anchor_positions"]),
+            tuple(map(str, arrays["channels"].tolist())),
             **columns,
         )
-    except OSError as reason:
-        raise InputError(f"{path}: cannot read: {reason.strerror or reason}") from None
-    except (KeyError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as reason:
-        if isinstance(reason, InputError):
-            raise
-        raise InputError(f"{path}: not a cached point survey (.npz)") from None
+        _check(survey)
+        return survey
+    except InputError as reason:
+        raise InputError(f"{path}: {str(reason).removeprefix(f'{path}: ')}") from None
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
+        raise InputError(f"{path}: expected a cached point survey (.npz)") from None
+
+
+def _check(survey: PointSurvey) -> None:
+    """Raises InputError where the parts of a survey that was read do not fit together."""
+    rows = survey.range.shape
+    columns = [getattr(survey, name) for name in COLUMNS]
+    sizes = (len(survey.path), len(survey.anchors), len(survey.channels))
+    fits = (
+        survey.path.ndim == 2
+        and survey.path.shape[1] == 3
+        and survey.path.dtype == np.float64
+        and bool((np.abs(survey.path) <= FARTHEST_M).all())
+        and len(rows) == 1
+        and rows[0] > 0
+        and all(column.shape == rows for column in columns)
+        and all(column.dtype == np.float64 for column in (survey.range, survey.rss, survey.rss_fp))
+        and survey.nlos.dtype == np.bool_
+        and bool((survey.range > 0.0).all())
+        and all(
+            int(column.min()) >= 0 and int(column.max()) < size
+            for column, size in zip(columns[:3], sizes, strict=True)
+        )
+        and bool((np.diff(survey._cell(*columns[:3])) >= 0).all())
+    )
+    if not fits:
+        raise InputError("damaged: the parts of the survey do not fit together")
+    check_places(survey.anchors, "survey")

@@ -41,8 +41,11 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True)) as base:
             yield base
-    except sqlite3.Error as reason:
-        raise InputError(f"not a database of rosbag2: {reason}") from None
+    except InputError:
+        raise
+    except Exception as reason:  # sqlite3.Error, and what damaged text and numbers lead to
+        problem = " ".join(str(reason).split())[:100]
+        raise InputError(f"not a database of rosbag2: {problem}") from None
 
 
 def scan(path: Path) -> Contents:

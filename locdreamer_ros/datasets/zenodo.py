@@ -19,6 +19,8 @@ from locdreamer_ros.errors import InputError
 
 ZENODO = "https://zenodo.org"
 CHUNK = 1 << 20
+LARGEST_RECORD = 1 << 24
+"""Bytes of what describes a record, at most."""
 TIMEOUT_S = 30.0
 ATTEMPTS = 6
 """Attempts in a row that bring nothing before giving up, 1, 2, 4 .. s apart."""
@@ -38,7 +40,7 @@ def find_file(record: int, name: str, base: str = ZENODO) -> RemoteFile:
     url = f"{base}/api/records/{record}"
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
-            files = json.load(answer)["files"]
+            files = json.loads(answer.read(LARGEST_RECORD))["files"]
         entry = next((f for f in files if f["key"] == name), None)
         if entry is None:
             raise InputError(f"{url}: the record has no file {name}")
@@ -48,7 +50,9 @@ def find_file(record: int, name: str, base: str = ZENODO) -> RemoteFile:
         return RemoteFile(entry["links"]["self"], int(entry["size"]), digest)
     except (OSError, http.client.HTTPException) as reason:
         raise InputError(f"{url}: no answer: {_reason(reason)}; is there a network?") from None
-    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError):
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise InputError(f"{url}: expected a Zenodo record, got something else") from None
 
 

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import replaced
+from locdreamer_ros.files import read_arrays, replaced
 from locdreamer_ros.types import Anchors, FloatArray, IntArray
 
 VERSION = 1
@@ -89,35 +88,37 @@ class Policy:
     @classmethod
     def load(cls, path: Path) -> Policy:
         """From a file. Raises InputError where it is not such a file, or its parts do not fit."""
+        file = read_arrays(path, "a model of `locdreamer juno train`")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                if "values" not in file or int(file["version"]) != VERSION:
-                    raise InputError(f"{path}: expected a model of `locdreamer juno train`")
-                policy = cls(
-                    Anchors(tuple(map(str, file["ids"])), file["positions"]),
-                    file["low"],
-                    float(file["zone"]),
-                    int(file["columns"]),
-                    file["subsets"].astype(np.intp),
-                    file["values"],
-                )
-        except OSError as reason:
-            raise InputError(f"{path}: cannot read: {reason.strerror or reason}") from None
+            if "values" not in file or int(file["version"]) != VERSION:
+                raise InputError(f"{path}: expected a model of `locdreamer juno train`")
+            policy = cls(
+                Anchors(tuple(map(str, file["ids"])), file["positions"].astype(np.float64)),
+                file["low"].astype(np.float64),
+                float(file["zone"]),
+                int(file["columns"]),
+                file["subsets"].astype(np.intp),
+                file["values"].astype(np.float64),
+            )
         except InputError:
             raise
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError):
             raise InputError(f"{path}: expected a model of `locdreamer juno train`") from None
         policy._check(path)
         return policy
 
     def _check(self, path: Path) -> None:
-        shape = (len(self.values), len(self.subsets))
+        shape = (
+            self.values.shape[0] if self.values.ndim else 0,
+            self.subsets.shape[0] if self.subsets.ndim else 0,
+        )
         fits = (
-            self.values.shape == shape
+            self.values.ndim == 2
             and self.subsets.ndim == 2
+            and self.values.shape == shape
             and self.low.shape == (2,)
             and np.isfinite(self.low).all()
-            and self.zone > 0.0
+            and 0.0 < self.zone < np.inf
             and self.columns > 0
             and shape[0] > 0
             and shape[0] % self.columns == 0

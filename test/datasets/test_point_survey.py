@@ -147,5 +147,5 @@ def test_a_file_gives_the_same_survey_and_knows_its_source(tmp_path: Path) -> No
     raw = (tmp_path / "s.npz").read_bytes()
     for part in (0.0, 0.1, 0.5, 0.95):
         (tmp_path / "s.npz").write_bytes(raw[: int(part * len(raw))])
-        with pytest.raises(InputError, match="not a cached point survey"):
+        with pytest.raises(InputError, match="expected a cached point survey"):
             load_survey_file(tmp_path / "s.npz")
