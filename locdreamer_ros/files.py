@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from locdreamer_ros.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""What a disk says that takes no more."""
 LARGEST_TREE = 1 << 22
 """Bytes of a YAML or JSON file of ours, at most."""
 LARGEST_ARRAYS = 1 << 30
@@ -134,7 +137,7 @@ def read_arrays(path: Path, what: str) -> dict[str, NDArray[Any]]:
 def replaced(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, else vanishes.
 
-    Raises InputError where the folder cannot be written.
+    Raises InputError where the folder cannot be written, or the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,6 +154,10 @@ def replaced(path: Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp made it private
         temporary.replace(path)
+    except OSError as reason:
+        if reason.errno not in NO_ROOM:
+            raise
+        raise InputError(f"{path}: cannot write: {reason.strerror}") from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -18,6 +18,7 @@ from typing import NoReturn
 from locdreamer_ros import __version__
 from locdreamer_ros.cli.ending import Told, heeding
 from locdreamer_ros.errors import InputError, not_installed
+from locdreamer_ros.files import NO_ROOM
 
 COMMANDS = (
     "demo",
@@ -80,4 +81,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # a place to write to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as reason:
+        if reason.errno not in NO_ROOM:
+            raise
+        # The report could not be written: stdout is a file on a full disk.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"locdreamer: cannot write: {reason.strerror}", file=sys.stderr)
+        return BAD_INPUT
     return code or 0

@@ -193,15 +193,12 @@ def write(recording: Recording, options: argparse.Namespace, *, long: bool = Fal
     long: as a table with a row per range, which keeps the ranges' stamps.
     """
     from locdreamer_ros.datasets.bag import write_bag
-    from locdreamer_ros.datasets.long_table import save_long_table
-    from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
+    from locdreamer_ros.datasets.range_table import save_recording
     from locdreamer_ros.evaluation.tables import save_json
 
     output: Path = options.output
     if output.suffix == ".csv":
-        # The anchors first: a range table without them is of no use.
-        save_anchors(output.with_name(f"{output.stem}_anchors.csv"), recording.anchors)
-        (save_long_table if long else save_range_table)(output, recording)
+        save_recording(output, recording, long=long)
     else:
         write_bag(output, recording, storage=options.storage, version=options.bag_version)
     result = {

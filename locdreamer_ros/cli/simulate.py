@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
 
     import numpy as np
 
-    from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
+    from locdreamer_ros.datasets.range_table import save_recording
     from locdreamer_ros.evaluation.tables import plain, save_json
     from locdreamer_ros.simulation import simulate
 
@@ -75,8 +75,7 @@ def run(options: argparse.Namespace) -> None:
         "ranges": int(np.isfinite(recording.ranges).sum()),
         "seed": options.seed,
     }
-    save_range_table(options.output, recording)
-    save_anchors(beside, recording.anchors)
+    save_recording(options.output, recording)
     if options.json is not None:
         save_json(options.json, result)
     print(plain([result], HEADING))

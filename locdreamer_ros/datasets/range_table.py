@@ -44,14 +44,21 @@ from locdreamer_ros.datasets.columns import (
     together,
     unknown_anchor,
 )
-from locdreamer_ros.datasets.long_table import read_long
+from locdreamer_ros.datasets.long_table import read_long, save_long_table
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import open_text, write_atomically
+from locdreamer_ros.files import open_text, replaced, write_atomically
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Anchors
 from locdreamer_ros.units import check_places
 
-__all__ = ["MAX_RANGE_M", "load_anchors", "load_range_table", "save_anchors", "save_range_table"]
+__all__ = [
+    "MAX_RANGE_M",
+    "load_anchors",
+    "load_range_table",
+    "save_anchors",
+    "save_range_table",
+    "save_recording",
+]
 
 ANCHOR_ID = ("id", "anchor", "anchor_id", "name")
 """What the first column of an anchors file may be called."""
@@ -216,3 +223,15 @@ def save_range_table(path: Path, recording: Recording) -> None:
         writer.writerows(
             [write_number(value) for value in row] for row in np.hstack(columns).tolist()
         )
+
+
+def save_recording(path: Path, recording: Recording, *, long: bool = False) -> Path:
+    """Write a table, and its anchors beside it: both or neither. Returns where the anchors are.
+
+    long: a row per range, which keeps the ranges' stamps.
+    """
+    beside = path.with_name(f"{path.stem}_anchors.csv")
+    with replaced(beside) as place:
+        save_anchors(place, recording.anchors)
+        (save_long_table if long else save_range_table)(path, recording)
+    return beside
