@@ -63,13 +63,14 @@ def hear(
     qos: QoSProfile = LOSSLESS,
     *,
     always: bool = False,
-) -> None:
-    """Listen to a topic of anybody, however it is published.
+    raw: bool = False,
+) -> Callable[[], Any]:
+    """Listen to a topic of anybody, however it is published; gives the subscription of now.
 
     Where a publisher offers less than `qos` asks for (best effort, or no memory for who comes
     late), the subscription is made anew within a second so that it matches.
     """
-    heard = node.listen(kind, topic, callback, qos, always=always)
+    heard = node.listen(kind, topic, callback, qos, always=always, raw=raw)
 
     def look() -> None:
         nonlocal heard, qos
@@ -81,9 +82,12 @@ def hear(
         )
         if (least.reliability, least.durability) != (qos.reliability, qos.durability):
             qos = least
-            heard = node.listen(kind, topic, callback, qos, always=always, instead_of=heard)
+            heard = node.listen(
+                kind, topic, callback, qos, always=always, raw=raw, instead_of=heard
+            )
 
     node.every(MATCH_PERIOD_S, look, always=always)
+    return lambda: heard
 
 
 def _least(wanted: Any, offered: list[Any], weakest: Any) -> Any:

@@ -15,7 +15,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry, Path
-from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
 from visualization_msgs.msg import MarkerArray
@@ -28,7 +27,7 @@ from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, LOSSLESS, UwbNode, run
 from locdreamer_ros.nodes.listening import (
     MOTION,
     ListeningConfig,
-    hear_motion,
+    hear,
     names,
     when_published,
 )
@@ -109,7 +108,8 @@ class RecorderNode(UwbNode):
             topics |= {f"{name}/{topic}": kind for topic, kind in OF_TRACKER.items()}
         for topic, kind in topics.items():
             self._record(topic, kind)
-        hear_motion(self, lambda topic, qos: self._record(topic, MOTION[topic], qos))
+        for topic, kind in MOTION.items():
+            self._record(topic, kind)
         try:
             from tf2_msgs.msg import TFMessage
         except ImportError:
@@ -131,7 +131,10 @@ class RecorderNode(UwbNode):
     def _flush(self) -> None:
         """Let the bag be read up to now, also while nothing comes."""
         if self._bag is not None:
-            self._bag.flush_when_due()
+            try:
+                self._bag.flush_when_due()
+            except InputError as reason:  # `health` says it again
+                self.get_logger().error(str(reason))
 
     def health(self) -> tuple[str, dict[str, object]]:
         """What it waits for, and how long ago each topic was heard."""
@@ -144,7 +147,7 @@ class RecorderNode(UwbNode):
     def _count_of(self, topic: str) -> int:
         return self._last.get(self.resolve_topic_name(topic), 0)
 
-    def _record(self, topic: str, kind: Any, qos: QoSProfile | None = None) -> None:
+    def _record(self, topic: str, kind: Any) -> None:
         latched = kind is AnchorArray
         full, name = self.resolve_topic_name(topic), type_name(kind)
 
@@ -153,10 +156,9 @@ class RecorderNode(UwbNode):
                 self._now = nanoseconds(deserialize_message(data, Clock).clock)
             self._write(full, name, data, latched)
 
-        if qos is None:
-            volatile = topic in VOLATILE or kind in (Path, MarkerArray)
-            qos = LATCHED if latched else LOSSLESS if volatile else KEPT
-        self._heard.append(self.listen(kind, topic, write, qos, raw=True))
+        volatile = topic in (*VOLATILE, *MOTION) or kind in (Path, MarkerArray)
+        qos = LATCHED if latched else LOSSLESS if volatile else KEPT
+        self._heard.append(hear(self, kind, topic, write, qos, raw=True))
 
     def _write(self, topic: str, name: str, data: bytes, latched: bool) -> None:
         """Append; the bag's time is that of `/clock` where there is one, so that it replays so."""
@@ -178,17 +180,18 @@ class RecorderNode(UwbNode):
     def deactivate(self) -> None:
         """Take in what has arrived and not been read, and complete the bag."""
         for subscription in self._heard:
-            self.catch_up(subscription)
+            self.catch_up(subscription())
         self.close()
 
     def close(self) -> None:
         """Complete the bag."""
         if self._bag is not None:
             bag, self._bag = self._bag, None
-            bag.close()
+            try:
+                bag.close()
+            except InputError as reason:  # a full disk: what was whole is there
+                self.get_logger().error(str(reason))
             self.get_logger().info(f"recorded {self.counts['recorded']} messages: {bag.path}")
-            if bag.broken:
-                self.get_logger().error(bag.broken)
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from locdreamer_ros.msg import AnchorArray, RangeArray
 from nodes.ros_graph import Graph, graph
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from locdreamer_ros.datasets.bag import read_bag
 from locdreamer_ros.datasets.rosbag2 import read_messages
@@ -84,3 +85,17 @@ def test_a_killed_recorder_leaves_all_but_its_last_second(
     np.testing.assert_allclose(read_bag(bag).ranges[:, 0], 2.5 + np.arange(30) / 100)
     assert "bag.mcap was not finished" in caplog.text
     assert [p.name for p in nodes.folder.iterdir() if p.name.startswith(".bag")] == []
+
+
+def test_ranges_of_anybody_are_recorded(nodes: Graph) -> None:
+    """Best effort and without memory: a publisher that promises nothing."""
+    bag = nodes.folder / "bag"
+    nodes.start("recorder_node", output=str(bag))
+    nodes.probe.until(lambda: heard(nodes).get("message"), "the recorder")
+    weak = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+    out = nodes.probe.publisher(RangeArray, "uwb/ranges", weak)
+    ranges = Ranges.of([0, 1, 2], np.full(3, 2.5), 0.1)
+    for _ in range(10):
+        out.publish(RangeArray(header=c.header(10, "map"), ranges=c.to_ranges(ranges, ANCHORS)))
+        nodes.probe.rest(0.05)
+    nodes.probe.until(lambda: int(heard(nodes).get("recorded", 0)) >= 8, "most in the bag")
