@@ -12,11 +12,20 @@ EXTRAS = {"torch": "learn", "numba": "juno"}
 ON_PYPI_ONLY = ("rosbags", "numba", "torch")
 
 
+LONGEST = 1000
+"""Characters of a complaint."""
+
+
 class InputError(ValueError):
     """Bad input: the message names the file, the row or key, and what was expected.
 
-    The command line prints the message alone and exits with status 2.
+    The command line prints the message alone and exits with status 2. What it quotes of a file is
+    cut where it is long.
     """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def require(module: str, what: str) -> None:

@@ -119,7 +119,7 @@ def read_arrays(path: Path, what: str) -> dict[str, NDArray[Any]]:
                     shape, fortran, kind = head(stream)
                     size = int(np.prod(shape, dtype=object)) * kind.itemsize
                     if kind.hasobject or size != entry.file_size - stream.tell():
-                        raise InputError(f"{path}: {entry.filename}: damaged")
+                        raise InputError(f"{path}: expected {what}: {entry.filename} is damaged")
                     flat = np.frombuffer(bytearray(stream.read()), dtype=kind)
                     array = flat.reshape(shape, order="F" if fortran else "C")
                     arrays[entry.filename.removesuffix(".npy")] = array

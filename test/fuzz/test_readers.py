@@ -270,6 +270,7 @@ KEPT: dict[str, tuple[str, bytes]] = {
     "million digits in json": ("json", b"[" + b"9" * 1_000_000 + b"]"),
     "deep bregar": ("bregar", b'{"path": ' + b"[" * 100_000),
     "million digits in bregar": ("bregar", b'{"path": [' + b"9" * 1_000_000 + b"]}"),
+    "a header of many digits": ("anchors", b"id,x,y,z" + b"9" * 5000 + b"\n1,2\n"),
     "anchors at 1e300": ("anchors", b"id,x,y,z\n1,1e300,0,0\n"),
     "stamps at 1e300": ("range table", b"t_s,r_A1\n1e300,1\n"),
     "a million digits of range": ("range table", b"t_s,r_A1\n0," + b"9" * 1_000_000),
@@ -317,7 +318,7 @@ def test_what_was_found_stays_refused(tmp_path: Path) -> None:
     for case, line in said.items():
         assert line != "read", case
         assert "\n" not in line, case
-        assert len(line) < 600, case
+        assert len(line) < 1100, case
 
 
 @pytest.mark.parametrize("name", READ)
