@@ -332,7 +332,7 @@ def test_impossible_ranges_fail(case: Case) -> None:
 
 
 @by_device
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(pieces=st.lists(st.binary(max_size=60) | st.integers(0, 3), max_size=12))
 def test_anything_may_come(case: Case, pieces: list[bytes | int]) -> None:
     codec = case.asked()
@@ -354,9 +354,9 @@ def test_anything_may_come(case: Case, pieces: list[bytes | int]) -> None:
 @pytest.mark.parametrize("device", NAMES)
 def test_fuzz(device: str) -> None:
     """A small form of test/fuzz/codecs.py."""
-    tally = fuzz(device, 50_000, seed=1)
+    tally = fuzz(device, 30_000, seed=1)
     assert tally.wrong == 0
-    assert tally.accepted > 100
+    assert tally.accepted > 50
 
 
 def test_the_registry_names_what_it_has() -> None:

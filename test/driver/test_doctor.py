@@ -35,7 +35,9 @@ ROOT = Path(__file__).parents[2]
 def test_every_device_is_recognised(tmp_path: Path, device: str) -> None:
     module, _ = emulate(device, link=tmp_path / "port", walk_s=30.0)
     port = Port(str(tmp_path / "port"), str(tmp_path / "port"), "test")
+    begin = time.monotonic()
     examine(port)
+    assert time.monotonic() - begin < 10.0
     module.close()
     assert port.usable
     assert port.device is not None
@@ -74,7 +76,7 @@ def test_a_damaged_stream_is_never_taken_for_another_device(device: str) -> None
     source = Source(device, rng)
     other = source.exchange(source.ids[0])[0]
     told = 0
-    for _ in range(1000):
+    for _ in range(80):  # with all devices over a thousand
         pieces = []
         for _ in range(int(rng.integers(1, 6))):
             piece = source.exchange(source.ids[int(rng.integers(len(source.ids)))])[0]
@@ -85,7 +87,7 @@ def test_a_damaged_stream_is_never_taken_for_another_device(device: str) -> None
         # The DWM1001's two modes are one module.
         assert found is None or found[0].removesuffix("-shell") == device.removesuffix("-shell")
     if not get_device(device).question:  # it is told by what it says by itself
-        assert told > 100
+        assert told > 8
 
 
 def test_a_board_that_boots_late_is_told_its_own_baud_rate(tmp_path: Path) -> None:

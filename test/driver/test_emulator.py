@@ -89,17 +89,15 @@ def test_every_device_ranges(bench: Bench, device: str) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("event", ["unplug", "reboot"])
-def test_every_device_comes_back(bench: Bench, device: str, event: str) -> None:
+def test_every_device_comes_back(bench: Bench, device: str) -> None:
     emulator, _, ranger = bench(device)
     tracks_again(ranger, START_S)
-    if event == "unplug":
-        emulator.unplug()
-        ask(ranger, 0.7)
-        emulator.plug()
-    else:
-        emulator.reboot()
-        ask(ranger, 0.0)  # what a device that chooses had reported before does not count
+    emulator.unplug()
+    ask(ranger, 0.3)
+    emulator.plug()
+    assert tracks_again(ranger) < 2.0
+    emulator.reboot()
+    ask(ranger, 0.0)  # what a device that chooses had reported before does not count
     assert tracks_again(ranger) < 2.0
 
 
@@ -126,7 +124,7 @@ def test_a_wire_with_every_fault_gives_no_range_that_was_not_measured(
 ) -> None:
     faults = [f for f in FAULTS if f not in ("unplug", "reboot", "deaf")]
     emulator, tag, ranger = bench(device, faults=faults)
-    end = time.monotonic() + 1.5
+    end = time.monotonic() + 1.0
     while time.monotonic() < end:
         assert_measured(tag, ask(ranger, 0.2))
     emulator.faults.clear()
