@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -37,6 +36,8 @@ SHOWN = QoSProfile(depth=10)
 ELLIPSE_POINTS = 48
 ASKED = ColorRGBA(r=0.95, g=0.5, b=0.1, a=1.0)
 IDLE = ColorRGBA(r=0.45, g=0.5, b=0.55, a=0.8)
+EXCLUDED = ColorRGBA(r=0.8, g=0.1, b=0.1, a=1.0)
+"""An anchor whose ranges do not fit and are held back."""
 ELLIPSE = ColorRGBA(r=0.1, g=0.5, b=0.9, a=0.9)
 TEXT = ColorRGBA(r=0.1, g=0.1, b=0.1, a=1.0)
 
@@ -75,8 +76,8 @@ class EstimatePublisher:
         self._markers = Display(node.advertise(MarkerArray, "~/markers", SHOWN))
         self._send = sender(node) if config.broadcast == "tag" else None
         self._poses: deque[PoseStamped] = deque(maxlen=config.path_length)
-        self._asked: set[int] = set()
-        """Rows of the anchors that were shown as asked."""
+        self._looks: dict[int, ColorRGBA] = {}
+        """Colours other than idle that were shown, by row of the anchor."""
 
     def publish(self, estimate: Estimate, site: Site, *, ns: int) -> PoseWithCovarianceStamped:
         """Publish the estimate for the stamp `ns`; returns the pose."""
@@ -88,16 +89,20 @@ class EstimatePublisher:
         self._poses.append(PoseStamped(header=pose.header, pose=pose.pose.pose))
         return pose
 
-    def show(self, estimate: Estimate, site: Site, *, ns: int, asked: IntArray) -> None:
-        """Path and markers, where somebody looks and it is time; `asked`: rows."""
+    def show(
+        self, estimate: Estimate, site: Site, *, ns: int, asked: IntArray, excluded: Sequence[int]
+    ) -> None:
+        """Path and markers, where somebody looks and it is time; `asked`, `excluded`: rows."""
         period, head = self.config.display_period, header(ns, self.config.frame)
         if self._path.due(period):
             self._path.publish(Path(header=head, poses=list(self._poses)))
         if self._markers.due(period):
-            now = set(asked.tolist())
-            changed = None if self._markers.new_eyes else sorted(now ^ self._asked)
-            self._markers.publish(markers(estimate, site, head=head, asked=now, rows=changed))
-            self._asked = now
+            looks = dict.fromkeys(asked.tolist(), ASKED) | dict.fromkeys(excluded, EXCLUDED)
+            both = looks.keys() | self._looks.keys()
+            rows = {row for row in both if looks.get(row) is not self._looks.get(row)}
+            changed = None if self._markers.new_eyes else sorted(rows)
+            self._markers.publish(markers(estimate, site, head=head, looks=looks, rows=changed))
+            self._looks = looks
 
 
 class Display:
@@ -143,21 +148,22 @@ def markers(
     site: Site,
     *,
     head: Header,
-    asked: AbstractSet[int],
+    looks: Mapping[int, ColorRGBA],
     rows: Sequence[int] | None = None,
 ) -> MarkerArray:
-    """Anchors with their names, those `asked` highlighted, and the covariance ellipse.
+    """Anchors with their names, those in `looks` highlighted, and the covariance ellipse.
 
-    rows: of the anchors to show, where the others look as before; None: all.
+    looks: colours by row: asked, or excluded; rows: of the anchors to show, where the others look
+    as before; None: all.
     """
     found = []
     for row in range(len(site.anchors)) if rows is None else rows:
         position = site.anchors.positions[row]
         ball = Marker(header=head, ns="anchors", id=row, type=Marker.SPHERE, action=Marker.ADD)
         ball.pose.position = point(position)
-        size = 0.35 if row in asked else 0.2
+        size = 0.35 if row in looks else 0.2
         ball.scale.x = ball.scale.y = ball.scale.z = size
-        ball.color = ASKED if row in asked else IDLE
+        ball.color = looks.get(row, IDLE)
         found.append(ball)
         if rows is None:
             name = site.anchors.ids[row]

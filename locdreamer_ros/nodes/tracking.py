@@ -331,7 +331,13 @@ class TrackingNode(UwbNode):
         )
         if estimate is not None:
             self.fallback = ""
-            self.output.show(estimate, self.known_site, ns=ns, asked=ranges.anchor)
+            self.output.show(
+                estimate,
+                self.known_site,
+                ns=ns,
+                asked=ranges.anchor,
+                excluded=status.excluded,
+            )
 
     def _trouble(self) -> str:
         """What is wrong with ranges or estimate, in words; empty: nothing."""

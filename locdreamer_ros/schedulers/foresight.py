@@ -32,12 +32,20 @@ LASTING_S = 0.7
 """Fixes within this time share what lasts: their fresh noise averages out."""
 MOST_SUBSETS = 2000
 """Up to this many subsets all are tried; beyond, anchors are added one by one, then exchanged."""
+AXES = np.array([1.0, 1.0, 0.2])
+"""What the variance of x, y and z counts: the height is always the worst known, and anchors asked
+for its sake leave the plane."""
 NEAREST = 64
 """Of more anchors only the nearest are looked at, beyond what one radio reaches."""
 
 
+def present_variance(foresight: Foresight) -> float:
+    """Position variance m^2 before anybody is asked: of x, y, and z in part."""
+    return float(np.diag(foresight.position) @ AXES[: len(foresight.position)])
+
+
 def remaining_variance(foresight: Foresight, subsets: IntArray, sigma: float) -> np.ndarray:
-    """Trace (M,) m^2 of the position's covariance once each of subsets (M, K) was asked.
+    """Position variance (M,) m^2 left once each of subsets (M, K) was asked: x, y, and z in part.
 
     sigma m: fresh noise of any range.
     """
@@ -45,8 +53,8 @@ def remaining_variance(foresight: Foresight, subsets: IntArray, sigma: float) ->
     index = np.arange(subsets.shape[1])
     inner[:, index, index] += sigma**2
     cross = foresight.cross[subsets]  # (M, K, D)
-    gained = (cross * np.linalg.solve(inner, cross)).sum(axis=(1, 2))
-    return np.asarray(np.trace(foresight.position) - gained)
+    gained = (cross * np.linalg.solve(inner, cross)).sum(axis=1) @ AXES[: cross.shape[-1]]
+    return np.asarray(present_variance(foresight) - gained)
 
 
 @lru_cache(maxsize=64)

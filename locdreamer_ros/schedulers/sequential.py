@@ -19,7 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from locdreamer_ros.roles import Scheduler
-from locdreamer_ros.schedulers.foresight import MOST_SUBSETS, all_subsets, remaining_variance
+from locdreamer_ros.schedulers.foresight import (
+    MOST_SUBSETS,
+    all_subsets,
+    present_variance,
+    remaining_variance,
+)
 from locdreamer_ros.schedulers.gdop import directions
 from locdreamer_ros.types import Anchors, Estimate, Foresight, IntArray, Site
 
@@ -82,7 +87,7 @@ class Sequential(Scheduler):
             return left[:0]
         foresight = foreseen(self._site, looked)
         row, variance = best_first(foresight, left, budget - asked.size)
-        share = variance / float(np.trace(foresight.position))
+        share = variance / present_variance(foresight)
         if now * (1.0 - math.sqrt(max(share, 0.0))) < self._price:
             return left[:0]
         return np.array([row])
