@@ -18,14 +18,14 @@ from locdreamer_ros.files import write_atomically
 
 
 def save_estimates(path: Path, track: Track) -> None:
-    """Write the estimates from the first fix on; the covariance is the position's."""
+    """Write the estimates, none where there is no fix; the covariance is the position's."""
     axes = "xyz"[: track.dimensions]
     pairs = list(combinations_with_replacement(range(track.dimensions), 2))
     names = ["t_s", *axes, *(f"v{axis}" for axis in axes)]
     names += [f"cov_{axes[i]}{axes[j]}" for i, j in pairs]
     upper = track.covariance[:, [i for i, _ in pairs], [j for _, j in pairs]]
-    table = np.column_stack([track.mean, upper])[track.known]
+    table = np.column_stack([track.times, track.mean, upper])[track.known]
     with write_atomically(path) as stream:
         stream.write(",".join(names) + "\n")
-        for time, row in zip(track.times[track.known], table, strict=True):
-            stream.write(",".join(repr(value) for value in (float(time), *row.tolist())) + "\n")
+        for row in table.tolist():
+            stream.write(",".join(map(repr, row)) + "\n")
