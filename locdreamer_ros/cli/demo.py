@@ -171,6 +171,9 @@ def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
     tracks, reports = track_all(
         recording, method, beside=[method.beside(BASELINE, BASELINE_PRESET)], progress=True
     )
+    # An interrupt is not to leave an older picture beside a new bag.
+    for name in ("metrics.json", "track.png"):
+        (options.output / name).unlink(missing_ok=True)
     write_bag(options.output / "bag", recording)
     metrics = summary(reports, mode="offline", source=options.source)
     return Outcome(recording.anchors, tracks, metrics)

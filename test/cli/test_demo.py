@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import pytest
@@ -30,13 +33,30 @@ def test_simulator(tmp_path, capsys):
     assert sorted(path.name for path in out.iterdir()) == ["bag", "metrics.json", "track.png"]
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics == json.loads(copy.read_text())
-    assert (metrics["tracker"], metrics["scheduler"], metrics["budget"]) == ("zero-shot", "gdop", 3)
+    assert (metrics["tracker"], metrics["budget"]) == ("zero-shot", 3)
+    assert metrics["scheduler"] == "foresight"
     assert (metrics["mode"], metrics["source"], metrics["seed"]) == ("offline", "simulator", 2)
     assert metrics["baseline"]["tracker"] == "ekf"
     assert metrics["steps"] == metrics["baseline"]["steps"] == 190
     bag = load_recording(out / "bag")
     walk = simulate("house", duration=20.0, seed=2)
     np.testing.assert_allclose(bag.ranges, walk.ranges)
+
+
+def test_an_interrupt_leaves_no_older_result_beside_a_new_bag(tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("metrics.json", "track.png"):
+        (out / name).write_text("of before")
+
+    def interrupted(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        sleep(10.0)
+
+    monkeypatch.setattr("locdreamer_ros.evaluation.plots.plot_track", interrupted)
+    assert offline(out, "--duration", 5) == 143
+    assert [path.name for path in out.iterdir()] == ["bag"]
+    capsys.readouterr()
 
 
 def test_replay_agrees_with_track(tmp_path, capsys):
