@@ -95,7 +95,7 @@ def test_a_module_is_tracked_through_the_driver(tmp_path, device):
     assert accounts["not_as_asked"] == 0
     assert metrics["steps"] > 0
     bag = load_recording(out / "bag")
-    assert np.isfinite(bag.truth[:, :2]).all(axis=1).sum() >= accounts["epochs"]
+    assert np.isfinite(bag.truth[:, :2]).all(axis=1).sum() > 0.8 * accounts["epochs"]
     assert np.isfinite(bag.ranges).sum() >= accounts["received"]
     assert (out / "track.png").stat().st_size > 0
     assert not (out / "uwb").is_symlink()
