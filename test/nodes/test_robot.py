@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
 from nav_msgs.msg import Odometry
@@ -27,7 +29,7 @@ from visualization_msgs.msg import MarkerArray
 
 from locdreamer_ros.alignment import turned
 from locdreamer_ros.config import load_parameters
-from locdreamer_ros.nodes import catalogue
+from locdreamer_ros.nodes import catalogue, lifecycle
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.driver_node import DriverNode
 from locdreamer_ros.nodes.ekf_node import EkfNode
@@ -342,3 +344,61 @@ def test_silence_and_state_are_in_the_status() -> None:
         assert np.isnan(waiting.silence)
         assert (fixed.state, fixed.silence) == (TrackerStatus.TRACKING, 0.0)
         assert silent.silence == pytest.approx(0.1)
+
+
+def test_what_is_waited_for_is_logged_once_again_and_when_it_is_over(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hosting(EkfNode, dimensions="'2'") as hosted:
+        now = 100.0
+        monkeypatch.setattr(lifecycle, "monotonic", lambda: now)
+
+        def logged(seconds: float) -> str:
+            nonlocal now
+            now += seconds
+            hosted.node.report()
+            return capfd.readouterr().err
+
+        logged(0.0)
+        assert logged(1.0) == ""  # it may be over at once
+        assert "waiting for the anchors: nobody publishes /uwb/anchors" in logged(1.5)
+        assert logged(10.0) == ""
+        assert "waiting for the anchors" in logged(25.0)
+        monkeypatch.setattr(hosted.node, "health", lambda: ("", {}))
+        assert "over: waiting for the anchors" in logged(1.0)
+        assert logged(100.0) == ""
+
+
+def test_diagnostics_recover_and_name_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+    with hosting(EkfNode, dimensions="'2'") as hosted:
+        heard = hosted.hear(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
+        monkeypatch.setattr(hosted.node, "health", lambda: ("", {"device": "DWM1001 6E01"}))
+
+        def status() -> DiagnosticStatus:
+            count = len(heard)
+            hosted.node.report()
+            hosted.until(lambda: len(heard) > count, "diagnostics")
+            return heard[-1].status[0]
+
+        hosted.until(lambda: heard, "the first ones")
+        assert status().level == DiagnosticStatus.OK
+        hosted.node.drop("a range of nobody")
+        assert status().level == DiagnosticStatus.WARN
+        assert status().message == "1 messages dropped: a range of nobody"
+        hosted.node._dropped_at -= 11.0
+        recovered = status()
+        assert (recovered.level, recovered.message) == (DiagnosticStatus.OK, "ok")
+        assert recovered.hardware_id == "DWM1001 6E01"
+        assert {v.key: v.value for v in recovered.values}["messages_dropped"] == "1"
+
+
+def test_a_flood_leaves_others_their_turn() -> None:
+    with hosting(EkfNode, dimensions="'2'") as hosted:
+        heard: list[Clock] = []
+        listener = hosted.node.listen(Clock, "flood", heard.append)
+        flood = hosted.say(Clock, "flood")
+        for _ in range(1500):
+            flood.publish(Clock())
+        sleep(0.5)
+        hosted.node.catch_up(listener)
+        assert len(heard) == 1000
