@@ -136,8 +136,6 @@ class TrackerNode(PassiveNode):
     def _due(self) -> None:
         """Ask, unless an answer is on its way: then as soon as it is in."""
         now = self.get_clock().now().nanoseconds
-        if self._asked_at == now:  # a clock that stands still
-            return
         pending = self._pending
         patience = max(PATIENCE_NS, round(2.0 * self._took))
         if pending is not None and 0 <= now - pending.ns < patience:
