@@ -4,6 +4,6 @@
 
 `tracker` is the filter, with numpy alone: `layout` says what its state holds, `network` what is
 learned, `odometry_frame` how wheels help, `foresight` what it expects of ranges not asked for;
-`far_field` answers where the model cannot. `model_file` reads and keeps the weights. `training`, with
-torch: `dreams` draws places, walks and errors, `hybrid` is the same filter, `train` teaches it.
+`far_field` answers where the model cannot. `model_file` reads and keeps the weights. `training`,
+with torch: `dreams` draws places, walks and errors, `hybrid` is the filter, `train` teaches it.
 """
