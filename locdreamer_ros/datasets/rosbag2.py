@@ -30,17 +30,13 @@ if TYPE_CHECKING:
 METADATA = "metadata.yaml"
 INFORMATION = "rosbag2_bagfile_information"
 STORAGES: dict[str, ModuleType] = {".mcap": mcap, ".db3": sqlite_bag}
-LATER_FIELDS = (
-    "more",
-    "sequence",
-    "tag",
-    "variance",
-    "covariance",
-    "rx_power",
-    "first_path_power",
-    "nlos_probability",
-)
-"""Fields of our types that older bags need not have."""
+NEEDED = {
+    "locdreamer_ros/msg/RangeArray": ("header", "ranges"),
+    "locdreamer_ros/msg/AnchorRange": ("anchor", "stamp", "range", "status"),
+    "locdreamer_ros/msg/AnchorArray": ("anchors",),
+    "locdreamer_ros/msg/Anchor": ("id", "position"),
+}
+"""Fields that bags of any version of our types must have; the others came later, or may go."""
 LARGEST_MESSAGE = 1 << 26
 """Bytes of a message that is packed alone, at most."""
 LARGEST_FILE = 1 << 34
@@ -166,7 +162,7 @@ def _open(path: Path, _: tuple[tuple[str, int, int], ...]) -> Bag:
             note(
                 path,
                 f"{file.name} was not finished (its recorder was stopped at once): read up to the "
-                f"last whole chunk, {total} messages; {contents.unread} bytes are lost",
+                f"last whole chunk, {total} messages ({contents.unread} bytes after it)",
             )
         found.append((file, contents))
     return Bag(path, tuple(found), mode == "message")
@@ -312,11 +308,11 @@ def _store_of(channel: Channel, where: str) -> Typestore:
 def _check_version(theirs: Typestore, where: str) -> None:
     """Raises InputError where one of our types lacks a field that nothing can stand in for."""
     ours = typestore()
-    for name in theirs.fielddefs:
-        if name.startswith("locdreamer_ros/") and name in ours.fielddefs:
+    for name, fields in NEEDED.items():
+        if name in theirs.fielddefs:
             has, wanted = (dict(store.fielddefs[name][1]) for store in (theirs, ours))
-            for field, kind in wanted.items():
-                if field not in LATER_FIELDS and has.get(field) != kind:
+            for field in fields:
+                if has.get(field) != wanted[field]:
                     raise InputError(
                         f"{where}: recorded with another version of {name}: field {field}"
                     )

@@ -368,12 +368,13 @@ def test_what_is_no_bag_says_so(tmp_path: Path, bag: Path) -> None:
 def test_a_bag_of_an_older_version_is_read_as_far_as_it_goes(
     bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before `more` and `sequence`; a type without `stamp` is refused."""
+    """Before `more`, `sequence` and `session`; a type without `stamp` is refused."""
     folder = tmp_path / "msg"
     shutil.copytree(Path(__file__).resolve().parents[2] / "msg", folder)
     text = (folder / "RangeArray.msg").read_text()
-    old = [line for line in text.splitlines() if line.split()[1:2] not in (["more"], ["sequence"])]
-    assert len(old) == len(text.splitlines()) - 2
+    later = (["more"], ["sequence"], ["session"])
+    old = [line for line in text.splitlines() if line.split()[1:2] not in later]
+    assert len(old) == len(text.splitlines()) - 3
     (folder / "RangeArray.msg").write_text("\n".join(old))
 
     def written(name: str) -> Path:
