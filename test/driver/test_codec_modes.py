@@ -379,6 +379,22 @@ def test_pozyx_asks_again_for_what_was_lost() -> None:
     assert anchors(pozyx_up_to(codec, b"0187d61200800d0000afff")) == ["6E10"]
 
 
+def test_a_command_that_was_lost_is_said_again_and_one_answer_counts() -> None:
+    codec = make_codec("uwb650")
+    asked = codec.request("0002")
+    assert codec.again() == asked
+    answer = b"+RANGING=(3.46),(-67.50)\r\n"
+    assert anchors(codec.feed(answer)) == ["0002"]
+    assert codec.request("0003") == b"UWBRFAT+VERSION?\r\n"  # the second answer may come
+    assert anchors(codec.feed(answer)) == []
+    assert sent(codec.feed(b"V1.2\r\n")) == [b"UWBRFAT+RANGING=1,0003\r\n"]
+    codec = make_codec("ryuw122")
+    asked = codec.request("TAG00001")
+    assert codec.again() == asked
+    codec.feed(b"+OK\r\n")
+    assert codec.again() == b""  # it was taken: the anchor may be slow
+
+
 def test_binary_mode_asks_again_after_a_lost_byte() -> None:
     codec = make_codec("dwm1001")
     codec.start()

@@ -34,7 +34,7 @@ CAPABILITIES = Capabilities(
     max_rate=15.0,
     baud=115200,
     range_timeout=0.35,  # a tag that is not there gives no line at all; peers wait 0.25 to 0.5 s
-    answer_time=0.25,
+    answer_time=0.1,
     settle=0.5,
 )
 ERRORS = {
@@ -90,8 +90,13 @@ class Ryuw122Codec(LineCodec):
         self._asked, self._accepted = "", False
 
     def again(self) -> bytes:
-        """Ask for the mode again; a range is not asked for twice."""
-        return b"AT+MODE?\r\n" if self._asked and self._setting == "sync" else b""
+        """Ask for the mode again, or for the range where the module did not take the command."""
+        if not self._asked or self._accepted:
+            return b""
+        if self._setting == "sync":
+            return b"AT+MODE?\r\n"
+        self._unsure = True  # it may have, and two answers come
+        return self._request()
 
     def _take(self, line: bytes, events: list[Event]) -> None:
         begin = line.rfind(_ANSWER_START)

@@ -34,7 +34,7 @@ CAPABILITIES = Capabilities(
     max_rate=10.0,
     baud=115200,
     range_timeout=1.0,  # it says itself that nobody answered
-    answer_time=0.3,
+    answer_time=0.25,
 )
 PAUSE_S = 0.006
 """Silence between two commands, or the module takes them for one."""
@@ -80,8 +80,11 @@ class Uwb650Codec(LineCodec):
         self._asked, self._waits = "", False
 
     def again(self) -> bytes:
-        """Ask for the version again; a range is not asked for twice."""
-        return VERSION if self._waits else b""
+        """Ask again: the command was lost, or its answer; two answers may come to this one."""
+        if self._waits:
+            return VERSION
+        self._unsure = self._unsure or bool(self._asked)
+        return self._request() if self._asked else b""
 
     def _take(self, line: bytes, events: list[Event]) -> None:
         begin = max(line.rfind(b"+RANGING="), line.rfind(_BOOT), 0)
