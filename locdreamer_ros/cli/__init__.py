@@ -32,6 +32,7 @@ COMMANDS = (
     "doctor",
     "emulate",
     "calibrate",
+    "survey",
 )
 BAD_INPUT = 2
 

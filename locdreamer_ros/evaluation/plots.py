@@ -42,7 +42,7 @@ STYLE: Any = {
 }
 
 
-def _figure(width: float, height: float) -> Figure:
+def figure_of(width: float, height: float) -> Figure:
     """A figure that belongs to no window and to no global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -52,7 +52,8 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _save(path: Path, figure: Figure) -> None:
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a figure all or nothing."""
     with replaced(path) as temporary:
         # Without a date the same result gives the same file.
         date = {"Date": None} if path.suffix == ".svg" else {}
@@ -222,14 +223,14 @@ def plot_track(
     scored = {label: track for label, track in tracks.items() if track.scored().any()}
     wide = 5.2 * _proportions(anchors, tracks, walls)
     with rc_context(STYLE):
-        figure = _figure(wide + (5.0 if scored else 0.8), 6.6)
+        figure = figure_of(wide + (5.0 if scored else 0.8), 6.6)
         ratios = [wide, 4.0] if scored else [1.0]
         panels = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
         _draw_paths(panels[0], anchors, tracks, walls)
         if scored:
             draw_ecdf(panels[1], scored)
         figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
-        _save(path, figure)
+        save_figure(path, figure)
 
 
 def _proportions(anchors: Anchors, tracks: Mapping[str, Track], walls: FloatArray | None) -> float:
@@ -258,7 +259,7 @@ def plot_bars(
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure = _figure(1.6 * len(groups) + 2.5, 4.6)
+        figure = figure_of(1.6 * len(groups) + 2.5, 4.6)
         axes = figure.subplots()
         width = 0.8 / len(values)
         centres = np.arange(len(groups))
@@ -283,4 +284,4 @@ def plot_bars(
         axes.set_ylim(bottom=0.0)
         axes.set_title(title, fontweight="bold", pad=TITLE_PAD)
         _legend_above(axes)
-        _save(path, figure)
+        save_figure(path, figure)

@@ -1,0 +1,255 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A survey: begin from ranges alone or from what is known, fit, and say how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.recording import Recording
+from locdreamer_ros.survey.fit import Fit, Problem, State, fit
+from locdreamer_ros.survey.frame import free_motions, placed
+from locdreamer_ros.survey.problem import Known, Walk, walk_of
+from locdreamer_ros.survey.start import candidates, snapshots
+from locdreamer_ros.types import Anchors, FloatArray, IntArray
+
+TRIED, FINISHED = 8, 2
+"""Starts that are tried on a few places of the walk, and on all of it."""
+REPEATED = 10.0
+"""So many ranges say what one does, until that is known."""
+FEWEST_RANGES = 20
+"""Of each anchor."""
+ALIKE_M = 0.05
+"""A mirror image that fits the known places as well as this cannot be told from the shape."""
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What was found.
+
+    anchors: places m; covariance (A, 3, 3) m^2, 0 where known, NaN where not looked for (heights in
+    the plane); offset (A,) m by which ranges are too long, to offset_error (A,) m; spread m of the
+    ranges' errors; excluded (A,) share of ranges that hardly count, of count (A,); tag (K, D) m at
+    times (K,) s; mirrored: the mirror image fits as well; free: turns and shifts of the whole that
+    nothing known ties down; misfit m of the known places before they were held.
+    """
+
+    anchors: Anchors
+    covariance: FloatArray
+    offset: FloatArray
+    offset_error: FloatArray
+    spread: float
+    excluded: FloatArray
+    count: IntArray
+    times: FloatArray
+    tag: FloatArray
+    dimensions: int
+    mirrored: bool
+    free: int
+    misfit: float
+
+    @property
+    def sigma(self) -> FloatArray:
+        """(A,) m: standard deviation of each place along its worst direction."""
+        return np.sqrt([np.linalg.eigvalsh(np.nan_to_num(c))[-1] for c in self.covariance])
+
+
+def survey(recording: Recording, known: Known, dimensions: int) -> Survey:
+    """Find the anchors of a recording; its `anchors` say ids only.
+
+    Raises InputError: too few anchors, too few ranges, no start.
+    """
+    ids = recording.anchors.ids
+    _check(recording, known, dimensions)
+    walk = walk_of(recording)
+    free = _best_start(walk, known, dimensions, recording.name)
+    repeated = _repeated(walk, free)
+    state, misfits = _in_frame(free.state, known, dimensions)
+    problem = Problem(walk, known, dimensions, repeated=repeated)
+    return _told(problem, fit(problem, state), ids, misfits)
+
+
+def _heights_only(known: Known) -> FloatArray:
+    """Known places with x and y left open."""
+    places: FloatArray = np.array(known.places)
+    places[:, :2] = np.nan
+    return places
+
+
+def _check(recording: Recording, known: Known, dimensions: int) -> None:
+    if dimensions not in (2, 3):
+        raise InputError(f"dimensions: expected 2 or 3, got {dimensions}")
+    heard = np.isfinite(recording.ranges).sum(axis=0)
+    few = [i for i, n in zip(recording.anchors.ids, heard, strict=True) if n < FEWEST_RANGES]
+    if few:
+        raise InputError(
+            f"{recording.name}: anchor {few[0]!r} has {heard[recording.anchors.ids.index(few[0])]} "
+            f"ranges, a survey needs at least {FEWEST_RANGES} of each: walk where it is heard"
+        )
+    if len(heard) < dimensions + 1:
+        raise InputError(
+            f"{recording.name}: a survey in {dimensions} dimensions needs at least "
+            f"{dimensions + 1} anchors, there are {len(heard)}"
+        )
+
+
+def _best_start(walk: Walk, known: Known, d: int, name: str) -> Fit:
+    """The fit that explains the whole walk best, in no particular frame."""
+    times, table = snapshots(walk, len(known.places))
+    flat = d == 3 and known.tag_height is not None
+    found = []
+    for tags, anchors, offset in candidates(table, known, 2 if flat else d):
+        error = table - np.linalg.norm(tags[:, None] - anchors, axis=2) - offset
+        if not np.isfinite(anchors).all() or np.isfinite(error).sum() < 2 * len(known.places):
+            continue
+        found.append((float(np.nanmedian(np.abs(error))), tags, anchors, offset))
+    if not found:
+        raise InputError(
+            f"{name}: no place on the walk hears enough anchors together to begin from: give "
+            "known places (--anchors), lengths between anchors (--between), or walk where "
+            f"{d + 2} of them are heard at once"
+        )
+    found.sort(key=lambda each: each[0])
+    few, rows = _few(times, table)
+    unplaced = replace(known, places=_heights_only(known))
+    problem = Problem(few, unplaced, d, fixed=False, repeated=REPEATED)
+    fits = []
+    for _, tags, anchors, offset in found[:TRIED]:
+        tags, anchors = _lifted(table - offset, tags, anchors, known) if flat else (tags, anchors)
+        middle = np.nanmean(tags, axis=0)
+        tags = np.where(np.isfinite(tags), tags, middle)
+        state = State(tags[rows], anchors, np.full(len(anchors), offset), np.zeros(0))
+        fits.append(fit(problem, state, steps=30))
+    fits.sort(key=lambda each: each.cost)
+    whole = []
+    full = Problem(walk, unplaced, d, fixed=False, repeated=REPEATED)
+    for each in fits[:FINISHED]:
+        knots = np.stack(
+            [np.interp(walk.times, times[rows], column) for column in each.state.knots.T], axis=1
+        )
+        yaws = _headings(full, knots)
+        whole.append(fit(full, replace(each.state, knots=knots, yaws=yaws), steps=30))
+    return min(whole, key=lambda each: each.cost)
+
+
+def _few(times: FloatArray, table: FloatArray) -> tuple[Walk, IntArray]:
+    """A walk of the snapshots alone, far apart, and its rows of the table."""
+    rows = np.arange(times.size)
+    knot, anchor = np.nonzero(np.isfinite(table))
+    apart = 1e3 * np.arange(times.size, dtype=np.float64)
+    nothing = np.full((times.size - 1, 2), np.nan)
+    walk = Walk(apart, knot, np.zeros(knot.size), anchor, table[knot, anchor], nothing)
+    return walk, rows
+
+
+def _lifted(
+    table: FloatArray, tags: FloatArray, anchors: FloatArray, known: Known
+) -> tuple[FloatArray, FloatArray]:
+    """Tags and anchors in space from those in the tag's plane: the rest of a range is height."""
+    height = known.tag_height or 0.0
+    level = np.linalg.norm(tags[:, None] - anchors, axis=2)
+    rest = np.nanmedian(table**2 - level**2, axis=0)
+    above = height + np.sqrt(np.maximum(rest, 0.25))
+    above = np.where(np.isfinite(known.places[:, 2]), known.places[:, 2], above)
+    return (
+        np.column_stack([tags, np.full(len(tags), height)]),
+        np.column_stack([anchors, above]),
+    )
+
+
+def _headings(problem: Problem, knots: FloatArray) -> FloatArray:
+    """Yaws (Q,) rad of the odometry that turn its steps into the walk's."""
+    yaws = np.zeros(problem.yaws)
+    for q in range(problem.yaws):
+        rows = np.flatnonzero(problem.turns == q)
+        went, step = knots[rows + 1, :2] - knots[rows, :2], problem.walk.moved[rows]
+        cross = (step[:, 0] * went[:, 1] - step[:, 1] * went[:, 0]).sum()
+        yaws[q] = np.arctan2(cross, (step * went).sum())
+    return np.unwrap(yaws)
+
+
+def _in_frame(state: State, known: Known, d: int) -> tuple[State, FloatArray]:
+    """The state in the frame of the known places, and the misfits of shape and mirror image, m."""
+    n = len(state.anchors)
+    points = np.vstack([state.anchors, state.knots])
+    target = np.full_like(points, np.nan)
+    target[:n] = known.places[:, :d]
+    if d == 3 and known.tag_height is not None:
+        target[n:, 2] = known.tag_height
+    turned, misfits = placed(points, target)
+    moved = replace(state, anchors=turned[:n], knots=turned[n:])
+    return moved, misfits
+
+
+def _told(problem: Problem, best: Fit, ids: Sequence[str], misfits: FloatArray) -> Survey:
+    state, walk, d = best.state, problem.walk, problem.d
+    n = problem.count
+    level = (d == 3 and problem.known.tag_height is not None) or problem.yaws > 0
+    motions = free_motions(state.anchors, problem.fixed, level=level and d == 3)
+    information = best.information[: n * (d + 1), : n * (d + 1)]
+    # Delay and yaws are found along with the rest.
+    more = slice(n * (d + 1), None)
+    far = best.information[more, more] + 1e-6 * np.eye(problem.size - n * (d + 1))
+    cross = best.information[: n * (d + 1), more]
+    information = information - cross @ np.linalg.solve(far, cross.T)
+    gauge = np.zeros((n * (d + 1), motions.shape[1]))
+    gauge[: n * d] = motions
+    held = np.zeros(n * (d + 1), dtype=bool)
+    held[: n * d] = problem.fixed.ravel()
+    open_ = ~held
+    inner = information[np.ix_(open_, open_)] + gauge[open_] @ gauge[open_].T * 1e4
+    inverse = np.linalg.pinv(0.5 * (inner + inner.T), rcond=1e-12, hermitian=True)
+    inverse -= gauge[open_] @ gauge[open_].T * 1e-4
+    whole = np.zeros_like(information)
+    whole[np.ix_(open_, open_)] = inverse
+    covariance = np.full((n, 3, 3), np.nan) if d == 2 else np.zeros((n, 3, 3))
+    places = np.zeros((n, 3))
+    places[:, :d] = state.anchors
+    if d == 2:
+        given = problem.known.places[:, 2]
+        height = problem.known.tag_height or 0.0
+        places[:, 2] = np.where(np.isfinite(given), given, height)
+    for a in range(n):
+        block = slice(a * d, (a + 1) * d)
+        covariance[a, :d, :d] = whole[block, block]
+    mirrored = bool(misfits[0] + misfits[1] == 0.0 or abs(misfits[0] - misfits[1]) < ALIKE_M)
+    offsets = slice(n * d, n * (d + 1))
+    count = np.bincount(walk.anchor, minlength=n)
+    low = np.bincount(walk.anchor, best.weight < 0.25, n)
+    return Survey(
+        Anchors(tuple(ids), places),
+        covariance,
+        state.offsets,
+        np.sqrt(np.maximum(np.diag(whole)[offsets], 0.0)),
+        best.spread,
+        low / np.maximum(count, 1),
+        count,
+        walk.times,
+        state.knots,
+        d,
+        mirrored,
+        int(motions.shape[1]),
+        float(misfits.min()),
+    )
+
+
+def _repeated(walk: Walk, best: Fit) -> float:
+    """How many ranges say what one does: errors of one anchor stay alike while the tag stays near.
+
+    1 + 2 times the sum of the autocorrelation up to its first zero, the mean over anchors.
+    """
+    found = []
+    for a in range(len(best.state.anchors)):
+        error = np.clip(best.error[walk.anchor == a], -3 * best.spread, 3 * best.spread)
+        error = error - error.mean()
+        size = 1 << (2 * error.size - 1).bit_length()
+        power = np.abs(np.fft.rfft(error, size)) ** 2
+        correlation = np.fft.irfft(power)[: error.size]
+        correlation = correlation / max(correlation[0], 1e-12)
+        until = int(np.argmax(correlation <= 0.0)) or error.size
+        found.append(1.0 + 2.0 * float(correlation[1:until].sum()))
+    return float(np.mean(found))
