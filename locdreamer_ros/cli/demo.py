@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from locdreamer_ros.types import Anchors, FloatArray
 
 SOURCES = ("simulator", "replay", "serial")
+WRITTEN = ("metrics.json", "report.html", "track.png")
 BASELINE, BASELINE_PRESET = "ekf", "paper"
 PACE_HZ = 10.0
 DURATION_S = {"serial": 30.0}
@@ -56,7 +57,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Track a tag in closed loop, the paper's EKF beside it on the same ranges. "
         "Starts the ROS 2 nodes in processes of their own, or with --offline does the same without "
         "ROS. With --source serial an emulated UWB module and the driver stand for the simulator, "
-        "in real time. Writes DIR/metrics.json, DIR/track.png and DIR/bag/.",
+        "in real time. Writes DIR/metrics.json, DIR/report.html, DIR/track.png and "
+        "DIR/bag/.",
     )
     parser.add_argument(
         "--output", type=Path, default=Path("demo_output"), metavar="DIR", help="(demo_output)"
@@ -98,6 +100,7 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.evaluation.plots import plot_track
     from locdreamer_ros.evaluation.run import answered_by
     from locdreamer_ros.evaluation.tables import save_json
+    from locdreamer_ros.report.page import write_report
 
     method = read_method(options)
     walls, method = place(options, method)
@@ -110,13 +113,23 @@ def run(options: argparse.Namespace) -> None:
         "simulator": f"Simulated {options.environment}",
         "serial": f"Emulated {options.device} in a simulated {options.environment}",
     }.get(options.source) or options.recording.stem
-    plot_track(
-        options.output / "track.png",
+    tracks: dict[str, Track] = {}
+    for row, track in zip(reports, outcome.tracks, strict=True):
+        name = answered_by(row)
+        tracks[f"{name}, baseline" if name in tracks else name] = track
+    title = (
+        f"{what}: {method.budget} of {len(outcome.anchors)} anchors per fix, "
+        f"chosen by {method.scheduler}"
+    )
+    plot_track(options.output / "track.png", outcome.anchors, tracks, title=title, walls=walls)
+    write_report(
+        options.output / "report.html",
         outcome.anchors,
-        {answered_by(row): track for row, track in zip(reports, outcome.tracks, strict=True)},
-        title=f"{what}: {method.budget} of {len(outcome.anchors)} anchors per fix, "
-        f"chosen by {method.scheduler}",
+        tracks,
+        reports,
+        title=title,
         walls=walls,
+        height=method.site(outcome.anchors).tag_height,
     )
     save_json(options.output / "metrics.json", metrics)
     if options.json is not None:
@@ -127,7 +140,7 @@ def run(options: argparse.Namespace) -> None:
             print(f"{row['tracker']}: {updates} updates by another: {reason}", file=sys.stderr)
     if metrics["accounts"]:
         print(", ".join(f"{name} {value}" for name, value in metrics["accounts"].items()))
-    print("written:", ", ".join(str(options.output / n) for n in ("metrics.json", "track.png")))
+    print("written:", ", ".join(str(options.output / n) for n in WRITTEN))
     print("recorded:", options.output / "bag")
 
 
@@ -202,5 +215,14 @@ def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
         )
     except RuntimeError as reason:  # a node died or nothing moves: the message says where to look
         raise SystemExit(f"locdreamer: {reason}") from None
-    anchors, tracks = load_tracks(options.output / "tracks.npz")
-    return Outcome(anchors, list(tracks.values()), metrics)
+    from dataclasses import replace
+
+    from locdreamer_ros.datasets import load_recording
+    from locdreamer_ros.report.recorded import asking_of
+
+    anchors, found = load_tracks(options.output / "tracks.npz")
+    tracks = list(found.values())
+    if tracks:
+        bag = load_recording(options.output / "bag")
+        tracks[0] = replace(tracks[0], asking=asking_of(bag, tracks[0].times, anchors))
+    return Outcome(anchors, tracks, metrics)

@@ -31,6 +31,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_site(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the estimates as CSV")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the track: png, svg, pdf")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write a report: html")
     add_common(parser)
     parser.set_defaults(run=run)
 
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace) -> None:
     check_output(options.json)
     check_output(options.output)
     check_output(options.plot, PICTURES)
+    check_output(options.report, (".html",))
 
     from locdreamer_ros.cli.show import show_reports
     from locdreamer_ros.datasets import load_recording
@@ -63,10 +65,18 @@ def run(options: argparse.Namespace) -> None:
         from locdreamer_ros.evaluation.estimates import save_estimates
 
         save_estimates(options.output, track)
+    title = f"{recording.name}: {method.scheduler}, {report['ranges_per_fix']:.3g} ranges a fix"
     if options.plot is not None:
         from locdreamer_ros.evaluation.plots import plot_track
 
-        title = f"{recording.name}: {method.scheduler}, {report['ranges_per_fix']:.3g} ranges a fix"
         plot_track(options.plot, recording.anchors, {answered_by(report): track}, title=title)
+    if options.report is not None:
+        from locdreamer_ros.report.page import write_report
+
+        site = method.site(recording.anchors)
+        tracks = {answered_by(report): track}
+        write_report(
+            options.report, recording.anchors, tracks, [report], title=title, height=site.tag_height
+        )
     if options.json is not None:
         save_json(options.json, report)

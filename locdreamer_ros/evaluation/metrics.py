@@ -24,13 +24,26 @@ CHI2_95_2DOF = 5.991
 
 
 @dataclass(frozen=True, eq=False)
+class Asking:
+    """Whom a run asked at n epochs, and what came back, of A anchors: arrays (n, A).
+
+    chosen: who was asked; heard m: the ranges, NaN where there is none; excluded: whose ranges were
+    held back.
+    """
+
+    chosen: BoolArray
+    heard: FloatArray
+    excluded: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
 class Track:
     """What a tracker said at n epochs, beside the truth.
 
     times (n,) s; mean (n, S) and covariance (n, S, S), NaN before the first fix; truth (n, 3) m,
     NaN where unknown; asked (n,) ranges asked for that epoch's fix; states (n,) `State`: how
-    far the estimate is said to be right, where known. Raises ValueError where shapes
-    disagree or a tracker lost its numbers (NaN) after the first fix.
+    far the estimate is said to be right, where known; asking: who was asked, where that was kept.
+    Raises ValueError where shapes disagree or a tracker lost its numbers (NaN) after the first fix.
     """
 
     times: FloatArray
@@ -39,6 +52,7 @@ class Track:
     truth: FloatArray
     asked: IntArray
     states: IntArray | None = None
+    asking: Asking | None = None
 
     def __post_init__(self) -> None:
         n, size = self.mean.shape

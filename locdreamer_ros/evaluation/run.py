@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.evaluation.metrics import SKIP, Track, as_dict, score
+from locdreamer_ros.evaluation.metrics import SKIP, Asking, Track, as_dict, score
 from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
@@ -63,6 +63,8 @@ def run_offline(
     answered: list[list[Estimate | None]] = [[] for _ in loops]
     states: list[list[int]] = [[] for _ in loops]
     asked: list[int] = []
+    table = (len(recording), len(site.anchors))
+    asking = Asking(np.zeros(table, dtype=bool), np.full(table, np.nan), np.zeros(table, bool))
     seconds = np.empty((len(loops), len(recording)))
     for row, time in enumerate(_shown(recording, progress)):
         motion = recording.motion(row - 1, row) if row > 0 else None
@@ -72,6 +74,9 @@ def run_offline(
         answered[0].append(_bare(step.estimate))
         states[0].append(step.status.state)
         asked.append(step.plan.anchor.size)
+        asking.chosen[row, step.plan.anchor] = True
+        asking.heard[row, step.ranges.anchor] = step.ranges.value
+        asking.excluded[row, list(step.status.excluded)] = True
         for number, listener in enumerate(listeners, start=1):
             begin = perf_counter()
             plan = listener.plan(step.time, motion)
@@ -90,6 +95,7 @@ def run_offline(
         )
         for estimates, said in zip(answered, states, strict=True)
     ]
+    tracks[0] = replace(tracks[0], asking=asking)
     return Run(tracks, seconds, loops)
 
 

@@ -1,0 +1,244 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The page: drawings, tables and what the slider shows, in one file without a network."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from locdreamer_ros import __version__
+from locdreamer_ros.evaluation.metrics import CHI2_95_2DOF, Track
+from locdreamer_ros.evaluation.tables import cell
+from locdreamer_ros.files import write_atomically
+from locdreamer_ros.integrity.status import State
+from locdreamer_ros.report.charts import (
+    Floor,
+    asked_chart,
+    calibration_chart,
+    ecdf_chart,
+    error_chart,
+    floor_map,
+    heat_maps,
+    residual_chart,
+    residual_rows,
+)
+from locdreamer_ros.report.style import SCRIPT, STYLE
+from locdreamer_ros.report.svg import legend
+from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray
+
+MOST_ROWS = 1200
+"""Epochs that the page holds; of longer runs every second, third, ... one."""
+TILES = {
+    "mae": "mean error m",
+    "p50": "half below m",
+    "p90": "90 % below m",
+    "max": "largest m",
+    "ranges_per_fix": "ranges per fix",
+    "nees": "NEES, 2 is right",
+    "coverage95": "within 95 % ellipse",
+    "step_us_p50": "step us",
+}
+
+
+def write_report(
+    path: Path,
+    anchors: Anchors,
+    tracks: Mapping[str, Track],
+    reports: Sequence[Mapping[str, Any]],
+    *,
+    title: str,
+    walls: FloatArray | None = None,
+    height: float = 1.0,
+) -> None:
+    """Write the report of a run as HTML: tracks by name, the one of interest first.
+
+    reports: a row of metrics per track; walls (W, 2, 2) m where known; height m: the tag's where
+    neither truth nor estimate says. What was not kept (`Track.asking`) is left out, and said.
+    """
+    first = next(iter(tracks.values()))
+    rows = np.unique(np.linspace(0, len(first) - 1, min(len(first), MOST_ROWS)).astype(np.intp))
+    floor = Floor(anchors, tracks, walls)
+    scored = {name: track for name, track in tracks.items() if track.scored().any()}
+    x: FloatArray = np.zeros(rows.size)
+    sections = []
+    if scored:
+        chart, x = error_chart(scored, rows)
+        under = "<p class='soft'>Below the thin line: claims too much.</p>"
+        sections += [
+            _section("Error over time", chart),
+            _section("Distribution of errors", ecdf_chart(scored)),
+            _section("Calibration", calibration_chart(scored) + under),
+        ]
+    play = (
+        "<div class='play'><button id='play' type='button' aria-pressed='false'>Play</button>"
+        f"<input id='time' type='range' min='0' max='{rows.size - 1}' value='{rows.size // 2}' "
+        "step='1' aria-label='Time of the run; arrow keys move it'></div>"
+        "<output id='now' for='time'></output>"
+    )
+    key = legend(list(tracks), truth=first.has_truth)
+    note = "<p class='soft'>Shaded: 95 % ellipse. Dotted: anchors asked. Cross: the truth.</p>"
+    sections.insert(
+        0,
+        _section("Map", key + floor_map(floor, anchors, tracks, walls, rows) + play + note, "two"),
+    )
+    sections.append(_section("Ranges per fix", asked_chart(first, rows)))
+    about = _section("Parameters and versions", _parameters(reports[0], anchors))
+    sections += _asking(first, anchors, height, about)
+    sections.append(_section("What answered", _answered(tracks, reports), "wide"))
+    data = _data(floor, anchors, tracks, rows, x)
+    body = (
+        f"<main><h1>{escape(title)}</h1>{_tiles(reports[0])}{_compared(reports)}"
+        f"<div class='cards'>{''.join(sections)}</div></main>"
+        f"<script type='application/json' id='data'>{data}</script><script>{SCRIPT}</script>"
+    )
+    head = (
+        "<meta charset='utf-8'><meta name='viewport' content='width=device-width,initial-scale=1'>"
+        "<meta name='color-scheme' content='light dark'>"
+        f"<title>{escape(title)}</title><style>{STYLE}</style>"
+    )
+    with write_atomically(path) as stream:
+        stream.write(
+            f"<!DOCTYPE html><html lang='en'><head>{head}</head><body>{body}</body></html>\n"
+        )
+
+
+def _section(heading: str, content: str, class_: str = "") -> str:
+    return f"<section class='{class_}'><h2>{escape(heading)}</h2>{content}</section>"
+
+
+def _tiles(report: Mapping[str, Any]) -> str:
+    tiles = [
+        f"<div class='tile'><b>{cell(report[key])}</b><span>{escape(words)}</span></div>"
+        for key, words in TILES.items()
+        if key in report
+    ]
+    return f"<div class='tiles'>{''.join(tiles)}</div>"
+
+
+def _table(caption: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    head = "".join(f"<th scope='col'>{escape(word)}</th>" for word in header)
+    lines = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell(value))}</td>" for value in row) + "</tr>"
+        for row in rows
+    )
+    return (
+        f"<div class='scroll' role='region' tabindex='0' aria-label='{escape(caption)}'>"
+        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr>"
+        f"</thead><tbody>{lines}</tbody></table></div>"
+    )
+
+
+def _compared(reports: Sequence[Mapping[str, Any]]) -> str:
+    """All trackers beside each other, where there is more than one."""
+    if len(reports) < 2:
+        return ""
+    keys = [key for key in TILES if any(key in report for report in reports)]
+    rows = [[report["tracker"], *(report.get(key) for key in keys)] for report in reports]
+    header = ["tracker", *(TILES[key] for key in keys)]
+    table = _table("All trackers of the run, on the same ranges", header, rows)
+    return f"<section>{table}</section><p></p>"
+
+
+def _asking(track: Track, anchors: Anchors, height: float, about: str) -> list[str]:
+    """What is known of whom was asked; `about` fills the row beside the residuals."""
+    if track.asking is None:
+        words = "<p class='soft'>Who was asked, and what came back, was not kept in this run.</p>"
+        return [_section("Anchors", words), about]
+    rows = [list(row.values()) for row in residual_rows(track, anchors, height)]
+    header = ["anchor", "asked", "heard", "bias m", "spread m", "held back"]
+    against = "the true place" if track.has_truth else "the estimate"
+    scale = "<p class='soft'>0 <span class='scale'></span> 100 % of the fixes made there</p>"
+    maps = scale + heat_maps(track, anchors)
+    table = _table(f"Ranges against {against}; median and robust spread", header, rows)
+    return [
+        _section("Residuals per anchor", residual_chart(track, anchors, height)),
+        about,
+        _section("Whom the scheduler asked, by where the tag was", maps, "wide"),
+        _section("Anchors", table, "wide"),
+    ]
+
+
+def _answered(tracks: Mapping[str, Track], reports: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for track, report in zip(tracks.values(), reports, strict=True):
+        said = "-"
+        if track.states is not None:
+            shares = [(s.name.lower(), float((track.states == s).mean())) for s in State]
+            said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares if share)
+        fallback = "; ".join(f"{n} x {why}" for why, n in report.get("fallback", {}).items())
+        held = ", ".join(f"{a} ({n})" for a, n in report.get("excluded", {}).items())
+        rows.append(
+            [report["tracker"], report.get("model"), fallback or "-", report.get("restarts"),
+             report.get("mirror"), held or "-", said]
+        )  # fmt: skip
+    header = ["tracker", "model", "others answered", "restarts", "mirror", "held back", "states"]
+    return _table("Who answered, and what the watch did", header, rows)
+
+
+def _parameters(report: Mapping[str, Any], anchors: Anchors) -> str:
+    names = ("tracker", "preset", "scheduler", "budget", "dimensions", "seed", "mode", "source")
+    rows: list[list[object]] = [
+        [name, report[name]] for name in names if report.get(name) not in (None, "")
+    ]
+    rows.append(["anchors", len(anchors)])
+    rows.append(["locdreamer_ros", __version__])
+    rows.append(["python, numpy", f"{platform.python_version()}, {np.__version__}"])
+    return _table("Of the first tracker", ["what", "value"], rows)
+
+
+def _data(
+    floor: Floor, anchors: Anchors, tracks: Mapping[str, Track], rows: IntArray, x: FloatArray
+) -> str:
+    """What the slider shows, in units of the drawing, as JSON that may stand in HTML."""
+    first = next(iter(tracks.values()))
+    shown = []
+    for name, track in tracks.items():
+        error = np.linalg.norm(track.mean[rows, :2] - track.truth[rows, :2], axis=1)
+        shown.append(
+            {
+                "name": name,
+                "at": _numbers(floor.at(track.mean[rows, :2])),
+                "error": _numbers(error, 3),
+            }
+        )
+    asking, states = first.asking, first.states
+    value = {
+        "t": _numbers(first.times[rows] - first.times[0], 2),
+        "tracks": shown,
+        "truth": _numbers(floor.at(first.truth[rows, :2])) if first.has_truth else None,
+        "ellipse": _numbers(_ellipses(first.covariance[rows, :2, :2], floor.scale)),
+        "asked": None
+        if asking is None
+        else [np.flatnonzero(asking.chosen[r]).tolist() for r in rows],
+        "state": None if states is None else [State(int(states[r])).name.lower() for r in rows],
+        "ids": list(anchors.ids),
+        "anchors": _numbers(floor.at(anchors.positions[:, :2])),
+        "x": _numbers(x),
+    }
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _numbers(values: FloatArray, digits: int = 1) -> Any:
+    """Lists of rounded numbers, None where not finite."""
+    rounded = np.round(values, digits).astype(object)
+    rounded[~np.isfinite(values)] = None
+    return rounded.tolist()
+
+
+def _ellipses(covariance: FloatArray, scale: float) -> FloatArray:
+    """Half axes and angle (n, 3) of the 95 % ellipses, in units of the drawing and degrees."""
+    known: BoolArray = np.asarray(np.isfinite(covariance).all(axis=(1, 2)))
+    found = np.full((len(covariance), 3), np.nan)
+    squares, vectors = np.linalg.eigh(np.where(known[:, None, None], covariance, np.eye(2)))
+    found[:, :2] = scale * np.sqrt(CHI2_95_2DOF * np.maximum(squares[:, ::-1], 0.0))
+    # y points down in the drawing.
+    found[:, 2] = np.degrees(np.arctan2(-vectors[:, 1, 1], vectors[:, 0, 1]))
+    found[~known] = np.nan
+    return found

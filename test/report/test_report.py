@@ -1,0 +1,209 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The report is one whole file that shows what the run did."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from functools import lru_cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from worlds import circle_recording, square_anchors
+
+from locdreamer_ros.cli import main
+from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
+from locdreamer_ros.evaluation.metrics import Asking, Track
+from locdreamer_ros.evaluation.run import track_all
+from locdreamer_ros.methods import Method
+from locdreamer_ros.recording import Recording
+from locdreamer_ros.report.charts import heat_maps, residual_rows
+from locdreamer_ros.report.page import MOST_ROWS, write_report
+from locdreamer_ros.report.recorded import asking_of
+from locdreamer_ros.report.svg import ticks
+from locdreamer_ros.types import Anchors
+
+VOID = {"meta", "input"}
+
+
+class Whole(HTMLParser):
+    """Complains about tags that are not closed in their order; gathers sections and labels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.labels: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        named = dict(attrs)
+        if named.get("role") == "img":
+            self.labels.append(named["aria-label"] or "")
+        if named.get("id"):
+            self.ids.append(str(named["id"]))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def data_of(page: str) -> Any:
+    (text,) = re.findall(r"<script type='application/json' id='data'>(.*?)</script>", page, re.S)
+    return json.loads(text)
+
+
+@lru_cache
+def ran() -> tuple[Recording, list[Track], list[dict[str, Any]]]:
+    recording = circle_recording(duration=20.0)
+    method = Method(tracker="ekf", scheduler="nearest", tag_height=1.0)
+    tracks, reports = track_all(recording, method, beside=[method.beside("robust-ekf")])
+    return recording, tracks, reports
+
+
+def test_a_run_keeps_whom_it_asked() -> None:
+    recording, (track, beside), _ = ran()
+    asking = track.asking
+    assert asking is not None
+    assert beside.asking is None
+    assert (asking.chosen.sum(axis=1) == track.asked).all()
+    assert np.isfinite(asking.heard).sum() == track.asked.sum()
+    row = len(track) - 1
+    near = np.linalg.norm(recording.anchors.positions[:, :2] - track.mean[row, :2], axis=1)
+    assert set(np.flatnonzero(asking.chosen[row])) == set(np.argsort(near)[:3])
+
+
+def test_the_page_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
+    recording, tracks, reports = ran()
+    path = tmp_path / "report.html"
+    named = {"ekf": tracks[0], "<robust & more>": tracks[1]}
+    walls = np.array([[[0.0, 0.0], [8.0, 0.0]]])
+    write_report(path, recording.anchors, named, reports, title="a <b> run", walls=walls)
+    page = path.read_text(encoding="utf-8")
+    whole = Whole()
+    whole.feed(page)
+    assert whole.open == []
+    assert len(whole.labels) == 6 + len(recording.anchors)
+    assert all(whole.labels)
+    assert len(set(whole.ids)) >= 10
+    assert "<b>" not in page.split("<h1>")[1].split("</h1>")[0]
+    assert "<robust" not in page
+    outside = re.findall(r"(?:src|href)=|url\(|@import|https?://(?!www\.w3\.org/2000/svg)", page)
+    assert not outside
+    assert len(page) < 3_000_000
+    for heading in ("Map", "Error over time", "Distribution of errors", "Calibration",
+                    "Ranges per fix", "Residuals per anchor", "What answered",
+                    "Parameters and versions"):  # fmt: skip
+        assert f"<h2>{heading}</h2>" in page
+    assert f"<b>{reports[0]['mae']:.3f}</b>" in page
+    data = data_of(page)
+    assert len(data["t"]) == len(data["asked"]) == len(data["x"]) == len(tracks[0])
+    assert tracks[0].asking is not None
+    assert data["asked"][-1] == np.flatnonzero(tracks[0].asking.chosen[-1]).tolist()
+    off = np.linalg.norm(tracks[0].mean[-1, :2] - tracks[0].truth[-1, :2])
+    assert data["tracks"][0]["error"][-1] == pytest.approx(off, abs=1e-3)
+
+
+def test_a_long_run_is_thinned_and_one_without_truth_has_no_errors(tmp_path: Path) -> None:
+    n = 4 * MOST_ROWS
+    mean = np.column_stack([np.linspace(0, 5, n), np.ones(n), np.zeros((n, 2))])
+    track = Track(
+        np.arange(n) * 0.1,
+        mean,
+        np.broadcast_to(np.eye(4), (n, 4, 4)),
+        np.full((n, 3), np.nan),
+        np.full(n, 3),
+    )
+    path = tmp_path / "report.html"
+    report = {"tracker": "ekf", "scheduler": "all", "ranges_per_fix": 3.0}
+    write_report(path, square_anchors(), {"ekf": track}, [report], title="long")
+    page = path.read_text(encoding="utf-8")
+    assert len(data_of(page)["t"]) == MOST_ROWS
+    assert "Error over time" not in page
+    assert "was not kept in this run" in page
+
+
+def test_heat_maps_and_residuals_are_of_what_happened() -> None:
+    anchors = Anchors(("L", "R"), np.array([[0.0, 0.0, 1.0], [10.0, 0.0, 1.0]]))
+    n = 200
+    x = np.linspace(0.5, 9.5, n)
+    truth = np.column_stack([x, np.full(n, 2.0), np.ones(n)])
+    chosen = np.column_stack([x < 5.0, np.ones(n, dtype=bool)])
+    distance = np.linalg.norm(truth[:, None] - anchors.positions, axis=2)
+    heard = np.where(chosen, distance + np.array([0.3, -0.1]), np.nan)
+    excluded = np.zeros_like(chosen)
+    excluded[: n // 4, 1] = True
+    mean = np.column_stack([truth[:, :2], np.zeros((n, 2))])
+    cov = np.broadcast_to(np.eye(4), (n, 4, 4))
+    asking = Asking(chosen, heard, excluded)
+    track = Track(np.arange(n) * 0.1, mean, cov, truth, np.full(n, 2), None, asking)
+    left, right = residual_rows(track, anchors, 1.0)
+    assert (left["asked"], left["heard"], right["asked"]) == (100, 100, 200)
+    assert [left["bias"], right["bias"]] == pytest.approx([0.3, -0.1])
+    assert right["excluded"] == pytest.approx(0.25)
+    maps = heat_maps(track, anchors)
+    assert "L was asked for 50 % of the fixes" in maps
+    assert "R was asked for 100 % of the fixes" in maps
+    cells = re.findall(r'x="([\d.]+)"[^>]*fill-opacity="([\d.]+)"', maps.split("<figure>")[1])
+    shares = [float(share) for _, share in sorted(cells, key=lambda c: float(c[0]))]
+    assert shares[0] == 1.0
+    assert shares[-1] == 0.04
+    # Without truth, ranges are held against the estimate, at the tag's height.
+    blind = replace(track, truth=np.full((n, 3), np.nan))
+    assert residual_rows(blind, anchors, 1.0)[0]["bias"] == pytest.approx(0.3)
+
+
+def test_a_bag_says_who_was_heard() -> None:
+    anchors = square_anchors(3)
+    ranges = np.array([[1.0, np.nan, 3.0], [np.nan, 2.0, np.nan], [4.0, 5.0, 6.0]])
+    bag = Recording("bag", anchors, np.array([0.0, 0.5, 9.0]), ranges)
+    turned = anchors.subset(("A3", "A2", "A1"))
+    asking = asking_of(bag, np.array([0.02, 0.51, 1.0]), turned)
+    assert asking.chosen.tolist() == [[True, False, True], [False, True, False], [False] * 3]
+    assert asking.heard[0].tolist()[::2] == [3.0, 1.0]
+
+
+def test_ticks_are_round() -> None:
+    assert ticks(0.0, 1.0) == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    assert ticks(-3.1, 3.4) == [-2.0, 0.0, 2.0]
+
+
+def test_track_writes_one(tmp_path: Path) -> None:
+    recording = circle_recording(duration=10.0)
+    save_range_table(tmp_path / "walk.csv", recording)
+    save_anchors(tmp_path / "walk_anchors.csv", recording.anchors)
+    report = tmp_path / "report.html"
+    argv = ["track", str(tmp_path / "walk.csv"), "--tracker", "ekf", "--report", str(report)]
+    assert main(argv) == 0
+    assert "walk: foresight, 3 ranges a fix" in report.read_text(encoding="utf-8")
+    assert main([*argv[:-1], str(tmp_path / "report.txt")]) == 2
+
+
+def test_the_script_runs_in_a_browser(tmp_path: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium to show the page in")
+    recording, tracks, reports = ran()
+    path = tmp_path / "report.html"
+    write_report(path, recording.anchors, {"ekf": tracks[0]}, reports[:1], title="run")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
+    shown = subprocess.run(
+        [chromium, *flags, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=120
+    ).stdout
+    (now,) = re.findall(r"<output id=.now.[^>]*>(.*?)</output>", shown)
+    row = len(tracks[0]) // 2
+    assert tracks[0].asking is not None
+    asked = [recording.anchors.ids[a] for a in np.flatnonzero(tracks[0].asking.chosen[row])]
+    assert f"{tracks[0].times[row]:.1f} s" in now
+    assert f"asked {', '.join(asked)}" in now
+    assert len(re.findall(r'class="asked"', shown)) == len(asked)
