@@ -185,7 +185,7 @@ def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
         recording, method, beside=[method.beside(BASELINE, BASELINE_PRESET)], progress=True
     )
     # An interrupt is not to leave an older picture beside a new bag.
-    for name in ("metrics.json", "track.png"):
+    for name in WRITTEN:
         (options.output / name).unlink(missing_ok=True)
     write_bag(options.output / "bag", recording)
     metrics = summary(reports, mode="offline", source=options.source)
@@ -215,6 +215,7 @@ def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
         )
     except RuntimeError as reason:  # a node died or nothing moves: the message says where to look
         raise SystemExit(f"locdreamer: {reason}") from None
+    from contextlib import suppress
     from dataclasses import replace
 
     from locdreamer_ros.datasets import load_recording
@@ -222,7 +223,7 @@ def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
 
     anchors, found = load_tracks(options.output / "tracks.npz")
     tracks = list(found.values())
-    if tracks:
+    with suppress(InputError):  # a run that was cut short may have left no ranges
         bag = load_recording(options.output / "bag")
         tracks[0] = replace(tracks[0], asking=asking_of(bag, tracks[0].times, anchors))
     return Outcome(anchors, tracks, metrics)

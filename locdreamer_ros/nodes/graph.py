@@ -150,7 +150,7 @@ def _prepare(output: Path) -> None:
     """Make the folders; an older result is taken away."""
     try:
         (output / "log").mkdir(parents=True, exist_ok=True)
-        for name in ("metrics.json", "track.png", "tracks.npz"):
+        for name in ("metrics.json", "report.html", "track.png", "tracks.npz"):
             (output / name).unlink(missing_ok=True)
     except OSError as reason:
         raise InputError(f"{output}: cannot write: {reason.strerror}") from None

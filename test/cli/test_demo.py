@@ -30,7 +30,8 @@ def test_simulator(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "zero-shot" in printed
     assert "ekf (paper)" in printed
-    assert sorted(path.name for path in out.iterdir()) == ["bag", "metrics.json", "track.png"]
+    left = sorted(path.name for path in out.iterdir())
+    assert left == ["bag", "metrics.json", "report.html", "track.png"]
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics == json.loads(copy.read_text())
     assert (metrics["tracker"], metrics["budget"]) == ("zero-shot", 3)
@@ -46,7 +47,7 @@ def test_simulator(tmp_path, capsys):
 def test_an_interrupt_leaves_no_older_result_beside_a_new_bag(tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
-    for name in ("metrics.json", "track.png"):
+    for name in ("metrics.json", "report.html", "track.png"):
         (out / name).write_text("of before")
 
     def interrupted(*_: object, **__: object) -> None:

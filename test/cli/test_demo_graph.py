@@ -59,7 +59,7 @@ def test_graph_and_offline_agree(tmp_path):
         done = demo(folder, "--duration", "8", *method, *mode)
         assert done.returncode == 0, done.stderr
         assert "MAE m" in done.stdout
-        for name in ("track.png", "bag/metadata.yaml"):
+        for name in ("track.png", "report.html", "bag/metadata.yaml"):
             assert (folder / name).stat().st_size > 0
         metrics.append(json.loads((folder / "metrics.json").read_text()))
     graph, offline = metrics
