@@ -186,8 +186,8 @@ class Motion(Unchanging):
 class Foresight(Unchanging):
     """What a tracker that knows of biases expects of ranges it has not asked for, in m^2.
 
-    position (D, D): covariance of the position; cross (A, D): of each anchor's range with it;
-    ranges (A, A): of the ranges with each other, before fresh noise. Two anchors that share a bias
+    position (D, D): covariance of the position; cross (C, D): of each anchor's range with it;
+    ranges (C, C): of the ranges with each other, before fresh noise. Two anchors that share a bias
     say the same: which no covariance of the position alone can tell.
     """
 
@@ -196,18 +196,8 @@ class Foresight(Unchanging):
     ranges: FloatArray
 
 
-class Foreseen(Unchanging):
-    """Foresight that is computed when somebody asks for it: most schedulers do not."""
-
-    def __init__(self, compute: Callable[[], Foresight]) -> None:
-        self._compute = compute
-        self._found: Foresight | None = None
-
-    def __call__(self) -> Foresight:
-        """The foresight."""
-        if self._found is None:
-            self._found = self._compute()
-        return self._found
+Foreseen = Callable[[IntArray], Foresight]
+"""Foresight of anchors (rows), computed when somebody asks for it: most schedulers do not."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,28 +15,22 @@ squared error. A tracker that knows of no biases is helped by a `Shadow` that do
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from itertools import combinations
-from math import comb
 from pathlib import Path
 
 import numpy as np
 
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.shadow import Shadow
+from locdreamer_ros.schedulers.subsets import best, near
 from locdreamer_ros.types import Anchors, Estimate, Foresight, IntArray, Ranges, Site
 
 FRESH_M = 0.2
 """Sigma of what is drawn anew in a range."""
 LASTING_S = 0.7
 """Fixes within this time share what lasts: their fresh noise averages out."""
-MOST_SUBSETS = 2000
-"""Up to this many subsets all are tried; beyond, anchors are added one by one, then exchanged."""
 AXES = np.array([1.0, 1.0, 0.2])
 """What the variance of x, y and z counts: the height is always the worst known, and anchors asked
 for its sake leave the plane."""
-NEAREST = 64
-"""Of more anchors only the nearest are looked at, beyond what one radio reaches."""
 
 
 def present_variance(foresight: Foresight) -> float:
@@ -57,35 +51,11 @@ def remaining_variance(foresight: Foresight, subsets: IntArray, sigma: float) ->
     return np.asarray(present_variance(foresight) - gained)
 
 
-@lru_cache(maxsize=64)
-def all_subsets(count: int, size: int) -> IntArray:
-    """(M, size) every subset of `size` of `count` rows."""
-    return np.array(list(combinations(range(count), size)), dtype=np.intp)
-
-
-def best_subset(foresight: Foresight, rows: IntArray, budget: int, sigma: float) -> IntArray:
-    """Of rows (C,) the subset (budget,), increasing, that leaves the least variance."""
-    if budget >= rows.size:
-        return np.sort(rows)
-    if comb(rows.size, budget) <= MOST_SUBSETS:
-        subsets = rows[all_subsets(rows.size, budget)]
-        return np.sort(subsets[int(np.argmin(remaining_variance(foresight, subsets, sigma)))])
-    chosen = np.empty(0, dtype=np.intp)
-    cost = math.inf
-    for _ in range(budget):
-        others = np.setdiff1d(rows, chosen)
-        subsets = np.column_stack([np.tile(chosen, (others.size, 1)), others])
-        costs = remaining_variance(foresight, subsets, sigma)
-        cost, chosen = float(costs.min()), subsets[int(np.argmin(costs))]
-    while True:  # greedy alone is about a tenth off: exchange one anchor as long as it helps
-        others = np.setdiff1d(rows, chosen)
-        subsets = np.tile(chosen, (budget * others.size, 1))
-        place = np.repeat(np.arange(budget), others.size)
-        subsets[np.arange(place.size), place] = np.tile(others, budget)
-        costs = remaining_variance(foresight, subsets, sigma)
-        if float(costs.min()) >= cost * (1.0 - 1e-9):
-            return np.sort(chosen)
-        cost, chosen = float(costs.min()), subsets[int(np.argmin(costs))]
+def best_subset(foresight: Foresight, budget: int, sigma: float) -> IntArray:
+    """Of the anchors of a foresight those (budget,), increasing, that leave the least variance."""
+    return best(
+        lambda subsets: remaining_variance(foresight, subsets, sigma), len(foresight.cross), budget
+    )
 
 
 class Pace:
@@ -117,24 +87,19 @@ class ForesightScheduler(Scheduler):
 
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """The best subset, rows increasing."""
-        rows = np.arange(len(anchors))
         sigma = self._pace.at(prediction.time)
-        foresight = self._foresight(prediction)
-        if budget >= rows.size:
-            return rows
-        if rows.size > NEAREST:
-            away = np.linalg.norm(
-                anchors.positions[:, : prediction.dimensions] - prediction.position, axis=1
-            )
-            rows = np.sort(np.argpartition(away, NEAREST)[:NEAREST])
-        return best_subset(foresight, rows, budget, sigma)
+        rows = near(prediction, anchors)
+        foresight = self._foresight(prediction, rows)
+        if budget >= len(anchors):
+            return np.arange(len(anchors))
+        return np.asarray(rows[best_subset(foresight, budget, sigma)])
 
-    def _foresight(self, prediction: Estimate) -> Foresight:
+    def _foresight(self, prediction: Estimate, rows: IntArray) -> Foresight:
         if prediction.foresight is not None:
-            return prediction.foresight()
+            return prediction.foresight(rows)
         if self._shadow is None:
             self._shadow = Shadow(self._site, prediction)
-        return self._shadow.foresee(prediction)
+        return self._shadow.foresee(prediction, rows)
 
     def observe(self, prediction: Estimate, ranges: Ranges, posterior: Estimate) -> None:
         """A shadow is told who answered."""

@@ -9,9 +9,6 @@ its trace is the squared expected error. With a vague prior this is the squared 
 
 from __future__ import annotations
 
-from functools import lru_cache
-from itertools import combinations
-from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +16,11 @@ import numpy as np
 from locdreamer_ros.geometry import slant
 from locdreamer_ros.integrity.first_fix import solve_position
 from locdreamer_ros.roles import Scheduler
+from locdreamer_ros.schedulers.subsets import best, near
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, Site
 
 RANGE_SIGMA_M = 0.3
 """What a range is taken to be worth. It matters only beside the prior: see `best_subset`."""
-MOST_SUBSETS = 2000
-"""Up to this many subsets all are tried; beyond, anchors are added one by one, then exchanged."""
 
 
 def posterior_variance(
@@ -45,43 +41,20 @@ def posterior_variance(
     return np.asarray(np.trace(np.linalg.inv(information), axis1=1, axis2=2))
 
 
-@lru_cache(maxsize=64)
-def _all_subsets(count: int, size: int) -> IntArray:
-    return np.array(list(combinations(range(count), size)), dtype=np.intp)
-
-
 def best_subset(
     prior: FloatArray, direction: FloatArray, precision: FloatArray, budget: int
 ) -> IntArray:
     """Rows (budget,), increasing, of the subset with the least `posterior_variance`."""
-    count = len(direction)
-    if budget >= count:
-        return np.arange(count)
-    if comb(count, budget) <= MOST_SUBSETS:
-        subsets = _all_subsets(count, budget)
-        best = int(np.argmin(posterior_variance(prior, direction, precision, subsets)))
-        return np.asarray(subsets[best])
-
-    def best_of(subsets: list[list[int]]) -> tuple[float, list[int]]:
-        cost = posterior_variance(prior, direction, precision, np.array(subsets, dtype=np.intp))
-        best = int(np.argmin(cost))
-        return float(cost[best]), subsets[best]
-
-    chosen: list[int] = []
-    for _ in range(budget):
-        cost, chosen = best_of([[*chosen, row] for row in range(count) if row not in chosen])
-    while True:  # greedy alone is about a tenth off: exchange one anchor as long as it helps
-        others = [row for row in range(count) if row not in chosen]
-        swapped = [[*chosen[:i], row, *chosen[i + 1 :]] for i in range(budget) for row in others]
-        better, rows = best_of(swapped)
-        if better >= cost * (1.0 - 1e-9):
-            return np.sort(np.array(chosen, dtype=np.intp))
-        cost, chosen = better, rows
+    return best(
+        lambda subsets: posterior_variance(prior, direction, precision, subsets),
+        len(direction),
+        budget,
+    )
 
 
-def directions(site: Site, position: FloatArray) -> FloatArray:
-    """Jacobian rows (A, D) of the slant ranges to all anchors at position (D,)."""
-    _, direction = slant(site.offsets(position, np.arange(len(site.anchors))))
+def directions(site: Site, position: FloatArray, rows: IntArray) -> FloatArray:
+    """Jacobian rows (C, D) of the slant ranges to anchors `rows` (C,) at position (D,)."""
+    _, direction = slant(site.offsets(position, rows))
     return direction[:, : site.dimensions]
 
 
@@ -93,12 +66,16 @@ class Gdop(Scheduler):
 
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """The best subset, rows increasing."""
-        return best_subset(
+        if budget >= len(anchors):
+            return np.arange(len(anchors))
+        rows = near(prediction, anchors)
+        chosen = best_subset(
             prediction.position_covariance,
-            directions(self._site, prediction.position),
-            np.full(len(anchors), RANGE_SIGMA_M**-2),
+            directions(self._site, prediction.position, rows),
+            np.full(rows.size, RANGE_SIGMA_M**-2),
             budget,
         )
+        return np.asarray(rows[chosen])
 
 
 class Wls(Scheduler):
@@ -125,7 +102,7 @@ class Wls(Scheduler):
         position, _, residual = solve_position(
             self._site, used.anchor, used.value, prediction.position
         )
-        direction = directions(self._site, position)[used.anchor]
+        direction = directions(self._site, position, used.anchor)
         precision = 1.0 / (RANGE_SIGMA_M**2 + residual**2)
         return used[best_subset(prediction.position_covariance, direction, precision, budget)]
 

@@ -20,39 +20,38 @@ import numpy as np
 
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.foresight import (
-    MOST_SUBSETS,
-    all_subsets,
+    best_subset,
     present_variance,
     remaining_variance,
 )
 from locdreamer_ros.schedulers.gdop import directions
+from locdreamer_ros.schedulers.subsets import MOST_SUBSETS, near
 from locdreamer_ros.types import Anchors, Estimate, Foresight, IntArray, Site
 
 RANGE_SIGMA_M = 0.2
 """Fresh noise of any range. Chosen on houses and random buildings that no benchmark scores."""
 
 
-def foreseen(site: Site, estimate: Estimate) -> Foresight:
+def foreseen(site: Site, estimate: Estimate, rows: IntArray) -> Foresight:
     """The tracker's own foresight, or what follows from the covariance of the position alone."""
     if estimate.foresight is not None:
-        return estimate.foresight()
+        return estimate.foresight(rows)
     covariance = estimate.position_covariance
-    direction = directions(site, estimate.position)
+    direction = directions(site, estimate.position, rows)
     cross = direction @ covariance
     return Foresight(covariance, cross, cross @ direction.T)
 
 
-def best_first(foresight: Foresight, left: IntArray, budget: int) -> tuple[int, float]:
-    """Of rows `left` the one to ask first when `budget` are allowed; what it leaves, m^2."""
-    alone = remaining_variance(foresight, left[:, None], RANGE_SIGMA_M)
-    if 1 < budget < left.size and comb(left.size, budget) <= MOST_SUBSETS:
-        subsets = all_subsets(left.size, budget)
-        variance = remaining_variance(foresight, left[subsets], RANGE_SIGMA_M)
-        best = subsets[int(np.argmin(variance))]
+def best_first(foresight: Foresight, budget: int) -> tuple[int, float]:
+    """Of a foresight's anchors which to ask first when `budget` are allowed; what it leaves, m^2."""
+    count = len(foresight.cross)
+    alone = remaining_variance(foresight, np.arange(count)[:, None], RANGE_SIGMA_M)
+    if 1 < budget < count and comb(count, budget) <= MOST_SUBSETS:
+        best = best_subset(foresight, budget, RANGE_SIGMA_M)
     else:
-        best = np.arange(left.size)
+        best = np.arange(count)
     first = int(best[int(np.argmin(alone[best]))])
-    return int(left[first]), float(alone[first])
+    return first, float(alone[first])
 
 
 class Sequential(Scheduler):
@@ -71,26 +70,26 @@ class Sequential(Scheduler):
 
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """The first to ask; all at once where the budget is not short."""
-        everybody = np.arange(len(anchors))
         if budget >= len(anchors) and not (self._accuracy or self._price):
-            return everybody
-        first, _ = best_first(foreseen(self._site, prediction), everybody, budget)
-        return np.array([first])
+            return np.arange(len(anchors))
+        rows = near(prediction, anchors)
+        first, _ = best_first(foreseen(self._site, prediction, rows), budget)
+        return rows[[first]]
 
     def more(self, looked: Estimate, asked: IntArray, anchors: Anchors, budget: int) -> IntArray:
         """The next, or nobody."""
-        left = np.setdiff1d(np.arange(len(anchors)), asked)
+        left = np.setdiff1d(near(looked, anchors), asked)
         if left.size == 0 or asked.size >= budget:
             return left[:0]
         now = math.sqrt(float(np.trace(looked.position_covariance)))
         if now <= self._accuracy:
             return left[:0]
-        foresight = foreseen(self._site, looked)
-        row, variance = best_first(foresight, left, budget - asked.size)
+        foresight = foreseen(self._site, looked, left)
+        first, variance = best_first(foresight, budget - asked.size)
         share = variance / present_variance(foresight)
         if now * (1.0 - math.sqrt(max(share, 0.0))) < self._price:
             return left[:0]
-        return np.array([row])
+        return left[[first]]
 
 
 def make(

@@ -60,16 +60,16 @@ class Shadow:
     def _jacobian(self, estimate: Estimate, rows: IntArray) -> FloatArray:
         d = self._site.dimensions
         jacobian = np.zeros((rows.size, len(self._covariance)))
-        jacobian[:, :d] = directions(self._site, estimate.position)[rows]
+        jacobian[:, :d] = directions(self._site, estimate.position, rows)
         jacobian[:, self._common] = 1.0
         jacobian[np.arange(rows.size), self._common + 1 + rows] = 1.0
         return jacobian
 
-    def foresee(self, prediction: Estimate) -> Foresight:
-        """Foresight of all anchors at the predicted place."""
+    def foresee(self, prediction: Estimate, rows: IntArray) -> Foresight:
+        """Foresight of anchors `rows` at the predicted place."""
         self._move(prediction)
         d = self._site.dimensions
-        jacobian = self._jacobian(prediction, np.arange(len(self._site.anchors)))
+        jacobian = self._jacobian(prediction, rows)
         spread = jacobian @ self._covariance
         return Foresight(self._covariance[:d, :d].copy(), spread[:, :d], spread @ jacobian.T)
 

@@ -7,15 +7,24 @@ from __future__ import annotations
 import numpy as np
 
 from locdreamer_ros.geometry import slant
-from locdreamer_ros.types import FloatArray, Foresight, Site
+from locdreamer_ros.types import FloatArray, Foresight, IntArray, Site
 from locdreamer_ros.zero_shot.layout import FIRST, SPACE
 from locdreamer_ros.zero_shot.network import project
 
 
-def foresee(site: Site, mean: FloatArray, covariance: FloatArray) -> Foresight:
-    """Foresight of a state (N,) with covariance (N, N) (`layout`), for all anchors of the site."""
-    count, axes = len(site.anchors), site.dimensions
-    own = np.arange(count) + FIRST
-    _, direction = slant(mean[:SPACE] - site.anchors.positions)
-    spread, ranges = project(covariance, direction, np.zeros(count), own, own + count)
+def foresee(
+    site: Site, mean: FloatArray, covariance: FloatArray, slot: IntArray, rows: IntArray
+) -> Foresight:
+    """Foresight of a state (N,) with covariance (N, N) (`layout`), for anchors `rows` (C,).
+
+    slot (A,): where in the state each anchor is; 0: it was never heard.
+    """
+    count, axes = int(slot.max()) + 1, site.dimensions
+    _, direction = slant(mean[:SPACE] - site.anchors.positions[rows])
+    own = FIRST + slot[rows]
+    spread, ranges = project(covariance, direction, np.zeros(rows.size), own, own + count)
+    # Strangers share a place in the state, and no bias.
+    stranger = slot[rows] == 0
+    shared = stranger[:, None] & stranger & ~np.eye(rows.size, dtype=bool)
+    ranges[shared] -= covariance[FIRST, FIRST] + covariance[FIRST + count, FIRST + count]
     return Foresight(covariance[:axes, :axes].copy(), spread[:, :axes], ranges)

@@ -17,14 +17,16 @@ from locdreamer_ros.zero_shot.model_file import Weights
 class Seen:
     """Ranges of one update.
 
-    value (K,) m, ahead (K,) s: stamps from the tracker's time on, blocked (K,) 0..1 or NaN, anchor
-    (K,); own (K,) and local (K,): where in the state their biases are.
+    value (K,) m, ahead (K,) s: stamps from the tracker's time on, blocked (K,) 0..1 or NaN, place
+    (K, 3) m of the anchors and their slot (K,) in the state; own (K,) and local (K,): where in the
+    state their biases are.
     """
 
     value: FloatArray
     ahead: FloatArray
     blocked: FloatArray
-    anchor: IntArray
+    place: FloatArray
+    slot: IntArray
     own: IntArray
     local: IntArray
 

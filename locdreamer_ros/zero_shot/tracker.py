@@ -14,7 +14,7 @@ import numpy as np
 from locdreamer_ros.geometry import slant
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.kalman import recent, started
-from locdreamer_ros.types import Estimate, FloatArray, Foreseen, IntArray, Motion, Ranges, Site
+from locdreamer_ros.types import Estimate, FloatArray, IntArray, Motion, Ranges, Site
 from locdreamer_ros.zero_shot import odometry_frame as frame
 from locdreamer_ros.zero_shot.foresight import foresee
 from locdreamer_ros.zero_shot.layout import (
@@ -51,10 +51,6 @@ class ZeroShotTracker(Tracker):
         self.site = site
         self.model_name = name
         self._w = weights
-        self._count = len(site.anchors)
-        self._size = FIRST + 2 * self._count
-        self._own = np.arange(self._count) + FIRST
-        self._local = self._own + self._count
         self._n = {name: float(np.exp(value)) for name, value in weights.noise.items()}
         # x, y (z) and their velocities: what an estimate shows of the state.
         axes = np.arange(site.dimensions)
@@ -64,16 +60,31 @@ class ZeroShotTracker(Tracker):
         self._reset()
 
     def _reset(self) -> None:
+        # Of each anchor its slot in the state; 0: never heard, see `layout`.
+        self._slot = np.zeros(len(self.site.anchors), dtype=np.intp)
+        self._age = np.array([SILENT_S])
+        self._surprise = np.array([0.1])
         self._mean = np.zeros(self._size)
         self._covariance = np.zeros((self._size, self._size))
-        self._age = np.full(self._count, SILENT_S)
-        self._surprise = np.full(self._count, 0.1)
         self._context = np.zeros(CONTEXT)
         self._since = 0.0
         self._updates = 0
         self._finder = frame.FrameFinder()
         self._slip = frame.SlipWatch()
         self._riding = False
+
+    @property
+    def _size(self) -> int:
+        """How long the state is, without odometry's."""
+        return FIRST + 2 * self._age.size
+
+    @property
+    def _own(self) -> slice:
+        return slice(FIRST, FIRST + self._age.size)
+
+    @property
+    def _local(self) -> slice:
+        return slice(FIRST + self._age.size, self._size)
 
     @property
     def estimate(self) -> Estimate | None:
@@ -89,7 +100,8 @@ class ZeroShotTracker(Tracker):
     def biases(self) -> FloatArray:
         """(A,) m: what each anchor's ranges are thought to be too long by, here and now."""
         mean = self._mean
-        return np.asarray(mean[COMMON] + mean[self._own] + mean[self._local])
+        biases = mean[COMMON] + mean[self._own] + mean[self._local]
+        return np.asarray(biases[self._slot])
 
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix; the biases start unknown but for the fix's offset."""
@@ -116,13 +128,13 @@ class ZeroShotTracker(Tracker):
         trust = silu(w["trust.weight"] @ np.append(self._context, spread) + w["trust.bias"])
         scale = float(w["trust_head.weight"][0] @ trust + w["trust_head.bias"][0])
         scale = np.exp(4.0 * np.tanh(scale / 4.0))
-        shown, site, mean = self._shown, self.site, self._mean
+        shown, site, mean, slot = self._shown, self.site, self._mean, self._slot
         self._estimate = Estimate(
             time,
             mean[shown],
             covariance[np.ix_(shown, shown)] * scale,
             # The arrays are replaced at each step, never written into: they may wait for a reader.
-            Foreseen(lambda: foresee(site, mean, covariance)),
+            lambda rows: foresee(site, mean, covariance, slot, rows),
             self.offset,
         )
         return self._estimate
@@ -227,7 +239,28 @@ class ZeroShotTracker(Tracker):
     def _geometry(self, state: FloatArray, seen: Seen) -> tuple[FloatArray, FloatArray]:
         """Slant distances (K,) m from where the tag was at each stamp, their directions (K, 3)."""
         position = state[:SPACE] + seen.ahead[:, None] * state[SPACE:KINEMATIC]
-        return slant(position - self.site.anchors.positions[seen.anchor])
+        return slant(position - seen.place)
+
+    def _meet(self, rows: IntArray) -> None:
+        """Give anchors that are heard for the first time slots of their own."""
+        new = np.unique(rows[self._slot[rows] == 0])
+        if new.size == 0:
+            return
+        known = self._age.size
+        slot = self._slot.copy()
+        slot[new] = known + np.arange(new.size)
+        was = np.concatenate([np.arange(known), np.zeros(new.size, dtype=np.intp)])
+        extra = np.arange(self._size, self._mean.size)
+        states = np.concatenate([np.arange(FIRST), FIRST + was, FIRST + known + was, extra])
+        self._slot, self._age, self._surprise = slot, self._age[was], self._surprise[was]
+        self._mean = self._mean[states]
+        self._covariance = self._covariance[np.ix_(states, states)]
+        own = FIRST + slot[new]
+        added = np.concatenate([own, own + self._age.size])
+        variance = self._covariance[added, added]
+        self._covariance[added] = 0.0
+        self._covariance[:, added] = 0.0
+        self._covariance[added, added] = variance
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
@@ -235,10 +268,17 @@ class ZeroShotTracker(Tracker):
         used = recent(ranges, now.time)
         if len(used) == 0:
             return now
-        rows = used.anchor
+        self._meet(used.anchor)
         ahead = used.stamp - now.time
+        slot = self._slot[used.anchor]
         seen = Seen(
-            used.value, ahead, used.nlos_probability, rows, self._own[rows], self._local[rows]
+            used.value,
+            ahead,
+            used.nlos_probability,
+            self.site.anchors.positions[used.anchor],
+            slot,
+            FIRST + slot,
+            FIRST + self._age.size + slot,
         )
         prior, covariance = self._mean, self._covariance
         bias = prior[COMMON] + prior[seen.own] + prior[seen.local]
@@ -270,7 +310,7 @@ class ZeroShotTracker(Tracker):
         if self._riding:
             self._slip.add(point[:2] - prior[:2], (gain @ spread)[:2, :2], self._since)
         self._mean, self._covariance = point, 0.5 * (posterior + posterior.T)
-        self._remember(first, residual, rows)
+        self._remember(first, residual, slot)
         if self._riding and self._slip.slips:
             self._drop_frame()
         return self._publish(now.time)
@@ -303,8 +343,8 @@ class ZeroShotTracker(Tracker):
         features[:, 9] = distance / 10.0
         features[:, 10] = -direction[:, 2]
         features[:, 11] = level @ mean[VX : VX + 2]
-        features[:, 12] = 0.5 * np.log(self._age[seen.anchor] + 0.05)
-        features[:, 13] = np.log(self._surprise[seen.anchor] + 0.02) + 2.0
+        features[:, 12] = 0.5 * np.log(self._age[seen.slot] + 0.05)
+        features[:, 13] = np.log(self._surprise[seen.slot] + 0.02) + 2.0
         features[:, 14] = 0.5 * np.log(along) + 1.0
         features[:, 15] = np.where(known, seen.blocked - 0.3, 0.0)
         features[:, 16] = known
@@ -315,7 +355,7 @@ class ZeroShotTracker(Tracker):
         features[:, 21:] = self._context[list(SEEN_CONTEXT)]
         return features
 
-    def _remember(self, innovation: FloatArray, residual: FloatArray, rows: IntArray) -> None:
+    def _remember(self, innovation: FloatArray, residual: FloatArray, slot: IntArray) -> None:
         """Running means of how far ranges were off."""
         off = np.abs(innovation)
         news = np.array(
@@ -328,7 +368,7 @@ class ZeroShotTracker(Tracker):
         )
         weight = np.maximum(WEIGHT, 1.0 / (self._updates + 1.0))
         self._context = self._context + weight * (np.tile(news, 2) - self._context)
-        self._surprise[rows] += FAST * (off - self._surprise[rows])
-        self._age[rows] = 0.0
+        self._surprise[slot] += FAST * (off - self._surprise[slot])
+        self._age[slot] = 0.0
         self._since = 0.0
         self._updates += 1

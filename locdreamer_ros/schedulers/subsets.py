@@ -1,0 +1,66 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The best few of many: near anchors only, every subset where they are few, else by exchange."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import combinations
+from math import comb
+
+import numpy as np
+
+from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray
+
+MOST_SUBSETS = 2000
+"""Up to this many subsets all are tried; beyond, anchors are added one by one, then exchanged."""
+NEAREST = 64
+"""Of more anchors only the nearest are looked at, beyond what one radio reaches."""
+CLEARLY = 1e-9
+"""An exchange must better the cost by this share of it."""
+
+
+def near(prediction: Estimate, anchors: Anchors) -> IntArray:
+    """Rows, increasing, of the `NEAREST` anchors; of all where they are no more."""
+    if len(anchors) <= NEAREST:
+        return np.arange(len(anchors))
+    offset = anchors.positions[:, : prediction.dimensions] - prediction.position
+    away = np.einsum("ij,ij->i", offset, offset)
+    return np.sort(np.argpartition(away, NEAREST)[:NEAREST])
+
+
+@lru_cache(maxsize=64)
+def all_subsets(count: int, size: int) -> IntArray:
+    """(M, size) every subset of `size` of `count` rows."""
+    return np.array(list(combinations(range(count), size)), dtype=np.intp)
+
+
+def best(cost: Callable[[IntArray], FloatArray], count: int, budget: int) -> IntArray:
+    """Of `count` rows the subset (budget,), increasing, of least cost; all where budget allows.
+
+    cost: of subsets (M, K) the costs (M,).
+    """
+    if budget >= count:
+        return np.arange(count)
+    if comb(count, budget) <= MOST_SUBSETS:
+        subsets = all_subsets(count, budget)
+        return np.asarray(subsets[int(np.argmin(cost(subsets)))])
+    rows = np.arange(count)
+    chosen = np.empty(0, dtype=np.intp)
+    least = math.inf
+    for _ in range(budget):
+        others = np.setdiff1d(rows, chosen)
+        subsets = np.column_stack([np.tile(chosen, (others.size, 1)), others])
+        costs = cost(subsets)
+        least, chosen = float(costs.min()), subsets[int(np.argmin(costs))]
+    while True:  # greedy alone is about a tenth off: exchange one anchor as long as it helps
+        others = np.setdiff1d(rows, chosen)
+        subsets = np.tile(chosen, (budget * others.size, 1))
+        place = np.repeat(np.arange(budget), others.size)
+        subsets[np.arange(place.size), place] = np.tile(others, budget)
+        costs = cost(subsets)
+        if not float(costs.min()) < least * (1.0 - CLEARLY):
+            return np.sort(chosen)
+        least, chosen = float(costs.min()), subsets[int(np.argmin(costs))]
