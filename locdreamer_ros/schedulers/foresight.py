@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from locdreamer_ros import compiled
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.shadow import Shadow
-from locdreamer_ros.schedulers.subsets import best, near
+from locdreamer_ros.schedulers.subsets import CLEARLY, MOST_SUBSETS, best, near
 from locdreamer_ros.types import Anchors, Estimate, Foresight, IntArray, Ranges, Site
 
 FRESH_M = 0.2
@@ -53,9 +54,13 @@ def remaining_variance(foresight: Foresight, subsets: IntArray, sigma: float) ->
 
 def best_subset(foresight: Foresight, budget: int, sigma: float) -> IntArray:
     """Of the anchors of a foresight those (budget,), increasing, that leave the least variance."""
-    return best(
-        lambda subsets: remaining_variance(foresight, subsets, sigma), len(foresight.cross), budget
-    )
+    count = len(foresight.cross)
+    if compiled.kernel and 0 < budget < count:
+        rows = np.empty(budget, dtype=np.intp)
+        given = (foresight.position, foresight.cross, foresight.ranges, budget, sigma)
+        if compiled.kernel.choose(*given, MOST_SUBSETS, CLEARLY, rows):
+            return rows
+    return best(lambda subsets: remaining_variance(foresight, subsets, sigma), count, budget)
 
 
 class Pace:

@@ -12,6 +12,7 @@ from math import comb
 
 import numpy as np
 
+from locdreamer_ros import compiled
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray
 
 MOST_SUBSETS = 2000
@@ -26,6 +27,9 @@ def near(prediction: Estimate, anchors: Anchors) -> IntArray:
     """Rows, increasing, of the `NEAREST` anchors; of all where they are no more."""
     if len(anchors) <= NEAREST:
         return np.arange(len(anchors))
+    rows = np.empty(NEAREST, dtype=np.intp)
+    if compiled.kernel and compiled.kernel.near(anchors.positions, prediction.position, rows):
+        return rows
     offset = anchors.positions[:, : prediction.dimensions] - prediction.position
     away = np.einsum("ij,ij->i", offset, offset)
     return np.sort(np.argpartition(away, NEAREST)[:NEAREST])

@@ -4,7 +4,8 @@
 
 The state is `layout`'s, in space; in the plane the height is known, and the same numbers come out
 as of a filter without it. `training/hybrid.py` is the same filter in torch and in batches, where it
-is trained; a test holds the two together. Here only numpy is needed.
+is trained; a test holds the two together. Here only numpy is needed. Where the kernel was built
+(`compiled_step`), it does the same faster; odometry, and what is not ordinary, is numpy's.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import numpy as np
 from locdreamer_ros.geometry import slant
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.kalman import recent, started
-from locdreamer_ros.types import Estimate, FloatArray, IntArray, Motion, Ranges, Site
+from locdreamer_ros.types import Estimate, FloatArray, Foresight, IntArray, Motion, Ranges, Site
 from locdreamer_ros.zero_shot import odometry_frame as frame
+from locdreamer_ros.zero_shot.compiled_step import STRANGER, Stepped, compiled_step
 from locdreamer_ros.zero_shot.foresight import foresee
 from locdreamer_ros.zero_shot.layout import (
     COMMON,
@@ -56,6 +58,7 @@ class ZeroShotTracker(Tracker):
         axes = np.arange(site.dimensions)
         self._shown = np.concatenate([axes, axes + SPACE])
         self._climbs = site.dimensions == SPACE or site.height_sigma > 0.0
+        self._compiled = compiled_step(weights, site, self._climbs)
         self._estimate: Estimate | None = None
         self._reset()
 
@@ -128,22 +131,41 @@ class ZeroShotTracker(Tracker):
         trust = silu(w["trust.weight"] @ np.append(self._context, spread) + w["trust.bias"])
         scale = float(w["trust_head.weight"][0] @ trust + w["trust_head.bias"][0])
         scale = np.exp(4.0 * np.tanh(scale / 4.0))
-        shown, site, mean, slot = self._shown, self.site, self._mean, self._slot
-        self._estimate = Estimate(
-            time,
-            mean[shown],
-            covariance[np.ix_(shown, shown)] * scale,
-            # The arrays are replaced at each step, never written into: they may wait for a reader.
-            lambda rows: foresee(site, mean, covariance, slot, rows),
-            self.offset,
-        )
+        shown = self._shown
+        return self._say(time, self._mean[shown], covariance[np.ix_(shown, shown)] * scale)
+
+    def _say(self, time: float, shown: FloatArray, shown_covariance: FloatArray) -> Estimate:
+        # The arrays are replaced at each step, never written into: they may wait for a reader.
+        site, mean, covariance, slot = self.site, self._mean, self._covariance, self._slot
+        compiled, slots = self._compiled, self._age.size
+
+        def foreseen(rows: IntArray) -> Foresight:
+            found = compiled and compiled.foresee(mean, covariance, slots, slot, rows)
+            return found or foresee(site, mean, covariance, slot, rows)
+
+        self._estimate = Estimate(time, shown, shown_covariance, foreseen, float(mean[COMMON]))
         return self._estimate
+
+    def _take(self, time: float, step: Stepped) -> Estimate:
+        """What the kernel made of a step."""
+        self._mean, self._covariance = step.mean, step.covariance
+        return self._say(time, step.shown, step.shown_covariance)
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
         now = started(self._estimate)
         if dt == 0.0:
             return now
+        if self._compiled and motion is None and not self._framed:
+            done = self._compiled.predict(
+                self._mean, self._covariance, self._age, self._context, dt
+            )
+            if done is not None:
+                self._finder.clear()
+                self._age = done[1]
+                self._since += dt
+                self._riding = False
+                return self._take(now.time + dt, done[0])
         moved = None if motion is None else motion.displacement
         self._find_frame(moved)
         w, n, mean = self._w, self._n, self._mean
@@ -265,6 +287,8 @@ class ZeroShotTracker(Tracker):
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
         now = started(self._estimate)
+        if not (self._framed or self._riding) and self._update_compiled(ranges, now.time):
+            return started(self._estimate)
         used = recent(ranges, now.time)
         if len(used) == 0:
             return now
@@ -314,6 +338,27 @@ class ZeroShotTracker(Tracker):
         if self._riding and self._slip.slips:
             self._drop_frame()
         return self._publish(now.time)
+
+    def _update_compiled(self, ranges: Ranges, time: float) -> bool:
+        """`update` by the kernel; whether it answered."""
+        if self._compiled is None:
+            return False
+        used, step = self._compiled.update(
+            self._mean,
+            self._covariance,
+            (self._age, self._surprise, self._context),
+            self._slot,
+            (time, self._since, self._updates),
+            ranges,
+        )
+        if used == STRANGER:
+            self._meet(recent(ranges, time).anchor)
+            return self._update_compiled(ranges, time)
+        if used > 0:
+            self._since = 0.0
+            self._updates += 1
+            self._take(time, step)
+        return used >= 0
 
     def _features(
         self, innovation: FloatArray, distance: FloatArray, direction: FloatArray, seen: Seen
