@@ -33,7 +33,7 @@ RUN := PYTHONPATH="$(CURDIR)"
 
 # What the compiled and copied part of the installation is made of.
 SOURCES := setup.py setup.cfg pyproject.toml CMakeLists.txt package.xml requirements/constraints.txt \
-    $(shell find cmake config launch msg resource -type f 2>/dev/null)
+    $(shell find cmake config launch msg resource src -type f 2>/dev/null)
 
 .PHONY: install demo test coverage reliability sbom lint bench colcon clean
 

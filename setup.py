@@ -1,10 +1,11 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the ROS messages with CMake and packs them into the wheel; metadata is in setup.cfg.
+"""Builds what is compiled with CMake and packs it into the wheel; metadata is in setup.cfg.
 
 With pip, a virtual environment that holds the ROS wheels is itself a ROS prefix (`lib/`, `share/`),
 so what `cmake --install` stages goes to the same places of the wheel. Where the ROS build packages
-are missing (no wheels for the machine, or LOCDREAMER_NO_ROS=1), only the ROS-free core is packed.
+are missing (no wheels for the machine, or LOCDREAMER_NO_ROS=1), only the ROS-free core is packed,
+with the zero-shot tracker's step compiled (src/) where there is a C++ compiler.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from setuptools import Distribution, setup
+from setuptools import Distribution, Extension, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
@@ -132,7 +133,36 @@ class WithMessages(Distribution):
 
     def has_ext_modules(self) -> bool:
         """Say whether the wheel holds compiled code."""
-        return ros_prefix() is not None
+        return ros_prefix() is not None or super().has_ext_modules()
 
 
-setup(cmdclass={"build_py": BuildWithMessages}, distclass=WithMessages, data_files=[])
+def compiled_step() -> list[Extension]:
+    """The same extension as in CMakeLists.txt, where CMake does not build it.
+
+    Nothing where there is no C++ compiler: numpy then answers.
+    """
+    if ros_prefix() is not None:
+        return []
+    compiler = os.environ.get("CXX", "c++").split()[0]
+    if shutil.which(compiler) is None:
+        print(f"no C++ compiler ({compiler}): numpy alone will answer", file=sys.stderr)
+        return []
+    options = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math"]
+    return [
+        Extension(
+            f"{NAME}._compiled",
+            ["src/compiled.cpp"],
+            depends=sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("src/*.hpp")),
+            extra_compile_args=options,
+            language="c++",
+            optional=True,  # a compiler without Python's headers: numpy alone too
+        )
+    ]
+
+
+setup(
+    cmdclass={"build_py": BuildWithMessages},
+    distclass=WithMessages,
+    ext_modules=compiled_step(),
+    data_files=[],
+)

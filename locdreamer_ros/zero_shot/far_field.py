@@ -41,8 +41,10 @@ class FarFieldTracker(Tracker):
         self.model_name = model.model_name
         self._ekf = robust_ekf(site, RobustEkfConfig())
         places = site.anchors.positions[:, :2]
-        self._low, self._high = places.min(axis=0), places.max(axis=0)
-        self._margin = max(FAR_M, float((self._high - self._low).max()))
+        low, high = places.min(axis=0), places.max(axis=0)
+        self._margin = max(FAR_M, float((high - low).max()))
+        # Plain numbers: this is looked at in every step.
+        self._box = (*low.tolist(), *high.tolist())
         self._far = False
 
     @property
@@ -60,8 +62,9 @@ class FarFieldTracker(Tracker):
         return self._answers.offset
 
     def _is_far(self, estimate: Estimate) -> bool:
-        xy = estimate.position[:2]
-        outside = float(np.maximum(self._low - xy, xy - self._high).max())
+        x, y = estimate.mean[:2].tolist()
+        left, front, right, back = self._box
+        outside = max(left - x, x - right, front - y, y - back)
         return outside > self._margin - (BACK_M if self._far else 0.0)
 
     def _change(self, estimate: Estimate) -> Estimate:

@@ -51,12 +51,14 @@ class FrameFinder:
     """Finds the rotation from odometry's frame to the map's."""
 
     def __init__(self) -> None:
-        self.clear()
+        self._at = np.zeros(2)
+        self._pairs: deque[tuple[FloatArray, FloatArray]] = deque(maxlen=POINTS)
 
     def clear(self) -> None:
         """Begin anew."""
-        self._at = np.zeros(2)
-        self._pairs: deque[tuple[FloatArray, FloatArray]] = deque(maxlen=POINTS)
+        if self._pairs:
+            self._at = np.zeros(2)
+            self._pairs.clear()
 
     def add(self, position: FloatArray, displacement: FloatArray) -> None:
         """The tracker's position (2,) m, and what odometry (2,) m moved from there on."""

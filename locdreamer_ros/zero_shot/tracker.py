@@ -74,6 +74,8 @@ class ZeroShotTracker(Tracker):
         self._updates = 0
         self._finder = frame.FrameFinder()
         self._slip = frame.SlipWatch()
+        self._framed = False
+        """Whether the heading of odometry's frame is a state."""
         self._riding = False
 
     @property
@@ -226,11 +228,6 @@ class ZeroShotTracker(Tracker):
         self._covariance[speed, speed] += speed_variance
         return self._publish(now.time)
 
-    @property
-    def _framed(self) -> bool:
-        """Whether the heading of odometry's frame is a state."""
-        return self._mean.size > self._size
-
     def _find_frame(self, moved: FloatArray | None) -> None:
         """Look for odometry's heading where it is not known yet; forget the search without it."""
         if self._framed:
@@ -248,6 +245,7 @@ class ZeroShotTracker(Tracker):
         covariance[:size, :size] = self._covariance
         covariance[-2, -2], covariance[-1, -1] = frame.SCALE**2, found[1]
         self._mean, self._covariance = np.append(self._mean, [0.0, found[0]]), covariance
+        self._framed = True
 
     def _drop_frame(self) -> None:
         """Odometry and ranges disagree: go on without, unsure by what they disagree."""
@@ -257,6 +255,7 @@ class ZeroShotTracker(Tracker):
         self._covariance[:2, :2] += np.outer(drag, drag) + 0.1 * np.eye(2)
         self._covariance[[VX, VX + 1], [VX, VX + 1]] += 0.3
         self._finder, self._slip = frame.FrameFinder(), frame.SlipWatch()
+        self._framed = False
 
     def _geometry(self, state: FloatArray, seen: Seen) -> tuple[FloatArray, FloatArray]:
         """Slant distances (K,) m from where the tag was at each stamp, their directions (K, 3)."""

@@ -1,0 +1,230 @@
+// Copyright 2026 The locdreamer_ros authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Foresight of zero_shot/foresight.py, and the choice of schedulers/foresight.py under it.
+
+#ifndef LOCDREAMER_ROS__CHOICE_HPP_
+#define LOCDREAMER_ROS__CHOICE_HPP_
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "network.hpp"
+
+namespace locdreamer_ros
+{
+
+inline void foresee(
+  const Network & net, int slots, const double * mean, const double * p, const double * places,
+  const int64_t * slot, const int64_t * rows, int count, int axes, double * position,
+  double * cross, double * ranges)
+{
+  const size_t size = FIRST + 2 * slots;
+  for (int i = 0; i < axes; i++) {
+    for (int j = 0; j < axes; j++) {position[i * axes + j] = p[i * size + j];}
+  }
+  // Each slot that occurs, once; strangers share one.
+  std::vector<int> slots_here, where(count), seat(slots, -1);
+  for (int k = 0; k < count; k++) {
+    int & at = seat[slot[rows[k]]];
+    if (at < 0) {
+      at = static_cast<int>(slots_here.size());
+      slots_here.push_back(static_cast<int>(slot[rows[k]]));
+    }
+    where[k] = at;
+  }
+  const int here = static_cast<int>(slots_here.size());
+  Numbers direction(static_cast<size_t>(count) * SPACE), bias(here);
+  for (int k = 0; k < count; k++) {
+    double offset[SPACE];
+    for (int i = 0; i < SPACE; i++) {offset[i] = mean[i] - places[rows[k] * SPACE + i];}
+    slant(offset, net.floor, &direction[k * SPACE]);
+  }
+  // Once there is one stranger's variance between two of them, they would share it: they do not.
+  const double alone = p[FIRST * (size + 1)] + p[(FIRST + slots) * (size + 1)];
+  for (int k = 0; k < count; k++) {
+    const double * u = &direction[k * SPACE];
+    const size_t own = FIRST + slot[rows[k]], local = own + slots;
+    auto spread = [&](size_t j) {
+        return u[0] * p[j] + u[1] * p[size + j] + u[2] * p[2 * size + j] +
+               p[COMMON * size + j] + p[own * size + j] + p[local * size + j];
+      };
+    const double near[] = {spread(0), spread(1), spread(2)}, common = spread(COMMON);
+    for (int i = 0; i < axes; i++) {cross[k * axes + i] = near[i];}
+    for (int s = 0; s < here; s++) {
+      bias[s] = common + spread(FIRST + slots_here[s]) + spread(FIRST + slots + slots_here[s]);
+    }
+    double * row = ranges + static_cast<size_t>(k) * count;
+    for (int m = 0; m < count; m++) {
+      const double * v = &direction[m * SPACE];
+      row[m] = v[0] * near[0] + v[1] * near[1] + v[2] * near[2] + bias[where[m]];
+    }
+    if (slot[rows[k]] == 0) {
+      for (int m = 0; m < count; m++) {
+        if (m != k && slot[rows[m]] == 0) {row[m] -= alone;}
+      }
+    }
+  }
+}
+
+// A subset that grows by one anchor at a time, with the Cholesky factor of its ranges.
+template<int AXES>
+class Choice
+{
+public:
+  Choice(const double * cross, const double * ranges, int count, int budget, double sigma)
+  : cross_(cross), ranges_(ranges), count_(count), budget_(budget), noise_(sigma * sigma),
+    factor_(static_cast<size_t>(budget) * budget), told_(static_cast<size_t>(budget) * AXES),
+    gained_(budget + 1, 0.0), row_(budget), taken_(budget)
+  {
+  }
+
+  int depth() const {return depth_;}
+  double gained() const {return gained_[depth_];}
+  void drop() {depth_--;}
+  void clear() {depth_ = 0;}
+
+  // What the subset with `anchor` would gain, m^2; NaN where it is not positive.
+  double with(int anchor)
+  {
+    double pivot = ranges_[static_cast<size_t>(anchor) * count_ + anchor] + noise_;
+    for (int a = 0; a < AXES; a++) {left_[a] = cross_[anchor * AXES + a];}
+    for (int i = 0; i < depth_; i++) {
+      double value = ranges_[static_cast<size_t>(anchor) * count_ + taken_[i]];
+      for (int j = 0; j < i; j++) {value -= factor_[i * budget_ + j] * row_[j];}
+      value /= factor_[i * budget_ + i];
+      row_[i] = value;
+      pivot -= value * value;
+      for (int a = 0; a < AXES; a++) {left_[a] -= value * told_[i * AXES + a];}
+    }
+    if (!(pivot > 0.0)) {return std::nan("");}
+    pivot_ = pivot;
+    double sum = 0.0;
+    for (int a = 0; a < AXES; a++) {sum += left_[a] * left_[a];}
+    return gained_[depth_] + sum / pivot;
+  }
+
+  bool push(int anchor)
+  {
+    const double sum = with(anchor);
+    if (!std::isfinite(sum)) {return false;}
+    const double root = std::sqrt(pivot_);
+    for (int j = 0; j < depth_; j++) {factor_[depth_ * budget_ + j] = row_[j];}
+    factor_[depth_ * budget_ + depth_] = root;
+    for (int a = 0; a < AXES; a++) {told_[depth_ * AXES + a] = left_[a] / root;}
+    taken_[depth_++] = anchor;
+    gained_[depth_] = sum;
+    return true;
+  }
+
+private:
+  const double * cross_, * ranges_;
+  const int count_, budget_;
+  const double noise_;
+  Numbers factor_, told_, gained_, row_;
+  std::vector<int> taken_;
+  double left_[AXES];
+  double pivot_ = 0.0;
+  int depth_ = 0;
+};
+
+// Every subset in the order of itertools.combinations.
+template<int AXES>
+inline bool try_all(Choice<AXES> & choice, int count, int budget, std::vector<int> & best)
+{
+  std::vector<int> now(budget);
+  double most = -HUGE_VAL;
+  int next = 0;
+  while (true) {
+    const int depth = choice.depth();
+    if (depth == budget - 1) {
+      for (int anchor = next; anchor < count; anchor++) {
+        const double gained = choice.with(anchor);
+        if (!std::isfinite(gained)) {return false;}
+        if (gained > most) {
+          most = gained;
+          now[depth] = anchor;
+          best = now;
+        }
+      }
+    } else if (next <= count - (budget - depth)) {
+      if (!choice.push(next)) {return false;}
+      now[depth] = next++;
+      continue;
+    }
+    if (depth == 0) {return true;}
+    choice.drop();
+    next = now[depth - 1] + 1;
+  }
+}
+
+// One by one, then exchanged as long as it helps.
+template<int AXES>
+inline bool exchange(
+  Choice<AXES> & choice, int count, int budget, double trace, double clearly, std::vector<int> & chosen)
+{
+  std::vector<char> taken(count, 0);
+  auto best_of = [&](int & anchor, double & most) {
+      for (int other = 0; other < count; other++) {
+        if (taken[other]) {continue;}
+        const double gained = choice.with(other);
+        if (!std::isfinite(gained)) {return false;}
+        if (gained > most) {
+          most = gained;
+          anchor = other;
+        }
+      }
+      return true;
+    };
+  chosen.clear();
+  for (int i = 0; i < budget; i++) {
+    int anchor = -1;
+    double most = -HUGE_VAL;
+    if (!best_of(anchor, most) || !choice.push(anchor)) {return false;}
+    taken[anchor] = 1;
+    chosen.push_back(anchor);
+  }
+  double least = trace - choice.gained();
+  while (true) {
+    int place = -1, anchor = -1;
+    double most = -HUGE_VAL;
+    for (int i = 0; i < budget; i++) {
+      choice.clear();
+      for (int j = 0; j < budget; j++) {
+        if (j != i && !choice.push(chosen[j])) {return false;}
+      }
+      int found = -1;
+      double gained = most;
+      if (!best_of(found, gained)) {return false;}
+      if (gained > most) {
+        most = gained;
+        anchor = found;
+        place = i;
+      }
+    }
+    if (!(trace - most < least * (1.0 - clearly))) {break;}
+    least = trace - most;
+    taken[chosen[place]] = 0;
+    taken[anchor] = 1;
+    chosen[place] = anchor;
+  }
+  std::sort(chosen.begin(), chosen.end());
+  return true;
+}
+
+// Whether there are at most `most` subsets.
+inline bool few(int count, int budget, double most)
+{
+  double subsets = 1.0;
+  for (int i = 1; i <= budget; i++) {
+    subsets *= static_cast<double>(count - budget + i) / i;
+    if (subsets > most + 0.5) {return false;}
+  }
+  return true;
+}
+
+}  // namespace locdreamer_ros
+
+#endif  // LOCDREAMER_ROS__CHOICE_HPP_

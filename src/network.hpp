@@ -1,0 +1,129 @@
+// Copyright 2026 The locdreamer_ros authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The weights, and what the networks of zero_shot/network.py make of what they see.
+
+#ifndef LOCDREAMER_ROS__NETWORK_HPP_
+#define LOCDREAMER_ROS__NETWORK_HPP_
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "arithmetic.hpp"
+
+namespace locdreamer_ros
+{
+
+constexpr int VX = 3, COMMON = 6, FIRST = 7;
+constexpr int SEEN = 28, KNOWN = 26, CONTEXT = 8, HIDDEN = 16;
+constexpr int SEEN_CONTEXT[] = {0, 2, 3, 4, 6};
+constexpr int LEVEL[] = {0, 1, VX, VX + 1};
+
+struct Network
+{
+  // Weights by input, so that a row of them is added at a time.
+  Row token[SEEN], token_bias, pool[2 * WIDTH], pool_bias, mix[2 * WIDTH], mix_bias;
+  Row range_head[3], motion_head[2];
+  double range_bias[3], motion_bias[2];
+  double climate[CONTEXT + 2][HIDDEN], climate_bias[HIDDEN];
+  double climate_head[4][HIDDEN], climate_head_bias[4];
+  double trust[CONTEXT + 1][HIDDEN], trust_bias[HIDDEN];
+  double trust_head[HIDDEN], trust_head_bias;
+  // Noises, and what `layout` and `types` fix.
+  double acceleration, common_walk, own, own_time, local, local_time, local_way;
+  double sigma, fast, slow, silent, vertical, floor, most_ahead;
+};
+
+constexpr size_t ROWS = SEEN + 1 + 2 * WIDTH + 1 + 2 * WIDTH + 1 + 3 + 2;
+constexpr size_t WEIGHTS = ROWS * WIDTH + 3 + 2 + (CONTEXT + 3) * HIDDEN + 4 * (HIDDEN + 1) +
+  (CONTEXT + 2) * HIDDEN + HIDDEN + 1 + 14;
+
+struct Look
+{
+  Numbers sigma, shift, jump;
+  double motion[2];
+};
+
+// before (K): what the features known before the first look make of the tokens.
+Look look_at(
+  const Network & net, const std::vector<Row> & before, const Numbers & residual, double again)
+{
+  const int count = static_cast<int>(residual.size());
+  Look found{Numbers(count), Numbers(count), Numbers(count), {0.0, 0.0}};
+  std::vector<Row> token(before);
+  Row both[2], pooled(net.pool_bias), shared(net.mix_bias);
+  for (int k = 0; k < count; k++) {
+    const double late[] = {squash(residual[k]), again};
+    accumulate(late, SEEN - KNOWN, net.token + KNOWN, token[k]);
+    silu(token[k].at, WIDTH);
+  }
+  for (int j = 0; j < WIDTH; j++) {
+    double sum = 0.0, most = token[0].at[j];
+    for (int k = 0; k < count; k++) {
+      sum += token[k].at[j];
+      most = std::max(most, token[k].at[j]);
+    }
+    both[0].at[j] = sum / count;
+    both[1].at[j] = most;
+  }
+  accumulate(both[0].at, WIDTH, net.pool, pooled);
+  accumulate(both[1].at, WIDTH, net.pool + WIDTH, pooled);
+  silu(pooled.at, WIDTH);
+  accumulate(pooled.at, WIDTH, net.mix + WIDTH, shared);
+  for (int k = 0; k < count; k++) {
+    Row mixed(shared);
+    accumulate(token[k].at, WIDTH, net.mix, mixed);
+    silu(mixed.at, WIDTH);
+    double head[3];
+    for (int i = 0; i < 3; i++) {
+      head[i] = limited(dot(net.range_head[i].at, mixed.at, WIDTH) + net.range_bias[i], 4.0);
+    }
+    found.sigma[k] = 0.02 + net.sigma * std::exp(head[0]);
+    found.shift[k] = 0.3 * head[1];
+    found.jump[k] = square(0.02 * std::exp(head[2]));
+  }
+  for (int i = 0; i < 2; i++) {
+    const double said = dot(net.motion_head[i].at, pooled.at, WIDTH) + net.motion_bias[i];
+    found.motion[i] = square(0.01 * std::exp(limited(said, 4.0)));
+  }
+  return found;
+}
+
+inline void hidden(
+  const double (*weight)[HIDDEN], const double * bias, const double * in, int count, double * out)
+{
+  double sum[HIDDEN];
+  for (int j = 0; j < HIDDEN; j++) {sum[j] = bias[j];}
+  for (int i = 0; i < count; i++) {
+    for (int j = 0; j < HIDDEN; j++) {sum[j] += in[i] * weight[i][j];}
+  }
+  silu(sum, HIDDEN);
+  std::copy(sum, sum + HIDDEN, out);
+}
+
+// What is shown of the state: mean (2D) and covariance (2D, 2D), multiplied by the trust's scale.
+inline bool publish(
+  const Network & net, const double * context, const double * mean, const double * covariance,
+  int size, int axes, double * shown, double * shown_covariance)
+{
+  double look[CONTEXT + 1], trust[HIDDEN];
+  std::copy(context, context + CONTEXT, look);
+  look[CONTEXT] = 0.5 * std::log(covariance[0] + covariance[size + 1]) + 1.0;
+  hidden(net.trust, net.trust_bias, look, CONTEXT + 1, trust);
+  const double scale =
+    std::exp(limited(dot(net.trust_head, trust, HIDDEN) + net.trust_head_bias, 4.0));
+  for (int i = 0; i < 2 * axes; i++) {
+    const int row = i < axes ? i : SPACE + i - axes;
+    shown[i] = mean[row];
+    for (int j = 0; j < 2 * axes; j++) {
+      const int column = j < axes ? j : SPACE + j - axes;
+      shown_covariance[i * 2 * axes + j] = covariance[row * size + column] * scale;
+    }
+  }
+  return finite(shown_covariance, 4 * axes * axes);
+}
+
+}  // namespace locdreamer_ros
+
+#endif  // LOCDREAMER_ROS__NETWORK_HPP_
