@@ -99,7 +99,7 @@ public:
       pivot -= value * value;
       for (int a = 0; a < AXES; a++) {left_[a] -= value * told_[i * AXES + a];}
     }
-    if (!(pivot > 0.0)) {return std::nan("");}
+    if (!(pivot > 0.0 && pivot < HUGE_VAL)) {return std::nan("");}
     pivot_ = pivot;
     double sum = 0.0;
     for (int a = 0; a < AXES; a++) {sum += left_[a] * left_[a];}
@@ -163,7 +163,8 @@ inline bool try_all(Choice<AXES> & choice, int count, int budget, std::vector<in
 // One by one, then exchanged as long as it helps.
 template<int AXES>
 inline bool exchange(
-  Choice<AXES> & choice, int count, int budget, double trace, double clearly, std::vector<int> & chosen)
+  Choice<AXES> & choice, int count, int budget, double trace, double clearly,
+  std::vector<int> & chosen)
 {
   std::vector<char> taken(count, 0);
   auto best_of = [&](int & anchor, double & most) {
@@ -204,7 +205,7 @@ inline bool exchange(
         place = i;
       }
     }
-    if (!(trace - most < least * (1.0 - clearly))) {break;}
+    if (!(least - (trace - most) > clearly * std::fabs(least))) {break;}
     least = trace - most;
     taken[chosen[place]] = 0;
     taken[anchor] = 1;

@@ -80,7 +80,8 @@ struct Out : Array
 };
 struct Indices : Array
 {
-  explicit Indices(PyObject * object, int flags = 0) : Array(object, "lq", PyBUF_C_CONTIGUOUS | flags) {}
+  explicit Indices(PyObject * object, int flags = 0)
+  : Array(object, "lq", PyBUF_C_CONTIGUOUS | flags) {}
 };
 struct Line : Array
 {
@@ -352,7 +353,7 @@ PyObject * choose(PyObject *, PyObject * const * given, Py_ssize_t count)
   }
   const int64_t axes = position.holds(4) ? 2 : position.holds(9) ? 3 : 0;
   const int64_t anchors = axes ? cross.count() / axes : 0;
-  if (!axes || budget >= anchors || !cross.holds(anchors * axes) ||
+  if (!axes || budget >= anchors || !(clearly >= 0.0) || !cross.holds(anchors * axes) ||
     !ranges.holds(anchors * anchors))
   {
     return answer(false);

@@ -65,6 +65,6 @@ def best(cost: Callable[[IntArray], FloatArray], count: int, budget: int) -> Int
         place = np.repeat(np.arange(budget), others.size)
         subsets[np.arange(place.size), place] = np.tile(others, budget)
         costs = cost(subsets)
-        if not float(costs.min()) < least * (1.0 - CLEARLY):
+        if not least - float(costs.min()) > CLEARLY * abs(least):
             return np.sort(chosen)
         least, chosen = float(costs.min()), subsets[int(np.argmin(costs))]
