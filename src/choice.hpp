@@ -74,11 +74,18 @@ template<int AXES>
 class Choice
 {
 public:
-  Choice(const double * cross, const double * ranges, int count, int budget, double sigma)
-  : cross_(cross), ranges_(ranges), count_(count), budget_(budget), noise_(sigma * sigma),
+  // weights (AXES): what the variance along each axis counts.
+  Choice(
+    const double * cross, const double * ranges, const double * weights, int count, int budget,
+    double sigma)
+  : cross_(static_cast<size_t>(count) * AXES), ranges_(ranges), count_(count), budget_(budget),
+    noise_(sigma * sigma),
     factor_(static_cast<size_t>(budget) * budget), told_(static_cast<size_t>(budget) * AXES),
     gained_(budget + 1, 0.0), row_(budget), taken_(budget)
   {
+    for (size_t i = 0; i < cross_.size(); i++) {
+      cross_[i] = cross[i] * std::sqrt(weights[i % AXES]);
+    }
   }
 
   int depth() const {return depth_;}
@@ -120,7 +127,8 @@ public:
   }
 
 private:
-  const double * cross_, * ranges_;
+  Numbers cross_;
+  const double * ranges_;
   const int count_, budget_;
   const double noise_;
   Numbers factor_, told_, gained_, row_;
@@ -163,7 +171,7 @@ inline bool try_all(Choice<AXES> & choice, int count, int budget, std::vector<in
 // One by one, then exchanged as long as it helps.
 template<int AXES>
 inline bool exchange(
-  Choice<AXES> & choice, int count, int budget, double trace, double clearly,
+  Choice<AXES> & choice, int count, int budget, double present, double clearly,
   std::vector<int> & chosen)
 {
   std::vector<char> taken(count, 0);
@@ -187,7 +195,7 @@ inline bool exchange(
     taken[anchor] = 1;
     chosen.push_back(anchor);
   }
-  double least = trace - choice.gained();
+  double least = present - choice.gained();
   while (true) {
     int place = -1, anchor = -1;
     double most = -HUGE_VAL;
@@ -205,8 +213,8 @@ inline bool exchange(
         place = i;
       }
     }
-    if (!(least - (trace - most) > clearly * std::fabs(least))) {break;}
-    least = trace - most;
+    if (!(least - (present - most) > clearly * std::fabs(least))) {break;}
+    least = present - most;
     taken[chosen[place]] = 0;
     taken[anchor] = 1;
     chosen[place] = anchor;

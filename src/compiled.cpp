@@ -324,36 +324,38 @@ PyObject * step_foresee(PyObject *, PyObject * const * given, Py_ssize_t count)
 
 template<int AXES>
 bool choose_in(
-  const double * position, const double * cross, const double * ranges, int anchors, int budget,
-  double sigma, double most, double clearly, std::vector<int> & best)
+  const double * position, const double * cross, const double * ranges, const double * weights,
+  int anchors, int budget, double sigma, double most, double clearly, std::vector<int> & best)
 {
-  double trace = 0.0;
-  for (int i = 0; i < AXES; i++) {trace += position[i * (AXES + 1)];}
-  if (!std::isfinite(trace)) {return false;}
-  Choice<AXES> choice(cross, ranges, anchors, budget, sigma);
+  double present = 0.0;
+  for (int i = 0; i < AXES; i++) {present += weights[i] * position[i * (AXES + 1)];}
+  if (!std::isfinite(present)) {return false;}
+  Choice<AXES> choice(cross, ranges, weights, anchors, budget, sigma);
   return few(anchors, budget, most) ? try_all(choice, anchors, budget, best) :
-         exchange(choice, anchors, budget, trace, clearly, best);
+         exchange(choice, anchors, budget, present, clearly, best);
 }
 
-// choose(position, cross, ranges, budget, sigma, most subsets, clearly; rows (budget,))
+// choose(position, cross, ranges, weights of the axes, budget, sigma, most subsets, clearly;
+//        rows (budget,))
 PyObject * choose(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   double sigma = 0.0, most = 0.0, clearly = 0.0;
-  if (!arguments(count, 8)) {return nullptr;}
-  const int64_t budget = PyLong_AsLong(given[3]);
-  if (PyErr_Occurred() || !number(given[4], sigma) || !number(given[5], most) ||
-    !number(given[6], clearly))
+  if (!arguments(count, 9)) {return nullptr;}
+  const int64_t budget = PyLong_AsLong(given[4]);
+  if (PyErr_Occurred() || !number(given[5], sigma) || !number(given[6], most) ||
+    !number(given[7], clearly))
   {
     return nullptr;
   }
-  const In position(given[0]), cross(given[1]), ranges(given[2]);
-  const Indices out(given[7], PyBUF_WRITABLE);
+  const In position(given[0]), cross(given[1]), ranges(given[2]), weights(given[3]);
+  const Indices out(given[8], PyBUF_WRITABLE);
   if (!position.ok() || !cross.ok() || !ranges.ok() || budget < 1 || !out.holds(budget)) {
     return answer(false);
   }
   const int64_t axes = position.holds(4) ? 2 : position.holds(9) ? 3 : 0;
   const int64_t anchors = axes ? cross.count() / axes : 0;
   if (!axes || budget >= anchors || !(clearly >= 0.0) || !cross.holds(anchors * axes) ||
+    !weights.holds(axes) ||
     !ranges.holds(anchors * anchors))
   {
     return answer(false);
@@ -362,7 +364,7 @@ PyObject * choose(PyObject *, PyObject * const * given, Py_ssize_t count)
   const auto in_space = axes == 2 ? choose_in<2> : choose_in<3>;
   const bool done = in_space(
     position.data<double>(), cross.data<double>(), ranges.data<double>(),
-    static_cast<int>(anchors), static_cast<int>(budget), sigma, most, clearly, best);
+    weights.data<double>(), static_cast<int>(anchors), static_cast<int>(budget), sigma, most, clearly, best);
   if (!done) {return answer(false);}
   std::copy(best.begin(), best.end(), out.data<int64_t>());
   return answer(true);

@@ -57,7 +57,8 @@ def best_subset(foresight: Foresight, budget: int, sigma: float) -> IntArray:
     count = len(foresight.cross)
     if compiled.kernel and 0 < budget < count:
         rows = np.empty(budget, dtype=np.intp)
-        given = (foresight.position, foresight.cross, foresight.ranges, budget, sigma)
+        weights = AXES[: len(foresight.position)]
+        given = (foresight.position, foresight.cross, foresight.ranges, weights, budget, sigma)
         if compiled.kernel.choose(*given, MOST_SUBSETS, CLEARLY, rows):
             return rows
     return best(lambda subsets: remaining_variance(foresight, subsets, sigma), count, budget)

@@ -43,7 +43,7 @@ def foreseen(site: Site, estimate: Estimate, rows: IntArray) -> Foresight:
 
 
 def best_first(foresight: Foresight, budget: int) -> tuple[int, float]:
-    """Of a foresight's anchors which to ask first when `budget` are allowed; what it leaves, m^2."""
+    """Of a foresight's anchors which to ask first of `budget`, and what it leaves, m^2."""
     count = len(foresight.cross)
     alone = remaining_variance(foresight, np.arange(count)[:, None], RANGE_SIGMA_M)
     if 1 < budget < count and comb(count, budget) <= MOST_SUBSETS:

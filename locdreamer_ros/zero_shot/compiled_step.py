@@ -1,9 +1,9 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The filter's step in C++: the same numbers as `tracker` and `network` give, in a tenth of the time.
+"""The filter's step in C++: the numbers that `tracker` and `network` give, much faster.
 
-Nothing here knows the mathematics: arrays are made, and the kernel fills them. It answers None where
-it leaves a step to numpy.
+Nothing here knows the mathematics: arrays are made, and the kernel fills them. It answers None
+where it leaves a step to numpy.
 """
 
 from __future__ import annotations
@@ -14,12 +14,29 @@ import numpy as np
 
 from locdreamer_ros import compiled
 from locdreamer_ros.geometry import FLOOR_M
-from locdreamer_ros.types import MAX_AGE_S, FloatArray, Foresight, IntArray, Ranges, Site, Unchanging
+from locdreamer_ros.types import (
+    MAX_AGE_S,
+    FloatArray,
+    Foresight,
+    IntArray,
+    Ranges,
+    Site,
+    Unchanging,
+)
 from locdreamer_ros.zero_shot.layout import FAST, SIGMA_M, SILENT_S, SLOW, VERTICAL
 from locdreamer_ros.zero_shot.model_file import Weights
 
-ARRAYS = ("token", "pool", "mix", "range_head", "motion_head", "climate", "climate_head")
-ARRAYS += ("trust", "trust_head")
+ARRAYS = (
+    "token",
+    "pool",
+    "mix",
+    "range_head",
+    "motion_head",
+    "climate",
+    "climate_head",
+    "trust",
+    "trust_head",
+)
 NOISES = ("acceleration", "common_walk", "own", "own_time", "local", "local_time", "local_way")
 STRANGER = -2
 """The kernel's answer to ranges of an anchor without a slot."""

@@ -3,7 +3,8 @@
 """Where what is in the state of the zero-shot filter, in numpy and in torch alike.
 
 Position (x, y, z), velocity (vx, vy, vz), a bias c that all ranges share, then of each slot a slow
-offset o_k, then of each a local bias l_k, and with wheel odometry its scale's error and its heading.
+offset o_k, then of each a local bias l_k, and with wheel odometry its scale's error and its
+heading.
 In the plane z and vz are known: their rows and columns of the covariance are zero.
 In torch each anchor has a slot. In numpy slot 0 is a stranger, and an anchor gets a slot of its own
 when it is first heard: until then its biases have the stranger's variances and nothing to do with

@@ -156,7 +156,7 @@ def test_directions_are_the_jacobian_of_the_slant_range() -> None:
         slope = (
             site.expected((at + step)[None], rows) - site.expected((at - step)[None], rows)
         ) / (2 * h)
-        np.testing.assert_allclose(directions(site, at, np.arange(len(site.anchors)))[:, axis], slope, atol=1e-6)
+        np.testing.assert_allclose(directions(site, at, rows)[:, axis], slope, atol=1e-6)
 
 
 def test_an_unknown_name_is_refused() -> None:

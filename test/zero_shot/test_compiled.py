@@ -58,9 +58,7 @@ def site_of(rng: np.random.Generator, count: int, dimensions: int, unsure: float
 
 def started_pair(site: Site) -> Both:
     """A tracker with the kernel and one without, at the same first fix."""
-    made = tuple(
-        with_kernel(kernel, ZeroShotTracker, site, SHIPPED) for kernel in (KERNEL, None)
-    )
+    made = tuple(with_kernel(kernel, ZeroShotTracker, site, SHIPPED) for kernel in (KERNEL, None))
     d = site.dimensions
     mean = np.concatenate([[5.0, 6.0, 1.2][:d], [0.2, -0.1, 0.0][:d]])
     for tracker in made:
@@ -299,7 +297,7 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
     foresee += [rows, np.empty((2, 2)), np.empty((6, 2)), np.empty((6, 6))]
     assert KERNEL.foresee(*foresee) is True
     out = np.empty(3, dtype=np.intp)
-    choose = [np.eye(2), np.ones((6, 2)), np.eye(6), 3, 0.2, 2000, 1e-9, out]
+    choose = [np.eye(2), np.ones((6, 2)), np.eye(6), np.ones(2), 3, 0.2, 2000, 1e-9, out]
     assert KERNEL.choose(*choose) is True
     near = [places, np.zeros(2), out]
     assert KERNEL.near(*near) is True
@@ -332,6 +330,6 @@ def test_a_foresight_that_is_not_one_is_numpys() -> None:
     for bad in (np.nan, np.inf, -5.0):
         broken = np.eye(5)
         broken[3, 3] = bad
-        given = (np.eye(2), np.ones((5, 2)), broken)
+        given = (np.eye(2), np.ones((5, 2)), broken, np.ones(2))
         assert KERNEL.choose(*given, 2, 0.2, 2000, 1e-9, out) is False
         assert KERNEL.choose(*given, 2, 0.2, 1, 1e-9, out) is False

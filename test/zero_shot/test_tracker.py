@@ -155,6 +155,45 @@ def test_the_covariance_stays_positive_over_a_long_run_with_outliers(weights):
     assert np.linalg.eigvalsh(tracker._covariance).min() > -1e-9
 
 
+def test_anchors_never_heard_change_nothing_and_cost_nothing(weights):
+    near = square_anchors(6)
+    far = near.positions + np.array([100.0, 0.0, 0.0])
+    more = [f"F{i}" for i in range(300)]
+    order = np.random.default_rng(1).permutation(306)
+    ids = np.array([*near.ids, *more])[order]
+    places = np.concatenate([near.positions, np.tile(far, (50, 1))])[order]
+    big = Anchors(tuple(ids.tolist()), places)
+    at = big.rows(near.ids)
+    steps = steps_of(near, budget=3, blocked=True)
+    tracker = ZeroShotTracker(Site(big, 2, HEIGHT), weights)
+    tracker.start(FIX)
+    for number, (rows, value, guess) in enumerate(steps, start=1):
+        tracker.predict(0.2)
+        ranges = Ranges.of(at[rows], value, number * 0.2, nlos_probability=guess)
+        found = tracker.update(ranges)
+        small = tracked(weights, near, steps[:number])[-1]
+        np.testing.assert_allclose(found.mean, small.mean, atol=1e-12)
+        np.testing.assert_allclose(found.covariance, small.covariance, atol=1e-12)
+        seen, known = found.foresight(at), small.foresight(np.arange(6))
+        np.testing.assert_allclose(seen.ranges, known.ranges, atol=1e-12)
+        np.testing.assert_allclose(seen.cross, known.cross, atol=1e-12)
+    assert tracker._mean.size == 7 + 2 * 7, "six heard, and the stranger"
+
+
+def test_what_is_foreseen_of_strangers(weights):
+    """Two anchors never heard share the position and the common bias, and nothing else."""
+    anchors = square_anchors(5)
+    tracker = ZeroShotTracker(Site(anchors, 2, HEIGHT), weights)
+    tracker.start(FIX)
+    seen = tracker.estimate.foresight(np.array([4, 1, 2]))
+    sigma = {name: float(np.exp(value)) for name, value in weights.noise.items()}
+    offset = np.append(FIX.mean[:2], HEIGHT) - anchors.positions[[4, 1, 2]]
+    direction = (offset / np.linalg.norm(offset, axis=1)[:, None])[:, :2]
+    ranges = direction @ FIX.covariance[:2, :2] @ direction.T + sigma["common"] ** 2
+    ranges += (sigma["own"] ** 2 + sigma["local"] ** 2) * np.eye(3)
+    np.testing.assert_allclose(seen.ranges, ranges, rtol=1e-12)
+
+
 def test_biases_are_learned(weights):
     bias = np.array([0.3, 0.25, 0.2, 0.3, 0.35, 0.3, 0.2, 0.3])
     recording = circle_recording(duration=40.0, sigma=0.05, bias=bias)
