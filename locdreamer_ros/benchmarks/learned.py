@@ -153,6 +153,7 @@ def as_trained(learner: Any, task: Any) -> Any:
         task.tag_height,
         task.train.digest,
         0,
+        learner.lasting_m,
     )
 
 

@@ -154,6 +154,7 @@ def run(options: argparse.Namespace) -> None:
         task.tag_height,
         task.train.digest,
         options.seed,
+        learner.lasting_m,
     )
     save_model(options.output, trained)
     checkpoint.unlink(missing_ok=True)

@@ -31,7 +31,8 @@ class Trained(Unchanging):
     """What a model file holds: model and actor ready to use, and where they come from.
 
     bootstrap, deploy: anchor id -> (x, y, z) m. step_s: shortest and longest time between fixes in
-    training. data: SHA-256 of the ranges it was trained on.
+    training. data: SHA-256 of the ranges it was trained on. lasting_m: sigma of what those were off
+    by for long.
     """
 
     model: WorldModel
@@ -43,6 +44,7 @@ class Trained(Unchanging):
     tag_height: float
     data: str
     seed: int
+    lasting_m: float = 0.0
 
     @property
     def device(self) -> str:
@@ -77,6 +79,7 @@ def save_model(path: Path, trained: Trained) -> None:
         "train": asdict(trained.config),
         "data_sha256": trained.data,
         "seed": trained.seed,
+        "lasting_m": trained.lasting_m,
     }
     both = torch.nn.ModuleDict({"model": trained.model, "actor": trained.actor})
     arrays = {k: v.detach().cpu().numpy() for k, v in both.state_dict().items()}
@@ -98,7 +101,8 @@ def load_model(path: Path) -> Trained:
         area = Area((float(low[0]), float(low[1])), (float(high[0]), float(high[1])))
         step_s = (float(header["step_s"][0]), float(header["step_s"][1]))
         height = float(header["tag_height"])
-        numbers = (*area.low, *area.high, *step_s, height)
+        lasting = float(header.get("lasting_m", 0.0))  # files of before do not say
+        numbers = (*area.low, *area.high, *step_s, height, lasting)
         if not (all(map(isfinite, numbers)) and min(area.scale, *step_s) > 0.0):
             raise InputError(f"{path}: header: area, step_s, tag_height: expected finite, in order")
         if header["actor"] not in HEADS:
@@ -123,6 +127,7 @@ def load_model(path: Path) -> Trained:
             height,
             str(header["data_sha256"]),
             int(header["seed"]),
+            max(lasting, 0.0),
         )
     except InputError:
         raise

@@ -29,12 +29,16 @@ from locdreamer_ros.locdreamer.world_model.observation import Observation
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
 from locdreamer_ros.trackers.kalman import recent, started
-from locdreamer_ros.types import Estimate, Motion, Ranges, Site
+from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 
 MARGIN_M = 3.0
 """The model was trained in worlds shifted by this much: it may be trusted as far outside."""
 STEP_FACTOR = 2.0
 """Steps may be this much shorter or longer than in training."""
+FORGET = 0.7
+"""Weight of an anchor that was heard one update earlier, in what lasting errors do."""
+LEVEL = 0.1
+"""Keeps lasting errors of a single anchor from moving the position without end."""
 LATE = 3
 """Steps in a row that took the model longer than the time between fixes before it is set aside ...
 
@@ -82,6 +86,7 @@ class LocDreamerTracker(Tracker):
         self._memory = first_memory(1, len(site.anchors)).to(self._device)
         self._step = torch.ones(1, device=self._device)
         self._since_update = 0.0
+        self._heard = np.zeros(len(site.anchors))
         self._late = 0
         self._pause = 0
         self._estimate: Estimate | None = None
@@ -117,6 +122,7 @@ class LocDreamerTracker(Tracker):
         self._belief = Gaussian(self._tensor(fix.mean), self._tensor(fix.covariance))
         self._hidden = self.model.sequence.initial(1)
         self._memory = first_memory(1, len(self.site.anchors)).to(self._device)
+        self._heard = np.zeros(len(self.site.anchors))
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:
         """Values (...) as a batch of one (1, ...)."""
@@ -149,6 +155,8 @@ class LocDreamerTracker(Tracker):
         if len(used) == 0:
             return now
         standby = self._standby.update(used)
+        self._heard *= FORGET
+        self._heard[used.anchor] = 1.0
         reason = self.fallback
         if not reason and self._belief is not None:
             begin = thread_time()
@@ -211,12 +219,27 @@ class LocDreamerTracker(Tracker):
             self._estimate = standby
         else:
             assert self._belief is not None
-            self._estimate = Estimate(
-                standby.time,
-                self._belief.mean[0].cpu().numpy().astype(np.float64),
-                self._belief.covariance[0].cpu().numpy().astype(np.float64),
-            )
+            mean = self._belief.mean[0].cpu().numpy().astype(np.float64)
+            covariance = self._belief.covariance[0].cpu().numpy().astype(np.float64)
+            covariance[:2, :2] += self._lasting(mean[:2])
+            self._estimate = Estimate(standby.time, mean, covariance)
         return self._estimate
+
+    def _lasting(self, position: FloatArray) -> FloatArray:
+        """Covariance (2, 2) m^2 that errors which last leave in a position.
+
+        A filter takes errors for fresh and averages them away; those that last move the position by
+        G b, with G of least squares over the anchors heard lately, and b of `Trained.lasting_m`.
+        """
+        if self._trained.lasting_m == 0.0 or not self._heard.any():
+            return np.zeros((2, 2))
+        delta = self.site.offsets(position, np.arange(len(self._heard)))
+        length = np.maximum(np.linalg.norm(delta, axis=1, keepdims=True), 1e-6)
+        direction = delta[:, :2] / length
+        weighted = self._heard[:, None] * direction  # (A, 2)
+        solve = np.linalg.inv(direction.T @ weighted + LEVEL * np.eye(2))
+        moved = self._trained.lasting_m * weighted @ solve
+        return np.asarray(moved.T @ moved)
 
 
 def placed(trained: Trained, site: Site, device: str) -> Trained:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,13 @@ from locdreamer_ros.types import Site  # noqa: E402
 
 def test_a_model_file_says_all_there_is(tmp_path):
     path = tmp_path / "m.safetensors"
-    one = trained()
+    one = replace(trained(), lasting_m=0.125)
     save_model(path, one)
     other = load_model(path)
     assert (other.config, other.step_s, other.data) == (one.config, one.step_s, one.data)
     assert dict(other.bootstrap) == dict(one.bootstrap)
     assert set(other.bootstrap) == set(IDS)
+    assert other.lasting_m == 0.125
     assert other.model.area == one.model.area
     for a, b in zip(
         one.model.state_dict().values(), other.model.state_dict().values(), strict=True

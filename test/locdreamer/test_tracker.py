@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -141,3 +143,35 @@ def test_raw_form_tracks_too():
     tracker.predict(0.5)
     estimate = tracker.update(Ranges.of(np.arange(4), [5.0, 4.4, 4.1, 4.6], 0.5))
     assert np.isfinite(estimate.mean).all()
+
+
+def test_errors_that_last_are_in_the_covariance():
+    """Anchors all around, each off by .2 m all along: of eight, G b is .2 m / sqrt(8 / 2)."""
+    site = Site(square_anchors(), 2, 1.0)
+    middle = np.array([4.0, 4.0, 0.0, 0.0])
+    everybody = np.arange(8)
+    values = site.expected(middle[None, :2], everybody)
+    said = []
+    for lasting in (0.0, 0.2):
+        tracker = begun(site, replace(trained(), lasting_m=lasting))
+        tracker.start(Estimate(0.0, middle, 0.01 * np.eye(4)))
+        prior = tracker.predict(0.5)
+        np.testing.assert_array_equal(prior.covariance[:2, 2:], tracker.estimate.covariance[:2, 2:])
+        said.append(tracker.update(Ranges.of(everybody, values, 0.5)))
+    plain, honest = said
+    np.testing.assert_array_equal(plain.mean, honest.mean)
+    more = honest.position_covariance - plain.position_covariance
+    np.testing.assert_allclose(more, 0.01 * np.eye(2), atol=0.0015)
+    np.testing.assert_array_equal(plain.covariance[2:, 2:], honest.covariance[2:, 2:])
+
+
+def test_one_anchor_moves_the_position_along_its_own_line_only():
+    site = Site(square_anchors(), 2, 1.0)
+    tracker = begun(site, replace(trained(), lasting_m=0.2))
+    tracker.predict(0.5)
+    tracker.update(Ranges.of(np.array([0]), np.array([4.5]), 0.5))
+    away = tracker.estimate.position - site.anchors.positions[0, :2]
+    along = away / np.linalg.norm(away)
+    moved = tracker._lasting(tracker.estimate.position)
+    assert along @ moved @ along == pytest.approx(np.trace(moved))
+    assert 0.02 < np.trace(moved) < 0.05

@@ -24,6 +24,8 @@ from locdreamer_ros.locdreamer.world_model.observation import expected_range
 
 NOISE_BINS = 4
 """From near to far; fewer where there are few ranges."""
+LASTING_STEPS = 8
+"""An error that is the same so many steps later does not average out in a filter."""
 LOST = 0.03
 """Share of imagined ranges that never come, so that trackers and schedulers have met it."""
 FIX_SIGMA_M = 0.45
@@ -140,11 +142,8 @@ class Ground:
             expected, residual = residuals_along(batch, state)
             distances.append(expected[torch.isfinite(residual)])
             errors += list(residual)
-        self.lasting = rank_correlation(errors, steps)
-        """Share of an error's variance that an anchor keeps through a whole dream."""
-        near = rank_correlation(errors, 1)
-        self.correlation = max(near - self.lasting, 0.0) / (1.0 - self.lasting)
-        """From step to step, of what does not last."""
+        self.correlation = rank_correlation(errors, 1)
+        self.lasting_m = lasting_sigma(errors)
         every = torch.cat([e[torch.isfinite(e)] for e in errors])
         self.noise = noise or ResidualNoise(torch.cat(distances), every)
         self.starts = [
@@ -164,7 +163,7 @@ class Ground:
         truth = state[:, 1:]  # (B, T, S)
         places = anchor.expand(size, self.steps, rows, 3)
         shape = (size, self.steps, rows)
-        score = correlated_scores(shape, self.correlation, self.lasting, generator).to(truth)
+        score = correlated_scores(shape, self.correlation, generator).to(truth)
         expected, _ = expected_range(truth[..., :2], places)
         distance = (expected + self.noise.errors(expected, score)).clamp(min=0.05)  # (B, T, A)
         comes = (torch.rand(distance.shape, generator=generator) >= LOST).to(distance.device)
@@ -237,6 +236,9 @@ def residuals_along(batch: Batch, state: Tensor) -> tuple[Tensor, Tensor]:
 
 def rank_correlation(residuals: list[Tensor], lag: int) -> float:
     """How alike (0 to 0.95) the errors (T, A) of an anchor are `lag` steps apart."""
+    residuals = [r for r in residuals if len(r) > lag]
+    if not residuals:
+        return 0.0
     now = torch.cat([r[:-lag].flatten() for r in residuals])
     then = torch.cat([r[lag:].flatten() for r in residuals])
     both = torch.isfinite(now) & torch.isfinite(then)
@@ -248,17 +250,32 @@ def rank_correlation(residuals: list[Tensor], lag: int) -> float:
     return min(max(2.0 * math.sin(math.pi * rank / 6.0), 0.0), 0.95)
 
 
+def lasting_sigma(residuals: list[Tensor]) -> float:
+    """Sigma m of what an anchor's ranges are off by for longer than a filter averages.
+
+    From residuals (T, R) along a trajectory that was itself inferred from those R anchors, which
+    absorbs two of R such errors (the position): what is left shows a share (R - 2) / R of them.
+    """
+    count = residuals[0].shape[1]
+    every = torch.cat([r[torch.isfinite(r)] for r in residuals])
+    if count < 3 or every.numel() < 10:
+        return 0.0
+    # Half the middle 68 %: a few outliers would decide a standard deviation.
+    low, high = torch.quantile(every, torch.tensor([0.16, 0.84]).to(every)).tolist()
+    share = rank_correlation(residuals, LASTING_STEPS)
+    return 0.5 * (high - low) * math.sqrt(share * count / (count - 2))
+
+
 def correlated_scores(
-    shape: tuple[int, int, int], correlation: float, lasting: float, generator: torch.Generator
+    shape: tuple[int, int, int], correlation: float, generator: torch.Generator
 ) -> Tensor:
-    """Standard normal scores (B, T, A): a share lasts, the rest is correlated step by step."""
+    """Standard normal scores (B, T, A), each step's correlated with the one before."""
     fresh = torch.randn(shape, generator=generator)
     scores = [fresh[:, 0]]
     share = math.sqrt(1.0 - correlation**2)
     for t in range(1, shape[1]):
         scores.append(correlation * scores[-1] + share * fresh[:, t])
-    kept = torch.randn((shape[0], 1, shape[2]), generator=generator)
-    return math.sqrt(lasting) * kept + math.sqrt(1.0 - lasting) * torch.stack(scores, dim=1)
+    return torch.stack(scores, dim=1)
 
 
 def frozen(model: WorldModel) -> WorldModel:

@@ -33,6 +33,8 @@ class Learner:
     kept: dict[str, torch.Tensor] = field(default_factory=dict)
     dreamer: WorldModel | None = None
     optimisers: list[torch.optim.Optimizer] = field(default_factory=list)
+    lasting_m: float = 0.0
+    """Sigma of what the real ranges are off by for long; known once stage 2 has begun."""
 
     @property
     def modules(self) -> torch.nn.ModuleDict:

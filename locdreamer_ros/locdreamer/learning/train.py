@@ -174,6 +174,8 @@ class _Run:
         dreamer = learner.dreamer
         assert dreamer is not None
         dreams = _Dreams(dreamer, learner.model, task, config, self.device)
+        if dreams.grounds:
+            learner.lasting_m = dreams.grounds[0].lasting_m
         for epoch in self.epochs(learner, config.imagine_epochs, "stage 2, imagination"):  # line 12
             generator = self.generator(IMAGINED, epoch)
             _anneal(learner.optimisers, config, epoch / config.imagine_epochs)
