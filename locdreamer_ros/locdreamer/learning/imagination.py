@@ -26,6 +26,9 @@ NOISE_BINS = 4
 """From near to far; fewer where there are few ranges."""
 LASTING_STEPS = 8
 """An error that is the same so many steps later does not average out in a filter."""
+LEAST_LASTING_M = 0.1
+"""Lasting errors of three anchors hide: a position and an offset common to all explain them. So
+they are never taken for less than calibrated rooms have (published: .10 to .15 m)."""
 LOST = 0.03
 """Share of imagined ranges that never come, so that trackers and schedulers have met it."""
 FIX_SIGMA_M = 0.45
@@ -143,7 +146,7 @@ class Ground:
             distances.append(expected[torch.isfinite(residual)])
             errors += list(residual)
         self.correlation = rank_correlation(errors, 1)
-        self.lasting_m = lasting_sigma(errors)
+        self.lasting_m = max(LEAST_LASTING_M, lasting_sigma(errors))
         every = torch.cat([e[torch.isfinite(e)] for e in errors])
         self.noise = noise or ResidualNoise(torch.cat(distances), every)
         self.starts = [
