@@ -88,7 +88,7 @@ def broken(recording: Recording, row: int, attack: str, rng: np.random.Generator
     since = recording.times[late] - ONSET_S
     if attack == "swapped":
         other = (row + 1) % ranges.shape[1]
-        ranges[np.ix_(late, [row, other])] = ranges[np.ix_(late, [other, row])]
+        ranges[late, row], ranges[late, other] = ranges[late, other], ranges[late, row].copy()
     elif attack == "garbage":
         ranges[late, row] = rng.uniform(0.3, 200.0, int(late.sum()))
     else:

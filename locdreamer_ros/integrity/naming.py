@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from locdreamer_ros.integrity.snapshot import Snapshot
 from locdreamer_ros.types import Site
 
-SHORT_M, LONG_M = -0.8, 3.0
+SHORT_M, LONG_M = -0.8, 4.3
 """Residuals beyond these are not those of walls: nothing shortens a range, little lengthens it
 so far."""
 NAMED = 4
@@ -32,6 +32,7 @@ class Naming:
         self._site = site
         self._votes: Counter[int] = Counter()
         self._times: Counter[int] = Counter()
+        self._voted: dict[int, float] = {}
         self.named: frozenset[int] = frozenset()
 
     def judges(self, snapshot: Snapshot) -> bool:
@@ -44,10 +45,16 @@ class Naming:
             and snapshot.good >= 2 * others + (abs(snapshot.offset) > BIASED_M)
         )
 
-    def blame(self, residual: Mapping[int, float]) -> None:
-        """One vote for each anchor whose residual m is off, one less for each that fits."""
+    def blame(self, residual: Mapping[int, float], heard: Mapping[int, float]) -> None:
+        """One vote for each anchor whose residual m is off, one less for each that fits.
+
+        heard: when each was heard last, s: the same ranges vote once.
+        """
         for anchor, value in residual.items():
             if value < SHORT_M or value > LONG_M:
+                if heard[anchor] == self._voted.get(anchor):
+                    continue
+                self._voted[anchor] = heard[anchor]
                 self._votes[anchor] += 1
                 if self._votes[anchor] >= NAMED:
                     self.accuse(anchor)

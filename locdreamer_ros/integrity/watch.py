@@ -47,7 +47,7 @@ DOUBTS_S = 1.0
 """How long the ranges must go unexplained before it is said."""
 AGREE = 3
 """Tests in a row that decide between two mirrored places."""
-LONG_GATE_M, SHORT_GATE_M, SPIKES, ACCUSED = 4.0, 1.0, 3, 8
+LONG_GATE_M, SHORT_GATE_M, SPIKES, ACCUSED = 4.3, 1.0, 3, 12
 """A range off by more, beyond 3 sigma, is a spike; at most so many of an anchor in a row, unless
 the other anchors go on agreeing with the track: then so many name it."""
 AGREES_M = 0.7
@@ -377,7 +377,7 @@ class Watch:
         best = found[0]
         if self.naming.judges(best):
             before = self.naming.named
-            self.naming.blame(best.residual)
+            self.naming.blame(best.residual, self.window.last)
             away = float(np.linalg.norm(best.position - estimate.position))
             if self.naming.named - before and away > DRAGGED_M:
                 # What was named has moved the track, and all that it knew of biases.

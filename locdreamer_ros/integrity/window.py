@@ -62,7 +62,8 @@ class Window:
     def clear(self) -> None:
         """Forget all."""
         self._rows: list[tuple[float, int, float]] = []
-        self._last: dict[int, float] = {}
+        self.last: dict[int, float] = {}
+        """Stamp of the newest range by anchor, s."""
         self.first: float | None = None
         """Stamp of the first range since the window was cleared, s."""
 
@@ -71,16 +72,16 @@ class Window:
         for stamp, anchor, value in zip(
             ranges.stamp.tolist(), ranges.anchor.tolist(), ranges.value.tolist(), strict=True
         ):
-            if stamp - self._last.get(anchor, -np.inf) < SPACED_S:
+            if stamp - self.last.get(anchor, -np.inf) < SPACED_S:
                 continue
-            self._last[anchor] = stamp
+            self.last[anchor] = stamp
             self.first = stamp if self.first is None else min(self.first, stamp)
             self._rows.append((stamp, anchor, value))
 
     def last_heard(self, count: int) -> FloatArray:
         """When each of `count` anchors was heard last, s; minus infinity: never."""
         heard = np.full(count, -np.inf)
-        for anchor, stamp in self._last.items():
+        for anchor, stamp in self.last.items():
             heard[anchor] = stamp
         return heard
 
