@@ -51,7 +51,6 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
     from locdreamer_ros.evaluation.tables import save_json
     from locdreamer_ros.zero_shot.model_file import Weights, save_weights
     from locdreamer_ros.zero_shot.training.dreams import TRAINED
-    from locdreamer_ros.zero_shot.training.limits import limits
     from locdreamer_ros.zero_shot.training.train import train
 
     begin = perf_counter()
@@ -73,7 +72,6 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
         "seed": options.seed,
         "updates": updates,
         "families": list(TRAINED),
-        "limits": [round(float(value), 4) for value in limits(model, seed=options.seed)],
     }
     seconds = perf_counter() - begin
     arrays = {name: value.numpy() for name, value in model.state_dict().items()}

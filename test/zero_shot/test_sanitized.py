@@ -34,7 +34,13 @@ def test_the_kernel_under_sanitizers(tmp_path: Path) -> None:
     source = str(ROOT / "src" / "compiled.cpp")
     command = [COMPILER, *OPTIONS.split(), f"-I{headers}", source, "-o", str(built)]
     subprocess.run(command, check=True)
-    tests = [str(Path(__file__).with_name("test_compiled.py")), "-q", "-s", "-p", "no:cacheprovider"]
+    tests = [
+        str(Path(__file__).with_name("test_compiled.py")),
+        "-q",
+        "-s",
+        "-p",
+        "no:cacheprovider",
+    ]
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", *tests, "-p", "no:xdist", "-p", "no:hypothesispytest"],
         cwd=ROOT,

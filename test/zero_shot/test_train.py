@@ -16,7 +16,6 @@ from locdreamer_ros.errors import InputError
 torch = pytest.importorskip("torch")
 
 from locdreamer_ros.zero_shot.model_file import load_weights  # noqa: E402
-from locdreamer_ros.zero_shot.training import limits as limits_module  # noqa: E402
 from locdreamer_ros.zero_shot.training import train as module  # noqa: E402
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, dream  # noqa: E402
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid  # noqa: E402
@@ -130,13 +129,12 @@ def test_the_command_writes_a_model_with_its_story(tmp_path, monkeypatch, capsys
         return Hybrid()
 
     monkeypatch.setattr(module, "train", quick)
-    monkeypatch.setattr(limits_module, "limits", lambda model, seed: np.full(8, 1.5))
     model = tmp_path / "m.safetensors"
     command = ["train", "--preset", "zero-shot", "--output", str(model), "--seed", "7"]
     assert main([*command, "--updates", "3", "--json", str(tmp_path / "r.json")]) == 0
     assert (given["updates"], given["seed"], given["ahead"]) == (3, 7, True)
     header = load_weights(model).header
-    assert (header["seed"], header["updates"], header["limits"]) == (7, 3, [1.5] * 8)
+    assert (header["seed"], header["updates"]) == (7, 3)
     assert HELD_OUT not in header["families"]
     assert {"version", "duration_s"} <= set(header)
     assert json.loads((tmp_path / "r.json").read_text())["curve"] == [[2, 1.0, 0.5]]
@@ -160,11 +158,3 @@ def test_options_that_do_not_belong_are_refused(tmp_path, capsys, options, compl
     error = capsys.readouterr().err
     assert complaint in error
     assert error.count("\n") == 1
-
-
-def test_limits_are_those_of_the_running_means(monkeypatch):
-    monkeypatch.setattr(limits_module, "STEPS", 14)
-    monkeypatch.setattr(limits_module, "ANCHORS", (3, 4))
-    found = limits_module.limits(Hybrid(), size=2)
-    assert found.shape == (8,)
-    assert (found > 0.0).all()
