@@ -29,6 +29,7 @@ COMMANDS = (
     "benchmark",
     "train",
     "juno",
+    "init",
     "doctor",
     "emulate",
     "calibrate",
