@@ -160,6 +160,12 @@ def test_a_straight_walk_does_not_suffice_and_it_says_where_to_walk() -> None:
     assert "A3 is known to 1.00 m only, along y: walk next near" in advice(doubtful, hints)[0]
 
 
+def test_heights_that_do_not_count_are_named() -> None:
+    found, hints = plane(), known(room(flat=True), (0, 1, 2))
+    raised = Anchors(IDS, found.anchors.positions + np.outer(np.arange(6), [0.0, 0.0, 0.3]))
+    assert any("--tag-height" in line for line in advice(replace(found, anchors=raised), hints))
+
+
 def test_wrong_places_are_noticed() -> None:
     recording = replace(room(flat=True), odometry=None)
     hints = known(recording, (0, 1, 2))
