@@ -1,9 +1,10 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Time per step of each tracker and scheduler, and for ten minutes at 10 Hz with 8 anchors.
+"""Processor time per step of trackers and schedulers beside filterpy's EKF, and how it grows.
 
-Steps are timed one after another in one process, whatever `jobs` says: processes side by side
-would time each other.
+All contenders take turns at each epoch of one walk, in one process, whatever `jobs` says: so they
+meet the same caches and the same neighbours, and their ratios hold on a busy machine. A step is
+predict, choose and update, without the loop's watch and without the source of ranges.
 """
 
 from __future__ import annotations
@@ -11,24 +12,36 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time_ns
 
+import numpy as np
 from tqdm import tqdm
 
-from locdreamer_ros.benchmarks.methods import BUDGET, TRACKERS, label
+from locdreamer_ros import compiled
+from locdreamer_ros.benchmarks.methods import BUDGET
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, with_interval
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.evaluation.intervals import mean_interval
-from locdreamer_ros.evaluation.run import evaluate
-from locdreamer_ros.methods import NEED_A_MODEL, SCHEDULERS, Method
+from locdreamer_ros.methods import CLASSICAL, NEED_A_MODEL, SCHEDULERS, Method
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.simulation import make_world, simulate
-from locdreamer_ros.types import Site
+from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, Site
 
 RATE_HZ = 10.0
 SHORT_S, LONG_S = 60.0, 600.0
 HELP_RUNS = 5
+SITES = (8, 64, 300, 1000)
+"""Anchors of the sites of the growth curve; the first 8 of each are heard."""
+HEARD = 8
+WARM = 0.1
+"""Share of the steps at the beginning that is not counted."""
+
+Step = Callable[[int], int]
+"""An epoch's row -> nanoseconds of processor time spent in its step."""
+OWN = ("zero-shot", "foresight")
+FILTERPY = ("filterpy", "random")
 
 
 def house(duration: float, seed: int) -> tuple[Recording, Site]:
@@ -62,65 +75,197 @@ def time_long_recording(seed: int) -> float:
         return time_command("track", str(path), *method)
 
 
+def first_fix(recording: Recording, site: Site) -> Estimate:
+    """Where the walk begins; its speed unknown."""
+    d = site.dimensions
+    mean = np.concatenate([recording.truth[0, :d], np.zeros(d)])
+    return Estimate(float(recording.times[0]), mean, np.diag([0.3] * d + [0.5] * d))
+
+
+def answer(recording: Recording, row: int, asked: IntArray) -> Ranges:
+    """What anchors say in an epoch; where one is not heard, another answers in its place."""
+    heard = np.where(asked < HEARD, asked, asked % HEARD)
+    return Ranges.of(heard, recording.ranges[row, heard], float(recording.times[row]))
+
+
+def stepper(method: Method, recording: Recording, site: Site) -> Step:
+    """A method's steps along a walk."""
+    tracker, scheduler = method.make_tracker(site), method.make_scheduler(site)
+    tracker.start(first_fix(recording, site))
+    anchors, budget = site.anchors, method.budget
+
+    def step(row: int) -> int:
+        dt = float(recording.times[row] - recording.times[row - 1])
+        begin = process_time_ns()
+        prior = tracker.predict(dt)
+        asked = scheduler.select(prior, anchors, budget)
+        spent = process_time_ns() - begin
+        ranges = answer(recording, row, asked)
+        while scheduler.sequential and asked.size < budget:
+            begin = process_time_ns()
+            more = scheduler.more(tracker.fork().update(ranges), asked, anchors, budget)
+            spent += process_time_ns() - begin
+            if more.size == 0:
+                break
+            asked = np.concatenate([asked, more])
+            ranges = ranges.joined(answer(recording, row, more))
+        begin = process_time_ns()
+        kept = scheduler.keep(prior, ranges, budget)
+        posterior = tracker.update(kept)
+        scheduler.observe(prior, ranges, posterior)
+        return spent + process_time_ns() - begin
+
+    return step
+
+
+def filterpy_stepper(recording: Recording, site: Site, seed: int) -> Step | None:
+    """Filterpy's EKF with as many random anchors; None where it is not installed."""
+    try:
+        from filterpy.kalman import ExtendedKalmanFilter
+    except ImportError:
+        return None
+    kalman = ExtendedKalmanFilter(dim_x=4, dim_z=BUDGET)
+    fix = first_fix(recording, site)
+    kalman.x, kalman.P, kalman.R = fix.mean.copy(), fix.covariance.copy(), np.eye(BUDGET) * 0.04
+    rng = np.random.default_rng(seed)
+    places = site.anchors.positions
+
+    def step(row: int) -> int:
+        dt = float(recording.times[row] - recording.times[row - 1])
+        asked = rng.choice(len(places), BUDGET, replace=False)
+        near = places[asked]
+
+        def expected(x: FloatArray) -> FloatArray:
+            offset = np.array([x[0], x[1], site.tag_height]) - near
+            return np.asarray(np.sqrt((offset * offset).sum(axis=1)))
+
+        def jacobian(x: FloatArray) -> FloatArray:
+            level = np.zeros((BUDGET, 4))
+            level[:, :2] = (x[:2] - near[:, :2]) / expected(x)[:, None]
+            return level
+
+        ranges = answer(recording, row, asked).value
+        ranges = np.where(np.isnan(ranges), expected(kalman.x), ranges)  # it knows of no time-outs
+        begin = process_time_ns()
+        kalman.F = np.array([[1, 0, dt, 0], [0, 1, 0, dt], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+        kalman.Q = np.diag([dt**3 / 3, dt**3 / 3, dt, dt])
+        kalman.predict()
+        kalman.update(ranges, jacobian, expected)
+        return process_time_ns() - begin
+
+    return step
+
+
+def take_turns(
+    steps: Mapping[tuple[str, str], Step], epochs: int
+) -> dict[tuple[str, str], FloatArray]:
+    """Microseconds of each contender's steps, first ones left out; they take turns."""
+    names = tuple(steps)
+    spent = {name: np.empty(epochs - 1) for name in steps}
+    for row in tqdm(range(1, epochs), desc="epochs", delay=1.0, leave=False):
+        for turn in range(len(names)):  # nobody always follows the same one
+            name = names[(turn + row) % len(names)]
+            spent[name][row - 1] = 1e-3 * steps[name](row)
+    return {name: values[int(WARM * epochs) :] for name, values in spent.items()}
+
+
+def contenders(recording: Recording, site: Site, seed: int) -> dict[tuple[str, str], Step]:
+    """Every tracker beside filterpy with 3 random anchors, zero-shot with every scheduler."""
+    pairs = [(tracker, "random") for tracker in CLASSICAL]
+    pairs += [("ekf", "foresight")]
+    pairs += [("zero-shot", s) for s in SCHEDULERS if s not in NEED_A_MODEL]
+    found: dict[tuple[str, str], Step] = {}
+    beside = filterpy_stepper(recording, site, seed)
+    if beside is not None:
+        found[FILTERPY] = beside
+    for tracker, scheduler in pairs:
+        method = Method(tracker=tracker, scheduler=scheduler, budget=BUDGET, seed=seed)
+        found[tracker, scheduler] = stepper(method, recording, site)
+    return found
+
+
+def spread_out(recording: Recording, site: Site, count: int) -> Site:
+    """The site with anchors that are never heard, 10 m apart and beyond reach, up to `count`."""
+    places = site.anchors.positions[:HEARD]
+    number = np.arange(count - HEARD)
+    more = np.column_stack(
+        [200.0 + 10.0 * (number % 40), 10.0 * (number // 40), 2.5 + 0.0 * number]
+    )
+    ids = tuple(f"A{i}" for i in range(count))
+    return Site(Anchors(ids, np.concatenate([places, more])), 2, site.tag_height)
+
+
+def growth(recording: Recording, site: Site, seed: int) -> dict[tuple[str, str], FloatArray]:
+    """The default method's steps on sites of more and more anchors."""
+    method = Method(budget=BUDGET, seed=seed)
+    steps = {
+        (OWN[0], f"{OWN[1]}, {count} anchors"): stepper(
+            method, recording, spread_out(recording, site, count)
+        )
+        for count in SITES
+    }
+    return take_turns(steps, len(recording))
+
+
 def run(settings: Settings) -> Result:
-    """Time every tracker with every scheduler."""
-    walks = [house(SHORT_S, seed) for seed in settings.seeds]
-    # One preset of a tracker is as fast as another.
-    presets = dict(reversed(TRACKERS))
-    methods = [
-        (t, p, s) for t, p in reversed(presets.items()) for s in SCHEDULERS if s not in NEED_A_MODEL
-    ]
+    """Time all of them, for each seed on another walk."""
+    timed: list[dict[tuple[str, str], FloatArray]] = []
+    for seed in settings.seeds:
+        recording, site = house(SHORT_S, seed)
+        spent = take_turns(contenders(recording, site, seed), len(recording))
+        timed.append(spent | growth(recording, site, seed))
     rows: list[Row] = []
-    for tracker, preset, scheduler in tqdm(methods, desc="methods", delay=1.0, leave=False):
-        reports = [
-            evaluate(
-                recording,
-                Method(
-                    tracker=tracker, preset=preset, scheduler=scheduler, budget=BUDGET, seed=seed
-                ),
-                site=site,
-            )[1]
-            for seed, (recording, site) in zip(settings.seeds, walks, strict=True)
-        ]
-        row: Row = {"tracker": label(tracker, preset), "scheduler": scheduler, "budget": BUDGET}
-        for key in ("ranges_per_fix", "step_us_p50", "step_us_p99"):
-            with_interval(row, key, mean_interval([report[key] for report in reports]))
+    p50: dict[tuple[str, str], float] = {}
+    for name in timed[0]:
+        row: Row = {"tracker": name[0], "scheduler": name[1], "budget": BUDGET}
+        for percent in (50, 99):
+            values = [float(np.percentile(spent[name], percent)) for spent in timed]
+            with_interval(row, f"step_us_p{percent}", mean_interval(values))
+        p50[name] = row["step_us_p50"]
+        if FILTERPY in timed[0]:
+            ratios = [np.median(spent[name]) / np.median(spent[FILTERPY]) for spent in timed]
+            with_interval(row, "ratio_filterpy", mean_interval(ratios))
         rows.append(row)
-    slowest = max(rows, key=lambda row: float(row["step_us_p99"]))
+    own = next(row for row in rows if (row["tracker"], row["scheduler"]) == OWN)
+    curve = [p50[OWN[0], f"{OWN[1]}, {count} anchors"] for count in SITES]
+    claims = {
+        "growth_1000": curve[-1] / curve[0],
+        "sequential_ratio": p50[OWN[0], "sequential"] / p50[OWN],
+        "p99_over_p50": own["step_us_p99"] / own["step_us_p50"],
+        "ekf_10_minutes_s": time_long_recording(settings.seeds[0]),
+        "help_s": min(time_command("--help") for _ in range(HELP_RUNS)),
+        "slowest_step_us_p99": max(float(row["step_us_p99"]) for row in rows),
+    }
+    notes = [
+        f"8 anchors; {SHORT_S:g} s at {RATE_HZ:g} Hz for each seed; processor time, taking turns.",
+        f"zero-shot and foresight ran in {compiled.backend()}.",
+    ]
+    if FILTERPY in timed[0]:
+        claims["ratio_filterpy"] = own["ratio_filterpy"]
+    else:
+        notes.append("filterpy is not installed: no ratio to it.")
     return Result(
         rows=rows,
-        claims={
-            "ekf_10_minutes_s": time_long_recording(settings.seeds[0]),
-            "help_s": min(time_command("--help") for _ in range(HELP_RUNS)),
-            "slowest_step_us_p99": slowest["step_us_p99"],
-        },
+        claims=claims,
         columns={
             "tracker": "tracker",
             "scheduler": "scheduler",
-            "ranges_per_fix": "ranges/fix",
             "step_us_p50": "p50 us",
             "step_us_p99": "p99 us",
+            "ratio_filterpy": "of filterpy's",
         },
         draw=lambda path: _draw(path, rows),
-        notes=[f"8 anchors; {SHORT_S:g} s at {RATE_HZ:g} Hz for each seed."],
+        notes=notes,
     )
 
 
 def _draw(path: Path, rows: list[Row]) -> None:
     from locdreamer_ros.evaluation.plots import plot_bars
 
-    trackers = list(dict.fromkeys(row["tracker"] for row in rows))
     plot_bars(
         path,
-        trackers,
-        {
-            scheduler: [
-                (row["step_us_p50"], row["step_us_p50_ci"])
-                for row in rows
-                if row["scheduler"] == scheduler
-            ]
-            for scheduler in ("random", "gdop", "wls", "all")
-        },
-        ylabel="median time of a step [us]",
-        title="Time of one step, 8 anchors",
+        [f"{row['tracker']}\n{row['scheduler']}" for row in rows],
+        {"p50": [(row["step_us_p50"], row["step_us_p50_ci"]) for row in rows]},
+        ylabel="median processor time of a step [us]",
+        title="One step, 8 anchors unless said otherwise, 3 ranges",
     )

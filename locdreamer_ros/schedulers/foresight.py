@@ -23,7 +23,7 @@ from locdreamer_ros import compiled
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.shadow import Shadow
 from locdreamer_ros.schedulers.subsets import CLEARLY, MOST_SUBSETS, best, near
-from locdreamer_ros.types import Anchors, Estimate, Foresight, IntArray, Ranges, Site
+from locdreamer_ros.types import Anchors, Estimate, FloatArray, Foresight, IntArray, Ranges, Site
 
 FRESH_M = 0.2
 """Sigma of what is drawn anew in a range."""
@@ -50,6 +50,12 @@ def remaining_variance(foresight: Foresight, subsets: IntArray, sigma: float) ->
     cross = foresight.cross[subsets]  # (M, K, D)
     gained = (cross * np.linalg.solve(inner, cross)).sum(axis=1) @ AXES[: cross.shape[-1]]
     return np.asarray(present_variance(foresight) - gained)
+
+
+def remaining_alone(foresight: Foresight, sigma: float) -> FloatArray:
+    """`remaining_variance` (C,) m^2 once only one anchor was asked, of each."""
+    gained = foresight.cross**2 @ AXES[: foresight.cross.shape[1]]
+    return present_variance(foresight) - gained / (np.diag(foresight.ranges) + sigma**2)
 
 
 def best_subset(foresight: Foresight, budget: int, sigma: float) -> IntArray:

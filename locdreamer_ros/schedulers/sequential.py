@@ -22,7 +22,7 @@ from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.foresight import (
     best_subset,
     present_variance,
-    remaining_variance,
+    remaining_alone,
 )
 from locdreamer_ros.schedulers.gdop import directions
 from locdreamer_ros.schedulers.subsets import MOST_SUBSETS, near
@@ -45,7 +45,7 @@ def foreseen(site: Site, estimate: Estimate, rows: IntArray) -> Foresight:
 def best_first(foresight: Foresight, budget: int) -> tuple[int, float]:
     """Of a foresight's anchors which to ask first of `budget`, and what it leaves, m^2."""
     count = len(foresight.cross)
-    alone = remaining_variance(foresight, np.arange(count)[:, None], RANGE_SIGMA_M)
+    alone = remaining_alone(foresight, RANGE_SIGMA_M)
     if 1 < budget < count and comb(count, budget) <= MOST_SUBSETS:
         best = best_subset(foresight, budget, RANGE_SIGMA_M)
     else:
@@ -78,7 +78,10 @@ class Sequential(Scheduler):
 
     def more(self, looked: Estimate, asked: IntArray, anchors: Anchors, budget: int) -> IntArray:
         """The next, or nobody."""
-        left = np.setdiff1d(near(looked, anchors), asked)
+        rows = near(looked, anchors)
+        silent = np.ones(len(anchors), dtype=bool)
+        silent[asked] = False
+        left = rows[silent[rows]]
         if left.size == 0 or asked.size >= budget:
             return left[:0]
         now = math.sqrt(float(np.trace(looked.position_covariance)))

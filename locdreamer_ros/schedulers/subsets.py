@@ -19,6 +19,8 @@ MOST_SUBSETS = 2000
 """Up to this many subsets all are tried; beyond, anchors are added one by one, then exchanged."""
 NEAREST = 64
 """Of more anchors only the nearest are looked at, beyond what one radio reaches."""
+_EVERYBODY = np.arange(NEAREST)
+_EVERYBODY.flags.writeable = False
 CLEARLY = 1e-9
 """An exchange must better the cost by this share of it."""
 
@@ -26,7 +28,7 @@ CLEARLY = 1e-9
 def near(prediction: Estimate, anchors: Anchors) -> IntArray:
     """Rows, increasing, of the `NEAREST` anchors; of all where they are no more."""
     if len(anchors) <= NEAREST:
-        return np.arange(len(anchors))
+        return _EVERYBODY[: len(anchors)]
     rows = np.empty(NEAREST, dtype=np.intp)
     if compiled.kernel and compiled.kernel.near(anchors.positions, prediction.position, rows):
         return rows

@@ -10,6 +10,7 @@ The rule is geometry alone, with a margin for the way back.
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -46,6 +47,15 @@ class FarFieldTracker(Tracker):
         # Plain numbers: this is looked at in every step.
         self._box = (*low.tolist(), *high.tolist())
         self._far = False
+
+    def fork(self) -> FarFieldTracker:
+        """A tracker in the same state that goes its own way."""
+        other = copy(self)
+        other.fallbacks = self.fallbacks.copy()
+        other.model = self.model.fork()
+        # Near the anchors nothing of the EKF is used: it begins anew on the way out.
+        other._ekf = self._ekf.fork() if self._far else robust_ekf(self.site, RobustEkfConfig())
+        return other
 
     @property
     def _answers(self) -> Tracker:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from copy import copy
 
 import numpy as np
 
@@ -59,6 +60,12 @@ class FrameFinder:
         if self._pairs:
             self._at = np.zeros(2)
             self._pairs.clear()
+
+    def fork(self) -> FrameFinder:
+        """One in the same state that goes its own way."""
+        other = copy(self)
+        other._pairs = self._pairs.copy()
+        return other
 
     def add(self, position: FloatArray, displacement: FloatArray) -> None:
         """The tracker's position (2,) m, and what odometry (2,) m moved from there on."""

@@ -10,6 +10,8 @@ is trained; a test holds the two together. Here only numpy is needed. Where the 
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from locdreamer_ros.geometry import slant
@@ -107,6 +109,15 @@ class ZeroShotTracker(Tracker):
         mean = self._mean
         biases = mean[COMMON] + mean[self._own] + mean[self._local]
         return np.asarray(biases[self._slot])
+
+    def fork(self) -> ZeroShotTracker:
+        """A tracker in the same state that goes its own way: what is written in place is copied."""
+        other = copy(self)
+        other.fallbacks = self.fallbacks.copy()
+        other._age, other._surprise = self._age.copy(), self._surprise.copy()
+        other._context = self._context.copy()
+        other._finder, other._slip = self._finder.fork(), copy(self._slip)
+        return other
 
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix; the biases start unknown but for the fix's offset."""

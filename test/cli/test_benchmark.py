@@ -61,10 +61,13 @@ def test_processes_change_nothing(tmp_path, capsys):
 
 
 def test_latency(tmp_path, capsys):
+    pytest.importorskip("filterpy", reason="the ratio is to filterpy's EKF")
     assert main(["benchmark", "latency", "--seeds", "1", "--output", str(tmp_path)]) == 0
     claims = result(tmp_path, "latency")["claims"]
     assert claims["help_s"] > 0.0
     assert claims["ekf_10_minutes_s"] > 0.0
+    for claim in ("ratio_filterpy", "growth_1000", "sequential_ratio", "p99_over_p50"):
+        assert claims[claim] > 0.0
     capsys.readouterr()
 
 
