@@ -19,10 +19,10 @@ MOST_SUBSETS = 2000
 """Up to this many subsets all are tried; beyond, anchors are added one by one, then exchanged."""
 NEAREST = 64
 """Of more anchors only the nearest are looked at, beyond what one radio reaches."""
-_EVERYBODY = np.arange(NEAREST)
-_EVERYBODY.flags.writeable = False
 CLEARLY = 1e-9
 """An exchange must better the cost by this share of it."""
+_EVERYBODY = np.arange(NEAREST)
+_EVERYBODY.flags.writeable = False
 
 
 def near(prediction: Estimate, anchors: Anchors) -> IntArray:

@@ -51,11 +51,14 @@ class FarFieldTracker(Tracker):
     def fork(self) -> FarFieldTracker:
         """A tracker in the same state that goes its own way."""
         other = copy(self)
-        other.fallbacks = self.fallbacks.copy()
-        other.model = self.model.fork()
-        # Near the anchors nothing of the EKF is used: it begins anew on the way out.
-        other._ekf = self._ekf.fork() if self._far else robust_ekf(self.site, RobustEkfConfig())
+        other._part()
         return other
+
+    def _part(self) -> None:
+        self.fallbacks = self.fallbacks.copy()
+        self.model = self.model.fork()
+        # Near the anchors nothing of the EKF is used: it begins anew on the way out.
+        self._ekf = self._ekf.fork() if self._far else robust_ekf(self.site, RobustEkfConfig())
 
     @property
     def _answers(self) -> Tracker:

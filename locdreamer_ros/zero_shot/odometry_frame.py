@@ -64,8 +64,11 @@ class FrameFinder:
     def fork(self) -> FrameFinder:
         """One in the same state that goes its own way."""
         other = copy(self)
-        other._pairs = self._pairs.copy()
+        other._part()
         return other
+
+    def _part(self) -> None:
+        self._pairs = self._pairs.copy()
 
     def add(self, position: FloatArray, displacement: FloatArray) -> None:
         """The tracker's position (2,) m, and what odometry (2,) m moved from there on."""

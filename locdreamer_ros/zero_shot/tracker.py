@@ -111,13 +111,17 @@ class ZeroShotTracker(Tracker):
         return np.asarray(biases[self._slot])
 
     def fork(self) -> ZeroShotTracker:
-        """A tracker in the same state that goes its own way: what is written in place is copied."""
+        """A tracker in the same state that goes its own way."""
         other = copy(self)
-        other.fallbacks = self.fallbacks.copy()
-        other._age, other._surprise = self._age.copy(), self._surprise.copy()
-        other._context = self._context.copy()
-        other._finder, other._slip = self._finder.fork(), copy(self._slip)
+        other._part()
         return other
+
+    def _part(self) -> None:
+        """Have, as a copy, what is written in place for itself; all else is replaced."""
+        self.fallbacks = self.fallbacks.copy()
+        self._age, self._surprise = self._age.copy(), self._surprise.copy()
+        self._context = self._context.copy()
+        self._finder, self._slip = self._finder.fork(), copy(self._slip)
 
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix; the biases start unknown but for the fix's offset."""
