@@ -55,7 +55,8 @@ def remaining_variance(foresight: Foresight, subsets: IntArray, sigma: float) ->
 def remaining_alone(foresight: Foresight, sigma: float) -> FloatArray:
     """`remaining_variance` (C,) m^2 once only one anchor was asked, of each."""
     gained = foresight.cross**2 @ AXES[: foresight.cross.shape[1]]
-    return present_variance(foresight) - gained / (np.diag(foresight.ranges) + sigma**2)
+    left = present_variance(foresight) - gained / (np.diag(foresight.ranges) + sigma**2)
+    return np.asarray(left)
 
 
 def best_subset(foresight: Foresight, budget: int, sigma: float) -> IntArray:
