@@ -104,8 +104,8 @@ def floor_map(
     return picture("map", label, "".join(parts), MAP_WIDTH, floor.height)
 
 
-def error_chart(tracks: Mapping[str, Track], rows: IntArray) -> tuple[str, FloatArray]:
-    """Error over time, and x (n,) of the rows for the cursor."""
+def error_chart(tracks: Mapping[str, Track], rows: IntArray) -> str:
+    """Error over time."""
     first = next(iter(tracks.values()))
     times = first.times - first.times[0]
     errors = [np.linalg.norm(t.mean[:, :2] - t.truth[:, :2], axis=1) for t in tracks.values()]
@@ -118,8 +118,7 @@ def error_chart(tracks: Mapping[str, Track], rows: IntArray) -> tuple[str, Float
         points = axes.at(times[rows], np.minimum(error[rows], 1.1 * top))
         parts.append(path(points, f"line c{order}", DASHES[order % len(DASHES)]))
     label = f"Horizontal error over time of {', '.join(tracks)}"
-    x = axes.at(times[rows], np.zeros(rows.size))[:, 0]
-    return picture("errors", label, "".join(parts) + cursor(), WIDTH, HEIGHT), x
+    return picture("errors", label, "".join(parts) + cursor(), WIDTH, HEIGHT)
 
 
 def ecdf_chart(tracks: Mapping[str, Track]) -> str:
@@ -156,14 +155,15 @@ def calibration_chart(tracks: Mapping[str, Track]) -> str:
     return picture("calibration", label, "".join(parts), WIDTH, HEIGHT)
 
 
-def asked_chart(track: Track, rows: IntArray) -> str:
-    """Ranges asked for each fix over time."""
+def asked_chart(track: Track, rows: IntArray) -> tuple[str, FloatArray]:
+    """Ranges asked for each fix over time, and x (n,) of the rows for the cursor."""
     times = track.times - track.times[0]
     most = float(track.asked.max())
     axes = Axes((0.0, float(times[-1]) or 1.0), (0.0, most + 0.5), "time s", "ranges asked")
     body = path(axes.at(times[rows], track.asked[rows].astype(float)), "line c0") + cursor()
     label = f"Ranges asked per fix over time, {track.asked.mean():.2f} in the mean"
-    return picture("fixes", label, axes.frame() + body, WIDTH, HEIGHT)
+    x = axes.at(times[rows], np.zeros(rows.size))[:, 0]
+    return picture("fixes", label, axes.frame() + body, WIDTH, HEIGHT), x
 
 
 def residuals(track: Track, anchors: Anchors, height: float) -> FloatArray:

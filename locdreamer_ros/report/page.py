@@ -66,13 +66,11 @@ def write_report(
     rows = np.unique(np.linspace(0, len(first) - 1, min(len(first), MOST_ROWS)).astype(np.intp))
     floor = Floor(anchors, tracks, walls)
     scored = {name: track for name, track in tracks.items() if track.scored().any()}
-    x: FloatArray = np.zeros(rows.size)
     sections = []
     if scored:
-        chart, x = error_chart(scored, rows)
         under = "<p class='soft'>Below the thin line: claims too much.</p>"
         sections += [
-            _section("Error over time", chart),
+            _section("Error over time", error_chart(scored, rows)),
             _section("Distribution of errors", ecdf_chart(scored)),
             _section("Calibration", calibration_chart(scored) + under),
         ]
@@ -83,12 +81,14 @@ def write_report(
         "<output id='now' for='time'></output>"
     )
     key = legend(list(tracks), truth=first.has_truth)
-    note = "<p class='soft'>Shaded: 95 % ellipse. Dotted: anchors asked. Cross: the truth.</p>"
+    cross = " Cross: the truth." if first.has_truth else ""
+    note = f"<p class='soft'>Shaded: 95 % ellipse. Dotted: anchors asked.{cross}</p>"
     sections.insert(
         0,
         _section("Map", key + floor_map(floor, anchors, tracks, walls, rows) + play + note, "two"),
     )
-    sections.append(_section("Ranges per fix", asked_chart(first, rows)))
+    chart, x = asked_chart(first, rows)
+    sections.append(_section("Ranges per fix", chart))
     about = _section("Parameters and versions", _parameters(reports[0], anchors))
     sections += _asking(first, anchors, height, about)
     sections.append(_section("What answered", _answered(tracks, reports), "wide"))

@@ -130,6 +130,7 @@ def test_a_long_run_is_thinned_and_one_without_truth_has_no_errors(tmp_path: Pat
     page = path.read_text(encoding="utf-8")
     assert len(data_of(page)["t"]) == MOST_ROWS
     assert "Error over time" not in page
+    assert data_of(page)["x"][0] < data_of(page)["x"][-1]
     assert "was not kept in this run" in page
 
 
