@@ -24,6 +24,9 @@ from locdreamer_ros.types import Estimate, IntArray, Motion, Ranges, Site
 
 RETRY_S = 2.0
 """An anchor that is held back is asked again this often, in another's place."""
+ASK_S, REST_S = 5.0, 20.0
+"""Doubt has the anchors unheard for longest asked for so long, then not again until so much later:
+what lasts for ever is no fault that asking mends."""
 JUMP_S = 10.0
 """A heard stamp this far from the last is believed only when a second one agrees."""
 
@@ -65,6 +68,7 @@ class Loop:
         self._time: float | None = None
         self._strange: float | None = None
         self._retried = -np.inf
+        self._doubted = -np.inf
 
     @property
     def tracker(self) -> Tracker:
@@ -88,6 +92,7 @@ class Loop:
         """Begin again from a new first fix."""
         self.watch.reset()
         self._time = self._strange = None
+        self._retried = self._doubted = -np.inf
 
     def plan(self, time: float, motion: Motion | None = None) -> Plan:
         """Predict to `time` and choose at most the budget; all anchors while there is no fix.
@@ -112,11 +117,14 @@ class Loop:
         """The choice without anchors that are held back, and with those unheard while in doubt."""
         count = len(self.site.anchors)
         named = self.watch.naming.named
-        if chosen.size >= count or not (named or self.watch.suspect):
+        if self.watch.suspect and not 0.0 <= time - self._doubted < REST_S:
+            self._doubted = time
+        doubts = self.watch.suspect and time - self._doubted < ASK_S
+        if chosen.size >= count or not (named or doubts):
             return chosen
         heard = self.watch.window.last_heard(count)
         unheard = [a for a in np.argsort(heard, kind="stable").tolist() if a not in named]
-        if self.watch.suspect:
+        if doubts:
             kept = unheard[: chosen.size]
         else:
             kept = [a for a in chosen.tolist() if a not in named]
