@@ -34,6 +34,7 @@ COMMANDS = (
     "emulate",
     "calibrate",
     "survey",
+    "plan",
 )
 BAD_INPUT = 2
 

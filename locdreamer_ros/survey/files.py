@@ -127,6 +127,26 @@ def load_between(path: Path, ids: tuple[str, ...]) -> Between:
     return Between(pair[:, 0], pair[:, 1], table[:, 2], table[:, 3])
 
 
+def load_walls(path: Path) -> FloatArray:
+    """Walls (W, 2, 2) m of a CSV `x1,y1,x2,y2`. Raises InputError naming file and row."""
+    with open_text(path) as stream:
+        rows = read_rows(path, stream)
+        _, header = next(rows)
+        names = ("x1", "y1", "x2", "y2")
+        columns = find_columns(path, header, names, {})
+        if len(columns) != len(names):
+            raise InputError(f"{path}: row 1: expected the header {','.join(names)}")
+        found = []
+        for at, row in rows:
+            if len(row) != len(header):
+                raise InputError(f"{path}: row {at}: expected {','.join(header)}")
+            where = f"{path}: row {at}, column"
+            found.append([number(row[columns[n]], f"{where} {n}") for n in names])
+    if not found:
+        raise InputError(f"{path}: no walls below the header")
+    return np.array(found).reshape(-1, 2, 2)
+
+
 def _row(path: Path, at: int, names: AnchorIds, text: str) -> int:
     row = names.row(text)
     if row is None:

@@ -1,9 +1,10 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A survey as a picture: anchors with 95 % ellipses, the walk, and where to walk next."""
+"""Pictures: a survey with 95 % ellipses and where to walk next, a plan with its error."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import numpy as np
 from locdreamer_ros.evaluation.metrics import CHI2_95_2DOF
 from locdreamer_ros.evaluation.plots import COLOURS, FAINT, STYLE, TRUTH, figure_of, save_figure
 from locdreamer_ros.survey.advice import WEAK_M, next_place
+from locdreamer_ros.survey.placement import Placement
 from locdreamer_ros.survey.problem import Known
 from locdreamer_ros.survey.solve import Survey
+from locdreamer_ros.types import FloatArray
 
 
 def plot_survey(path: Path, found: Survey, known: Known, *, title: str = "") -> None:
@@ -55,5 +58,37 @@ def plot_survey(path: Path, found: Survey, known: Known, *, title: str = "") -> 
         axes.margins(0.12)
         axes.set(xlabel="x [m]", ylabel="y [m]")
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, borderaxespad=0.2)
+        figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
+        save_figure(path, figure)
+
+
+def plot_placement(
+    path: Path, found: Placement, walls: FloatArray, names: Sequence[str], *, title: str = ""
+) -> None:
+    """Draw the floor with the expected error of each cell and the anchors."""
+    from matplotlib import rc_context
+    from matplotlib.collections import LineCollection
+
+    with rc_context(STYLE):
+        figure = figure_of(7.0, 6.4)
+        axes = figure.subplots()
+        x, y = (np.unique(column) for column in found.cells.T)
+        shape = (y.size, x.size)
+        mesh = axes.pcolormesh(
+            x, y, found.error.reshape(shape), shading="nearest", cmap="cividis_r", vmin=0.0
+        )
+        figure.colorbar(mesh, ax=axes, label="expected error [m]", shrink=0.8)
+        axes.add_collection(LineCollection(list(walls), colors=TRUTH, linewidths=2.4))
+        axes.plot(
+            *found.places.T, "^", color=COLOURS[1], markersize=12, markeredgecolor="white", zorder=5
+        )
+        for name, at in zip(names, found.places, strict=True):
+            axes.annotate(
+                name, at, xytext=(0, 10), textcoords="offset points", ha="center", fontsize=9,
+                bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8},
+            )  # fmt: skip
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.margins(0.04)
+        axes.set(xlabel="x [m]", ylabel="y [m]")
         figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
         save_figure(path, figure)

@@ -1,0 +1,146 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where to hang anchors: the places that leave least error over the floor, walls considered.
+
+The error is what `foresight` would leave from a walker's prior: of each cell of the floor, the
+horizontal standard deviation after the K ranges that tell most. A range is worth less behind walls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.types import FloatArray, IntArray
+
+PRIOR_M = 1.0
+"""How well a walker is known before a fix."""
+CLEAR_M, WALL_M = 0.1, 0.35
+"""Standard deviation of a range in line of sight, and what each wall adds to it."""
+CELLS = 350
+"""Of the floor, about."""
+HOOKS = 90
+"""Places along the walls that are tried, at most."""
+ROUNDS = 3
+"""Exchanges of each anchor for a better place."""
+CLEARANCE_M = 0.05
+"""Anchors hang this far in front of a wall, so that it is not in their way."""
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """places (N, 2) m of the anchors; cells (C, 2) m of the floor with their expected error m."""
+
+    places: FloatArray
+    cells: FloatArray
+    error: FloatArray
+
+
+def crossings(one: FloatArray, other: FloatArray, walls: FloatArray) -> IntArray:
+    """Walls (W, 2, 2) m between points (C, 2) and (N, 2) m: numbers (C, N)."""
+    start, end = walls[:, 0], walls[:, 1]
+
+    def side(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
+        return np.asarray(
+            (b[..., 0] - a[..., 0]) * (c[..., 1] - a[..., 1])
+            - (b[..., 1] - a[..., 1]) * (c[..., 0] - a[..., 0])
+        )
+
+    p, q = one[:, None, None], other[None, :, None]
+    apart = side(start, end, p) * side(start, end, q) < 0.0
+    across = side(p, q, start[None, None]) * side(p, q, end[None, None]) < 0.0
+    return np.asarray((apart & across).sum(axis=-1), dtype=np.intp)
+
+
+def expected_errors(
+    cells: FloatArray, places: FloatArray, walls: FloatArray, *, drop: float, budget: int
+) -> FloatArray:
+    """Expected horizontal error (C,) m of each cell with anchors at places (N, 2) m.
+
+    drop m: how much higher the anchors hang than the tag.
+    """
+    return _left(_told(cells, places, walls, drop), np.arange(len(places)), budget)
+
+
+def _told(cells: FloatArray, places: FloatArray, walls: FloatArray, drop: float) -> FloatArray:
+    """Information (C, N, 3) of one range: xx, xy, yy in 1/m^2."""
+    delta = cells[:, None] - places
+    distance = np.sqrt((delta**2).sum(axis=-1) + drop**2 + 1e-4)
+    unit = delta / distance[..., None]
+    behind = crossings(cells, places, walls)
+    variance = CLEAR_M**2 + (WALL_M * behind) ** 2
+    x, y = unit[..., 0], unit[..., 1]
+    return np.asarray(np.stack([x * x, x * y, y * y], axis=-1) / variance[..., None])
+
+
+def _left(told: FloatArray, chosen: IntArray, budget: int) -> FloatArray:
+    """Error (C,) m after the `budget` of the chosen anchors that leave least."""
+    sets = np.array(list(combinations(chosen.tolist(), min(budget, chosen.size))))
+    xx, xy, yy = np.moveaxis(told[:, sets].sum(axis=2), -1, 0)
+    xx, yy = xx + PRIOR_M**-2, yy + PRIOR_M**-2
+    square = (xx + yy) / (xx * yy - xy**2)
+    return np.asarray(np.sqrt(square.min(axis=1)))
+
+
+def place(walls: FloatArray, count: int, *, drop: float, budget: int) -> Placement:
+    """Hang `count` anchors along walls (W, 2, 2) m so that the mean error over the floor is least.
+
+    One after the other, then each exchanged for a better place until nothing improves. Raises
+    InputError: fewer than 3 or more than 12 anchors, or a floor without extent.
+    """
+    if not 3 <= count <= 12:
+        raise InputError(f"anchors: expected 3 to 12, got {count}")
+    low, high = walls.reshape(-1, 2).min(axis=0), walls.reshape(-1, 2).max(axis=0)
+    if (high - low).min() < 1.0:
+        raise InputError("walls: expected a floor of at least 1 m in each direction")
+    side = float(np.sqrt(np.prod(high - low) / CELLS))
+    numbers = np.maximum(np.round((high - low) / side).astype(int), 2)
+    x, y = (
+        a + (np.arange(n) + 0.5) * (b - a) / n for a, b, n in zip(low, high, numbers, strict=True)
+    )
+    cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    hooks = _hooks(walls, low, high)
+    told = _told(cells, hooks, walls, drop)
+
+    def cost(rows: list[int]) -> float:
+        return float(_left(told, np.array(rows), budget).mean())
+
+    chosen: list[int] = []
+    for _ in range(count):
+        left = [h for h in range(len(hooks)) if h not in chosen]
+        chosen.append(min(left, key=lambda h: cost([*chosen, h])))
+    best = cost(chosen)
+    for _ in range(ROUNDS):
+        before = best
+        for i in range(count):
+            others = chosen[:i] + chosen[i + 1 :]
+            left = [h for h in range(len(hooks)) if h not in others]
+            found = min(left, key=lambda h: cost([*others, h]))
+            if cost([*others, found]) < best - 1e-6:
+                chosen[i], best = found, cost([*others, found])
+        if before - best < 1e-4:
+            break
+    rows = np.array(chosen)
+    return Placement(hooks[rows], cells, _left(told, rows, budget))
+
+
+def _hooks(walls: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    """Places (H, 2) m in front of both sides of the walls, within the floor, evenly spread."""
+    found = []
+    length = np.linalg.norm(walls[:, 1] - walls[:, 0], axis=1)
+    step = max(0.5, 2.0 * float(length.sum()) / HOOKS)
+    for (start, end), long in zip(walls, length, strict=True):
+        if long < 0.1:
+            continue
+        along = (end - start) / long
+        across = CLEARANCE_M * np.array([-along[1], along[0]])
+        number = max(1, round(long / step))
+        for share in (np.arange(number) + 0.5) / number:
+            at = start + share * (end - start)
+            found += [at + across, at - across]
+    hooks = np.array(found)
+    inside = ((hooks > low) & (hooks < high)).all(axis=1)
+    return np.asarray(hooks[inside])

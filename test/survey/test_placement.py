@@ -1,0 +1,92 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Anchors are hung where they help, and walls count."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from locdreamer_ros.cli import main
+from locdreamer_ros.datasets.range_table import load_anchors
+from locdreamer_ros.survey.placement import (
+    CLEAR_M,
+    PRIOR_M,
+    WALL_M,
+    crossings,
+    expected_errors,
+    place,
+)
+from locdreamer_ros.types import FloatArray
+
+
+def box(width: float, height: float) -> FloatArray:
+    corners = np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
+    return np.stack([corners, np.roll(corners, -1, axis=0)], axis=1)
+
+
+def test_walls_between_are_counted() -> None:
+    walls = np.array([[[1.0, -1.0], [1.0, 1.0]], [[2.0, -1.0], [2.0, 1.0]]])
+    one = np.array([[0.0, 0.0], [0.0, 5.0]])
+    other = np.array([[0.5, 0.0], [1.5, 0.0], [3.0, 0.0]])
+    assert crossings(one, other, walls).tolist() == [[0, 1, 2], [0, 0, 0]]
+
+
+def test_the_error_is_that_of_two_ranges_at_a_right_angle() -> None:
+    cell, nothing = np.zeros((1, 2)), np.zeros((0, 2, 2))
+    places = np.array([[5.0, 0.0], [0.0, 5.0], [-5.0, 0.1]])
+    two = expected_errors(cell, places, nothing, drop=0.0, budget=2)
+    known = 1.0 / (CLEAR_M**-2 + PRIOR_M**-2)
+    assert two == pytest.approx(np.sqrt(2.0 * known), rel=1e-3)
+    wall = np.array([[[2.0, -1.0], [2.0, 1.0]], [[-2.0, -1.0], [-2.0, 1.0]]])
+    behind = expected_errors(cell, places, wall, drop=0.0, budget=2)
+    weak = 1.0 / (1.0 / (CLEAR_M**2 + WALL_M**2) + PRIOR_M**-2)
+    assert behind == pytest.approx(np.sqrt(known + weak), rel=1e-2)
+
+
+def test_it_beats_anchors_in_the_corners_and_keeps_to_the_walls() -> None:
+    inner = np.array([[[4.0, 0.0], [4.0, 2.6]], [[4.0, 3.4], [4.0, 6.0]]])
+    walls = np.concatenate([box(8.0, 6.0), inner])
+    found = place(walls, 4, drop=1.4, budget=3)
+    corners = np.array([[0.05, 0.05], [7.95, 0.05], [7.95, 5.95], [0.05, 5.95]])
+    theirs = expected_errors(found.cells, corners, walls, drop=1.4, budget=3)
+    ours = expected_errors(found.cells, found.places, walls, drop=1.4, budget=3)
+    assert ours == pytest.approx(found.error)
+    assert ours.mean() < theirs.mean()
+    edge = np.minimum(found.places, [8.0, 6.0] - found.places).min(axis=1)
+    assert (np.minimum(edge, np.abs(found.places[:, 0] - 4.0)) < 0.06).all()
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "walls.csv"
+    rows = "".join(",".join(map(str, wall.ravel())) + "\n" for wall in box(6.0, 4.0))
+    table.write_text("x1,y1,x2,y2\n" + rows, encoding="utf-8")
+    anchors, picture, result = (tmp_path / name for name in ("a.csv", "p.png", "r.json"))
+    argv = ["plan", str(table), "--anchors", "3", "--output", str(anchors), "--plot", str(picture)]
+    assert main([*argv, "--json", str(result)]) == 0
+    assert "expected error" in capsys.readouterr().out
+    assert (load_anchors(anchors).positions[:, 2] == 2.4).all()
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert 0.05 < json.loads(result.read_text(encoding="utf-8"))["mean"] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "complaint"),
+    [
+        ("x1,y1,x2\n0,0,1\n", "4", "expected the header x1,y1,x2,y2"),
+        ("x1,y1,x2,y2\n0,0,1,b\n", "4", "row 2, column y2: expected a number"),
+        ("x1,y1,x2,y2\n", "4", "no walls below the header"),
+        ("x1,y1,x2,y2\n0,0,9,0\n", "4", "at least 1 m in each direction"),
+        ("x1,y1,x2,y2\n0,0,9,9\n", "2", "anchors: expected 3 to 12"),
+    ],
+)
+def test_bad_maps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, count: str, complaint: str
+) -> None:
+    table = tmp_path / "walls.csv"
+    table.write_text(text, encoding="utf-8")
+    assert main(["plan", str(table), "--anchors", count]) == 2
+    assert complaint in capsys.readouterr().err
