@@ -36,7 +36,7 @@ for its sake leave the plane."""
 
 def present_variance(foresight: Foresight) -> float:
     """Position variance m^2 before anybody is asked: of x, y, and z in part."""
-    return float(np.diag(foresight.position) @ AXES[: len(foresight.position)])
+    return float(foresight.position.diagonal() @ AXES[: len(foresight.position)])
 
 
 def remaining_variance(foresight: Foresight, subsets: IntArray, sigma: float) -> np.ndarray:
@@ -55,7 +55,7 @@ def remaining_variance(foresight: Foresight, subsets: IntArray, sigma: float) ->
 def remaining_alone(foresight: Foresight, sigma: float) -> FloatArray:
     """`remaining_variance` (C,) m^2 once only one anchor was asked, of each."""
     gained = foresight.cross**2 @ AXES[: foresight.cross.shape[1]]
-    left = present_variance(foresight) - gained / (np.diag(foresight.ranges) + sigma**2)
+    left = present_variance(foresight) - gained / (foresight.ranges.diagonal() + sigma**2)
     return np.asarray(left)
 
 

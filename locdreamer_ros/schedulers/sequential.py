@@ -54,6 +54,11 @@ def best_first(foresight: Foresight, budget: int) -> tuple[int, float]:
     return first, float(alone[first])
 
 
+def expected_error(estimate: Estimate) -> float:
+    """The root-mean-square error m of the position that the covariance expects."""
+    return math.sqrt(float(np.trace(estimate.position_covariance)))
+
+
 class Sequential(Scheduler):
     """One anchor after the other.
 
@@ -84,14 +89,14 @@ class Sequential(Scheduler):
         left = rows[silent[rows]]
         if left.size == 0 or asked.size >= budget:
             return left[:0]
-        now = math.sqrt(float(np.trace(looked.position_covariance)))
-        if now <= self._accuracy:
+        if self._accuracy and expected_error(looked) <= self._accuracy:
             return left[:0]
         foresight = foreseen(self._site, looked, left)
         first, variance = best_first(foresight, budget - asked.size)
-        share = variance / present_variance(foresight)
-        if now * (1.0 - math.sqrt(max(share, 0.0))) < self._price:
-            return left[:0]
+        if self._price:
+            share = max(variance / present_variance(foresight), 0.0)
+            if expected_error(looked) * (1.0 - math.sqrt(share)) < self._price:
+                return left[:0]
         return left[[first]]
 
 

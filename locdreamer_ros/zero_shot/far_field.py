@@ -40,13 +40,13 @@ class FarFieldTracker(Tracker):
         self.site = site
         self.model = model
         self.model_name = model.model_name
-        self._ekf = robust_ekf(site, RobustEkfConfig())
         places = site.anchors.positions[:, :2]
         low, high = places.min(axis=0), places.max(axis=0)
         self._margin = max(FAR_M, float((high - low).max()))
         # Plain numbers: this is looked at in every step.
         self._box = (*low.tolist(), *high.tolist())
-        self._far = False
+        self._ekf: Tracker | None = None
+        """Answers while the tag is far; there only then."""
 
     def fork(self) -> FarFieldTracker:
         """A tracker in the same state that goes its own way."""
@@ -57,12 +57,16 @@ class FarFieldTracker(Tracker):
     def _part(self) -> None:
         self.fallbacks = self.fallbacks.copy()
         self.model = self.model.fork()
-        # Near the anchors nothing of the EKF is used: it begins anew on the way out.
-        self._ekf = self._ekf.fork() if self._far else robust_ekf(self.site, RobustEkfConfig())
+        self._ekf = self._ekf and self._ekf.fork()
 
     @property
     def _answers(self) -> Tracker:
-        return self._ekf if self._far else self.model
+        return self.model if self._ekf is None else self._ekf
+
+    def _go(self, far: bool) -> None:
+        """Out, to a new EKF, or in."""
+        self._ekf = robust_ekf(self.site, RobustEkfConfig()) if far else None
+        self.fallback = FAR if far else ""
 
     @property
     def estimate(self) -> Estimate | None:
@@ -78,16 +82,16 @@ class FarFieldTracker(Tracker):
         x, y = estimate.mean[:2].tolist()
         left, front, right, back = self._box
         outside = max(left - x, x - right, front - y, y - back)
-        return outside > self._margin - (BACK_M if self._far else 0.0)
+        return outside > self._margin - (BACK_M if self._ekf else 0.0)
 
     def _change(self, estimate: Estimate) -> Estimate:
         """Hand over where the tag went out or came in."""
-        if self._is_far(estimate) == self._far:
+        far = self._is_far(estimate)
+        if far is (self._ekf is not None):
             return estimate
-        self._far = not self._far
-        self.fallback = FAR if self._far else ""
+        self._go(far)
         covariance = estimate.covariance
-        if not self._far:
+        if not far:
             d = estimate.dimensions
             covariance = covariance + np.diag([UNSURE_M**2] * d + [UNSURE_M_S**2] * d)
         self._answers.start(Estimate(estimate.time, estimate.mean, covariance))
@@ -95,8 +99,7 @@ class FarFieldTracker(Tracker):
 
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix."""
-        self._far = self._is_far(fix)
-        self.fallback = FAR if self._far else ""
+        self._go(self._is_far(fix))
         self._answers.start(fix)
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
@@ -109,7 +112,7 @@ class FarFieldTracker(Tracker):
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
-        if self._far:
+        if self._ekf is not None:
             self.fallbacks[FAR] += 1
         return self._change(self._answers.update(ranges))
 
