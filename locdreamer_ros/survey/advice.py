@@ -29,7 +29,8 @@ def advice(found: Survey, known: Known) -> list[str]:
             f"the ranges do not fit: their errors spread over {found.spread:.2f} m. Anchors at "
             f"other heights than the tag, or walls between, do that: {other}"
         )
-    if found.dimensions == 2 and known.tag_height is None and np.ptp(found.anchors.positions[:, 2]):
+    given = known.places[np.isfinite(known.places[:, 2]), 2]
+    if found.dimensions == 2 and known.tag_height is None and given.size and np.ptp(given) > 0.0:
         said.append("heights of anchors count in the plane only together with --tag-height")
     misfit = found.misfit
     if misfit > max(4.0 * found.spread, 0.5):

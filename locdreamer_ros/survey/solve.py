@@ -211,7 +211,10 @@ def _told(problem: Problem, best: Fit, ids: Sequence[str], misfits: FloatArray) 
     places[:, :d] = state.anchors
     if d == 2:
         given = problem.known.places[:, 2]
-        height = problem.known.tag_height or 0.0
+        said = given[np.isfinite(given)]
+        height = problem.known.tag_height
+        if height is None:
+            height = float(np.median(said)) if said.size else 0.0
         places[:, 2] = np.where(np.isfinite(given), given, height)
     for a in range(n):
         block = slice(a * d, (a + 1) * d)
