@@ -181,7 +181,8 @@ OPTIONAL = ("scipy", "matplotlib", "rosbags", "safetensors", "torch", "numba", "
 def without(code: str) -> subprocess.CompletedProcess[str]:
     """Run code where only what package.xml names is installed."""
     code = ALLOWED.format(absent=set(OPTIONAL)) + code
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": found.rstrip(os.pathsep)}
     return subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from time import monotonic
 from typing import Any
 
@@ -98,10 +98,11 @@ class Hosted:
 def hosting(make: Callable[[], UwbNode], *arguments: str, **parameters: Any) -> Iterator[Hosted]:
     """The node in a domain of its own, with these parameters and ROS arguments."""
     given = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
-    with pytest.MonkeyPatch.context() as patch, own_domain() as domain:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as held:
         patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         patch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
-        patch.delenv("ROS_DOMAIN_ID", raising=False)
+        patch.delenv("ROS_DOMAIN_ID", raising=False)  # before a free one is looked for
+        domain = held.enter_context(own_domain())
         rclpy.init(domain_id=domain, args=["--ros-args", *given, *arguments])
         try:
             hosted = Hosted(make)
