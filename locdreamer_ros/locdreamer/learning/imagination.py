@@ -264,7 +264,7 @@ def lasting_sigma(residuals: list[Tensor]) -> float:
     if count < 3 or every.numel() < 10:
         return 0.0
     # Half the middle 68 %: a few outliers would decide a standard deviation.
-    low, high = torch.quantile(every, torch.tensor([0.16, 0.84]).to(every)).tolist()
+    low, high = map(float, torch.quantile(every, torch.tensor([0.16, 0.84]).to(every)))
     share = rank_correlation(residuals, LASTING_STEPS)
     return 0.5 * (high - low) * math.sqrt(share * count / (count - 2))
 
