@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from locdreamer_ros.integrity.snapshot import Snapshot
 from locdreamer_ros.types import Site
@@ -57,13 +57,14 @@ class Naming:
                 self._voted[anchor] = heard[anchor]
                 self._votes[anchor] += 1
                 if self._votes[anchor] >= NAMED:
-                    self.accuse(anchor)
+                    self.accuse(anchor, residual)
             else:
                 self._forgive(anchor, value)
 
-    def accuse(self, anchor: int) -> None:
-        """Name an anchor."""
-        if anchor not in self.named:
+    def accuse(self, anchor: int, heard: Collection[int]) -> None:
+        """Name an anchor, if enough of those heard lately are left to tell where the tag is."""
+        left = len(set(heard) - self.named - {anchor})
+        if anchor not in self.named and left >= self._site.dimensions + 1:
             self._votes[anchor] = min(SENTENCE * 2 ** self._times[anchor], LONGEST)
             self._times[anchor] += 1
             self.named |= {anchor}

@@ -326,7 +326,7 @@ class Watch:
             held = self._others_agree(anchor)
             keep[row] = spikes[anchor] > SPIKES and not held
             if count and held and spikes[anchor] >= ACCUSED:
-                self.naming.accuse(anchor)
+                self.naming.accuse(anchor, self._fit)
         return keep
 
     def _others_agree(self, anchor: int) -> bool:

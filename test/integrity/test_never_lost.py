@@ -218,6 +218,16 @@ def test_a_fast_tag_is_not_lost_by_particles() -> None:
     assert error[100:].mean() < 0.6
 
 
+@pytest.mark.parametrize("tracker", ["grid", "particle"])
+def test_a_tracker_too_slow_for_its_tag_says_so_and_leaves_three_anchors(tracker: str) -> None:
+    recording = walk(4.0 * SQUARE, speed=8.0, radius=14.0, centre=(20.0, 20.0))
+    run, _ = tracked(recording, tracker=tracker, scheduler="all")
+    assert len(run.loops[0].status().excluded) <= 1, "three must be left to tell the place"
+    states = run.tracks[0].states
+    assert states is not None
+    assert (states[60:] == State.DOUBTFUL).mean() > 0.9
+
+
 def test_a_range_counts_once() -> None:
     recording = walk(SQUARE, duration=2.0, sigma=0.3)
     site = Site.of(recording.anchors, "2", 1.0)
