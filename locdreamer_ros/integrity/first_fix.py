@@ -22,6 +22,8 @@ SPEED_SIGMA = 1.0
 """Prior sigma of each velocity component, m/s: a walking person or indoor robot."""
 OFFSET_M = 0.7
 """A smaller common offset is left to the filter, which knows such biases."""
+CLEARLY = 2.0
+"""An offset must explain so many anchors more than walls would."""
 STILL_S = 0.5
 """A shorter window says nothing of the velocity."""
 SURE_S, LONGEST_S = 1.0, 3.0
@@ -75,9 +77,22 @@ def ready(site: Site, snapshot: Snapshot, waited: float) -> bool:
     return waited >= (SURE_S if agree >= d + 1 else LONGEST_S)
 
 
+def _without_offset(site: Site, gathered: Gathered, snapshot: Snapshot) -> Snapshot:
+    """The explanation that needs no common offset, unless it costs much more.
+
+    Walls lengthen several ranges at once: that is no offset, and one that is taken for true at the
+    start is hard to unlearn.
+    """
+    plain = explain(site, gathered, time=snapshot.time, seeds=[snapshot.position], shared=False)
+    dear = not plain or plain[0].cost - snapshot.cost > CLEARLY
+    return snapshot if dear else plain[0]
+
+
 def fix_of(site: Site, gathered: Gathered, snapshot: Snapshot, *, moving: bool = False) -> Estimate:
     """A snapshot as an estimate to start from; moving: with its velocity, else at rest."""
     d = site.dimensions
+    if abs(snapshot.offset) >= OFFSET_M:
+        snapshot = _without_offset(site, gathered, snapshot)
     offset = snapshot.offset if abs(snapshot.offset) >= OFFSET_M else 0.0
     rows = gathered.latest()
     # The filter was trained to start from such a fix: less sharp than the snapshot.

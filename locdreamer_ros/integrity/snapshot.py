@@ -135,10 +135,12 @@ def explain(
     time: float,
     seeds: Sequence[FloatArray] = (),
     still: bool = False,
+    shared: bool = True,
 ) -> list[Snapshot]:
     """Explanations of a window at `time` s, the best first; none where too few anchors were heard.
 
-    seeds: places (D,) to look at besides; still: the window is too short to tell a velocity.
+    seeds: places (D,) to look at besides; still: the window is too short to tell a velocity;
+    shared: whether an offset that all ranges share is looked for.
     """
     d = site.dimensions
     if gathered.anchors < 3:
@@ -159,6 +161,9 @@ def explain(
     n = age.size
     tiled = np.broadcast_to(candidates[:, None], (len(candidates), n, d))
     cost, offset = least_cost(residuals(tiled)[0], weight, 3.0 * scale)
+    if not shared:
+        offset = np.zeros_like(offset)
+        cost = (weight * rho(residuals(tiled)[0], 3.0 * scale)).sum(axis=1)
     chosen = _spread_out(candidates, cost)
     size = 2 * d + 1
     state = np.zeros((chosen.size, size))
@@ -178,6 +183,7 @@ def explain(
         hessian = np.einsum("mni,mn,mnj->mij", gradient, w, gradient)
         slope = np.einsum("mni,mn->mi", gradient, w * residual)
         tie = 2.0 / (1.0 + (state[:, -1] / OFFSET_M) ** 2) / OFFSET_M**2
+        tie = tie if shared else np.full_like(tie, 1e9)
         hessian[:, speed, speed] += calm
         hessian[:, -1, -1] += tie
         hessian[:, np.arange(d), np.arange(d)] += 1e-4

@@ -17,6 +17,7 @@ from locdreamer_ros.integrity.status import State
 from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.simulation import make_world, simulate
 from locdreamer_ros.types import Anchors, FloatArray, Ranges, Site
 
 SQUARE = np.array([[0.0, 0.0, 2.0], [10.0, 0.0, 2.2], [10.0, 10.0, 1.9], [0.0, 10.0, 2.1]])
@@ -118,6 +119,14 @@ def test_all_ranges_are_short_by_the_same() -> None:
     recording = walk(SQUARE)
     _, error = tracked(replace(recording, ranges=recording.ranges - 0.8), scheduler="all")
     assert error[20:].mean() < 0.1
+
+
+def test_walls_at_the_start_are_no_common_offset() -> None:
+    """Ranges .2 to 1.1 m too long, taken for an offset of .9 m, leave the track a metre off."""
+    whole = simulate("house", duration=40.0, rate=10.0, seed=84)
+    recording = replace(whole, nlos=None).rows(slice(0, 150))
+    _, error = tracked(recording, dimensions="2", tag_height=make_world("house", 84).tag_height)
+    assert np.nanmean(error[20:]) < 0.4
 
 
 def test_a_fifth_of_the_ranges_is_doubled() -> None:
