@@ -41,7 +41,7 @@ PLAIN = 2
 """With so many more witnesses, and so much more cost, one more test is enough."""
 DRAGGED_M = 0.7
 """A track this far from the snapshot that names an anchor was moved by it."""
-DOUBT = 1.0
+DOUBTFUL_COST = 1.0
 """A snapshot that costs so much less makes the track doubtful."""
 DOUBTS_S = 1.0
 """How long the ranges must go unexplained before it is said."""
@@ -385,7 +385,7 @@ class Watch:
                 self._start(gathered, best, twin=None)
                 return
         spent = float(least_cost(residual[None], gathered.weight, scales(gathered))[0][0])
-        self.suspect = spent - best.cost > DOUBT
+        self.suspect = spent - best.cost > DOUBTFUL_COST
         self._consider(gathered, best, spent, estimate, now)
         self._wonder(found, spent, estimate, now)
 

@@ -24,7 +24,7 @@ FIX_SIGMA_M = 0.35
 FIX_OUTLIER = 0.3
 """A fix is within this sigma of the zone's centre, or (with this probability) says nothing."""
 START_SIGMA_M = 0.5
-LEAST = 1e-6
+NEGLIGIBLE = 1e-6
 """A zone of less belief is passed over."""
 CLIP = 5.0
 """1 / e counts up to here: what is better than 20 cm is good enough."""
@@ -44,7 +44,7 @@ def _move(belief: FloatArray, moved: FloatArray, columns: int, rows: int) -> Non
     """Belief (Z,) after one step in one of eight directions, into `moved`."""
     moved[:] = 0.0
     for zone in range(belief.size):
-        if belief[zone] < LEAST:
+        if belief[zone] < NEGLIGIBLE:
             continue
         for way in range(9):
             if way != 4:
@@ -60,7 +60,7 @@ def _weigh(
     """Belief (Z,) after a fix, in place; floor: density, 1/m^2, of a fix that says nothing."""
     scale = (1.0 - FIX_OUTLIER) / (2.0 * np.pi * sigma**2)
     for zone in range(belief.size):
-        if belief[zone] < LEAST:
+        if belief[zone] < NEGLIGIBLE:
             belief[zone] = 0.0
             continue
         square = (centres[zone, 0] - x) ** 2 + (centres[zone, 1] - y) ** 2
@@ -108,7 +108,7 @@ def _track(
         elif average:
             values[:] = 0.0
             for zone in range(belief.size):
-                if belief[zone] > LEAST:
+                if belief[zone] > NEGLIGIBLE:
                     values += belief[zone] * q[zone]
             action = greedy(values)
         else:
