@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from rclpy.node import Node
+
 from locdreamer_ros.config import check, flat, load_parameters
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import TRACKERS, config_of
@@ -36,6 +38,8 @@ FILES = {
     "driver_node": "driver.yaml",
 }
 """The file in config/ that shows the parameters of each."""
+FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+"""Parameters that rclpy itself declares."""
 
 
 def fields_of(node: str) -> parameters.Fields:
@@ -57,6 +61,16 @@ def of_another(key: str) -> bool:
         except ModuleNotFoundError:  # not every node is needed everywhere
             continue
     return False
+
+
+def refuse_unknown(node: Node) -> None:
+    """Raises InputError for a parameter that was given and that no node of the package has.
+
+    A file under `/**` may be meant for several: what another of them has is passed over.
+    """
+    for name in node._parameter_overrides:  # rclpy has no public view of what was given
+        if not node.has_parameter(name) and not name.startswith(FOREIGN) and not of_another(name):
+            raise InputError(f"{node.get_name()}: unknown parameter {name!r}")
 
 
 def shared_file(name: str) -> Path:

@@ -29,7 +29,8 @@ from rclpy.signals import SignalHandlerOptions
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError, not_installed
-from locdreamer_ros.nodes.parameters import Fields, declare, fields_of, read, refuse_unknown
+from locdreamer_ros.nodes.catalogue import refuse_unknown
+from locdreamer_ros.nodes.parameters import Fields, declare, fields_of, read
 
 LOSSLESS = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
 """Deep, because a replay at full speed is ahead of its listeners for a while."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import (
@@ -25,8 +24,6 @@ Group = TypeVar("Group")
 LARGEST = 1e300
 """Stands for an open end: a ROS range has two."""
 LARGEST_INTEGER = 2**63 - 1
-FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
-"""Parameters that rclpy itself declares."""
 
 
 def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
@@ -101,22 +98,3 @@ def changed(node: Node, group: type, prefix: str) -> dict[str, object]:
         field: node.get_parameter(name).value for name, field in fields_of(group, prefix).items()
     }
     return {field.name: value for field, value in values.items() if value != field.default}
-
-
-def refuse_unknown(node: Node) -> None:
-    """Raises InputError for a parameter that was given and that no node of the package has.
-
-    A file under `/**` may be meant for several: what another of them has is passed over.
-    """
-    unknown = [
-        name
-        for name in node._parameter_overrides  # rclpy has no public view of what was given
-        if not node.has_parameter(name) and not name.startswith(FOREIGN)
-    ]
-    if not unknown:
-        return
-    # It knows every node, and every node imports this.
-    catalogue = import_module("locdreamer_ros.nodes.catalogue")
-    for name in unknown:
-        if not catalogue.of_another(name):
-            raise InputError(f"{node.get_name()}: unknown parameter {name!r}")

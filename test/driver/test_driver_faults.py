@@ -18,6 +18,8 @@ pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 from driver.driver_graph import INVALID, NOT_OFFERED, OK, SUCCESS, TIMEOUT, Graph, statuses
 from driver.fake_device import refused
 
+from locdreamer_ros.driver.devices.decar.codec import TICK_M
+
 BACK_S = 10.0
 """On a machine as busy as it likes; two seconds on a quiet one are `benchmark driver`'s to say."""
 
@@ -112,7 +114,7 @@ def test_a_bad_wire_gives_no_wrong_range_and_is_survived(graph: Graph, fault: st
             if entry.status == OK:
                 row = tag.anchors.rows([entry.anchor])[0]
                 column = tag._walk.ranges[:, tag._columns[row]]
-                assert np.nanmin(np.abs(column - entry.range)) < 0.005
+                assert np.nanmin(np.abs(column - entry.range)) <= TICK_M
     assert good > 60
     graph.emulator.faults.clear()
     assert graph.tracks_again() < BACK_S

@@ -22,6 +22,7 @@ from locdreamer_ros.msg import RangeArray
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from locdreamer_ros.datasets.range_table import save_anchors
+from locdreamer_ros.driver.devices.decar.codec import TICK_M
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.conversions import from_anchors
 from locdreamer_ros.nodes.domain import own_domain
@@ -115,7 +116,7 @@ def test_offsets_are_taken_off(graph: Graph) -> None:
     for entry, offset in zip(answer.ranges, (0.123, 0.0), strict=True):
         column = tag._walk.ranges[:, tag._columns[tag.anchors.rows([entry.anchor])[0]]]
         if entry.status == OK:
-            assert np.nanmin(np.abs(column - entry.range - offset)) < 0.005
+            assert np.nanmin(np.abs(column - entry.range - offset)) <= TICK_M
 
 
 def test_an_offset_that_no_antenna_has_is_refused(graph: Graph) -> None:
@@ -283,8 +284,7 @@ def test_half_a_minute_at_fifty_fixes_a_second_does_not_grow(tmp_path: Path) -> 
         subprocess.run([*command, "30", str(report)], check=True, env=environment)
     found = json.loads(report.read_text())
     assert found["exit_status"] == 0
-    # In real time: on a busy machine some schedules come too late, and are answered so.
-    assert found["answers"] >= 0.5 * found["schedules"] > 0
+    assert found["answers"] >= 0.99 * found["schedules"] > 0
     assert found["descriptor_growth"] == 0
     assert found["thread_growth"] == 0
     assert found["rss_growth_mb"] < 3.0  # what half a minute of warming up takes

@@ -112,11 +112,11 @@ def test_training_approaches_the_kalman_filter():
         return Recording("linear", anchors, np.arange(60.0), noisy, truth)
 
     def some(*seeds: int) -> Walks:
-        return Walks([walk(s) for s in seeds], tag_height=1.0, steps=16)
+        return Walks([walk(s) for s in seeds], tag_height=1.0, steps=24)
 
     job = Task(some(1, 2, 3), some(4), anchors, 1.0, Area((-14.0, -15.0), (22.0, 19.0)))
     config = TrainConfig(
-        epochs=24, imagine_epochs=0, batch=8, steps=16, minibatches=2, learning_rate=1e-2
+        epochs=40, imagine_epochs=0, batch=16, steps=24, minibatches=2, learning_rate=1e-2
     )
     test = walk(9)
     site = Site(anchors, 2, 1.0)
@@ -132,7 +132,7 @@ def test_training_approaches_the_kalman_filter():
     before = learned(begin(job, ModelConfig(noise="gaussian"), config, 0))
     after = learned(train(job, ModelConfig(noise="gaussian"), config))
     best = error(robust_ekf(site, RobustEkfConfig(sigma_n=sigma, huber=50.0, acc_psd=psd)))
-    assert after < 0.85 * before
+    assert after < 0.8 * before
     assert after < 1.6 * best
 
 
