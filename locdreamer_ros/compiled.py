@@ -10,21 +10,24 @@ from __future__ import annotations
 
 from typing import Any
 
-INTERFACE = 1
-"""What goes in and comes out; an installed kernel of another number is older than this tree."""
+INTERFACE, WATCH = 1, 1
+"""What goes in and comes out of the filter's functions, and of the watch's; an installed kernel of
+another number, or of none, is older than this tree."""
 
 
-def _load() -> Any:
+def _load(part: str, number: int) -> Any:
     try:
         # Not in the source tree: `pip install` and colcon build it.
         from locdreamer_ros import _compiled  # type: ignore[attr-defined, unused-ignore]
     except ImportError:
         return None
-    return _compiled if _compiled.INTERFACE == INTERFACE else None
+    return _compiled if getattr(_compiled, part, 0) == number else None
 
 
-kernel: Any = _load()
+kernel: Any = _load("INTERFACE", INTERFACE)
 """The extension module, or None."""
+watch: Any = _load("WATCH", WATCH)
+"""The same for what `integrity` asks of it."""
 
 
 def backend() -> str:

@@ -105,11 +105,8 @@ class Loop:
             self.restart()
         self._time = time
         prediction = self.watch.predict(time, motion)
-        everybody = np.arange(len(self.site.anchors))
-        if prediction is None:
-            return Plan(time, None, everybody)
-        if self.watch.seeking:
-            return Plan(time, prediction, everybody)
+        if prediction is None or self.watch.seeking:
+            return Plan(time, prediction, np.arange(len(self.site.anchors)))
         chosen = self.scheduler.select(prediction, self.site.anchors, self.budget)
         return Plan(time, prediction, self._mended(chosen, time))
 
@@ -187,7 +184,7 @@ class Loop:
         """One turn at `time` s, after `motion` since the last."""
         schedule = self.plan(time, motion)
         ranges = source.measure(schedule.anchor, time)
-        while (more := self.further(schedule, ranges)).size > 0:
+        while self.scheduler.sequential and (more := self.further(schedule, ranges)).size > 0:
             ranges = ranges.joined(source.measure(more, time))
             schedule = schedule.asking(more)
         estimate = self.absorb(schedule, ranges)

@@ -47,6 +47,10 @@ class RangeStatus(IntEnum):
     INVALID = 3
 
 
+OK, TIMEOUT = int(RangeStatus.OK), int(RangeStatus.TIMEOUT)
+"""As plain numbers: looking into an enumeration takes as long as the arithmetic."""
+
+
 @dataclass(frozen=True, eq=False)
 class Anchors(Unchanging):
     """Anchors at known places: `ids` (A,), `positions` (A, 3) m. Elsewhere an anchor is its row."""
@@ -125,18 +129,18 @@ class Ranges(Unchanging):
         metres = np.asarray(value, dtype=np.float64)
         n = rows.size
         if status is None:
-            status = np.where(np.isnan(metres), RangeStatus.TIMEOUT, RangeStatus.OK).astype(
-                np.uint8
-            )
+            status = np.isnan(metres).view(np.uint8) * np.uint8(TIMEOUT)
+        alone = isinstance(stamp, float)
+        unknown = _unknown(n)
         return cls(
             rows,
             metres,
-            np.broadcast_to(np.asarray(stamp, dtype=np.float64), (n,)),
+            np.full(n, stamp) if alone else np.broadcast_to(np.asarray(stamp, np.float64), (n,)),
             status,
-            _unknown(n) if variance is None else variance,
-            _unknown(n) if rx_power is None else rx_power,
-            _unknown(n) if first_path_power is None else first_path_power,
-            _unknown(n) if nlos_probability is None else nlos_probability,
+            unknown if variance is None else variance,
+            unknown if rx_power is None else rx_power,
+            unknown if first_path_power is None else first_path_power,
+            unknown if nlos_probability is None else nlos_probability,
         )
 
     def __len__(self) -> int:
@@ -165,7 +169,7 @@ class Ranges(Unchanging):
 
     def usable(self) -> Ranges:
         """Only the ranges a tracker may use: status OK, finite and positive."""
-        good = (self.status == RangeStatus.OK) & np.isfinite(self.value) & (self.value > 0.0)
+        good = (self.status == OK) & (self.value > 0.0) & (self.value < np.inf)
         return self if good.all() else self[good]
 
 

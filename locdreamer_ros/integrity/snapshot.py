@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from locdreamer_ros.geometry import slant
+from locdreamer_ros import compiled
+from locdreamer_ros.geometry import FLOOR_M, slant
 from locdreamer_ros.integrity.window import Gathered
-from locdreamer_ros.types import FloatArray, Site
+from locdreamer_ros.types import FloatArray, IntArray, Site
 
 SCALE_M, SCALE_AGE = 0.3, 0.05
 """Scale of a residual: m, and m/s^2 for the square of its age: velocity is not constant."""
@@ -39,6 +40,8 @@ STEPS = (4.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 """Factors of the scale in the steps of Gauss-Newton: coarse to fine."""
 LEVELS = (-1.0, 0.0, 1.5, 4.0)
 """Heights above the site's where candidates begin, in space, m."""
+CONSTANTS = (SCALE_M, SCALE_AGE, OFFSET_M, SPEED_M_S, HEIGHT_M, CANDIDATES_M, POLISHED, NEAREST)
+FOR_KERNEL = tuple(np.array(values, dtype=np.float64) for values in (CONSTANTS, STEPS, LEVELS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +74,26 @@ def rho(residual: FloatArray, scale: FloatArray | float) -> FloatArray:
 def scales(gathered: Gathered) -> FloatArray:
     """Scale (N,) m of each range's residual."""
     return np.asarray(SCALE_M + SCALE_AGE * gathered.age**2)
+
+
+def cost_of(residual: FloatArray, gathered: Gathered) -> tuple[float, float]:
+    """`least_cost` of the residuals (N,) m of a window."""
+    weight, scale = gathered.weight, scales(gathered)
+    found = compiled.watch and compiled.watch.least_cost(residual, weight, scale, OFFSET_M)
+    if found:
+        return float(found[0]), float(found[1])
+    cost, offset = least_cost(residual[None], weight, scale)
+    return float(cost[0]), float(offset[0])
+
+
+def gaps(site: Site, anchor: IntArray, value: FloatArray, at: FloatArray) -> FloatArray:
+    """Ranges value (N,) m of anchors (N,) less their slant distances from places `at` (N, D)."""
+    if compiled.watch and value.size:
+        found = np.empty(value.size)
+        known = (site.anchors.positions, site.tag_height, FLOOR_M, anchor, value, at, found)
+        if compiled.watch.gaps(*known):
+            return found
+    return np.asarray(value - slant(site.offsets(at, anchor))[0])
 
 
 def least_cost(
@@ -128,23 +151,48 @@ def _spread_out(places: FloatArray, cost: FloatArray) -> FloatArray:
     return np.array(chosen, dtype=np.intp)
 
 
-def explain(
-    site: Site,
-    gathered: Gathered,
-    *,
-    time: float,
-    seeds: Sequence[FloatArray] = (),
-    still: bool = False,
-    shared: bool = True,
-) -> list[Snapshot]:
-    """Explanations of a window at `time` s, the best first; none where too few anchors were heard.
+@dataclass(frozen=True, eq=False)
+class Polished:
+    """Candidates after Gauss-Newton.
 
-    seeds: places (D,) to look at besides; still: the window is too short to tell a velocity;
-    shared: whether an offset that all ranges share is looked for.
+    state (P, 2D + 1): position, velocity, offset; cost (P,);
+    covariance (P, D, D) of the position; residual (P, N) m.
     """
+
+    state: FloatArray
+    cost: FloatArray
+    covariance: FloatArray
+    residual: FloatArray
+
+
+def _polished_compiled(
+    site: Site, gathered: Gathered, seeds: FloatArray, still: bool, shared: bool
+) -> Polished | None:
+    """`_polished` by the kernel; None where it leaves it to numpy."""
+    if compiled.watch is None:
+        return None
+    d, n = site.dimensions, gathered.age.size
+    room = Polished(
+        *(np.empty((POLISHED, 2 * d + 1)), np.empty(POLISHED)),
+        *(np.empty((POLISHED, d, d)), np.empty((POLISHED, n))),
+    )
+    count = compiled.watch.explain(
+        *(site.anchors.positions, site.tag_height, FLOOR_M),
+        *(gathered.age, gathered.anchor, gathered.value, gathered.weight, seeds, still, shared),
+        *(*FOR_KERNEL, room.state, room.cost, room.covariance, room.residual),
+    )
+    if count < 0:
+        return None
+    return Polished(
+        room.state[:count], room.cost[:count], room.covariance[:count], room.residual[:count]
+    )
+
+
+def _polished(
+    site: Site, gathered: Gathered, seeds: FloatArray, still: bool, shared: bool
+) -> Polished:
+    """Candidates that are good and apart, polished; seeds (M, D): further candidates."""
     d = site.dimensions
-    if gathered.anchors < 3:
-        return []
     places = site.anchors.positions[gathered.anchor]
     scale, weight, age = scales(gathered), gathered.weight, gathered.age
 
@@ -157,7 +205,7 @@ def explain(
         distance, direction = slant(delta)
         return gathered.value - distance, direction[..., :d]
 
-    candidates = np.concatenate([_meetings(site, gathered), *(s[None, :d] for s in seeds)])
+    candidates = np.concatenate([_meetings(site, gathered), seeds])
     n = age.size
     tiled = np.broadcast_to(candidates[:, None], (len(candidates), n, d))
     cost, offset = least_cost(residuals(tiled)[0], weight, 3.0 * scale)
@@ -195,11 +243,37 @@ def explain(
         state = state + np.linalg.solve(hessian, slope[..., None])[..., 0]
     position = state[:, None, :d] + age[:, None] * state[:, None, d : 2 * d]
     residual = residuals(position)[0] - state[:, -1:]
-    each = weight * rho(residual, scale)
-    cost = each.sum(axis=1) + rho(state[:, -1], OFFSET_M)
+    cost = (weight * rho(residual, scale)).sum(axis=1) + rho(state[:, -1], OFFSET_M)
     cost += 0.5 * calm * (state[:, d : 2 * d] ** 2).sum(axis=1)
     if d == 3:
         cost += 0.5 * level * (state[:, 2] - site.tag_height) ** 2
+    covariance = np.linalg.inv(hessian)[:, :d, :d]
+    covariance = 0.5 * (covariance + covariance.transpose(0, 2, 1))
+    return Polished(state, cost, covariance, residual)
+
+
+def explain(
+    site: Site,
+    gathered: Gathered,
+    *,
+    time: float,
+    seeds: Sequence[FloatArray] = (),
+    still: bool = False,
+    shared: bool = True,
+) -> list[Snapshot]:
+    """Explanations of a window at `time` s, the best first; none where too few anchors were heard.
+
+    seeds: places (D,) to look at besides; still: the window is too short to tell a velocity;
+    shared: whether an offset that all ranges share is looked for.
+    """
+    d = site.dimensions
+    if gathered.anchors < 3:
+        return []
+    extra = np.array([seed[:d] for seed in seeds]).reshape(-1, d)
+    given = (site, gathered, extra, still, shared)
+    polished = _polished_compiled(*given) or _polished(*given)
+    state, cost, residual = polished.state, polished.cost, polished.residual
+    each = gathered.weight * rho(residual, scales(gathered))
     found: list[Snapshot] = []
     for row in np.argsort(cost, kind="stable"):
         if any(np.linalg.norm(state[row, :d] - o.position) < DISTINCT_M for o in found):
@@ -207,13 +281,12 @@ def explain(
         by_anchor = gathered.per_anchor(residual[row])
         good = [a for a, r in by_anchor.items() if abs(r) < GOOD_M]
         spent = np.bincount(gathered.anchor, each[row])
-        covariance = np.linalg.inv(hessian[row])[:d, :d]
         found.append(
             Snapshot(
                 time,
                 state[row, :d],
                 state[row, d : 2 * d],
-                0.5 * (covariance + covariance.T),
+                polished.covariance[row],
                 float(state[row, -1]),
                 float(cost[row]),
                 by_anchor,

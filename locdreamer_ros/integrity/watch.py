@@ -14,16 +14,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from locdreamer_ros.geometry import slant
+from locdreamer_ros import compiled
+from locdreamer_ros.geometry import FLOOR_M
 from locdreamer_ros.integrity.first_fix import STILL_S, fix_of, ready
 from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.snapshot import (
     MIRROR,
     SCALE_AGE,
     Snapshot,
+    cost_of,
     explain,
-    least_cost,
-    scales,
+    gaps,
 )
 from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.integrity.window import LONG_S, Gathered, Window
@@ -67,6 +68,10 @@ HOPELESS_S = 3.0
 """Too few anchors for a new first fix for so long: the tracker goes on from where it was."""
 
 
+Places = deque[tuple[float, ...]]
+"""A track: times s and positions (D) m."""
+
+
 class Watch:
     """A tracker and what is known of whether it is right. Times in s; see `status`."""
 
@@ -100,9 +105,9 @@ class Watch:
 
     def _begin(self) -> None:
         """The track begins here."""
-        self._track: deque[tuple[float, FloatArray]] = deque()
+        self._track: Places = deque()
         self._twin: Tracker | None = None
-        self._twin_track: deque[tuple[float, FloatArray]] = deque()
+        self._twin_track: Places = deque()
         self._twin_votes = 0
         self._spikes: Counter[int] = Counter()
         self._fit: dict[int, float] = {}
@@ -126,8 +131,7 @@ class Watch:
 
     def status(self) -> Status:
         """Now."""
-        estimate = self._estimate
-        silence = 0.0 if estimate is None else max(estimate.time - self._heard, 0.0)
+        estimate, silence = self._estimate, self._silence
         if estimate is None:
             state = State.WAITING
         elif self._seeking or silence > self._patience:
@@ -146,6 +150,11 @@ class Watch:
             silence,
             self._skew,
         )
+
+    @property
+    def _silence(self) -> float:
+        estimate = self._estimate
+        return 0.0 if estimate is None else max(estimate.time - self._heard, 0.0)
 
     @property
     def _patience(self) -> float:
@@ -190,7 +199,7 @@ class Watch:
         self._move(self.tracker, dt, motion)
         if self._twin is not None:
             self._move(self._twin, dt, motion)
-        if self.status().silence > self._patience and not self._seeking:
+        if self._silence > self._patience and not self._seeking:
             self._seeking, self._seeking_since = True, time
             self.window.clear()
             self._begin()
@@ -273,29 +282,33 @@ class Watch:
     def _fresh(self, ranges: Ranges, time: float, *, count: bool = True) -> Ranges:
         """Usable ranges of about now that were not heard before."""
         usable = ranges.usable()
-        ahead = usable.stamp - time
-        near = np.abs(ahead) <= MAX_AGE_S
-        new = np.ones(len(usable), dtype=np.bool_)
-        for row, (anchor, stamp, value) in enumerate(
-            zip(usable.anchor.tolist(), usable.stamp.tolist(), usable.value.tolist(), strict=True)
+        keep = []
+        late = old = 0
+        for anchor, stamp, value in zip(
+            usable.anchor.tolist(), usable.stamp.tolist(), usable.value.tolist(), strict=True
         ):
-            new[row] = self._used.get(anchor) != (stamp, value)
-            if count and near[row]:
+            near = abs(stamp - time) <= MAX_AGE_S
+            new = self._used.get(anchor) != (stamp, value)
+            if count and near:
                 self._used[anchor] = (stamp, value)
+            late += not near
+            old += near and not new
+            keep.append(near and new)
         if count:
-            self.late += int((~near).sum())
-            self.duplicates += int((near & ~new).sum())
-            if near.any():
+            self.late += late
+            self.duplicates += old
+            if late < len(keep):
                 self._skew = 0.0
-            elif len(usable) > 0:
-                self._skew = float(np.median(ahead))
-        keep = near & new
-        return usable if keep.all() else usable[keep]
+            elif keep:
+                self._skew = float(np.median(usable.stamp - time))
+        return usable if all(keep) else usable[np.array(keep)]
 
     def _screened(self, ranges: Ranges, time: float, *, count: bool) -> Ranges:
         """Without the ranges of anchors that are named, and without spikes."""
         estimate = self.tracker.estimate
         if len(ranges) == 0 or estimate is None:
+            return ranges
+        if not (self._spikes or self.naming.named) and self._all_near(ranges, estimate):
             return ranges
         keep = self._near(ranges, estimate, time, count=count)
         for row, anchor in enumerate(ranges.anchor.tolist()):
@@ -305,11 +318,19 @@ class Watch:
                     self.excluded[self.site.anchors.ids[anchor]] += 1
         return ranges if keep.all() else ranges[keep]
 
+    def _all_near(self, ranges: Ranges, estimate: Estimate) -> bool:
+        """By the kernel, whether `_near` keeps them all; False: it is to be asked."""
+        return compiled.watch is not None and compiled.watch.all_near(
+            *(self.site.anchors.positions, self.site.tag_height, FLOOR_M),
+            *(ranges.anchor, ranges.value, ranges.stamp, estimate.time),
+            *(estimate.mean, estimate.covariance, self.tracker.offset, -SHORT_GATE_M, LONG_GATE_M),
+        )
+
     def _near(self, ranges: Ranges, estimate: Estimate, time: float, *, count: bool) -> BoolArray:
         """Which ranges are near what the track expects, or no passing spike."""
         ahead = ranges.stamp - estimate.time
         at = estimate.position + ahead[:, None] * estimate.velocity
-        off = ranges.value - slant(self.site.offsets(at, ranges.anchor))[0] - self.tracker.offset
+        off = gaps(self.site, ranges.anchor, ranges.value, at) - self.tracker.offset
         sigmas = 3.0 * math.sqrt(max(float(np.trace(estimate.position_covariance)), 0.0))
         keep = (off < LONG_GATE_M + sigmas) & (off > -SHORT_GATE_M - sigmas)
         if keep.all() and not self._spikes:
@@ -337,16 +358,12 @@ class Watch:
 
     # The tests.
 
-    def _residuals(
-        self, gathered: Gathered, track: deque[tuple[float, FloatArray]], now: float
-    ) -> FloatArray:
+    def _residuals(self, gathered: Gathered, track: Places, now: float) -> FloatArray:
         """Residuals (N,) m of the window against a track."""
-        times = np.array([time for time, _ in track])
-        places = np.array([place for _, place in track])
+        times, *places = np.array(track).T
         stamps = now + gathered.age
-        at = np.column_stack([np.interp(stamps, times, axis) for axis in places.T])
-        distance, _ = slant(self.site.offsets(at, gathered.anchor))
-        return gathered.value - distance
+        at = np.column_stack([np.interp(stamps, times, axis) for axis in places])
+        return gaps(self.site, gathered.anchor, gathered.value, at)
 
     def _test(self, now: float) -> None:
         """Hold the track against the window; blame, doubt, or begin anew."""
@@ -354,13 +371,14 @@ class Watch:
         if gathered.age.size < 4 or not self._track:
             return
         residual = self._residuals(gathered, self._track, now)
-        trusted = ~np.isin(gathered.anchor, list(self.naming.named))
-        rest = gathered.kept(trusted)
+        rest, trusted = gathered, residual
+        if self.naming.named:
+            keep = ~np.isin(gathered.anchor, list(self.naming.named))
+            rest, trusted = gathered.kept(keep), residual[keep]
         if rest.age.size == 0:
             return
-        cost, offset = least_cost(residual[trusted][None], rest.weight, scales(rest))
-        spent = float(cost[0])
-        self._fit = gathered.per_anchor(residual - offset[0])
+        spent, offset = cost_of(trusted, rest)
+        self._fit = gathered.per_anchor(residual - offset)
         if self._twin is not None:
             self._compare(gathered, spent, now)
         self.suspect = False
@@ -384,7 +402,7 @@ class Watch:
                 self.restarts += 1
                 self._start(gathered, best, twin=None)
                 return
-        spent = float(least_cost(residual[None], gathered.weight, scales(gathered))[0][0])
+        spent, _ = cost_of(residual, gathered)
         self.suspect = spent - best.cost > DOUBTFUL_COST
         self._consider(gathered, best, spent, estimate, now)
         self._wonder(found, spent, estimate, now)
@@ -442,7 +460,7 @@ class Watch:
         if not self._twin_track:
             return
         residual = self._residuals(gathered, self._twin_track, now)
-        theirs = float(least_cost(residual[None], gathered.weight, scales(gathered))[0][0])
+        theirs, _ = cost_of(residual, gathered)
         better = np.sign(theirs - spent) if abs(theirs - spent) > MIRROR else 0.0
         self._twin_votes = int(self._twin_votes + better) if better else 0
         same = float(np.linalg.norm(other.position - here.position)) < 0.5
@@ -456,8 +474,8 @@ class Watch:
             self._twin = None
 
 
-def _remember(track: deque[tuple[float, FloatArray]], estimate: Estimate) -> None:
+def _remember(track: Places, estimate: Estimate) -> None:
     """Add to a track, and forget what no window reaches back to."""
-    track.append((estimate.time, estimate.position))
+    track.append((estimate.time, *estimate.position.tolist()))
     while track[0][0] < estimate.time - LONG_S - SCALE_AGE - 1.0:
         track.popleft()

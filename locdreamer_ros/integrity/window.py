@@ -50,7 +50,13 @@ class Gathered:
 
     def per_anchor(self, values: FloatArray) -> dict[int, float]:
         """Median of values (N,) by anchor."""
-        return {int(a): float(np.median(values[self.anchor == a])) for a in np.unique(self.anchor)}
+        by_anchor: dict[int, list[float]] = {}
+        for anchor, value in sorted(zip(self.anchor.tolist(), values.tolist(), strict=True)):
+            by_anchor.setdefault(anchor, []).append(value)
+        return {
+            anchor: 0.5 * (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2])
+            for anchor, ordered in by_anchor.items()
+        }
 
 
 class Window:
@@ -111,7 +117,7 @@ class Window:
         return Gathered(
             table[:, 0] - now,
             anchor,
-            table[:, 2],
+            table[:, 2].copy(),
             1.0 / counts[anchor] if anchor.size else np.zeros(0),
             int((counts > 0).sum()),
         )

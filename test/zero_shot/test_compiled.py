@@ -7,15 +7,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from kernels import KERNEL, with_kernel
 
-from locdreamer_ros import compiled
 from locdreamer_ros.schedulers import foresight as scheduler
 from locdreamer_ros.schedulers import subsets
 from locdreamer_ros.types import Anchors, Estimate, Foresight, Motion, Ranges, Site
@@ -23,30 +20,9 @@ from locdreamer_ros.zero_shot import tracker as in_numpy
 from locdreamer_ros.zero_shot.model_file import Weights, shipped
 from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
 
-
-def load_kernel() -> ModuleType | None:
-    path = os.environ.get("KERNEL_UNDER_TEST")
-    if path is None:
-        return compiled.kernel
-    spec = importlib.util.spec_from_file_location("locdreamer_ros._compiled", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-KERNEL = load_kernel()
 pytestmark = pytest.mark.skipif(KERNEL is None, reason="the kernel is not built: make install")
 SHIPPED = shipped()
 Both = tuple[ZeroShotTracker, ZeroShotTracker]
-
-
-def with_kernel(kernel: ModuleType | None, function: Any, *given: Any) -> Any:
-    """What a function gives with this kernel, or with numpy alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "kernel", kernel)
-        return function(*given)
 
 
 def site_of(rng: np.random.Generator, count: int, dimensions: int, unsure: float) -> Site:

@@ -36,6 +36,7 @@ def test_the_kernel_under_sanitizers(tmp_path: Path) -> None:
     subprocess.run(command, check=True)
     tests = [
         str(Path(__file__).with_name("test_compiled.py")),
+        str(ROOT / "test" / "integrity" / "test_compiled_watch.py"),
         "-q",
         "-s",
         "-p",

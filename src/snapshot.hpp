@@ -1,0 +1,303 @@
+// Copyright 2026 The locdreamer_ros authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The places that explain a window of ranges: candidates and polish of integrity/snapshot.py.
+
+#ifndef LOCDREAMER_ROS__SNAPSHOT_HPP_
+#define LOCDREAMER_ROS__SNAPSHOT_HPP_
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <numeric>
+#include <vector>
+
+#include "arithmetic.hpp"
+
+namespace locdreamer_ros
+{
+
+// As in Gathered: of each range its age s, anchor (row), value m and weight; anchors' places (A, 3).
+struct Window
+{
+  const double * age, * value, * weight, * places;
+  const int64_t * anchor;
+  int count, axes;
+  double height;
+};
+
+// The constants of integrity/snapshot.py that its numbers hang on.
+struct Scales
+{
+  double scale, scale_age, offset, speed, height, apart;
+  int polished, nearest;
+  std::vector<double> steps, levels;
+};
+
+inline std::vector<int> sorted_rows(const double * values, int count)
+{
+  std::vector<int> order(count);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(
+    order.begin(), order.end(), [values](int a, int b) {return values[a] < values[b];});
+  return order;
+}
+
+// log(1 + (r / s)^2)
+inline double rho(double residual, double scale) {return std::log1p(square(residual / scale));}
+
+// Least cost of residuals over no common offset or their weighted median, and which it was.
+inline double least_cost(
+  const double * residual, const double * weight, const double * scale, int count,
+  double offset_scale, double & offset)
+{
+  const std::vector<int> order = sorted_rows(residual, count);
+  std::vector<double> sums(count);
+  double sum = 0.0;
+  for (int i = 0; i < count; i++) {sums[i] = sum += weight[order[i]];}
+  int middle = 0;
+  while (middle < count - 1 && sums[middle] < 0.5 * sum) {middle++;}
+  const double median = residual[order[middle]];
+  double plain = 0.0, moved = 0.0;
+  for (int i = 0; i < count; i++) {
+    plain += weight[i] * rho(residual[i], scale[i]);
+    moved += weight[i] * rho(residual[i] - median, scale[i]);
+  }
+  moved += rho(median, offset_scale);
+  offset = moved < plain ? median : 0.0;
+  return moved < plain ? moved : plain;
+}
+
+// Solve a (n, n) x = b with partial pivoting, all in place; false: singular.
+inline bool solve_general(double * a, int n, double * b, int columns)
+{
+  for (int i = 0; i < n; i++) {
+    int pivot = i;
+    for (int k = i + 1; k < n; k++) {
+      if (std::fabs(a[k * n + i]) > std::fabs(a[pivot * n + i])) {pivot = k;}
+    }
+    if (!(std::fabs(a[pivot * n + i]) > 0.0)) {return false;}
+    if (pivot != i) {
+      std::swap_ranges(a + i * n, a + (i + 1) * n, a + pivot * n);
+      std::swap_ranges(b + i * columns, b + (i + 1) * columns, b + pivot * columns);
+    }
+    for (int k = i + 1; k < n; k++) {
+      const double factor = a[k * n + i] / a[i * n + i];
+      for (int j = i; j < n; j++) {a[k * n + j] -= factor * a[i * n + j];}
+      for (int j = 0; j < columns; j++) {b[k * columns + j] -= factor * b[i * columns + j];}
+    }
+  }
+  for (int i = n - 1; i >= 0; i--) {
+    for (int j = 0; j < columns; j++) {
+      double left = b[i * columns + j];
+      for (int k = i + 1; k < n; k++) {left -= a[i * n + k] * b[k * columns + j];}
+      b[i * columns + j] = left / a[i * n + i];
+    }
+  }
+  return true;
+}
+
+class Explanation
+{
+public:
+  Explanation(const Window & window, const Scales & scales, bool still, bool shared, double floor)
+  : w_(window), s_(scales), shared_(shared), floor_(floor), size_(2 * window.axes + 1),
+    calm_(still ? 1e6 : 1.0 / square(scales.speed)), scale_(window.count),
+    residual_(window.count), direction_(static_cast<size_t>(window.count) * SPACE)
+  {
+    for (int i = 0; i < w_.count; i++) {scale_[i] = s_.scale + s_.scale_age * square(w_.age[i]);}
+  }
+
+  // Candidates (M, axes): where circles meet, then the seeds.
+  void candidates(const double * seeds, int count)
+  {
+    meet();
+    places_.insert(places_.end(), seeds, seeds + static_cast<size_t>(count) * w_.axes);
+  }
+
+  // Polish those that are best and apart: states (polished, size), costs, covariances of the
+  // position (axes, axes) and residuals (count); how many, or -1: numpy's turn.
+  int polish(double * states, double * costs, double * covariances, double * residuals)
+  {
+    const int d = w_.axes, many = static_cast<int>(places_.size()) / d;
+    Numbers cost(many), offset(many), wide(w_.count);
+    for (int i = 0; i < w_.count; i++) {wide[i] = 3.0 * scale_[i];}
+    for (int m = 0; m < many; m++) {
+      if (!finite(&places_[static_cast<size_t>(m) * d], d)) {return -1;}
+      Numbers state(size_, 0.0);
+      std::copy_n(&places_[static_cast<size_t>(m) * d], d, state.begin());
+      look(state.data(), false);
+      if (shared_) {
+        cost[m] = least_cost(
+          residual_.data(), w_.weight, wide.data(), w_.count, s_.offset, offset[m]);
+      } else {
+        for (int i = 0; i < w_.count; i++) {cost[m] += w_.weight[i] * rho(residual_[i], wide[i]);}
+      }
+    }
+    std::vector<int> chosen;
+    for (int m : sorted_rows(cost.data(), many)) {
+      const bool apart = std::all_of(
+        chosen.begin(), chosen.end(), [&](int other) {
+          double sum = 0.0;
+          for (int i = 0; i < d; i++) {sum += square(places_[m * d + i] - places_[other * d + i]);}
+          return std::sqrt(sum) > s_.apart;
+        });
+      if (apart) {chosen.push_back(m);}
+      if (static_cast<int>(chosen.size()) == s_.polished) {break;}
+    }
+    for (size_t c = 0; c < chosen.size(); c++) {
+      double * state = states + c * size_;
+      std::fill_n(state, size_, 0.0);
+      std::copy_n(&places_[static_cast<size_t>(chosen[c]) * d], d, state);
+      state[size_ - 1] = offset[chosen[c]];
+      if (!settle(state, costs[c], covariances + c * d * d)) {return -1;}
+      std::copy(residual_.begin(), residual_.end(), residuals + c * w_.count);
+    }
+    return static_cast<int>(chosen.size());
+  }
+
+private:
+  void meet()
+  {
+    // Each anchor's last range, those of the shortest first.
+    std::vector<int> last;
+    std::vector<int64_t> order(w_.count);
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(
+      order.begin(), order.end(), [&](int64_t a, int64_t b) {
+        return w_.anchor[a] != w_.anchor[b] ? w_.anchor[a] < w_.anchor[b] : w_.age[a] > w_.age[b];
+      });
+    for (int i = 0; i < w_.count; i++) {
+      if (i == 0 || w_.anchor[order[i]] != w_.anchor[order[i - 1]]) {
+        last.push_back(static_cast<int>(order[i]));
+      }
+    }
+    std::stable_sort(
+      last.begin(), last.end(), [&](int a, int b) {return w_.value[a] < w_.value[b];});
+    if (static_cast<int>(last.size()) > s_.nearest) {last.resize(s_.nearest);}
+    const size_t levels = w_.axes == 2 ? 1 : s_.levels.size();
+    for (size_t l = 0; l < levels; l++) {
+      const double height = w_.height + (w_.axes == 2 ? 0.0 : s_.levels[l]);
+      for (double side : {1.0, -1.0}) {
+        for (size_t i = 0; i < last.size(); i++) {
+          for (size_t j = i + 1; j < last.size(); j++) {cross(last[i], last[j], height, side);}
+        }
+      }
+    }
+  }
+
+  void cross(int first, int second, double height, double side)
+  {
+    const double * p = w_.places + w_.anchor[first] * SPACE;
+    const double * q = w_.places + w_.anchor[second] * SPACE;
+    const double length = std::max(std::hypot(q[0] - p[0], q[1] - p[1]), 1e-6);
+    const double ux = (q[0] - p[0]) / length, uy = (q[1] - p[1]) / length;
+    const double a = radius(first, height - p[2]), b = radius(second, height - q[2]);
+    double x = (a * a - b * b + length * length) / (2.0 * length);
+    x = std::min(std::max(x, -a), a);
+    const double y = std::sqrt(std::max(a * a - x * x, 0.0));
+    places_.push_back(p[0] + ux * x - side * uy * y);
+    places_.push_back(p[1] + uy * x + side * ux * y);
+    if (w_.axes == 3) {places_.push_back(height);}
+  }
+
+  double radius(int range, double above) const
+  {
+    return std::sqrt(std::max(square(w_.value[range]) - square(above), 0.01));
+  }
+
+  // Residuals before any offset, and directions, at a state; moving: at each range's own stamp.
+  void look(const double * state, bool moving)
+  {
+    for (int n = 0; n < w_.count; n++) {
+      double delta[SPACE] = {0.0, 0.0, w_.height};
+      for (int i = 0; i < w_.axes; i++) {
+        delta[i] = state[i] + (moving ? w_.age[n] * state[w_.axes + i] : 0.0);
+      }
+      for (int i = 0; i < SPACE; i++) {delta[i] -= w_.places[w_.anchor[n] * SPACE + i];}
+      residual_[n] = w_.value[n] - slant(delta, floor_, &direction_[n * SPACE]);
+    }
+  }
+
+  // Gauss-Newton from a state to where it ends, its cost and the covariance of its position.
+  bool settle(double * state, double & cost, double * covariance)
+  {
+    constexpr int MOST = 2 * SPACE + 1;
+    const int d = w_.axes, n = size_;
+    const double level = d == SPACE ? 1.0 / square(s_.height) : 0.0;
+    double hessian[MOST * MOST], slope[MOST], gradient[MOST];
+    double kept[MOST * MOST] = {};
+    for (double factor : s_.steps) {
+      look(state, true);
+      std::fill_n(hessian, n * n, 0.0);
+      std::fill_n(slope, n, 0.0);
+      for (int k = 0; k < w_.count; k++) {
+        const double residual = residual_[k] - state[n - 1], wide = factor * scale_[k];
+        for (int i = 0; i < d; i++) {
+          gradient[i] = direction_[k * SPACE + i];
+          gradient[d + i] = w_.age[k] * gradient[i];
+        }
+        gradient[n - 1] = 1.0;
+        const double w =
+          2.0 * w_.weight[k] / (1.0 + square(residual / wide)) / square(wide);
+        for (int i = 0; i < n; i++) {
+          const double scaled = gradient[i] * w;
+          slope[i] += scaled * residual;
+          for (int j = i; j < n; j++) {hessian[i * n + j] += scaled * gradient[j];}
+        }
+      }
+      for (int i = 0; i < n; i++) {
+        for (int j = 0; j < i; j++) {hessian[i * n + j] = hessian[j * n + i];}
+      }
+      const double tie = shared_ ?
+        2.0 / (1.0 + square(state[n - 1] / s_.offset)) / square(s_.offset) : 1e9;
+      for (int i = 0; i < d; i++) {
+        hessian[(d + i) * (n + 1)] += calm_;
+        hessian[i * (n + 1)] += 1e-4;
+        slope[d + i] -= calm_ * state[d + i];
+      }
+      hessian[(n - 1) * (n + 1)] += tie;
+      slope[n - 1] -= tie * state[n - 1];
+      if (d == SPACE) {
+        hessian[2 * (n + 1)] += level;
+        slope[2] -= level * (state[2] - w_.height);
+      }
+      std::copy(hessian, hessian + n * n, kept);
+      if (!solve_general(hessian, n, slope, 1)) {return false;}
+      for (int i = 0; i < n; i++) {state[i] += slope[i];}
+      if (!finite(state, n)) {return false;}
+    }
+    look(state, true);
+    cost = 0.0;
+    for (int k = 0; k < w_.count; k++) {
+      residual_[k] -= state[n - 1];
+      cost += w_.weight[k] * rho(residual_[k], scale_[k]);
+    }
+    cost += rho(state[n - 1], s_.offset);
+    double speed = 0.0;
+    for (int i = 0; i < d; i++) {speed += square(state[d + i]);}
+    cost += 0.5 * calm_ * speed;
+    if (d == SPACE) {cost += 0.5 * level * square(state[2] - w_.height);}
+    double inverse[MOST * MOST] = {};
+    for (int i = 0; i < n; i++) {inverse[i * (n + 1)] = 1.0;}
+    if (!solve_general(kept, n, inverse, n)) {return false;}
+    for (int i = 0; i < d; i++) {
+      for (int j = 0; j < d; j++) {
+        covariance[i * d + j] = 0.5 * (inverse[i * n + j] + inverse[j * n + i]);
+      }
+    }
+    return std::isfinite(cost) && finite(covariance, d * d);
+  }
+
+  const Window & w_;
+  const Scales & s_;
+  const bool shared_;
+  const double floor_;
+  const int size_;
+  const double calm_;
+  Numbers scale_, residual_, direction_, places_;
+};
+
+}  // namespace locdreamer_ros
+
+#endif  // LOCDREAMER_ROS__SNAPSHOT_HPP_

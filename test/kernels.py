@@ -1,0 +1,41 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The compiled kernel that tests hold against numpy.
+
+`KERNEL_UNDER_TEST` names another build of it (`zero_shot/test_sanitized.py`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from locdreamer_ros import compiled
+
+
+def load_kernel() -> ModuleType | None:
+    path = os.environ.get("KERNEL_UNDER_TEST")
+    if path is None:
+        installed: ModuleType | None = compiled.kernel
+        return installed
+    spec = importlib.util.spec_from_file_location("locdreamer_ros._compiled", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+KERNEL = load_kernel()
+
+
+def with_kernel(kernel: ModuleType | None, function: Any, *given: Any) -> Any:
+    """What a function gives with this kernel, or with numpy alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "kernel", kernel)
+        patch.setattr(compiled, "watch", kernel)
+        return function(*given)
