@@ -1,0 +1,49 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Source, tracker and evaluator on three hosts, joined by a network that loses packets."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from contract.hosts import ALONE
+
+pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+
+HERE = Path(__file__).parent
+MAY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import switch
+switch.tap("uwb9")
+"""
+"""A TAP device in a namespace of one's own."""
+
+
+def may_have_hosts() -> bool:
+    try:
+        command = [*ALONE, sys.executable, "-c", MAY, str(HERE)]
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not may_have_hosts(), reason="may not make network namespaces and TAP devices")
+@pytest.mark.promise(
+    "With config/lossy_network.xml, 5 % of packets lost between hosts cost at most 10 % of a "
+    "recording's fixes, and no range on its way to the evaluator."
+)
+def test_a_recording_comes_through_where_packets_are_lost():
+    command = [*ALONE, sys.executable, str(HERE / "hosts.py"), "recorded", "0.05"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    accounts = json.loads(done.stdout)
+    assert accounts["epochs"] == 60
+    assert accounts["unscheduled"] + accounts["unfinished"] <= 6
+    assert accounts["unused_by_tracker_node"] <= 6
+    assert accounts["lost"] == accounts["duplicated"] == accounts["not_as_asked"] == 0
