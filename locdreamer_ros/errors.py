@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-EXTRAS = {"torch": "learn", "numba": "juno"}
+EXTRAS = {"torch": "learn", "numba": "juno", "rerun": "view"}
 """Which extra of setup.cfg brings a module."""
 
-ON_PYPI_ONLY = ("rosbags", "numba", "torch")
+ON_PYPI_ONLY = ("rosbags", "numba", "torch", "rerun")
 
 
 LONGEST = 1000

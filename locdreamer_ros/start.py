@@ -69,3 +69,8 @@ def driver_node() -> int:
 def emulator_node() -> int:
     """Run `emulator_node`."""
     return _run("emulator_node")
+
+
+def view_node() -> int:
+    """Run `view_node`."""
+    return _run("view_node")

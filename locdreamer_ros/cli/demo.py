@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from locdreamer_ros.cli.method import add_method, add_site, read_method
-from locdreamer_ros.cli.options import add_common, check_folder, check_output, check_seed, positive
+from locdreamer_ros.cli.options import (
+    add_common,
+    add_view,
+    check_folder,
+    check_output,
+    check_seed,
+    check_view_option,
+    positive,
+)
 from locdreamer_ros.cli.simulate import add_environment
 from locdreamer_ros.driver.devices import NAMES
 from locdreamer_ros.errors import InputError
@@ -81,6 +89,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_method(parser)
     add_site(parser)
     parser.add_argument("--offline", action="store_true", help="without ROS")
+    add_view(parser)
     add_common(parser)
     # Without --rate, a module is asked no faster than it can answer.
     parser.set_defaults(run=run, rate=None)
@@ -91,6 +100,7 @@ def run(options: argparse.Namespace) -> None:
     check_seed(options.seed)
     check_folder(options.output)
     check_output(options.json)
+    view = check_view_option(options.view)
     if options.source == "serial" and options.offline:
         raise InputError("--source serial runs the driver in the ROS 2 graph: leave out --offline")
     if (options.source == "replay") != (options.recording is not None):
@@ -131,6 +141,11 @@ def run(options: argparse.Namespace) -> None:
         walls=walls,
         height=method.site(outcome.anchors).tag_height,
     )
+    if options.view is not None and (options.offline or view is not None):
+        from locdreamer_ros.report.live import show_tracks
+
+        height = method.site(outcome.anchors).tag_height
+        show_tracks(outcome.anchors, tracks, height=height, walls=walls, file=view)
     save_json(options.output / "metrics.json", metrics)
     if options.json is not None:
         save_json(options.json, metrics)
@@ -209,6 +224,7 @@ def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
                 duration=options.duration,
                 rate=options.rate,
                 params=options.params,
+                view=options.view == "",
             ),
             method,
             beside=method.beside(BASELINE, BASELINE_PRESET),

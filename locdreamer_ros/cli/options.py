@@ -21,6 +21,29 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
 
 
+def add_view(parser: argparse.ArgumentParser) -> None:
+    """--view: seen live."""
+    parser.add_argument(
+        "--view",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="show it live in rerun's viewer, or write FILE.rrd for it (extra `view`)",
+    )
+
+
+def check_view_option(view: str | None) -> Path | None:
+    """The file of --view, None: the viewer or no view. Raises InputError where it cannot be."""
+    if view is None:
+        return None
+    from locdreamer_ros.report.live import check_view
+
+    file = Path(view) if view else None
+    check_output(file)
+    check_view(file)
+    return file
+
+
 def check_seed(seed: int) -> None:
     """Raises InputError for a seed that numpy would refuse."""
     if seed < 0:

@@ -9,7 +9,14 @@ import sys
 from pathlib import Path
 
 from locdreamer_ros.cli.method import add_method, add_site, read_method
-from locdreamer_ros.cli.options import PICTURES, add_common, check_output, check_seed
+from locdreamer_ros.cli.options import (
+    PICTURES,
+    add_common,
+    add_view,
+    check_output,
+    check_seed,
+    check_view_option,
+)
 from locdreamer_ros.cli.recordings import add_columns
 from locdreamer_ros.methods import UNKNOWN_HEIGHT
 
@@ -32,6 +39,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the estimates as CSV")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the track: png, svg, pdf")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a report: html")
+    add_view(parser)
     add_common(parser)
     parser.set_defaults(run=run)
 
@@ -43,6 +51,7 @@ def run(options: argparse.Namespace) -> None:
     check_output(options.output)
     check_output(options.plot, PICTURES)
     check_output(options.report, (".html",))
+    view = check_view_option(options.view)
 
     from locdreamer_ros.cli.show import show_reports
     from locdreamer_ros.datasets import load_recording
@@ -78,5 +87,11 @@ def run(options: argparse.Namespace) -> None:
         write_report(
             options.report, recording.anchors, tracks, [report], title=title, height=site.tag_height
         )
+    if options.view is not None:
+        from locdreamer_ros.report.live import show_tracks
+
+        site = method.site(recording.anchors)
+        tracks = {answered_by(report): track}
+        show_tracks(recording.anchors, tracks, height=site.tag_height, file=view)
     if options.json is not None:
         save_json(options.json, report)

@@ -25,6 +25,7 @@ GROUPS = {
     "recorder_node": "RecorderConfig",
     "driver_node": "DriverConfig",
     "emulator_node": "EmulatorConfig",
+    "view_node": "ViewConfig",
 }
 """Each node, and the group of its parameters in its module."""
 HOSTS = ("tracker_node", "ekf_node")
@@ -36,6 +37,7 @@ FILES = {
     "evaluator_node": "evaluator.yaml",
     "recorder_node": "recorder.yaml",
     "driver_node": "driver.yaml",
+    "view_node": "view.yaml",
 }
 """The file in config/ that shows the parameters of each."""
 FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")

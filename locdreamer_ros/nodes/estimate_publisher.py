@@ -18,6 +18,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from locdreamer_ros.config import parameter
+from locdreamer_ros.geometry import ellipse
 from locdreamer_ros.nodes.conversions import (
     header,
     point,
@@ -27,13 +28,10 @@ from locdreamer_ros.nodes.conversions import (
 )
 from locdreamer_ros.nodes.frames import sender
 from locdreamer_ros.nodes.lifecycle import NodeConfig, UwbNode
-from locdreamer_ros.types import Estimate, FloatArray, IntArray, Site
+from locdreamer_ros.types import Estimate, IntArray, Site
 
-ELLIPSE_95 = 2.4477
-"""Radius, in standard deviations, of the ellipse that holds 95 % of a 2-D Gaussian."""
 SHOWN = QoSProfile(depth=10)
 """For people to look at: large, and the next one replaces it."""
-ELLIPSE_POINTS = 48
 ASKED = ColorRGBA(r=0.95, g=0.5, b=0.1, a=1.0)
 IDLE = ColorRGBA(r=0.45, g=0.5, b=0.55, a=0.8)
 EXCLUDED = ColorRGBA(r=0.8, g=0.1, b=0.1, a=1.0)
@@ -130,17 +128,6 @@ class Display:
     def publish(self, message: Any) -> None:
         """Show it."""
         self._publisher.publish(message)
-
-
-def ellipse(estimate: Estimate, height: float) -> FloatArray:
-    """Points (P, 3) m of the closed 95 % ellipse of the horizontal position."""
-    values, vectors = np.linalg.eigh(estimate.position_covariance[:2, :2])
-    angle = np.linspace(0.0, 2.0 * np.pi, ELLIPSE_POINTS + 1)
-    radii = ELLIPSE_95 * np.sqrt(np.maximum(values, 0.0))
-    circle = np.stack([radii[0] * np.cos(angle), radii[1] * np.sin(angle)])
-    z = estimate.position[2] if estimate.dimensions == 3 else height
-    flat = estimate.position[:2, None] + vectors @ circle
-    return np.vstack([flat, np.full(angle.size, z)]).T
 
 
 def markers(

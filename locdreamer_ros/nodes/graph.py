@@ -51,7 +51,8 @@ class Job:
     output: folder that gets metrics.json, tracks.npz (`tracks.load_tracks`), parameters.yaml, bag/
     and log/. source: simulator, replay, or serial, which is an emulated `device` on a
     pseudo-terminal and `driver_node`, in real time at `rate` schedules/s. speed: 0 is lockstep.
-    params: YAML that goes over config/*.yaml, for what method and job do not say.
+    params: YAML that goes over config/*.yaml, for what method and job do not say. view: `view_node`
+    shows it, for which a replay takes its time.
     """
 
     output: Path
@@ -64,6 +65,7 @@ class Job:
     rate: float = 10.0
     speed: float = 0.0
     params: Path | None = None
+    view: bool = False
 
 
 def _of_method(method: Method) -> dict[str, Any]:
@@ -86,7 +88,8 @@ def run_graph(
     method = method or Method()
     baseline = beside or method.beside("ekf")
     live = job.source == "serial"
-    merged: Parameters = {name: _base(job, name) for name in LISTENERS}
+    listeners = (*LISTENERS, "view_node") if job.view else LISTENERS
+    merged: Parameters = {name: _base(job, name) for name in listeners}
     if live:
         shared = {k: v for k, v in merged["tracker_node"].items() if k in ("tag", "frame")}
         epochs = round(job.duration * job.rate)
@@ -101,8 +104,8 @@ def run_graph(
             "seed": method.seed,
             "recording": "" if job.recording is None else str(job.recording),
             "anchors_file": "" if job.anchors is None else str(job.anchors),
-            "speed": float(job.speed),
-            "listeners": len(LISTENERS),
+            "speed": 1.0 if job.view else float(job.speed),
+            "listeners": len(listeners),
             "answer_timeout": 5.0,  # the machine may be busy, and a lost epoch is lost for good
         }
     merged["tracker_node"] |= {**_of_method(method), "rate": float(job.rate) if live else 0.0}
@@ -117,6 +120,8 @@ def run_graph(
         "source": paced_by,
         "kind": job.source,
     }
+    if job.view and job.source != "replay":
+        merged["view_node"] |= {"environment": job.environment, "seed": method.seed}
     merged["recorder_node"] |= {"output": str(job.output / "bag"), "use_sim_time": not live}
     for values in merged.values():
         values["autostart"] = True

@@ -22,6 +22,7 @@ from locdreamer_ros.methods import Method, presets_of
 from locdreamer_ros.nodes import catalogue, foreign
 from locdreamer_ros.nodes.catalogue import shared_file
 from locdreamer_ros.nodes.robot_frames import read_lever_arm
+from locdreamer_ros.report.live import check_view
 
 TRACKERS = ("tracker_node", "ekf_node")
 SEEDED = ("source_node", *TRACKERS, "evaluator_node")
@@ -66,6 +67,7 @@ OTHERS = {
     "params_file": ("", "ROS 2 parameter file that goes over config/*.yaml"),
     "use_sim_time": ("false", "true: time is that of /clock"),
     "rviz": ("false", "show it in RViz"),
+    "view": ("false", "show it in rerun's viewer"),
 }
 ROBOT = (
     "device", "port", "anchors", "tracker", "preset", "scheduler", "model", "budget", "accuracy",
@@ -135,8 +137,16 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
     live = source == "serial"
     nodes = ["tracker_node"] + ["ekf_node"] * (baseline != "none")
     trackers = ",".join(nodes)
-    listeners = len(nodes) + 1  # and the evaluator
+    viewed = not robot and _flag("view", args["view"])
+    if viewed:
+        try:
+            check_view(None)
+        except InputError as reason:
+            remarks.append(f"{reason}; going on without")
+            viewed = False
+    listeners = len(nodes) + 1 + viewed  # and the evaluator
     nodes += ["evaluator_node"] * (not live) + ["recorder_node"] * bool(args["record"])
+    nodes += ["view_node"] * viewed
     if robot and args["device"] == NO_DEVICE:
         args["device"] = ""
     else:
@@ -148,12 +158,16 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
         "tracker_node": dict(ROBOT_DEFAULTS) if robot else {"rate": 10.0} if live else {},
         "source_node": {"clock": not space, "listeners": listeners},
         "evaluator_node": {"trackers": trackers},
+        "view_node": {"trackers": trackers},
         "recorder_node": {"trackers": trackers, "use_sim_time": not live and not space},
     }
     for node in TRACKERS:
         usual.setdefault(node, {}).update({"tag_frame": f"{space}/tag"} if space else {})
     if "source_node" in over:
         over["source_node"]["source"] = over["evaluator_node"]["kind"] = source
+    if "view_node" in over and source == "simulator":
+        place = _settled("source_node", files["source_node"], over["source_node"])
+        over["view_node"] |= {key: place[key] for key in ("environment", "seed") if key in place}
     if "recorder_node" in over:
         over["recorder_node"]["output"] = args["record"]
     if "ekf_node" in over:

@@ -16,9 +16,10 @@ from geometry_msgs.msg import Point
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.geometry import ELLIPSE_95, ellipse
 from locdreamer_ros.motion import MotionBuffer
 from locdreamer_ros.nodes import conversions as c
-from locdreamer_ros.nodes.estimate_publisher import ASKED, ELLIPSE_95, EXCLUDED, ellipse, markers
+from locdreamer_ros.nodes.estimate_publisher import ASKED, EXCLUDED, markers
 from locdreamer_ros.types import Anchors, Estimate, Ranges, RangeStatus, Site
 
 ANCHORS = Anchors(

@@ -98,6 +98,25 @@ def test_a_recorder_and_simulated_time_on_request() -> None:
     assert all(each.parameters["use_sim_time"] for each in planned.started)
 
 
+def test_the_live_view_is_a_listener_more_or_said_to_be_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(file: Path | None) -> None:
+        raise InputError("the live view needs rerun")
+
+    monkeypatch.setattr(launching, "check_view", missing)
+    planned = plan({"view": "true"})
+    assert planned.remarks == ("the live view needs rerun; going on without",)
+    assert "view_node" not in by_name(planned)
+    without = by_name(planned)["source_node"].parameters["listeners"]
+    monkeypatch.setattr(launching, "check_view", lambda file: None)
+    started = by_name(plan({"view": "true", "environment": "hall", "seed": "4"}))
+    assert started["source_node"].parameters["listeners"] == without + 1
+    shown = started["view_node"].parameters
+    assert (shown["environment"], shown["seed"]) == ("hall", 4)
+    assert shown["trackers"] == "tracker_node,ekf_node"
+
+
 def test_rviz_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launching.shutil, "which", lambda name: None)
     planned = plan({"rviz": "true"})

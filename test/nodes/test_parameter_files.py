@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from locdreamer_ros.nodes.recorder_node import OF_TRACKER, SHARED
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
 TRACKING = sorted(set(catalogue.FILES) - {"driver_node"})
+TRACKERS_SHOWN = ("tracker_node", "ekf_node")
 ON_PURPOSE = {
     ("source_node", "listeners"): 3,
     ("ekf_node", "preset"): "paper",
@@ -97,9 +100,10 @@ def test_rviz_shows_topics_that_are_published() -> None:
     text = (ROOT / "config" / "tracking.rviz").read_text(encoding="utf-8")
     displays = yaml.safe_load(text)["Visualization Manager"]["Displays"]
     shown = {d["Topic"]["Value"] for d in displays if "Topic" in d}
-    trackers = {f"/{node}/{topic}" for node in ("tracker_node", "ekf_node") for topic in OF_TRACKER}
-    assert shown <= trackers | {f"/{topic}" for topic in SHARED}
-    assert {"/tracker_node/markers", "/tracker_node/path", "/ekf_node/path"} < shown
+    # Without a slash: they follow the namespace that RViz is started in.
+    trackers = {f"{node}/{topic}" for node in TRACKERS_SHOWN for topic in OF_TRACKER}
+    assert shown <= trackers | set(SHARED)
+    assert {"tracker_node/markers", "tracker_node/path", "ekf_node/path"} < shown
 
 
 def test_the_documentation_lists_every_parameter() -> None:
@@ -109,3 +113,19 @@ def test_the_documentation_lists_every_parameter() -> None:
         rows = {line.split("`")[1] for line in sections[node].splitlines() if line[:3] == "| `"}
         declared = {key for key in catalogue.fields_of(node) if "." not in key}
         assert declared <= rows, node
+
+
+def test_foxglove_shows_topics_and_fields_that_are_published() -> None:
+    layout = json.loads((CONFIG / "foxglove.json").read_text(encoding="utf-8"))
+    panels = layout["configById"]
+    shown = list(panels["3D!floor"]["topics"])
+    shown += [path["value"] for panel in panels.values() for path in panel.get("paths", ())]
+    kinds = {f"/{node}/{t}": kind for node in TRACKERS_SHOWN for t, kind in OF_TRACKER.items()}
+    kinds |= {f"/{topic.lstrip('/')}": kind for topic, kind in SHARED.items()}
+    for value in shown:
+        topic, *fields = value.split(".")
+        message = kinds[topic]()
+        for field in fields:
+            message = getattr(message, field)
+    placed = re.findall(r'"(\w+!\w+)"', json.dumps(layout["layout"]))
+    assert sorted(placed) == sorted(panels)

@@ -1,0 +1,81 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The live view's node puts together what belongs to one stamp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+
+from geometry_msgs.msg import PoseStamped
+from locdreamer_ros.msg import RangeArray, TrackerStatus
+from nav_msgs.msg import OccupancyGrid, Odometry
+from nodes.hosted import ANCHORS, TRUTH, hosting, ranges_at
+
+from locdreamer_ros.integrity.status import State
+from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes import view_node
+from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED
+from locdreamer_ros.report.live import Fix
+from locdreamer_ros.types import Estimate
+
+
+class Shown:
+    """Stands for rerun's viewer."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        self.fixes: list[Fix] = []
+        self.maps: list[Any] = []
+        self.height = named["height"]
+        self.show: Callable[[Fix], None] = self.fixes.append
+
+    def show_map(self, *given: Any) -> None:
+        self.maps.append(given)
+
+    def send(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_a_fix_is_shown_once_all_of_it_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view_node, "check_view", lambda file: None)
+    monkeypatch.setattr(view_node, "LiveView", Shown)
+    ns = 5_000_000_000
+    head = c.header(ns, "map")
+    estimate = Estimate(5.0, np.array([3.1, 2.0, 0.0, 0.0]), 0.01 * np.eye(4))
+    pose = c.to_pose(estimate, 1.0, ns, "map")
+    status = TrackerStatus(header=head, state=TrackerStatus.TRACKING, excluded=["d", "unknown"])
+    with hosting(view_node.ViewNode, trackers="tracker_node") as hosted:
+        hosted.place()
+        node = hosted.node
+        hosted.until(lambda: node._anchors is not None, "anchors")
+        grid = OccupancyGrid(data=[0, 100, -1, 0, 0, 100])
+        grid.info.width, grid.info.height, grid.info.resolution = 3, 2, 0.5
+        hosted.say(OccupancyGrid, "map", LATCHED).publish(grid)
+        truth = c.to_pose_stamped(np.array([*TRUTH, 1.0]), ns, "map")
+        hosted.say(PoseStamped, "ground_truth/pose", KEPT).publish(truth)
+        for rows in ([0], [2]):  # one fix in two answers
+            answer = RangeArray(
+                header=head, ranges=c.to_ranges(ranges_at(TRUTH, rows, 5.0), ANCHORS)
+            )
+            hosted.say(RangeArray, "uwb/ranges").publish(answer)
+        hosted.until(lambda: len(node._ranges.get(ns, [[]])[0]) == 2 and node._truth, "ranges")
+        hosted.say(TrackerStatus, "tracker_node/status", KEPT).publish(status)
+        odometry = hosted.say(Odometry, "tracker_node/odometry", KEPT)
+        odometry.publish(c.to_odometry(pose, estimate, "tag"))
+        hosted.until(lambda: node.counts["fixes"] == 1 and node._view.maps, "a fix and the map")
+        shown = node._view
+        (fix,), ((cells, cell_m, corner),) = shown.fixes, shown.maps
+    assert (fix.tracker, fix.asked, fix.excluded) == ("tracker_node", [0, 2], [3])
+    assert fix.state is State.TRACKING
+    assert fix.estimate.mean.tolist() == estimate.mean.tolist()
+    assert np.isfinite(fix.heard).tolist() == [True, False, True, False]
+    assert fix.truth.tolist() == [*TRUTH, 1.0]
+    assert shown.height == 1.0
+    assert (cells.tolist(), cell_m, corner) == ([[0, 100, -1], [0, 0, 100]], 0.5, (0.0, 0.0))
