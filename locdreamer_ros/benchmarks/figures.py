@@ -1,9 +1,10 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Figures 3, 4 and 5 of the LocDreamer paper, in the simulated house: one picture, three panels.
+"""Figures 3, 4 and 5 of the LocDreamer paper, in the simulated house: one picture, four panels.
 
-Figure 3: trajectories of the methods. Figure 4: which subset the policy asks where. Figure 5:
-validation loss and test MAE against imagination epochs, to 1000, mean over the seeds.
+Figure 3: trajectories of the methods. Figure 4: which subset the policy asks where, and foresight
+beside it. Figure 5: validation loss and test MAE against imagination epochs, to 1000, mean over the
+seeds.
 """
 
 from __future__ import annotations
@@ -11,16 +12,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from locdreamer_ros.benchmarks.learned import configs, learn, learned, place, run_test
+from locdreamer_ros.benchmarks.learned import BUDGET, configs, learn, learned, place, run_test
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.methods import make_scheduler, make_tracker
-from locdreamer_ros.types import Anchors, FloatArray, IntArray
+from locdreamer_ros.roles import Scheduler
+from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from locdreamer_ros.locdreamer.world_model.model import Area
 
 IMAGINE_EPOCHS = 1000
 EVERY = 50
@@ -30,15 +36,16 @@ VALIDATION_FIRST = 5
 CELL_M = 0.5
 SHOWN_S = 120.0
 """How much of the walk Figure 3 shows."""
+COLOURS = ("#0072b2", "#cc79a7", "#009e73", "#d55e00")
 
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """One seed's: tracks by method, cells (M, 2) m and the subset asked there (M,), curves."""
+    """One seed's: tracks by method, cells (M, 2) m, the subset (M,) each scheduler asks, curves."""
 
     tracks: dict[str, Track]
     cells: FloatArray
-    subset: IntArray
+    subsets: dict[str, IntArray]
     curve: list[tuple[int, float, float]]
     anchors: Anchors
     walls: FloatArray | None
@@ -94,29 +101,30 @@ def one_place(seed: int, settings: Settings) -> Drawn:
         )[0],
         **tracks,
     }
-    cells, subset = _choices(where, policy())
-    return Drawn(tracks, cells, subset, curve, where.site.anchors, where.walls)
+    cells = floor(where.task.area)
+    subsets = {
+        "the policy": choices(cells, where.site.anchors, policy()),
+        "foresight": choices(cells, where.site.anchors, make_scheduler("foresight", where.site)),
+    }
+    return Drawn(tracks, cells, subsets, curve, where.site.anchors, where.walls)
 
 
-def _choices(where: Any, policy: Any) -> tuple[FloatArray, IntArray]:
-    """Cells (M, 2) m of the floor, and the subset (M,) that a policy without memory asks there."""
-    from itertools import combinations
+def floor(area: Area) -> FloatArray:
+    """Middles (M, 2) m of the cells of the area of training."""
+    corners = zip(area.low, area.high, strict=True)
+    axes = [np.arange(low + CELL_M / 2, high, CELL_M) for low, high in corners]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
 
-    from locdreamer_ros.benchmarks.learned import BUDGET
-    from locdreamer_ros.types import Estimate
 
-    low, high = np.array(where.task.area.low), np.array(where.task.area.high)
-    axes = [np.arange(a + CELL_M / 2, b, CELL_M) for a, b in zip(low, high, strict=True)]
-    cells = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
-    number = {s: i for i, s in enumerate(combinations(range(len(where.site.anchors)), BUDGET))}
+def choices(cells: FloatArray, anchors: Anchors, scheduler: Scheduler) -> IntArray:
+    """The subset (M,) of the anchors that a scheduler without memory asks in each cell (M, 2) m."""
+    number = {s: i for i, s in enumerate(combinations(range(len(anchors)), BUDGET))}
     covariance = np.diag([0.1, 0.1, 0.2, 0.2])
     chosen = [
-        policy.select(
-            Estimate(0.0, np.array([x, y, 0.0, 0.0]), covariance), where.site.anchors, BUDGET
-        )
+        scheduler.select(Estimate(0.0, np.array([x, y, 0.0, 0.0]), covariance), anchors, BUDGET)
         for x, y in cells
     ]
-    return cells, np.array([number[tuple(int(r) for r in rows)] for rows in chosen])
+    return np.array([number[tuple(int(r) for r in rows)] for rows in chosen])
 
 
 def run(settings: Settings) -> Result:
@@ -154,56 +162,69 @@ def run(settings: Settings) -> Result:
 
 
 def _draw(path: Path, shown: Drawn, rows: Sequence[Row]) -> None:
-    """Three panels: Figures 3, 4 and 5."""
-    from itertools import combinations
-
-    from matplotlib import colormaps
+    """Four panels: Figure 3, Figure 4 twice, Figure 5."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
 
-    from locdreamer_ros.benchmarks.learned import BUDGET
     from locdreamer_ros.files import replaced
 
-    anchors = shown.anchors
-    figure = Figure(figsize=(16.0, 6.2), layout="constrained")
+    figure = Figure(figsize=(21.0, 6.2), layout="constrained")
     FigureCanvasAgg(figure)
-    paths, map_, curves = figure.subplots(1, 3, width_ratios=[1.0, 1.25, 1.3])
-    colours = ("#0072b2", "#cc79a7", "#009e73", "#d55e00")
-    for axes in (paths, map_):
-        if shown.walls is not None:
-            axes.add_collection(LineCollection(list(shown.walls), colors="0.6", linewidths=1.5))
-        axes.scatter(*anchors.positions[:, :2].T, marker="^", s=70, c="k", zorder=5)
-        for name, spot in zip(anchors.ids, anchors.positions, strict=True):
-            axes.annotate(name, spot[:2], (5, 5), textcoords="offset points", zorder=6)
-        axes.set(aspect="equal", xlabel="x [m]", ylabel="y [m]")
-    first = next(iter(shown.tracks.values()))
-    part = first.scored() & (first.times <= SHOWN_S)
-    paths.plot(*first.truth[part, :2].T, color="k", linewidth=1.2, label="truth")
-    for (name, track), colour in zip(shown.tracks.items(), colours, strict=False):
-        paths.plot(*track.mean[part, :2].T, color=colour, linewidth=1.0, label=name)
-    paths.set_title(f"Figure 3: trajectories, {SHOWN_S:g} s")
-    paths.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0.0, -0.12), ncols=2)
-    subsets = list(combinations(anchors.ids, BUDGET))
-    used = sorted(set(shown.subset.tolist()), key=lambda i: -int((shown.subset == i).sum()))
-    for rank, index in enumerate(used):
-        shade, name = colormaps["Set3"](rank % 12), ", ".join(subsets[index])
-        for number, middle in enumerate(shown.cells[shown.subset == index]):
-            cell = Rectangle(tuple(middle - CELL_M / 2), CELL_M, CELL_M, color=shade, linewidth=0.0)
-            if number == 0:
-                cell.set_label(name)
-            map_.add_patch(cell)
-    map_.set_title("Figure 4: whom the policy asks, area of training")
-    map_.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    paths, *maps, curves = figure.subplots(1, 4, width_ratios=[1.0, 1.25, 1.25, 1.3])
+    draw_paths(paths, shown)
+    for axes, name in zip(maps, shown.subsets, strict=True):
+        draw_map(axes, shown, name)
     epochs = [row["epoch"] for row in rows]
-    curves.plot(epochs, [row["validation_loss"] for row in rows], color=colours[0])
+    curves.plot(epochs, [row["validation_loss"] for row in rows], color=COLOURS[0])
     curves.set(xlabel="imagination epochs")
-    curves.set_ylabel("validation loss", color=colours[0])
+    curves.set_ylabel("validation loss", color=COLOURS[0])
     errors = curves.twinx()
-    errors.plot(epochs, [row["test_mae"] for row in rows], color=colours[3])
-    errors.set_ylabel("test MAE [m]", color=colours[3])
+    errors.plot(epochs, [row["test_mae"] for row in rows], color=COLOURS[3])
+    errors.set_ylabel("test MAE [m]", color=COLOURS[3])
     errors.set_ylim(0.0, 1.3 * max(row["test_mae"] for row in rows))
     curves.set_title("Figure 5: learning in imagination")
     with replaced(path) as temporary:
         figure.savefig(temporary, dpi=130)
+
+
+def _site(axes: Any, shown: Drawn) -> None:
+    """Walls and anchors."""
+    from matplotlib.collections import LineCollection
+
+    if shown.walls is not None:
+        axes.add_collection(LineCollection(list(shown.walls), colors="0.6", linewidths=1.5))
+    axes.scatter(*shown.anchors.positions[:, :2].T, marker="^", s=70, c="k", zorder=5)
+    for name, spot in zip(shown.anchors.ids, shown.anchors.positions, strict=True):
+        axes.annotate(name, spot[:2], (5, 5), textcoords="offset points", zorder=6)
+    axes.set(aspect="equal", xlabel="x [m]", ylabel="y [m]")
+
+
+def draw_paths(axes: Any, shown: Drawn) -> None:
+    """Figure 3: where each method thinks the tag went."""
+    _site(axes, shown)
+    first = next(iter(shown.tracks.values()))
+    part = first.scored() & (first.times <= SHOWN_S)
+    axes.plot(*first.truth[part, :2].T, color="k", linewidth=1.2, label="truth")
+    for (name, track), colour in zip(shown.tracks.items(), COLOURS, strict=True):
+        axes.plot(*track.mean[part, :2].T, color=colour, linewidth=1.0, label=name)
+    axes.set_title(f"Figure 3: trajectories, {SHOWN_S:g} s")
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0.0, -0.12), ncols=2)
+
+
+def draw_map(axes: Any, shown: Drawn, scheduler: str) -> None:
+    """Figure 4: the subset that a scheduler asks in each cell, in one colour for all of them."""
+    from matplotlib import colormaps
+    from matplotlib.patches import Rectangle
+
+    _site(axes, shown)
+    subset = shown.subsets[scheduler]
+    names = list(combinations(shown.anchors.ids, BUDGET))
+    for index in sorted(set(subset.tolist()), key=lambda i: -int((subset == i).sum())):
+        shade, name = colormaps["Set3"](index % 12), ", ".join(names[index])
+        for number, middle in enumerate(shown.cells[subset == index]):
+            cell = Rectangle(tuple(middle - CELL_M / 2), CELL_M, CELL_M, color=shade, linewidth=0.0)
+            if number == 0:
+                cell.set_label(name)
+            axes.add_patch(cell)
+    axes.set_title(f"Figure 4: whom {scheduler} asks, area of training")
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))

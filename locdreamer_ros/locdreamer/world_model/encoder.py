@@ -120,8 +120,8 @@ class Linearised:
         """
         jacobian = jacobian * asked[..., None]
         parts = jacobian.shape[-1]
-        shared = jacobian @ prior.covariance[:, :parts]
-        spread = shared[..., :parts] @ jacobian.transpose(1, 2)
+        shared = torch.bmm(jacobian, prior.covariance[:, :parts])
+        spread = torch.bmm(shared[..., :parts], jacobian.transpose(1, 2))
         return cls(torch.where(asked, innovation, 0.0), shared, spread, asked)
 
 
@@ -166,7 +166,7 @@ def leave_one_out(ranges: Linearised) -> tuple[Tensor, Tensor]:
     noise = SIGMA_START_M**2
     precision = torch.linalg.inv_ex(ranges.spread + noise * _eye(ranges.spread)).inverse
     variance = 1.0 / torch.diagonal(precision, dim1=1, dim2=2)
-    residual = (precision @ ranges.innovation[..., None])[..., 0] * variance
+    residual = torch.bmm(precision, ranges.innovation[..., None])[..., 0] * variance
     return residual, (variance - noise).clamp(min=0.0)
 
 
@@ -176,9 +176,9 @@ def kalman_update(
     """Posterior from innovations (B, A) m of sigma (B, A) m; rows not asked do nothing."""
     noise = torch.where(ranges.asked, sigma**2, 1.0)
     expected = ranges.spread + torch.diag_embed(noise)  # (B, A, A)
-    gain = torch.linalg.inv_ex(expected).inverse @ ranges.shared  # K^T (B, A, S)
-    mean = prior.mean + (innovation[:, None] @ gain)[:, 0]
-    covariance = prior.covariance - ranges.shared.transpose(1, 2) @ gain
+    gain = torch.bmm(torch.linalg.inv_ex(expected).inverse, ranges.shared)  # K^T (B, A, S)
+    mean = torch.baddbmm(prior.mean[:, None], innovation[:, None], gain)[:, 0]
+    covariance = torch.baddbmm(prior.covariance, ranges.shared.transpose(1, 2), gain, alpha=-1.0)
     covariance = 0.5 * (covariance + covariance.transpose(1, 2))
     return Gaussian(mean, covariance + 1e-5 * _eye(covariance))
 
