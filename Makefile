@@ -4,7 +4,7 @@
 #   make demo      the main job, after setting up .venv (no torch)
 #   make test      all tests, on all cores; torch for the learned parts too
 #   make install   everything in .venv
-#   make lint | coverage | reliability | sbom | bench | colcon | clean
+#   make lint | coverage | reliability | sbom | site | dist | bench | colcon | clean
 #
 # Needs Python 3.10 to 3.13 (choose one with PYTHON=...), a C++ compiler and a network on first use.
 # Versions are those of requirements/constraints.txt, for the build environment too. PyPI's torch for
@@ -13,6 +13,7 @@
 PYTHON ?= python3
 VENV := .venv
 COLCON_VENV := .venv-colcon
+SITE_VENV := .venv-site
 BENCHMARK ?= latency
 
 export PIP_CONSTRAINT := requirements/constraints.txt
@@ -35,7 +36,7 @@ RUN := PYTHONPATH="$(CURDIR)"
 SOURCES := setup.py setup.cfg pyproject.toml CMakeLists.txt package.xml requirements/constraints.txt \
     $(shell find cmake config launch msg resource src -type f 2>/dev/null)
 
-.PHONY: install demo test coverage reliability sbom lint bench colcon clean
+.PHONY: install demo test coverage reliability sbom site dist lint bench colcon clean
 
 install: $(VENV)/.tools
 
@@ -60,6 +61,16 @@ sbom: $(VENV)/.tools
 	$(VENV)/bin/python -m pip install --quiet cyclonedx-bom
 	$(VENV)/bin/cyclonedx-py environment --output-file sbom.json $(VENV)/bin/python
 
+# The pages of docs/ as a site in site/; a link that leads nowhere ends it.
+site: $(SITE_VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(SITE_VENV)/bin/mkdocs build
+
+# What a release is made of, in dist/: the source and a wheel for this machine, checked.
+dist: $(SITE_VENV)/.installed
+	rm -rf dist
+	$(SITE_VENV)/bin/python -m build
+	.ci/check_dist $(PYTHON)
+
 lint: $(VENV)/.tools
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -73,7 +84,7 @@ colcon: $(COLCON_VENV)/.installed
 	.ci/check_colcon $(COLCON_VENV)
 
 clean:
-	rm -rf build $(VENV) $(COLCON_VENV) demo_output benchmark_output *.egg-info .coverage*
+	rm -rf build $(VENV) $(COLCON_VENV) $(SITE_VENV) site dist demo_output benchmark_output *.egg-info .coverage*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find locdreamer_ros test -name __pycache__ -prune -exec rm -rf {} +
 
@@ -85,6 +96,11 @@ $(VENV)/.core: $(SOURCES)
 # By name: the package is installed by now, only what the extra adds is fetched.
 $(VENV)/.tools: $(VENV)/.core
 	$(VENV)/bin/python -m pip install 'locdreamer_ros[learn,juno,test,dev]'
+	touch $@
+
+$(SITE_VENV)/.installed: requirements/site.txt requirements/constraints.txt
+	$(PYTHON) -m venv $(SITE_VENV)
+	$(SITE_VENV)/bin/python -m pip install -r requirements/site.txt
 	touch $@
 
 $(VENV)/.learn: $(VENV)/.core

@@ -9,6 +9,7 @@ import ast
 import re
 import subprocess
 from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -175,3 +176,24 @@ def test_shell_examples_are_shell() -> None:
     for name in NAMES:
         for block in re.findall(r"```(?:sh|bash)\n(.*?)```", text_of(name), re.S):
             subprocess.run(["bash", "-n"], input=block, text=True, check=True)
+
+
+def test_the_site_has_every_page() -> None:
+    """`make site` checks its links; here only that none is forgotten or gone."""
+    named = re.findall(r"^\s+- (?:.*: )?([\w/]+\.md)$", text_of("mkdocs.yml"), re.M)
+    pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
+    assert sorted(named) == sorted(pages)
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    """After a change of an option, a parameter, a topic, a message or a claim: run its writer."""
+    pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+    pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+    spec = spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    writer = module_from_spec(spec)
+    spec.loader.exec_module(writer)
+    assert text_of("docs/reference.md") == writer.page(), (
+        "PYTHONPATH=. python docs/make_reference.py"
+    )

@@ -121,6 +121,8 @@ def test_cmake_reads_every_console_script() -> None:
     regex = re.compile(pattern[1].replace("${PROJECT_NAME}", NAME))
     lines = (ROOT / "setup.cfg").read_text().splitlines()
     assert [line.strip() for line in lines if regex.search(line)] == SCRIPTS
+    tabs = [line.replace("    ", "\t") for line in lines]  # as setuptools writes it into an sdist
+    assert [line.strip() for line in tabs if regex.search(line)] == SCRIPTS
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

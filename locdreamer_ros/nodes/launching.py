@@ -154,6 +154,8 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
     space = (args["namespace"] or inherited).strip("/")
     files = _files(args["params_file"], nodes, args["device"])
     over = {node: _overrides(node, args) for node in nodes}
+    if not {"driver_node", "source_node"} & set(nodes) and args["anchors"]:
+        over["tracker_node"]["anchors_file"] = args["anchors"]  # nobody else would say them
     usual: dict[str, dict[str, Any]] = {
         "tracker_node": dict(ROBOT_DEFAULTS) if robot else {"rate": 10.0} if live else {},
         "source_node": {"clock": not space, "listeners": listeners},

@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import configparser
+import re
+import shlex
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
@@ -179,3 +183,48 @@ def test_launched_executables_are_console_scripts() -> None:
     scripts = dict(line.replace(" ", "").split("=") for line in lines)
     for node in catalogue.FILES:
         assert scripts[node] == f"locdreamer_ros.start:{node}"
+
+
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+LAUNCHED = [
+    pytest.param(name, words, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, (name, words) in enumerate(
+        re.findall(
+            r"ros2 launch locdreamer_ros (\w+)\.launch\.py ?([^\n`]*:=[^\n`]*)",
+            re.sub(r"\s*\\\n\s*", " ", page.read_text(encoding="utf-8")),
+        )
+    )
+]
+
+
+@pytest.mark.parametrize(("name", "words"), LAUNCHED)
+def test_launch_lines_of_the_pages_start_something(name: str, words: str) -> None:
+    """Every argument is known and right; files that the user has stand for this one."""
+    if "FILE" in words or "|" in words:
+        pytest.skip("a form, not a line")
+    given = dict(word.split(":=", 1) for word in shlex.split(words) if ":=" in word)
+    for key in ("anchors", "recording"):
+        if key in given:
+            given[key] = HERE
+    given.pop("params_file", None)
+    planned = plan(given, robot=name == "robot")
+    assert not [remark for remark in planned.remarks if "do you mean" in remark]
+    assert set(given) <= set(launching.arguments(name == "robot"))
+    source = {"driver_node", "source_node"} & set(by_name(planned))
+    told = by_name(planned)["tracker_node"].parameters.get("anchors_file")
+    assert bool(source) is (told is None), "somebody says where the anchors are"
+
+
+def test_the_filter_of_robot_localization_is_fed_topics_that_there_are() -> None:
+    for page in ("with_robot_localization.md", "nodes.md"):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        (block,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
+        ((_, node),) = yaml.safe_load(textwrap.dedent(block)).items()
+        values = node["ros__parameters"]
+        topics = [value for key, value in values.items() if re.fullmatch(r"(odom|pose)\d", key)]
+        assert any(topic.endswith("/tracker_node/base_pose") for topic in topics)
+        for key, flags in values.items():
+            if key.endswith("_config"):  # x y z, roll pitch yaw, and their rates and accelerations
+                assert len(flags) == 15, key
+        assert [i for i, flag in enumerate(values["pose0_config"]) if flag] == [0, 1, 5]
