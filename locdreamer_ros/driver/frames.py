@@ -16,6 +16,11 @@ class FrameCodec:
     def __init__(self) -> None:
         self._buffer = b""
 
+    def start(self) -> bytes:
+        """Forget the frame that has begun; nothing to send, unless a protocol knows better."""
+        self._buffer = b""
+        return b""
+
     def feed(self, data: bytes) -> list[Event]:
         """Take bytes as they come; returns what they complete."""
         self._buffer += data

@@ -16,6 +16,7 @@ from locdreamer_ros.driver.codec import (
     FailEvent,
     Failure,
     RangeEvent,
+    ReadyEvent,
 )
 
 MAX_RANGE_M = 300.0
@@ -73,6 +74,42 @@ class Order:
         return False
 
 
+class Reports:
+    """Of a device that speaks by itself: which of its reports are news.
+
+    device: what the first of them tells us it is. modulus: of the counter or clock they carry.
+    """
+
+    def __init__(self, device: str, modulus: int) -> None:
+        self._device = device
+        self._modulus = modulus
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what came."""
+        self._ready = False
+        self._last = b""
+        self._order: dict[str, Order] = {}
+
+    def is_news(self, report: bytes, count: int, tag: str, events: list[Event]) -> bool:
+        """Whether it is neither the last once more nor older than it; adds what is to be said."""
+        if report == self._last:
+            events.append(DroppedEvent(len(report), "duplicate report"))
+            return False
+        if self._order.setdefault(tag, Order(self._modulus)).is_late(count):
+            events.append(DroppedEvent(len(report), "late report"))
+            return False
+        self._last = report
+        self.begin(events)
+        return True
+
+    def begin(self, events: list[Event]) -> None:
+        """Say what it is, once."""
+        if not self._ready:
+            self._ready = True
+            events.append(ReadyEvent(self._device))
+
+
 class Passive:
     """The part of a codec in which devices that choose their anchors by themselves are alike."""
 
@@ -107,6 +144,11 @@ class LineCodec:
             else:
                 self._take(line, events)
         return events
+
+    def start(self) -> bytes:
+        """Forget the line that has begun; nothing to send, unless a protocol knows better."""
+        self._lines.reset()
+        return b""
 
     def choose(self, anchors: Sequence[str]) -> bool:
         """Nothing: it has no sessions."""

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import struct
 
-from locdreamer_ros.driver.codec import Capabilities, DroppedEvent, Event, ReadyEvent
+from locdreamer_ros.driver.codec import Capabilities, Event
 from locdreamer_ros.driver.frames import FrameCodec, starts_like
-from locdreamer_ros.driver.lines import MAX_RANGE_M, Order, Passive, cycle_events
+from locdreamer_ros.driver.lines import MAX_RANGE_M, Passive, Reports, cycle_events
 
 CAPABILITIES = Capabilities(
     schedulable=False,
@@ -46,15 +46,12 @@ class Bu0xCodec(Passive, FrameCodec):
     def __init__(self) -> None:
         super().__init__()
         self._sums = 0  # frames whose check was the sum
-        self.start()
+        self._reports = Reports("Ai-Thinker BU03 or BU04", 1 << 32)
 
     def start(self) -> bytes:
         """Nothing to send: it speaks by itself."""
-        self._buffer = b""
-        self._ready = False
-        self._last = b""
-        self._order: dict[str, Order] = {}
-        return b""
+        self._reports.reset()
+        return super().start()
 
     def _size(self, data: bytes, begin: int) -> int:
         for head, size in ((HEAD, SIZE), (HEAD_SHORT, SIZE_SHORT)):
@@ -85,21 +82,14 @@ class Bu0xCodec(Passive, FrameCodec):
         return fits or self._sums < SURE
 
     def _take(self, frame: bytes, events: list[Event]) -> None:
-        if frame == self._last and len(frame) == SIZE:  # whose time and sequence never repeat
-            events.append(DroppedEvent(len(frame), "duplicate frame"))
-            return
-        self._last = frame
-        if not self._ready:
-            self._ready = True
-            events.append(ReadyEvent("Ai-Thinker BU03 or BU04"))
         tag = ""
         if len(frame) == SIZE:
             stamp, number, _, _, mask, *rest = BODY.unpack_from(frame, 7)
             tag = str(number)
-            if self._order.setdefault(tag, Order(1 << 32)).is_late(stamp):
-                events.append(DroppedEvent(len(frame), "late frame"))
+            if not self._reports.is_news(frame, stamp, tag, events):
                 return
-        else:
+        else:  # it carries no time: nothing tells a repeated one
+            self._reports.begin(events)
             rest = list(struct.unpack_from("<8I", frame, 3))
             mask = sum(1 << place for place, millimetres in enumerate(rest) if millimetres)
         events += cycle_events(

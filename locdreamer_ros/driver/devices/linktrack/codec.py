@@ -17,15 +17,13 @@ import struct
 from locdreamer_ros.driver.codec import (
     Capabilities,
     CycleEvent,
-    DroppedEvent,
     Event,
     FailEvent,
     Failure,
     RangeEvent,
-    ReadyEvent,
 )
 from locdreamer_ros.driver.frames import FrameCodec
-from locdreamer_ros.driver.lines import Order, Passive, cycle_events, plausible
+from locdreamer_ros.driver.lines import Passive, Reports, cycle_events, plausible
 
 CAPABILITIES = Capabilities(
     schedulable=False,
@@ -49,15 +47,12 @@ class LinktrackCodec(Passive, FrameCodec):
 
     def __init__(self) -> None:
         super().__init__()
-        self.start()
+        self._reports = Reports("Nooploop LinkTrack", 1 << 32)
 
     def start(self) -> bytes:
         """Nothing to send: it speaks by itself."""
-        self._buffer = b""
-        self._ready = False
-        self._last = b""
-        self._order = Order(1 << 32)
-        return b""
+        self._reports.reset()
+        return super().start()
 
     def _size(self, data: bytes, begin: int) -> int:
         head = data[begin : begin + 4]
@@ -81,16 +76,9 @@ class LinktrackCodec(Passive, FrameCodec):
         return size if whole else -1
 
     def _take(self, frame: bytes, events: list[Event]) -> None:
-        if frame == self._last:  # whose time never repeats
-            return
-        self._last = frame
         (stamp,) = struct.unpack_from("<I", frame, 112 if frame[1] == TAG_FRAME else 6)
-        if self._order.is_late(stamp):
-            events.append(DroppedEvent(len(frame), "late frame"))
+        if not self._reports.is_news(frame, stamp, "", events):
             return
-        if not self._ready:
-            self._ready = True
-            events.append(ReadyEvent("Nooploop LinkTrack"))
         if frame[1] == TAG_FRAME:
             ranges = [_i24(frame, 22 + 3 * place) / 1000.0 for place in range(8)]
             reported = [(str(place), metres) for place, metres in enumerate(ranges) if metres]

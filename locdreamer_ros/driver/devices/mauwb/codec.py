@@ -22,9 +22,8 @@ from locdreamer_ros.driver.codec import (
     FailEvent,
     Failure,
     RangeEvent,
-    ReadyEvent,
 )
-from locdreamer_ros.driver.lines import LineCodec, Order, Passive, plausible
+from locdreamer_ros.driver.lines import LineCodec, Passive, Reports, plausible
 
 CAPABILITIES = Capabilities(
     schedulable=False,
@@ -51,15 +50,12 @@ class MauwbCodec(Passive, LineCodec):
 
     def __init__(self) -> None:
         super().__init__()
-        self.start()
+        self._reports = Reports("Makerfabs MaUWB, AT firmware", 256)
 
     def start(self) -> bytes:
         """Nothing to send: it speaks by itself, once set up (AT+SETRPT=1)."""
-        self._lines.reset()
-        self._ready = False
-        self._last = b""
-        self._order: dict[str, Order] = {}
-        return b""
+        self._reports.reset()
+        return super().start()
 
     def _take(self, line: bytes, events: list[Event]) -> None:
         begin = line.rfind(_START)
@@ -70,16 +66,7 @@ class MauwbCodec(Passive, LineCodec):
         reported = None if found is None else _places(found)
         if found is None or reported is None:
             events.append(DroppedEvent(len(line), "no line of a MaUWB"))
-        elif line == self._last:
-            events.append(DroppedEvent(len(line), "duplicate line"))
-        elif self._order.setdefault(found[1], Order(256)).is_late(int(found[3])):
-            events.append(DroppedEvent(len(line), "late line"))
-        else:
-            self._last = line
-            if not self._ready:
-                self._ready = True
-                events.append(ReadyEvent("Makerfabs MaUWB, AT firmware"))
-            tag = found[1]
+        elif self._reports.is_news(line, int(found[3]), tag := found[1], events):
             for anchor, metres, power in reported:
                 if plausible(metres):
                     events.append(RangeEvent(anchor, metres, power, tag=tag))

@@ -13,13 +13,8 @@ from __future__ import annotations
 
 import re
 
-from locdreamer_ros.driver.codec import (
-    Capabilities,
-    DroppedEvent,
-    Event,
-    ReadyEvent,
-)
-from locdreamer_ros.driver.lines import LineCodec, Order, Passive, cycle_events
+from locdreamer_ros.driver.codec import Capabilities, DroppedEvent, Event
+from locdreamer_ros.driver.lines import LineCodec, Passive, Reports, cycle_events
 
 CAPABILITIES = Capabilities(
     schedulable=False,
@@ -43,15 +38,12 @@ class Trek1000Codec(Passive, LineCodec):
 
     def __init__(self) -> None:
         super().__init__()
-        self.start()
+        self._reports = Reports("TREK1000", 1 << 16)
 
     def start(self) -> bytes:
         """Nothing to send: it speaks by itself."""
-        self._lines.reset()
-        self._ready = False
-        self._last = b""
-        self._order: dict[str, Order] = {}
-        return b""
+        self._reports.reset()
+        return super().start()
 
     def _take(self, line: bytes, events: list[Event]) -> None:
         begin = max(line.rfind(start) for start in (b"mc ", b"mr ", b"ma ", b"me "))
@@ -68,15 +60,7 @@ class Trek1000Codec(Passive, LineCodec):
         tag = found[3].decode()
         if len({len(word) for word in ranges}) > 1:
             events.append(DroppedEvent(len(found[0]), "malformed line"))
-        elif found[0] == self._last:
-            events.append(DroppedEvent(len(found[0]), "duplicate line"))
-        elif self._order.setdefault(tag, Order(1 << 16)).is_late(int(number, 16) % (1 << 16)):
-            events.append(DroppedEvent(len(found[0]), "late line"))
-        else:
-            self._last = found[0]
-            if not self._ready:
-                self._ready = True
-                events.append(ReadyEvent("TREK1000"))
+        elif self._reports.is_news(found[0], int(number, 16) % (1 << 16), tag, events):
             events += cycle_events(
                 [
                     (f"A{number}", int(word, 16) / 1000.0)
