@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import termios
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -25,6 +26,13 @@ WRITE_TIMEOUT_S = 0.2
 CONNECT_TIMEOUT_S = 1.0
 CHUNK = 4096
 SCHEMES = ("socket", "rfc2217", "udp")
+
+FAULTS = (serial.SerialException, OSError, termios.error)
+"""All that pyserial lets out: `termios.error` is no OSError, and some paths raise bare OSErrors."""
+
+
+class LostError(serial.SerialException):
+    """Ready to read, and nothing there: what an unplugged port, or a closed connection, is."""
 
 
 class Link(Protocol):
@@ -89,7 +97,7 @@ class _Port:
 
     def close(self) -> None:
         # Unsent bytes would keep close() waiting for a device that is gone.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(*FAULTS):
             self._serial.reset_output_buffer()
         self._serial.close()
 
@@ -169,7 +177,7 @@ class _Rfc2217:
         threading.Thread(target=self._pump, name="rfc2217", daemon=True).start()
 
     def _pump(self) -> None:
-        with contextlib.suppress(Exception):  # lost: the other end of the pair says so
+        with contextlib.suppress(*FAULTS):  # lost: the other end of the pair says so
             while True:
                 if data := self._serial.read(max(1, self._serial.in_waiting)):
                     self._in.sendall(data)

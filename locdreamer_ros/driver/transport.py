@@ -13,7 +13,6 @@ import errno
 import grp
 import os
 import select
-import termios
 import time
 from dataclasses import dataclass
 from glob import glob
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import serial
 
-from locdreamer_ros.driver.links import Link, is_url, open_link
+from locdreamer_ros.driver.links import FAULTS, Link, LostError, is_url, open_link
 
 BY_ID = Path("/dev/serial/by-id")
 """Where Linux keeps names that stay the same whichever number the kernel gives a port."""
@@ -29,9 +28,6 @@ FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 0.5
 """Pauses between attempts to open; short enough that a returning device is missed for < 1 s."""
 CHUNK = 4096
-
-FAULTS = (serial.SerialException, OSError, termios.error)
-"""All that pyserial lets out: `termios.error` is no OSError, and some paths raise bare OSErrors."""
 
 
 @dataclass
@@ -54,8 +50,7 @@ def group_of(port: str) -> str:
 
 def explain(fault: Exception, port: str) -> str:
     """What happened to `port`, and what to do about it, in one line."""
-    number = fault.args[0] if fault.args and isinstance(fault.args[0], int) else None
-    number = getattr(fault, "errno", None) or number
+    number = _number(fault)
     if isinstance(fault, serial.SerialTimeoutException):
         return (
             f"{port}: the device takes no more bytes: it hangs; if this lasts, unplug it and plug "
@@ -63,6 +58,8 @@ def explain(fault: Exception, port: str) -> str:
         )
     if is_url(port):
         return _explain_bridge(fault, port)
+    if isinstance(fault, LostError):
+        return f"{port}: the module was unplugged or switched off"
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO):
         return f"{port}: no such port: is the module plugged in and powered?"
     if number in (errno.EACCES, errno.EPERM):
@@ -76,18 +73,24 @@ def explain(fault: Exception, port: str) -> str:
             f"{port}: in use by another program (a terminal, ModemManager, another driver): close "
             f"it; `fuser -v {port}` names it"
         )
-    if "returned no data" in str(fault) or "read failed" in str(fault):
-        return f"{port}: the module was unplugged or switched off"
-    if number in (errno.ENOTTY, errno.EINVAL, errno.EISDIR) or "configure port" in str(fault):
+    if number in (errno.ENOTTY, errno.EINVAL, errno.EISDIR):
         return f"{port}: not a serial port"
     return f"{port}: {fault}"
+
+
+def _number(fault: BaseException) -> int | None:
+    """The system's number of the fault, or of what it was raised for: pyserial hands on text."""
+    number = getattr(fault, "errno", None) or next(iter(fault.args), None)
+    if isinstance(number, int):
+        return number
+    return None if fault.__context__ is None else _number(fault.__context__)
 
 
 def _explain_bridge(fault: Exception, url: str) -> str:
     """The same of a bridge that is reached by a URL."""
     if isinstance(fault, ValueError):
         return f"{url}: {fault}"
-    if "returned no data" in str(fault):
+    if isinstance(fault, LostError):
         return f"{url}: the bridge closed the connection: is it on, and has it another client?"
     words = " ".join(str(fault).split())
     return f"{url}: no connection ({words}): is the bridge on, and is this its address and port?"
@@ -205,8 +208,8 @@ class Transport:
             if port is None or len(ready) == (self._wake_out in ready):
                 return b""
             data = port.read()
-            if not data:  # ready to read, and nothing there: what an unplugged port looks like
-                raise serial.SerialException("readiness to read but returned no data")
+            if not data:
+                raise LostError
         except BlockingIOError:
             return b""
         except FAULTS as fault:

@@ -21,6 +21,7 @@ import serial
 from driver.fake_device import refused
 
 from locdreamer_ros.driver import transport as module
+from locdreamer_ros.driver.links import LostError
 from locdreamer_ros.driver.transport import Transport, explain
 
 
@@ -194,7 +195,7 @@ def test_attempts_are_paced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     [
         (serial.SerialException(errno.EACCES, "could not open port"), "permission denied: run"),
         (serial.SerialException(errno.EBUSY, "could not open port"), "in use"),
-        (serial.SerialException("device reports readiness but returned no data"), "unplugged"),
+        (LostError(), "unplugged"),
         (serial.SerialTimeoutException("Write timeout"), "takes no more bytes"),
         (OSError(errno.EIO, "Input/output error"), "plugged in"),
         (termios.error(errno.EIO, "Input/output error"), "plugged in"),
