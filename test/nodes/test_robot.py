@@ -44,7 +44,8 @@ VOLATILE = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE
 )
 EKF = {"tracker": "ekf", "dimensions": "'2'"}
-STEP_NS = 100_000_000
+FIRST_NS, STEP_NS, EPOCHS = 10**9, 100_000_000, 60
+LAST_NS = FIRST_NS + (EPOCHS - 1) * STEP_NS
 
 
 def off(pose: PoseWithCovarianceStamped, place: np.ndarray = TRUTH) -> float:
@@ -160,22 +161,28 @@ def test_anchors_in_another_frame_are_waited_for_and_transformed() -> None:
 
 
 def drive(hosted: Hosted, odom: float, lever: np.ndarray) -> tuple[np.ndarray, float]:
-    """Half a circle of a robot whose odometry is turned and moved; its last place and heading."""
+    """Half a circle of a robot with odometry turned and moved; place and heading at LAST_NS."""
     wheels = hosted.say(Odometry, "odometry")
     ranges = hosted.say(RangeArray, "uwb/ranges")
     fixes = hosted.node.counts
-    for epoch in range(60):
-        ns, angle = 10**9 + epoch * STEP_NS, np.pi * epoch / 60
+    for epoch in range(EPOCHS):
+        ns, angle = FIRST_NS + epoch * STEP_NS, np.pi * epoch / EPOCHS
         place = np.array([4.0, 3.0]) + 1.8 * np.array([np.cos(angle), np.sin(angle)])
         heading = angle + np.pi / 2
         there = turned(place - [1.0, -2.0], -odom)
         wheels.publish(c.to_wheels(np.array([*there, heading - odom]), ns))
         tag = place + turned(lever[:2], heading)
         said = c.to_ranges(ranges_at(tag, [0, 1, 2, 3], ns / 1e9), ANCHORS)
-        hosted.rest(0.002)
+        hosted.until(lambda t=ns / 1e9: hosted.node._motion.pose_at(t) is not None, "odometry")
         ranges.publish(RangeArray(header=c.header(ns, "map"), ranges=said))
         hosted.until(lambda e=epoch: fixes["fixes"] > e, "the fix")
     return place, heading
+
+
+def is_of_the_end(bases: list[PoseWithCovarianceStamped], transforms: list[TFMessage]) -> bool:
+    """Whether what is heard has reached the last epoch."""
+    heard = [*bases[-1:], *(message.transforms[0] for message in transforms[-1:])]
+    return [c.nanoseconds(message.header.stamp) for message in heard] == [LAST_NS] * 2
 
 
 @pytest.mark.parametrize("said", ["parameter", "tf"])
@@ -193,8 +200,7 @@ def test_odometry_tells_where_the_robot_is_and_where_odom_lies(said: str) -> Non
         hosted.place()
         hosted.until(lambda: hosted.node.site, "the site")
         place, heading = drive(hosted, 0.7, lever)
-        hosted.until(lambda: bases and transforms, "base pose and TF")
-        hosted.rest(0.2)
+        hosted.until(lambda: is_of_the_end(bases, transforms), "base pose and TF")
         base = bases[-1]
         assert off(base, place) < 0.1
         assert base.pose.pose.position.z == pytest.approx(0.5)
