@@ -10,7 +10,7 @@ the way back takes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,12 @@ import numpy as np
 
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, with_interval
 from locdreamer_ros.evaluation.intervals import mean_interval
+from locdreamer_ros.evaluation.run import run_offline
 from locdreamer_ros.integrity.status import State
-from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import Method
-from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
+from locdreamer_ros.recording import Recording
 from locdreamer_ros.simulation import RUN_STREAM, World, make_world, simulate_in, stream
-from locdreamer_ros.types import FloatArray, Site
+from locdreamer_ros.types import BoolArray, FloatArray, IntArray, Site
 
 RATE_HZ, DURATION_S, ONSET_S = 10.0, 90.0, 30.0
 PLACES = ("house", "hall")
@@ -41,12 +41,12 @@ HOUR_S = 3600.0
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """One run: errors (T,) m, NaN without estimate; states (T,); named: rows by epoch."""
+    """One run: errors (T,) m, NaN without estimate; states (T,); named (T, A), whom it accuses."""
 
     times: FloatArray
     error: FloatArray
-    states: FloatArray
-    named: Sequence[tuple[int, ...]]
+    states: IntArray
+    named: BoolArray
 
     @property
     def silently_lost(self) -> bool:
@@ -62,23 +62,12 @@ class Watched:
 
 def watched(recording: Recording, site: Site, method: Method) -> Watched:
     """Run a method on a recording."""
-    loop = Loop(method.make_tracker(site), method.make_scheduler(site), site, budget=method.budget)
-    source = RecordingSource(recording)
-    truth = recording.truth
-    assert truth is not None
-    error, states, named = [], [], []
-    for row, time in enumerate(recording.times.tolist()):
-        step = loop.step(EpochSource(source, row), time)
-        estimate = step.estimate
-        error.append(
-            np.nan
-            if estimate is None
-            else float(np.hypot(*(estimate.position[:2] - truth[row, :2])))
-        )
-        states.append(step.status.state)
-        named.append(step.status.excluded)
-    loop.close()
-    return Watched(recording.times, np.array(error), np.array(states, dtype=float), named)
+    tracker, scheduler = method.make_tracker(site), method.make_scheduler(site)
+    track = run_offline(recording, site, tracker, scheduler, budget=method.budget).tracks[0]
+    assert track.states is not None
+    assert track.asking is not None
+    error = np.hypot(*(track.mean[:, :2] - track.truth[:, :2]).T)
+    return Watched(track.times, error, track.states, track.asking.excluded)
 
 
 def broken(recording: Recording, row: int, attack: str, rng: np.random.Generator) -> Recording:
@@ -162,18 +151,14 @@ def attacked(place: str, count: int, seed: int) -> list[Attack]:
         rest = whole.only(tuple(i for r, i in enumerate(ids) if r not in hurt))
         without = watched(rest, replace(site, anchors=rest.anchors), method)
         run = watched(broken(whole, row, attack, rng), site, method)
-        named = [
-            time
-            for time, rows in zip(run.times, run.named, strict=True)
-            if time >= ONSET_S and hurt & set(rows)
-        ]
+        named = run.times[late & run.named[:, sorted(hurt)].any(axis=1)]
         mae = float(np.nanmean(run.error[late]))
         found.append(
             Attack(
                 attack,
                 place,
                 count,
-                named[0] - ONSET_S if named else np.inf,
+                float(named[0]) - ONSET_S if named.size else np.inf,
                 mae / float(np.nanmean(without.error[late])),
                 mae,
                 run.silently_lost,
@@ -192,10 +177,7 @@ def cleaned(seed: int) -> tuple[float, int, int, float]:
             site = Site.of(recording.anchors, "2", world.tag_height)
             run = watched(recording, site, Method(seed=seed))
             hours += float(recording.times[-1]) / HOUR_S
-            before: set[int] = set()
-            for rows in run.named:
-                names += len(set(rows) - before)
-                before = set(rows)
+            names += int((run.named[1:] & ~run.named[:-1]).sum() + run.named[0].sum())
             lost += run.silently_lost
             farthest = max(farthest, float(np.nanmax(run.error)))
     return hours, names, lost, farthest
@@ -282,7 +264,7 @@ def _row(place: str, count: int, kind: str, group: Sequence[Attack]) -> Row:
     return row
 
 
-def _draw(path: Path, *, rows: Sequence[Mapping[str, object]]) -> None:
+def _draw(path: Path, *, rows: Sequence[Row]) -> None:
     """Bars of the ratio to the run without the broken anchor."""
     from locdreamer_ros.evaluation.plots import plot_bars
 
@@ -292,7 +274,7 @@ def _draw(path: Path, *, rows: Sequence[Mapping[str, object]]) -> None:
         list(ATTACKS),
         {
             f"{place}, {count} anchors": [
-                (row["ratio"], row["ratio_ci"])  # type: ignore[misc]
+                (row["ratio"], row["ratio_ci"])
                 for row in rows
                 if (row["place"], row["anchors"]) == (place, count)
             ]
