@@ -153,6 +153,7 @@ class Watch:
 
     @property
     def _silence(self) -> float:
+        """Seconds since ranges were last used."""
         estimate = self._estimate
         return 0.0 if estimate is None else max(estimate.time - self._heard, 0.0)
 
@@ -380,7 +381,7 @@ class Watch:
         spent, offset = cost_of(trusted, rest)
         self._fit = gathered.per_anchor(residual - offset)
         if self._twin is not None:
-            self._compare(gathered, spent, now)
+            self._compare(rest, spent, now)
         self.suspect = False
         if spent < SUSPECT * rest.anchors:
             self._better_since = self._odd_since = self._doubt = None
@@ -451,26 +452,24 @@ class Watch:
         away = [s.position - estimate.position for s in near]
         self._doubt = max(away, key=lambda v: float(v @ v), default=None)
 
-    def _compare(self, gathered: Gathered, spent: float, now: float) -> None:
-        """Which of two mirrored places explains the window better; the worse is dropped."""
+    def _compare(self, rest: Gathered, spent: float, now: float) -> None:
+        """Which of two mirrored places explains the ranges better; the worse is dropped."""
         assert self._twin is not None
         other, here = self._twin.estimate, self.tracker.estimate
         assert other is not None
         assert here is not None
         if not self._twin_track:
             return
-        residual = self._residuals(gathered, self._twin_track, now)
-        theirs, _ = cost_of(residual, gathered)
+        residual = self._residuals(rest, self._twin_track, now)
+        theirs, _ = cost_of(residual, rest)
         better = np.sign(theirs - spent) if abs(theirs - spent) > MIRROR else 0.0
         self._twin_votes = int(self._twin_votes + better) if better else 0
         same = float(np.linalg.norm(other.position - here.position)) < 0.5
         if self._twin_votes <= -AGREE:
-            self.tracker.close()
             self.tracker, self._track = self._twin, self._twin_track
             self.restarts += 1
             self._twin = None
         elif same or self._twin_votes >= AGREE:
-            self._twin.close()
             self._twin = None
 
 
