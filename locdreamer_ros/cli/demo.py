@@ -140,6 +140,7 @@ def run(options: argparse.Namespace) -> None:
         title=title,
         walls=walls,
         height=method.site(outcome.anchors).tag_height,
+        about=radio_costs(options.device, metrics) if options.source == "serial" else None,
     )
     if options.view is not None and (options.offline or view is not None):
         from locdreamer_ros.report.live import show_tracks
@@ -181,6 +182,25 @@ def pace(options: argparse.Namespace, method: Method) -> float:
     able = make_codec(options.device).capabilities
     fixes = able.max_rate / method.budget if able.schedulable else able.max_rate
     return min(PACE_HZ, round(DEVICE_SHARE * fixes, 2))
+
+
+def radio_costs(device: str, metrics: dict[str, Any]) -> dict[str, object]:
+    """What a fix cost the tag, by the model of `driver.energy`, for reports."""
+    from locdreamer_ros.driver.devices import get_device
+    from locdreamer_ros.driver.energy import fix_cost
+
+    known, accounts = get_device(device), metrics["accounts"]
+    fixes, good = accounts.get("answers", 0), accounts.get("received", 0)
+    if not known.capabilities.schedulable or not fixes:
+        return {"device": device}  # it ranges with whom it likes, which nobody told us
+    asked = round(fixes * metrics["ranges_per_fix"])
+    cost = fix_cost(known.radio, good, max(asked - good, 0))
+    return {
+        "device": device,
+        "energy of a fix, mJ (model)": cost.energy / fixes,
+        "ms on air of a fix (model)": cost.air_time / fixes,
+        "ms radio on of a fix (model)": cost.radio_on / fixes,
+    }
 
 
 def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:

@@ -56,11 +56,13 @@ def write_report(
     title: str,
     walls: FloatArray | None = None,
     height: float = 1.0,
+    about: Mapping[str, object] | None = None,
 ) -> None:
     """Write the report of a run as HTML: tracks by name, the one of interest first.
 
     reports: a row of metrics per track; walls (W, 2, 2) m where known; height m: the tag's where
-    neither truth nor estimate says. What was not kept (`Track.asking`) is left out, and said.
+    neither truth nor estimate says; about: what else there is to say, by name. What was not
+    kept (`Track.asking`) is left out, and said.
     """
     first = next(iter(tracks.values()))
     rows = np.unique(np.linspace(0, len(first) - 1, min(len(first), MOST_ROWS)).astype(np.intp))
@@ -89,8 +91,8 @@ def write_report(
     )
     chart, x = asked_chart(first, rows)
     sections.append(_section("Ranges per fix", chart))
-    about = _section("Parameters and versions", _parameters(reports[0], anchors))
-    sections += _asking(first, anchors, height, about)
+    parameters = _parameters(reports[0], anchors, about or {})
+    sections += _asking(first, anchors, height, _section("Parameters and versions", parameters))
     sections.append(_section("What answered", _answered(tracks, reports), "wide"))
     data = _data(floor, anchors, tracks, rows, x)
     body = (
@@ -182,12 +184,13 @@ def _answered(tracks: Mapping[str, Track], reports: Sequence[Mapping[str, Any]])
     return _table("Who answered, and what the watch did", header, rows)
 
 
-def _parameters(report: Mapping[str, Any], anchors: Anchors) -> str:
+def _parameters(report: Mapping[str, Any], anchors: Anchors, about: Mapping[str, object]) -> str:
     names = ("tracker", "preset", "scheduler", "budget", "dimensions", "seed", "mode", "source")
     rows: list[list[object]] = [
         [name, report[name]] for name in names if report.get(name) not in (None, "")
     ]
     rows.append(["anchors", len(anchors)])
+    rows += [[name, value] for name, value in about.items()]
     rows.append(["locdreamer_ros", __version__])
     rows.append(["python, numpy", f"{platform.python_version()}, {np.__version__}"])
     return _table("Of the first tracker", ["what", "value"], rows)

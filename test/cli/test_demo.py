@@ -15,6 +15,7 @@ import pytest
 from worlds import circle_recording
 
 from locdreamer_ros.cli import main
+from locdreamer_ros.cli.demo import radio_costs
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.simulation import simulate
@@ -94,6 +95,15 @@ def test_bad_input_leaves_nothing(tmp_path, capsys, arguments, expected):
     assert line.startswith("locdreamer: ")
     assert expected in line
     assert not (tmp_path / "out").exists()
+
+
+def test_the_report_of_a_module_says_what_a_fix_cost():
+    metrics = {"accounts": {"answers": 10, "received": 25}, "ranges_per_fix": 3.0}
+    costs = radio_costs("decar", metrics)
+    # Frames of 0.173 ms: three for each of 25 ranges, one for each of 5 that failed.
+    assert costs["ms on air of a fix (model)"] == pytest.approx((25 * 3 + 5) * 0.173 / 10, rel=1e-3)
+    assert costs["energy of a fix, mJ (model)"] > 0.0
+    assert radio_costs("dwm1001", metrics) == {"device": "dwm1001"}
 
 
 def test_an_unknown_device_leaves_nothing(tmp_path, capsys):

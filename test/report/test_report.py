@@ -88,7 +88,10 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     named = {"ekf": tracks[0], "<robust & more>": tracks[1]}
     walls = np.array([[[0.0, 0.0], [8.0, 0.0]]])
-    write_report(path, recording.anchors, named, reports, title="a <b> run", walls=walls)
+    about = {"ms on air of a fix": 1.25}
+    write_report(
+        path, recording.anchors, named, reports, title="a <b> run", walls=walls, about=about
+    )
     page = path.read_text(encoding="utf-8")
     whole = Whole()
     whole.feed(page)
@@ -106,6 +109,7 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
                     "Parameters and versions"):  # fmt: skip
         assert f"<h2>{heading}</h2>" in page
     assert f"<b>{reports[0]['mae']:.3f}</b>" in page
+    assert "<td>ms on air of a fix</td><td>1.250</td>" in page
     data = data_of(page)
     assert len(data["t"]) == len(data["asked"]) == len(data["x"]) == len(tracks[0])
     assert tracks[0].asking is not None
