@@ -11,6 +11,7 @@ import subprocess
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -197,3 +198,12 @@ def test_the_reference_is_what_the_code_says() -> None:
     assert text_of("docs/reference.md") == writer.page(), (
         "PYTHONPATH=. python docs/make_reference.py"
     )
+
+
+def test_the_moving_picture_is_whole_and_small() -> None:
+    text = text_of("docs/images/track.svg")
+    assert len(text) < 100_000
+    tree = ElementTree.fromstring(text)
+    moved = [each for each in tree.iter() if each.tag.endswith("}animate")]
+    assert len(moved) > 20
+    assert len({each.get("values", "").count(";") for each in moved}) == 1
