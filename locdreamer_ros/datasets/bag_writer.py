@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import suppress
+from itertools import count
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any
@@ -33,7 +34,8 @@ class BagWriter:
 
     Used as a context manager: an exception inside leaves no trace, and the older bag in place.
     live: readable while it is written, with its metadata from the start, and kept whatever happens;
-    the older bag goes at once.
+    the older bag goes at once, unless its writer was killed: then it is kept as `<path>_1`,
+    `<path>_2` and so on, since a node that died may be started again for the same run.
 
     Of an older bag only its own files are removed; a folder that is none raises InputError, as does
     a place that cannot be written, at any time.
@@ -63,6 +65,8 @@ class BagWriter:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if live:
+                if not all(STORAGES[f.suffix].is_finished(f) for f in self._old[1:] if f.is_file()):
+                    self._keep_aside()
                 _remove(self._old)
                 self._old = []
             elif self._file.exists():
@@ -77,6 +81,16 @@ class BagWriter:
                 self._clear()
             raise self._complaint(reason) from None
         self._flushed = time.monotonic()
+
+    def _keep_aside(self) -> None:
+        """Move the older bag to a folder beside."""
+        places = (self.path.with_name(f"{self.path.name}_{n}") for n in count(1))
+        place = next(place for place in places if not place.exists())
+        place.mkdir()
+        for file in self._old:
+            for found in (file, *(file.with_name(file.name + end) for end in LEFT_BY_SQLITE)):
+                if found.is_file():
+                    found.rename(place / found.name)
 
     def _complaint(self, reason: OSError) -> InputError:
         self.broken = f"{self.path}: cannot write: {reason.strerror or reason}"

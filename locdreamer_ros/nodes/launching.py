@@ -26,7 +26,7 @@ from locdreamer_ros.report.live import check_view
 
 TRACKERS = ("tracker_node", "ekf_node")
 SEEDED = ("source_node", *TRACKERS, "evaluator_node")
-RESPAWN_DELAY_S = 2.0
+RESPAWN_DELAY_S = 0.5
 NODE_ARGUMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     # launch argument: parameter, nodes that get it; the first one's description is shown
     "environment": ("environment", ("source_node",)),

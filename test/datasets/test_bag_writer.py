@@ -117,6 +117,26 @@ def test_what_a_killed_recorder_left_is_read(
     assert "has no metadata.yaml" in caplog.text
 
 
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_recorder_started_again_keeps_what_a_killed_one_left(
+    tmp_path: Path, storage: str
+) -> None:
+    bag, aside = tmp_path / "bag", [tmp_path / "bag_1", tmp_path / "bag_2"]
+    for number in range(2):
+        killed = BagWriter(bag, live=True, storage=storage)
+        add(killed, number)
+        killed._flushed = 0.0
+        killed.flush_when_due()
+        killed._writer.abort()
+    (bag / "notes.txt").write_text("mine")
+    for number in (2, 3):  # the first one is whole, and replaced
+        with BagWriter(bag, live=True, storage=storage) as writer:
+            add(writer, number)
+    assert [numbers(place) for place in (*aside, bag)] == [[0.0], [1.0], [3.0]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bag", "bag_1", "bag_2"]
+    assert (bag / "notes.txt").exists()
+
+
 def test_a_users_file_in_an_older_bag_is_kept(tmp_path: Path) -> None:
     for live in (False, True):
         with BagWriter(tmp_path / "bag") as writer:
