@@ -14,6 +14,7 @@ BENCHMARKS = {
     "lias": "trackers and schedulers on recordings (--recording, --anchors)",
     "real": "trackers and schedulers on every recording of a folder (--data), against the best",
     "trust": "broken anchors, false alarms, silence: right, or says that it is not",
+    "contract": "what is promised under faults: kills, lost packets, damaged files, interrupts",
     "latency": "time per step, and for a recording of ten minutes",
     "driver": "the serial driver: families, recovery, lost bytes, overhead",
     "simulator": "range errors, and trackers in the simulated house and laboratory",

@@ -34,8 +34,8 @@ class BagWriter:
 
     Used as a context manager: an exception inside leaves no trace, and the older bag in place.
     live: readable while it is written, with its metadata from the start, and kept whatever happens;
-    the older bag goes at once, unless its writer was killed: then it is kept as `<path>_1`,
-    `<path>_2` and so on, since a node that died may be started again for the same run.
+    an older bag is not replaced but kept as `<path>_1`, `<path>_2` and so on, since a node that
+    died may be started again for the same run.
 
     Of an older bag only its own files are removed; a folder that is none raises InputError, as does
     a place that cannot be written, at any time.
@@ -65,10 +65,7 @@ class BagWriter:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if live:
-                if not all(STORAGES[f.suffix].is_finished(f) for f in self._old[1:] if f.is_file()):
-                    self._keep_aside()
-                _remove(self._old)
-                self._old = []
+                self._keep_aside()
             elif self._file.exists():
                 self._file = path / f"{path.name}.new{SUFFIXES[storage]}"
             self._writer: Any = (
@@ -84,6 +81,8 @@ class BagWriter:
 
     def _keep_aside(self) -> None:
         """Move the older bag to a folder beside."""
+        if not self._old:
+            return
         places = (self.path.with_name(f"{self.path.name}_{n}") for n in count(1))
         place = next(place for place in places if not place.exists())
         place.mkdir()
@@ -91,6 +90,7 @@ class BagWriter:
             for found in (file, *(file.with_name(file.name + end) for end in LEFT_BY_SQLITE)):
                 if found.is_file():
                     found.rename(place / found.name)
+        self._old = []
 
     def _complaint(self, reason: OSError) -> InputError:
         self.broken = f"{self.path}: cannot write: {reason.strerror or reason}"
@@ -229,6 +229,14 @@ def _files_of_bag(path: Path) -> list[Path]:
     except (InputError, KeyError, TypeError):
         raise InputError(f"{path}: exists and is no rosbag2; choose another place") from None
     return [path / METADATA, *(file for file in files if file.name.endswith(tuple(STORAGES)))]
+
+
+def remove_bag(path: Path) -> None:
+    """Remove a bag's own files. Raises InputError where the folder is none, or may not be."""
+    try:
+        _remove(_files_of_bag(path))
+    except OSError as reason:
+        raise InputError(f"{path}: cannot write: {reason.strerror}") from None
 
 
 def _remove(files: list[Path]) -> None:

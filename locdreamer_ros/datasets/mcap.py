@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from io import SEEK_END
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 from zlib import crc32
@@ -66,16 +65,6 @@ class Contents:
 
 class _CutError(Exception):
     """The file ends in the middle of a record."""
-
-
-def is_finished(path: Path) -> bool:
-    """Whether its writer has closed the file."""
-    with path.open("rb") as stream:
-        stream.seek(0, SEEK_END)
-        if stream.tell() < 2 * len(MAGIC):
-            return False
-        stream.seek(-len(MAGIC), SEEK_END)
-        return stream.read() == MAGIC
 
 
 def scan(path: Path) -> Contents:

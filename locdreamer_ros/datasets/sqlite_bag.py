@@ -73,15 +73,6 @@ def scan(path: Path) -> Contents:
     return Contents(channels, (), True, 0)
 
 
-def is_finished(path: Path) -> bool:
-    """Whether its writer has closed the file."""
-    try:
-        with _opened(path) as base:
-            return bool(base.execute("SELECT count(*) FROM metadata").fetchone()[0])
-    except (InputError, sqlite3.Error):
-        return False
-
-
 def read(path: Path, contents: Contents, topics: Collection[str]) -> Iterator[Message]:
     """Messages of the topics, of a file that was scanned, as they were received."""
     wanted = {n: channel.topic for n, channel in contents.channels.items()}

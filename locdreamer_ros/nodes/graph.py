@@ -24,6 +24,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from locdreamer_ros.config import load_parameters, parameters_of
+from locdreamer_ros.datasets.bag_writer import remove_bag
 from locdreamer_ros.datasets.range_table import save_anchors
 from locdreamer_ros.driver.emulator import device_anchors
 from locdreamer_ros.errors import InputError
@@ -157,6 +158,7 @@ def _prepare(output: Path) -> None:
         (output / "log").mkdir(parents=True, exist_ok=True)
         for name in ("metrics.json", "report.html", "track.png", "tracks.npz"):
             (output / name).unlink(missing_ok=True)
+        remove_bag(output / "bag")
     except OSError as reason:
         raise InputError(f"{output}: cannot write: {reason.strerror}") from None
 

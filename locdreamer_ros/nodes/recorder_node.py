@@ -61,7 +61,7 @@ WATCH_S = 0.5
 class RecorderConfig(ListeningConfig):
     """Parameters of `recorder_node`."""
 
-    output: str = parameter("", "folder of the bag; an older bag there is replaced")
+    output: str = parameter("", "folder of the bag; an older one is kept beside, as <output>_1")
     storage: str = parameter("mcap", "storage of the bag", choices=STORAGE)
     bag_version: int = parameter(
         VERSIONS[-1],

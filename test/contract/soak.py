@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +34,23 @@ def resident_mb() -> float:
 
 def soaked(hours: float, seed: int) -> dict[str, Any]:
     """Walk to and fro at 10 Hz, so that no end of a walk is a jump."""
-    walk = simulate("house", duration=WALK_S, rate=RATE_HZ, seed=seed)
+    drawn = simulate("house", duration=WALK_S, rate=RATE_HZ, seed=seed)
+    walk = replace(drawn, nlos=None, rx_power=None, first_path_power=None)
     site = Site.of(walk.anchors, "2", make_world("house", seed).tag_height)
     method = Method(seed=seed)
     loop = Loop(method.make_tracker(site), method.make_scheduler(site), site, budget=method.budget)
-    source = RecordingSource(walk)
-    length, count = len(walk.times), round(hours * 3600.0 * RATE_HZ)
     memory, wrong = [], []
-    for step in range(count):
-        turn, row = divmod(step, length)
-        row = length - 1 - row if turn % 2 else row
-        made = loop.step(EpochSource(source, row), step / RATE_HZ)
-        if walk.truth is not None and made.estimate is not None:
-            wrong.append(float(np.hypot(*(made.estimate.position[:2] - walk.truth[row, :2]))))
-        if step % 600 == 0:
-            memory.append(resident_mb())
+    for turn in range(round(hours * 3600.0 / WALK_S)):
+        now = replace(walk, times=walk.times + turn * len(walk.times) / RATE_HZ)
+        source, truth = RecordingSource(now), now.truth
+        assert truth is not None
+        for row, time in enumerate(now.times.tolist()):
+            estimate = loop.step(EpochSource(source, row), time).estimate
+            if estimate is not None:
+                wrong.append(float(np.hypot(*(estimate.position[:2] - truth[row, :2]))))
+            if row % 600 == 0:
+                memory.append(resident_mb())
+        walk = replace(walk, ranges=walk.ranges[::-1], truth=truth[::-1])
     loop.close()
     warm = memory[round(WARM * len(memory)) :]
     edge = max(len(warm) // 10, 1)
