@@ -40,7 +40,7 @@ def steps_of(anchors, *, steps=25, budget=None, blocked=False, seed=0):
 
 def tracked(weights, anchors, steps, *, fix=FIX, dt=0.2):
     """Estimates after each step."""
-    tracker = ZeroShotTracker(Site(anchors, 2, HEIGHT), weights)
+    tracker = ZeroShotTracker(Site(anchors, len(fix.mean) // 2, HEIGHT), weights)
     tracker.start(fix)
     found = []
     for number, (rows, value, guess) in enumerate(steps, start=1):
@@ -49,9 +49,25 @@ def tracked(weights, anchors, steps, *, fix=FIX, dt=0.2):
     return found
 
 
+IN_SPACE = Estimate(
+    0.0, np.array([4.3, 4.1, 0.6, 0.1, -0.2, 0.0]), np.diag([0.1, 0.1, 0.4, 0.5, 0.5, 0.1])
+)
+
+
+def in_space(fix: Estimate) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (6,) and covariance (6, 6) of a fix; one in the plane knows its height."""
+    if len(fix.mean) == 6:
+        return fix.mean, fix.covariance
+    mean, covariance, plane = np.zeros(6), np.zeros((6, 6)), np.array([0, 1, 3, 4])
+    mean[2] = HEIGHT
+    mean[plane], covariance[np.ix_(plane, plane)] = fix.mean, fix.covariance
+    return mean, covariance
+
+
 @pytest.mark.parametrize("blocked", [False, True])
 @pytest.mark.parametrize("budget", [None, 3, 1])
-def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked):
+@pytest.mark.parametrize("fix", [FIX, IN_SPACE], ids=["plane", "space"])
+def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked, fix):
     torch = pytest.importorskip("torch")
     from locdreamer_ros.zero_shot.training.hybrid import Hybrid
 
@@ -59,14 +75,17 @@ def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked):
     steps = steps_of(anchors, budget=budget, blocked=blocked)
     model = Hybrid().double()
     model.load_state_dict({k: torch.from_numpy(v) for k, v in weights.arrays.items()})
-    places = anchors.positions - np.array([0.0, 0.0, HEIGHT])
+    mean, covariance = in_space(fix)
+    axes = len(fix.mean) // 2
+    shown = np.r_[:axes, 3 : 3 + axes]
     with torch.no_grad():
         belief = model.start(
-            torch.from_numpy(places)[None],
-            torch.from_numpy(FIX.mean)[None],
-            torch.from_numpy(FIX.covariance)[None],
+            torch.from_numpy(anchors.positions)[None],
+            torch.from_numpy(mean)[None],
+            torch.from_numpy(covariance)[None],
         )
-        for (rows, value, guess), said in zip(steps, tracked(weights, anchors, steps), strict=True):
+        said = tracked(weights, anchors, steps, fix=fix)
+        for (rows, value, guess), estimate in zip(steps, said, strict=True):
             full = torch.full((2, 1, 6), torch.nan, dtype=torch.float64)
             full[0, 0, rows] = torch.from_numpy(value)
             full[1, 0, rows] = torch.from_numpy(guess)
@@ -74,9 +93,12 @@ def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked):
             asked[0, rows] = True
             belief = model.predict(belief, torch.tensor([0.2], dtype=torch.float64))
             belief = model.update(belief, full[0], asked, full[1])
-            np.testing.assert_allclose(said.mean, belief.mean[0, :4].numpy(), atol=1e-6)
+            np.testing.assert_allclose(estimate.mean, belief.mean[0].numpy()[shown], atol=1e-6)
             np.testing.assert_allclose(
-                said.position_covariance, model.reported(belief)[0].numpy(), rtol=1e-4, atol=1e-8
+                estimate.position_covariance,
+                model.reported(belief)[0].numpy()[:axes, :axes],
+                rtol=1e-4,
+                atol=1e-8,
             )
 
 

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The zero-shot world model as it is trained: a Kalman filter with learned parts, in batches.
 
-The state is position (2), velocity (2), a bias c common to all ranges, and for each anchor a slow
-offset o and a local bias l that is forgotten with time and with the way walked, because blocked
-links belong to places. A small network looks at how the asked ranges disagree with the prior and
-gives each a noise, a shift and a jump of its local bias, and the motion a jump of its own; a second
-pass looks again from where the first one ended. `trackers/zero_shot.py` is the same in numpy.
+The state is `layout`'s: position and velocity in space, a bias c common to all ranges, and for each
+anchor a slow offset o and a local bias l that is forgotten with time and with the way walked,
+because blocked links belong to places. A small network looks at how the asked ranges disagree with
+the prior and gives each a noise, a shift and a jump of its local bias, and the motion a jump of its
+own; a second pass looks again from where the first one ended. `zero_shot/tracker.py` is the same in
+numpy.
 
-Shape legend: B sequences, A anchors, N = 5 + 2 A states, F features of a range, G of all.
+Shape legend: B sequences, A anchors, N = 7 + 2 A states, F features of a range, G of all.
 """
 
 from __future__ import annotations
@@ -18,31 +19,38 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-COMMON = 4
-FIRST = 5
-RANGE_FEATURES = 28
-CONTEXT = 8
+from locdreamer_ros.zero_shot.layout import (
+    COMMON,
+    CONTEXT,
+    FAST,
+    FIRST,
+    KINEMATIC,
+    RANGE_FEATURES,
+    SEEN_CONTEXT,
+    SIGMA_M,
+    SILENT_S,
+    SLOW,
+    SPACE,
+    VERTICAL,
+    VX,
+    VZ,
+)
+
 WIDTH = 48
-SEEN_CONTEXT = (0, 2, 3, 4, 6)
-"""Which of the running means each range is seen beside."""
-SIGMA_M = 0.15
-"""Noise of a range before anything is learned, and in the leave-one-out residual always."""
-FAST, SLOW = 0.2, 0.03
-"""Weights of the newest update in the running means of the context."""
-SILENT_S = 30.0
-"""An anchor not asked for longer is as good as never asked."""
 
 
 @dataclass(frozen=True, eq=False)
 class Belief:
-    """mean (B, N), covariance (B, N, N); anchor (B, A, 3) m, heights relative to the tag.
+    """What the filter thinks.
 
-    age (B, A) s since the anchor was asked, surprise (B, A) m running mean of its |innovation|;
+    mean (B, N), covariance (B, N, N); anchor (B, A, 3) m; climbs (B,) 1 where the height is a
+    state, 0 where it is known; age (B, A) s since the anchor was asked, surprise (B, A) m running mean of its |innovation|;
     context (B, CONTEXT) running means over updates, since (B,) s since the last update, count (B,)
     updates so far.
     """
 
     anchor: Tensor
+    climbs: Tensor
     mean: Tensor
     covariance: Tensor
     age: Tensor
@@ -53,8 +61,8 @@ class Belief:
 
     @property
     def position(self) -> Tensor:
-        """(B, 2) m."""
-        return self.mean[:, :2]
+        """(B, 3) m."""
+        return self.mean[:, :SPACE]
 
 
 def squash(metres: Tensor) -> Tensor:
@@ -94,22 +102,26 @@ class Hybrid(nn.Module):
         )
 
     def start(self, anchor: Tensor, mean: Tensor, covariance: Tensor) -> Belief:
-        """From a first fix: mean (B, 4), covariance (B, 4, 4); the biases unknown."""
+        """From a first fix: mean (B, 6), covariance (B, 6, 6); the biases unknown.
+
+        Where the variance of z is 0 the height is known, and stays so.
+        """
         size, count = anchor.shape[:2]
         n = FIRST + 2 * count
         full = mean.new_zeros(size, n)
-        full[:, :4] = mean
+        full[:, :KINEMATIC] = mean
         variance = torch.cat(
             [
-                mean.new_zeros(4),
+                mean.new_zeros(KINEMATIC),
                 torch.exp(2 * self.noise["common"])[None],
                 torch.exp(2 * self.noise["own"]).expand(count),
                 torch.exp(2 * self.noise["local"]).expand(count),
             ]
         )
-        pad = nn.functional.pad(covariance, (0, n - 4, 0, n - 4))
+        pad = nn.functional.pad(covariance, (0, n - KINEMATIC, 0, n - KINEMATIC))
         return Belief(
             anchor,
+            (covariance[:, SPACE - 1, SPACE - 1] > 0.0).to(mean.dtype),
             full,
             torch.diag(variance) + pad,
             mean.new_full((size, count), SILENT_S),
@@ -122,8 +134,8 @@ class Hybrid(nn.Module):
     def predict(self, belief: Belief, dt: Tensor) -> Belief:
         """The prior dt (B,) s later."""
         mean, count = belief.mean, belief.anchor.shape[1]
-        velocity = mean[:, 2:4]
-        way = (velocity.square().sum(-1) + 1e-4).sqrt() * dt
+        velocity = mean[:, SPACE:KINEMATIC]
+        way = (velocity[:, :2].square().sum(-1) + 1e-4).sqrt() * dt
         look = torch.cat([belief.context, (dt + 1e-3).log()[:, None], way[:, None]], dim=-1)
         climate = self.climate_head(nn.functional.silu(self.climate(look)))  # (B, 4)
         climate = 2.0 * torch.tanh(climate / 2.0)
@@ -142,31 +154,34 @@ class Hybrid(nn.Module):
             dim=-1,
         )
         step = dt[:, None]
-        moved = torch.cat([mean[:, :2] + step * velocity, mean[:, 2:]], dim=-1) * scale
+        moved = torch.cat([mean[:, :SPACE] + step * velocity, mean[:, SPACE:]], dim=-1) * scale
         covariance = belief.covariance * scale[:, :, None] * scale[:, None, :]
-        rows = covariance[:, :2] + dt[:, None, None] * covariance[:, 2:4]
-        covariance = torch.cat([rows, covariance[:, 2:]], dim=1)
-        columns = covariance[:, :, :2] + dt[:, None, None] * covariance[:, :, 2:4]
-        covariance = torch.cat([columns, covariance[:, :, 2:]], dim=2)
+        rows = covariance[:, :SPACE] + step[..., None] * covariance[:, SPACE:KINEMATIC]
+        covariance = torch.cat([rows, covariance[:, SPACE:]], dim=1)
+        columns = covariance[:, :, :SPACE] + step[..., None] * covariance[:, :, SPACE:KINEMATIC]
+        covariance = torch.cat([columns, covariance[:, :, SPACE:]], dim=2)
         density = torch.exp(2 * noise["acceleration"] + 2 * climate[:, 0])
         own_noise = torch.exp(2 * noise["own"]) * (1 - own.square())
         local_noise = torch.exp(2 * noise["local"] + 2 * climate[:, 1]) * (1 - local.square())
         walk = torch.exp(2 * noise["common_walk"] + 2 * climate[:, 3]) * dt
+        densities = torch.stack([density, density, VERTICAL**2 * belief.climbs], dim=-1)  # (B, 3)
+        floor = torch.full_like(mean, 1e-7)
+        floor[:, [SPACE - 1, VZ]] = 0.0
         diagonal = torch.cat(
             [
-                (density * dt**3 / 3.0)[:, None].expand(-1, 2),
-                (density * dt)[:, None].expand(-1, 2),
+                densities * step**3 / 3.0,
+                densities * step,
                 walk[:, None],
                 own_noise[:, None].expand(-1, count),
                 local_noise[:, None].expand(-1, count),
             ],
             dim=-1,
         )
-        cross = density * dt**2 / 2.0
-        n = mean.shape[1]
-        off = torch.zeros(n, n, dtype=mean.dtype, device=mean.device)
-        off[0, 2] = off[2, 0] = off[1, 3] = off[3, 1] = 1.0
-        covariance = covariance + torch.diag_embed(diagonal + 1e-7) + cross[:, None, None] * off
+        cross = torch.diag_embed(densities * step**2 / 2.0, offset=SPACE)
+        cross = cross + cross.transpose(1, 2)  # (B, 6, 6)
+        rest = mean.shape[1] - KINEMATIC
+        covariance = covariance + torch.diag_embed(diagonal + floor)
+        covariance = covariance + nn.functional.pad(cross, (0, rest, 0, rest))
         return replace(
             belief,
             mean=moved,
@@ -176,25 +191,24 @@ class Hybrid(nn.Module):
         )
 
     def geometry(self, belief: Belief, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Slant distances (B, A) m from position (B, 2), and their gradients (B, A, 2)."""
-        delta = position[:, None] - belief.anchor[..., :2]
-        square = delta.square().sum(-1) + belief.anchor[..., 2].square()
-        distance = square.clamp(min=1e-4).sqrt()
+        """Slant distances (B, A) m from position (B, 3), and their gradients (B, A, 3)."""
+        delta = position[:, None] - belief.anchor
+        distance = delta.square().sum(-1).clamp(min=1e-4).sqrt()
         return distance, delta / distance[..., None]
 
     @staticmethod
     def project(covariance: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
-        """H P (B, A, N) and H P H^T (B, A, A) for ranges in directions (B, A, 2)."""
+        """H P (B, A, N) and H P H^T (B, A, A) for ranges in directions (B, A, 3)."""
         count = direction.shape[1]
         own, local = slice(FIRST, FIRST + count), slice(FIRST + count, None)
         spread = (
-            direction @ covariance[:, :2]
+            direction @ covariance[:, :SPACE]
             + covariance[:, COMMON : COMMON + 1]
             + covariance[:, own]
             + covariance[:, local]
         )
         inner = (
-            spread[:, :, :2] @ direction.transpose(1, 2)
+            spread[:, :, :SPACE] @ direction.transpose(1, 2)
             + spread[:, :, COMMON : COMMON + 1]
             + spread[:, :, own]
             + spread[:, :, local]
@@ -225,15 +239,16 @@ class Hybrid(nn.Module):
             )
             sigma, shift, jump, motion = self.look(seen, asked)
             if number == 1:
-                distance, direction = self.geometry(belief, point[:, :2])
+                distance, direction = self.geometry(belief, point[:, :SPACE])
                 innovation = measured - distance - bias
-                innovation = innovation + (direction @ (point - prior)[:, :2, None])[..., 0]
+                innovation = innovation + (direction @ (point - prior)[:, :SPACE, None])[..., 0]
                 innovation = torch.where(asked, innovation, 0.0)
             diagonal = torch.cat(
                 [
                     motion[:, :1].expand(-1, 2),
+                    torch.zeros_like(prior[:, :1]),
                     motion[:, 1:].expand(-1, 2),
-                    torch.zeros_like(prior[:, : 1 + count]),
+                    torch.zeros_like(prior[:, : 2 + count]),
                     torch.where(asked, jump, 0.0),
                 ],
                 dim=-1,
@@ -252,7 +267,7 @@ class Hybrid(nn.Module):
             residual = torch.where(
                 asked,
                 measured
-                - self.geometry(belief, point[:, :2])[0]
+                - self.geometry(belief, point[:, :SPACE])[0]
                 - point[:, COMMON : COMMON + 1]
                 - point[:, FIRST : FIRST + count]
                 - point[:, FIRST + count :],
@@ -260,7 +275,9 @@ class Hybrid(nn.Module):
             )
         posterior = wide - gain @ spread
         posterior = 0.5 * (posterior + posterior.transpose(1, 2))
-        first = torch.where(asked, measured - self.geometry(belief, prior[:, :2])[0] - bias, 0.0)
+        first = torch.where(
+            asked, measured - self.geometry(belief, prior[:, :SPACE])[0] - bias, 0.0
+        )
         return self.remember(belief, point, posterior, first, residual, asked)
 
     def features(
@@ -285,9 +302,10 @@ class Hybrid(nn.Module):
         alone = (inverse @ innovation[..., None])[..., 0] / precision  # leave-one-out residual
         number = asked.sum(dim=1, keepdim=True).clamp(min=1)
         middle = innovation - innovation.sum(dim=1, keepdim=True) / number
-        velocity = belief.mean[:, None, 2:4]
+        level = direction[..., :2]
+        velocity = belief.mean[:, None, VX : VX + 2]
         variance = covariance.diagonal(dim1=1, dim2=2).clamp(min=1e-8)
-        along = ((direction @ covariance[:, :2, :2]) * direction).sum(-1).clamp(min=1e-6)
+        along = ((level @ covariance[:, :2, :2]) * level).sum(-1).clamp(min=1e-6)
         known = ~torch.isnan(blocked)
         row = [
             squash(innovation),
@@ -300,8 +318,8 @@ class Hybrid(nn.Module):
             0.5 * variance[:, FIRST : FIRST + count].log() + 2.0,
             0.5 * variance[:, FIRST + count :].log() + 2.0,
             distance / 10.0,
-            belief.anchor[..., 2] / distance,
-            (direction * velocity).sum(-1),
+            -direction[..., 2],
+            (level * velocity).sum(-1),
             0.5 * (belief.age + 0.05).log(),
             (belief.surprise + 0.02).log() + 2.0,
             0.5 * along.log() + 1.0,
@@ -374,13 +392,13 @@ class Hybrid(nn.Module):
         )
 
     def reported(self, belief: Belief) -> Tensor:
-        """Covariance (B, 2, 2) m^2 of the position as it is told to others.
+        """Covariance (B, 3, 3) m^2 of the position as it is told to others.
 
         A filter that takes errors of places for fresh noise is too sure of itself, more so in some
         rooms than in others: a scale is learned, from how ranges were off so far.
         """
-        covariance = belief.covariance[:, :2, :2]
-        spread = 0.5 * covariance.diagonal(dim1=1, dim2=2).sum(-1).log() + 1.0
+        covariance = belief.covariance[:, :SPACE, :SPACE]
+        spread = 0.5 * (covariance[:, 0, 0] + covariance[:, 1, 1]).log() + 1.0
         look = torch.cat([belief.context, spread[:, None]], dim=-1)
         scale = self.trust_head(nn.functional.silu(self.trust(look)))[:, 0]
         return covariance * torch.exp(4.0 * torch.tanh(scale / 4.0))[:, None, None]

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from locdreamer_ros.zero_shot.layout import VERTICAL_SPEED
 from locdreamer_ros.zero_shot.training.checkpoint import Learning, load, save
 from locdreamer_ros.zero_shot.training.dreams import Dreams
 from locdreamer_ros.zero_shot.training.hybrid import Belief, Hybrid
@@ -22,10 +23,16 @@ CHUNK = 32
 """Steps that gradients go through; the belief lives through all `STEPS` of a dream."""
 BATCH = 96
 GDOP_SIGMA_M = 0.3
+FRESH_M = 0.1
+"""Fresh noise of the ranges that foresight chooses among."""
+CHOICES = ("random", "gdop", "foresight")
+"""How a dream's anchors are asked: a third of the dreams each."""
 FREEDOM = 5.0
 """Of Student's t that scores the covariance: its 95 % ellipse is found on held-out dreams."""
 FARTHEST_M = 4.0
 """A track lost farther than this is not worse than lost."""
+HEIGHT_SHARE = 0.2
+"""What the height counts beside the place in the plane, where it is a state."""
 KIDNAPPED, KIDNAP_SIGMA_M = 0.04, 1.5
 """Share of beliefs displaced between chunks, so that a lost track learns to find back; how far."""
 AVERAGE = 0.99
@@ -37,15 +44,17 @@ WARM_UP = 20
 
 @dataclass(frozen=True, eq=False)
 class Walks:
-    """`Dreams` as tensors, with how each asks: budget (B,) anchors, by GDOP (B,) or at random."""
+    """`Dreams` as tensors, with how each asks: budget (B,) anchors, choice (B,) of `CHOICES`."""
 
     anchor: Tensor
     truth: Tensor
     dt: Tensor
     distance: Tensor
     blocked: Tensor
+    height: Tensor
+    known: Tensor
     budget: Tensor
-    by_gdop: Tensor
+    choice: Tensor
 
     def __len__(self) -> int:
         return self.anchor.shape[0]
@@ -55,8 +64,24 @@ class Walks:
         return replace(self, **{f.name: getattr(self, f.name)[which] for f in fields(self)})
 
 
+@dataclass(frozen=True, eq=False)
+class Score:
+    """How far beliefs are off, all (B,).
+
+    error m in the plane, its squared Mahalanobis length, the logarithm of the covariance's
+    determinant; error m and variance m^2 of the height; climbs 1 where that is a state.
+    """
+
+    error: Tensor
+    square: Tensor
+    log_determinant: Tensor
+    height_error: Tensor
+    height_variance: Tensor
+    climbs: Tensor
+
+
 def walks(dreams: Dreams, generator: torch.Generator) -> Walks:
-    """Dreams with budgets: three most often, all now and then, by GDOP in half of them."""
+    """Dreams with budgets, three most often, all now and then; and with choices."""
     size, count = dreams.anchor.shape[:2]
     anything = torch.randint(1, count + 1, (size,), generator=generator)
     kind = torch.rand(size, generator=generator)
@@ -67,14 +92,17 @@ def walks(dreams: Dreams, generator: torch.Generator) -> Walks:
         torch.from_numpy(dreams.dt),
         torch.from_numpy(dreams.distance),
         torch.from_numpy(dreams.blocked),
+        torch.from_numpy(dreams.height),
+        torch.from_numpy(dreams.known),
         budget,
-        torch.rand(size, generator=generator) < 0.5,
+        torch.randint(len(CHOICES), (size,), generator=generator),
     )
 
 
 def greedy_gdop(model: Hybrid, belief: Belief, most: int) -> Tensor:
     """Rank (B, A) of each anchor when the one that helps most is added again and again."""
     _, direction = model.geometry(belief, belief.position)
+    direction = direction[..., :2]
     outer = direction[..., :, None] * direction[..., None, :] / GDOP_SIGMA_M**2  # (B, A, 2, 2)
     information = torch.linalg.inv(belief.covariance[:, :2, :2])
     size, count = direction.shape[:2]
@@ -90,30 +118,61 @@ def greedy_gdop(model: Hybrid, belief: Belief, most: int) -> Tensor:
     return rank
 
 
+def greedy_foresight(model: Hybrid, belief: Belief, most: int) -> Tensor:
+    """Rank (B, A) by what each leaves of the position's variance under the whole covariance."""
+    _, direction = model.geometry(belief, belief.position)
+    spread, inner = model.project(belief.covariance, direction)
+    cross = spread[..., :2]  # (B, A, 2)
+    size, count = direction.shape[:2]
+    rank = torch.full((size, count), count, dtype=torch.long)
+    rows = torch.arange(size)
+    for turn in range(most):
+        variance = inner.diagonal(dim1=1, dim2=2) + FRESH_M**2
+        gained = cross.square().sum(-1) / variance
+        best = torch.where(rank < count, -torch.inf, gained).argmax(dim=1)
+        rank[rows, best] = turn
+        gain = inner[rows, :, best] / variance[rows, best, None]  # (B, A)
+        cross = cross - gain[..., None] * cross[rows, best][:, None]
+        inner = inner - gain[..., None] * inner[rows, best][:, None]
+    return rank
+
+
 def choose(model: Hybrid, belief: Belief, walk: Walks, generator: torch.Generator) -> Tensor:
     """Who is asked, (B, A) bool."""
     size, count = walk.anchor.shape[:2]
     order = torch.rand(size, count, generator=generator).argsort(dim=1).argsort(dim=1)
-    partial = walk.by_gdop & (walk.budget < count)
-    if bool(partial.any()):
-        most = int(walk.budget[partial].max())
-        rank = greedy_gdop(model, belief, most)
-        order = torch.where(walk.by_gdop[:, None], rank, order)
+    for choice, ranked in ((1, greedy_gdop), (2, greedy_foresight)):
+        chosen = (walk.choice == choice) & (walk.budget < count)
+        if bool(chosen.any()):
+            rank = ranked(model, belief, int(walk.budget[chosen].max()))
+            order = torch.where(chosen[:, None], rank, order)
     return order < walk.budget[:, None]
 
 
 def begin(model: Hybrid, walk: Walks, generator: torch.Generator) -> Belief:
-    """A first fix some decimetres off, at rest."""
+    """A first fix some decimetres off, at rest; of the height more, or only what is believed."""
     size = len(walk)
-    sigma = torch.exp(
-        torch.empty(size, 1).uniform_(math.log(0.1), math.log(0.6), generator=generator)
+
+    def sigmas(low: float, high: float) -> Tensor:
+        drawn = torch.empty(size, 1).uniform_(math.log(low), math.log(high), generator=generator)
+        return torch.exp(drawn)
+
+    level, tall = sigmas(0.1, 0.6), sigmas(0.2, 2.0)
+    off = torch.cat([level.expand(-1, 2), tall], dim=-1) * torch.randn(size, 3, generator=generator)
+    place = walk.truth[:, 0] + off
+    place[:, 2] = torch.where(walk.known, walk.height, place[:, 2])
+    climbs = (~walk.known).to(place.dtype)[:, None]
+    variance = torch.cat(
+        [
+            (level.square() + 0.04).expand(-1, 2),
+            climbs * (tall.square() + 0.04),
+            torch.ones(size, 2),
+            climbs * VERTICAL_SPEED**2,
+        ],
+        dim=-1,
     )
-    off = sigma * torch.randn(size, 2, generator=generator)
-    mean = torch.cat([walk.truth[:, 0] + off, torch.zeros(size, 2)], dim=-1)
-    covariance = torch.diag_embed(
-        torch.cat([(sigma.square() + 0.04).expand(-1, 2), torch.ones(size, 2)], dim=-1)
-    )
-    return model.start(walk.anchor, mean, covariance)
+    mean = torch.cat([place, torch.zeros(size, 3)], dim=-1)
+    return model.start(walk.anchor, mean, torch.diag_embed(variance))
 
 
 def follow(
@@ -134,21 +193,34 @@ def follow(
         yield t, belief
 
 
-def score(model: Hybrid, belief: Belief, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Error (B,) m, its squared Mahalanobis length (B,), log determinant of the covariance (B,)."""
+def score(model: Hybrid, belief: Belief, truth: Tensor) -> Score:
+    """How far a belief is from the truth (B, 3)."""
     off = belief.position - truth
     covariance = model.reported(belief)
     a, b, c = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
     determinant = (a * c - b * b).clamp(min=1e-10)
     square = (c * off[:, 0] ** 2 - 2 * b * off[:, 0] * off[:, 1] + a * off[:, 1] ** 2) / determinant
-    return (off.square().sum(-1) + 1e-8).sqrt(), square, determinant.log()
+    return Score(
+        (off[:, :2].square().sum(-1) + 1e-8).sqrt(),
+        square,
+        determinant.log(),
+        off[:, 2].abs(),
+        torch.where(belief.climbs > 0.0, covariance[:, 2, 2], 1.0).clamp(min=1e-6),
+        belief.climbs,
+    )
 
 
-def loss_of(error: Tensor, square: Tensor, log_determinant: Tensor) -> Tensor:
+def loss_of(found: Score) -> Tensor:
     """Mean of the error and its logarithm (small errors count, too), and of Student's t."""
-    likelihood = 0.5 * log_determinant + 0.5 * (FREEDOM + 2) * torch.log1p(square / FREEDOM)
-    far = error.clamp(max=FARTHEST_M)
-    return (1.5 * torch.log(0.05 + error) + far + 0.3 * likelihood).mean()
+    tail = 0.5 * (FREEDOM + 2) * torch.log1p(found.square / FREEDOM)
+    likelihood = 0.5 * found.log_determinant + tail
+    far = found.error.clamp(max=FARTHEST_M)
+    level = 1.5 * torch.log(0.05 + found.error) + far + 0.3 * likelihood
+    ratio = found.height_error.square() / found.height_variance
+    tail = 0.5 * (FREEDOM + 1) * torch.log1p(ratio / FREEDOM)
+    tall = torch.log(0.2 + found.height_error)
+    tall = tall + 0.3 * (0.5 * found.height_variance.log() + tail)
+    return (level + HEIGHT_SHARE * found.climbs * tall).mean()
 
 
 def detached(belief: Belief) -> Belief:
@@ -252,10 +324,10 @@ def _learn_pool(
             total, errors = torch.zeros(()), []
             taken = kidnapped(detached(belief), generator)
             for t, belief in follow(model, walk, taken, range(chunk, chunk + CHUNK), generator):
-                error, square, log_determinant = score(model, belief, walk.truth[:, t])
+                found = score(model, belief, walk.truth[:, t])
                 if t >= 3:
-                    total = total + loss_of(error, square, log_determinant) / CHUNK
-                    errors.append(error.detach().mean())
+                    total = total + loss_of(found) / CHUNK
+                    errors.append(found.error.detach().mean())
             learning.optimiser.zero_grad(set_to_none=True)
             total.backward()
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT)

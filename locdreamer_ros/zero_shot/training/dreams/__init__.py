@@ -1,0 +1,86 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Dreams of rooms nobody has seen: random places, walks and range errors, many at a time.
+
+This is not `simulation`, and shares no code with it: a model trained here is tested there and on
+real recordings. Errors come from families of unlike form, a module each: `walls` (walls nobody
+knows of, quantile functions of waves), `patterns` (antennas, bodies, lags, bursts), `physics`
+(image sources, an impulse response and its leading edge). One family is held out.
+
+Shape legend: B dreams, T steps, A anchors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locdreamer_ros.zero_shot.training.dreams import patterns, physics, walls
+from locdreamer_ros.zero_shot.training.dreams.rooms import Floats, room
+
+FAMILIES = {"walls": walls.errors, "patterns": patterns.errors, "physics": physics.errors}
+"""Where the errors of a dream come from."""
+HELD_OUT = "physics"
+"""Never trained on: the honest figure is that of its dreams."""
+TRAINED = tuple(family for family in FAMILIES if family != HELD_OUT)
+
+
+@dataclass(frozen=True, eq=False)
+class Dreams:
+    """Places, walks and what was measured there.
+
+    anchor (B, A, 3) m as surveyed; truth (B, T, 3) m; velocity (B, T, 3) m/s; dt (B, T) s before
+    each step; distance (B, T, A) m measured, NaN where lost; blocked (B, T, A) what a device would
+    guess of it, 0 to 1, NaN where the device has no such guess; height (B,) m believed of the tag;
+    known (B,) whether that is all there is to know of its height.
+    """
+
+    anchor: Floats
+    truth: Floats
+    velocity: Floats
+    dt: Floats
+    distance: Floats
+    blocked: Floats
+    height: Floats
+    known: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return int(self.anchor.shape[0])
+
+    def rows(self, which: NDArray[np.intp] | slice) -> Dreams:
+        """Only these dreams."""
+        return replace(self, **{f.name: getattr(self, f.name)[which] for f in fields(self)})
+
+
+def dream(
+    size: int,
+    steps: int,
+    anchors: int,
+    rng: np.random.Generator,
+    *,
+    families: tuple[str, ...] = TRAINED,
+) -> Dreams:
+    """`size` dreams of `steps` steps with `anchors` anchors, each in a place of its own."""
+    place = room(size, steps, anchors, rng)
+    measured = np.empty((size, steps, anchors))
+    blocked = np.empty((size, steps, anchors))
+    kind = rng.integers(len(families), size=size)
+    for index, family in enumerate(families):
+        here = kind == index
+        if here.any():
+            some = place.rows(here)
+            error, blocked[here] = FAMILIES[family](some, rng)
+            measured[here] = some.distance + error
+    measured[measured < 0.05] = np.nan
+    arrays = (
+        place.surveyed,
+        place.truth,
+        place.velocity,
+        place.dt,
+        measured,
+        blocked,
+        place.height,
+    )
+    return Dreams(*(x.astype(np.float32) for x in arrays), place.known)

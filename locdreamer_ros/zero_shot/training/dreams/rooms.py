@@ -1,0 +1,247 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rooms, anchors and walks in them: what all families of dreams share.
+
+Shape legend: B dreams, T steps, A anchors, M waves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+SUBSTEP_S = 0.1
+WAVES = 24
+STANDING = 0.1
+"""Slower than this, m/s, a body keeps the way it faces."""
+
+
+@dataclass(frozen=True, eq=False)
+class Room:
+    """Places and walks.
+
+    extent (B, 2) m; anchor (B, A, 3) m where it stands, surveyed where it is believed; dt (B, T) s;
+    truth (B, T, 3) m, velocity (B, T, 3) m/s; height (B,) m as believed of the tag, known (B,).
+    """
+
+    extent: Doubles
+    anchor: Doubles
+    surveyed: Doubles
+    dt: Doubles
+    truth: Doubles
+    velocity: Doubles
+    height: Doubles
+    known: NDArray[np.bool_]
+
+    def rows(self, which: NDArray[np.bool_]) -> Room:
+        """Only these rooms."""
+        return Room(*(getattr(self, f.name)[which] for f in fields(self)))
+
+    @property
+    def offset(self) -> Doubles:
+        """(B, T, A, 3) m from anchor to tag."""
+        return np.asarray(self.truth[:, :, None] - self.anchor[:, None])
+
+    @property
+    def distance(self) -> Doubles:
+        """(B, T, A) m."""
+        return np.asarray(np.linalg.norm(self.offset, axis=-1))
+
+    @property
+    def site(self) -> tuple[int, int, int]:
+        """The shape of what a whole site shares."""
+        return (len(self.extent), 1, 1)
+
+    @property
+    def link(self) -> tuple[int, int, int]:
+        """The shape of what belongs to an anchor of a site."""
+        return (len(self.extent), 1, self.anchor.shape[1])
+
+
+def log_uniform(
+    rng: np.random.Generator, low: float, high: float, size: tuple[int, ...]
+) -> Doubles:
+    """Draws with a uniform logarithm."""
+    return np.exp(rng.uniform(np.log(low), np.log(high), size))
+
+
+def sometimes(rng: np.random.Generator, share: float, values: Doubles) -> Doubles:
+    """The values in a share of the sites, nothing in the others."""
+    here = rng.random((len(values), *(1,) * (values.ndim - 1))) < share
+    return np.where(here, values, 0.0)
+
+
+def room(size: int, steps: int, anchors: int, rng: np.random.Generator) -> Room:
+    """Random rooms, anchors and walks."""
+    extent = log_uniform(rng, 3.0, 25.0, (size, 2))
+    flat = rng.random(size) < 0.5
+    base = rng.uniform(0.05, 1.8, size)
+    anchor = _anchors(extent, base, flat, anchors, rng)
+    surveyed = anchor + log_uniform(rng, 0.003, 0.1, (size, 1, 1)) * rng.standard_normal(
+        anchor.shape
+    )
+    known = rng.random(size) < np.where(flat, 0.9, 0.3)
+    dt = _steps(size, steps, rng)
+    truth, velocity = _walks(extent, dt, rng)
+    z = _heights(base, known, dt, rng)
+    climb = np.diff(z, axis=1, prepend=z[:, :1]) / dt
+    truth = np.concatenate([truth, z[..., None]], axis=-1)
+    velocity = np.concatenate([velocity, climb[..., None]], axis=-1)
+    height = base + log_uniform(rng, 0.01, 0.2, (size,)) * rng.standard_normal(size)
+    return Room(extent, anchor, surveyed, dt, truth, velocity, height, known)
+
+
+def _steps(size: int, steps: int, rng: np.random.Generator) -> Doubles:
+    """Time (B, T) s before each step: paces of .3 to 100 a second, some unsteady or with gaps."""
+    kind = rng.random(size)
+    rate = np.where(
+        kind < 0.25,
+        log_uniform(rng, 0.3, 2.0, (size,)),
+        np.where(
+            kind < 0.8, log_uniform(rng, 2.0, 20.0, (size,)), log_uniform(rng, 20.0, 100.0, (size,))
+        ),
+    )
+    unsteady = 1.0 + 0.1 * rng.standard_normal((size, steps)) * (rng.random((size, 1)) < 0.5)
+    dt = np.clip(unsteady, 0.5, 2.0) / rate[:, None]
+    gap = rng.random((size, steps)) < 0.01 * (rng.random((size, 1)) < 0.2)
+    return np.where(gap, dt + rng.exponential(2.0, (size, steps)), dt)
+
+
+def _anchors(
+    extent: Doubles,
+    base: Doubles,
+    flat: NDArray[np.bool_],
+    count: int,
+    rng: np.random.Generator,
+) -> Doubles:
+    """Places (B, A, 3) m: the best spread of a few draws; of one height where `flat`, or of many.
+
+    base (B,) m: the height of the tag.
+    """
+    size = extent.shape[0]
+    tries = rng.random((size, 4, count, 2))
+    edge = rng.random((size, 4, count)) < rng.choice([0.2, 0.6, 1.0], (size, 1, 1))
+    side = rng.integers(2, size=(size, 4, count))
+    for axis in (0, 1):
+        at = edge & (side == axis)
+        tries[..., axis] = np.where(at, np.round(tries[..., axis]), tries[..., axis])
+    spread = tries - tries.mean(axis=2, keepdims=True)
+    narrow = np.linalg.eigvalsh(np.swapaxes(spread, 2, 3) @ spread)[..., 0]  # (B, tries)
+    best = tries[np.arange(size), narrow.argmax(axis=1)]
+    level = (
+        base[:, None]
+        + rng.uniform(-0.5, 2.0, (size, 1))
+        + rng.uniform(0.0, 0.3, (size, 1)) * (rng.standard_normal((size, count)))
+    )
+    level = np.where(rng.random((size, 1)) < 0.2, base[:, None], level)
+    ceiling = rng.uniform(1.5, 4.0, (size, 1))
+    high = rng.random((size, count)) < 0.5
+    two = ceiling * np.where(
+        high, rng.uniform(0.75, 1.0, (size, count)), rng.uniform(0.0, 0.25, (size, count))
+    )
+    any_height = ceiling * rng.random((size, count))
+    uneven = np.where(rng.random((size, 1)) < 0.6, two, any_height)
+    height = np.where(flat[:, None], level, uneven)
+    return np.concatenate([best * extent[:, None, :], height[..., None]], axis=-1)
+
+
+def _heights(
+    base: Doubles, known: NDArray[np.bool_], dt: Doubles, rng: np.random.Generator
+) -> Doubles:
+    """The tag's height (B, T) m: level, carried by hand, up a stair or ramp, or flying."""
+    size, steps = dt.shape
+    time = np.cumsum(dt, axis=1)
+
+    def column(values: Doubles) -> Doubles:
+        return values[:, None]
+
+    def swing(low: float, high: float, slow: float, fast: float) -> Doubles:
+        turn = column(rng.uniform(0.0, 2.0 * np.pi, size))
+        pace = column(log_uniform(rng, slow, fast, (size,)))
+        return column(log_uniform(rng, low, high, (size,))) * np.sin(pace * time + turn)
+
+    kind = column(rng.random(size))
+    middle = column(rng.uniform(0.1, 0.9, size)) * time[:, -1:]
+    ramp = column(rng.uniform(-1.0, 1.5, size)) / (
+        1.0 + np.exp(-np.clip((time - middle) / column(rng.uniform(0.5, 2.0, size)), -50, 50))
+    )
+    moved = np.select(
+        [kind < 0.4, kind < 0.7, kind < 0.82],
+        [np.zeros((size, steps)), swing(0.02, 0.4, 0.2, 1.5), ramp],
+        swing(0.2, 0.8, 0.2, 1.2),
+    )
+    moved = np.where(column(known), 0.02 * np.tanh(moved / 0.02), moved)
+    z = column(base) + moved
+    return np.where(z < 0.03, 0.06 - z, z)
+
+
+def _walks(extent: Doubles, dt: Doubles, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
+    """Positions and velocities (B, T, 2): from goal to goal, turning no faster than one can."""
+    size, steps = dt.shape
+    margin = 0.3
+    place = rng.uniform(margin, 1.0, (size, 2)) * (extent - 2 * margin) + margin
+    heading = rng.uniform(-np.pi, np.pi, size)
+    cruise = log_uniform(rng, 0.15, 2.5, (size,)) * np.where(rng.random(size) < 0.1, 2.0, 1.0)
+    agility = log_uniform(rng, 0.7, 4.0, (size,))  # rad/s at most
+    wander = log_uniform(rng, 0.05, 1.0, (size,))
+    roaming = rng.random(size) < 0.35  # without goals: only turned back at the edge
+    stops = rng.random(size) < 0.4
+    goal = rng.random((size, 2)) * extent
+    speed, turn = cruise.copy(), np.zeros(size)
+    pause = np.zeros(size)
+    truth, velocity = np.empty((size, steps, 2)), np.empty((size, steps, 2))
+    for t in range(steps):
+        count = np.maximum(1, np.ceil(dt[:, t] / SUBSTEP_S).astype(int))
+        step = dt[:, t] / count
+        moved = place.copy()
+        for i in range(int(count.max())):
+            h = np.where(i < count, step, 0.0)
+            toward = goal - place
+            reached = (np.linalg.norm(toward, axis=1) < 0.5) | (rng.random(size) < 0.02 * h)
+            goal = np.where(reached[:, None], rng.random((size, 2)) * extent, goal)
+            pause = np.where(
+                reached & stops & (rng.random(size) < 0.5), rng.exponential(3.0, size), pause - h
+            )
+            outside = ((place < margin) | (place > extent - margin)).any(axis=1)
+            wish = np.arctan2(toward[:, 1], toward[:, 0])
+            inward = np.arctan2(*(0.5 * extent - place).T[::-1])
+            want = np.where(roaming & ~outside, heading, np.where(roaming, inward, wish))
+            error = np.angle(np.exp(1j * (want - heading)))
+            turn += -turn * np.minimum(h / 0.5, 1.0) + wander * np.sqrt(h) * (
+                rng.standard_normal(size)
+            )
+            rate = np.clip(2.0 * error, -agility, agility) + turn
+            heading = heading + rate * h
+            aim = np.where(pause > 0.0, 0.0, cruise * np.clip(1.0 - 0.4 * np.abs(error), 0.2, 1.0))
+            speed = speed + (aim - speed) * np.minimum(h / 0.6, 1.0)
+            speed += 0.15 * cruise * np.sqrt(h) * rng.standard_normal(size) * (pause <= 0.0)
+            speed = np.maximum(speed, 0.0)
+            place = place + (h * speed)[:, None] * np.stack(
+                [np.cos(heading), np.sin(heading)], axis=-1
+            )
+        truth[:, t] = place
+        velocity[:, t] = (place - moved) / dt[:, t, None]
+    return truth, velocity
+
+
+def waves(truth: Doubles, count: int, length: Doubles, rng: np.random.Generator) -> Doubles:
+    """A standard normal field of place (B, T, D) for each of `count` anchors, at (B, T, A)."""
+    size = truth.shape[0]
+    # A chi-square mixture of Gaussian spectra: rough fields have heavier tails of wave numbers.
+    rough = np.sqrt(rng.chisquare(4.0, (size, count, WAVES, 1)) / 4.0)
+    wave = (
+        rng.standard_normal((size, count, WAVES, truth.shape[-1]))
+        / rough
+        / length[:, None, None, None]
+    )
+    phase = rng.uniform(0.0, 2.0 * np.pi, (size, count, WAVES))
+    angle = np.einsum("btd,bamd->btam", truth.astype(np.float32), wave.astype(np.float32))
+    return np.asarray(
+        np.cos(angle + phase[:, None].astype(np.float32)).sum(-1) * np.sqrt(2.0 / WAVES),
+        dtype=np.float64,
+    )
