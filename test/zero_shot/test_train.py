@@ -39,7 +39,7 @@ def loss_on_held_out(model: Hybrid) -> float:
     belief = module.begin(model, walk, generator)
     losses = []
     for t, now in module.follow(model, walk, belief, range(30), generator):
-        losses.append(float(module.loss_of(*module.score(model, now, walk.truth[:, t]))))
+        losses.append(float(module.loss_of(module.score(model, now, walk.truth[:, t]))))
     return float(np.mean(losses[3:]))
 
 

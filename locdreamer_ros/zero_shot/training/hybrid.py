@@ -44,9 +44,9 @@ class Belief:
     """What the filter thinks.
 
     mean (B, N), covariance (B, N, N); anchor (B, A, 3) m; climbs (B,) 1 where the height is a
-    state, 0 where it is known; age (B, A) s since the anchor was asked, surprise (B, A) m running mean of its |innovation|;
-    context (B, CONTEXT) running means over updates, since (B,) s since the last update, count (B,)
-    updates so far.
+    state, 0 where it is known; age (B, A) s since the anchor was asked, surprise (B, A) m running
+    mean of its |innovation|; context (B, CONTEXT) running means over updates, since (B,) s since
+    the last update, count (B,) updates so far.
     """
 
     anchor: Tensor

@@ -105,7 +105,7 @@ def _mirrored(place: Doubles, wall: Doubles) -> Doubles:
 
 
 def _along(start: Doubles, end: Doubles, wall: Doubles) -> Doubles:
-    """Where on the way from start to end (L, 2) a wall (2, 2) is met, 0 to 1; NaN where it is not."""
+    """Where from start to end (L, 2) a wall (2, 2) is met, 0 to 1; NaN where it is not."""
     edge, line, offset = wall[1] - wall[0], end - start, wall[0] - start
     across = line[:, 0] * edge[1] - line[:, 1] * edge[0]
     across = np.where(np.abs(across) < 1e-12, 1e-12, across)
