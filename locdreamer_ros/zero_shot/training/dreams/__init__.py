@@ -74,13 +74,13 @@ def dream(
             error, blocked[here] = FAMILIES[family](some, rng)
             measured[here] = some.distance + error
     measured[measured < 0.05] = np.nan
-    arrays = (
-        place.surveyed,
-        place.truth,
-        place.velocity,
-        place.dt,
-        measured,
-        blocked,
-        place.height,
+    return Dreams(
+        place.surveyed.astype(np.float32),
+        place.truth.astype(np.float32),
+        place.velocity.astype(np.float32),
+        place.dt.astype(np.float32),
+        measured.astype(np.float32),
+        blocked.astype(np.float32),
+        place.height.astype(np.float32),
+        place.known,
     )
-    return Dreams(*(x.astype(np.float32) for x in arrays), place.known)

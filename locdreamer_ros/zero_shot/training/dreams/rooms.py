@@ -8,15 +8,19 @@ Shape legend: B dreams, T steps, A anchors, M waves.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 SUBSTEP_S = 0.1
 WAVES = 24
+OUTSIDE = 0.2
+"""Share of the places where the tag is mostly outside of its anchors."""
 STANDING = 0.1
 """Slower than this, m/s, a body keeps the way it faces."""
 
@@ -70,15 +74,16 @@ def log_uniform(
     return np.exp(rng.uniform(np.log(low), np.log(high), size))
 
 
-def sometimes(rng: np.random.Generator, share: float, values: Doubles) -> Doubles:
+def sometimes(rng: np.random.Generator, share: float, values: NDArray[np.floating[Any]]) -> Doubles:
     """The values in a share of the sites, nothing in the others."""
     here = rng.random((len(values), *(1,) * (values.ndim - 1))) < share
-    return np.where(here, values, 0.0)
+    return np.where(here, np.asarray(values, dtype=np.float64), 0.0)
 
 
 def room(size: int, steps: int, anchors: int, rng: np.random.Generator) -> Room:
     """Random rooms, anchors and walks."""
     extent = log_uniform(rng, 3.0, 25.0, (size, 2))
+    extent = np.where(rng.random((size, 1)) < 0.1, 2.0 * extent, extent)
     flat = rng.random(size) < 0.5
     base = rng.uniform(0.05, 1.8, size)
     anchor = _anchors(extent, base, flat, anchors, rng)
@@ -133,6 +138,9 @@ def _anchors(
     spread = tries - tries.mean(axis=2, keepdims=True)
     narrow = np.linalg.eigvalsh(np.swapaxes(spread, 2, 3) @ spread)[..., 0]  # (B, tries)
     best = tries[np.arange(size), narrow.argmax(axis=1)]
+    # Or all in one part of the place: a tag outdoors, or one that leaves the room.
+    part = np.where(rng.random((size, 1)) < OUTSIDE, rng.uniform(0.1, 0.6, (size, 1)), 1.0)
+    best = best * part[..., None] + (rng.random((size, 2)) * (1.0 - part))[:, None]
     level = (
         base[:, None]
         + rng.uniform(-0.5, 2.0, (size, 1))
@@ -157,26 +165,24 @@ def _heights(
     size, steps = dt.shape
     time = np.cumsum(dt, axis=1)
 
-    def column(values: Doubles) -> Doubles:
-        return values[:, None]
+    each = (size, 1)
 
     def swing(low: float, high: float, slow: float, fast: float) -> Doubles:
-        turn = column(rng.uniform(0.0, 2.0 * np.pi, size))
-        pace = column(log_uniform(rng, slow, fast, (size,)))
-        return column(log_uniform(rng, low, high, (size,))) * np.sin(pace * time + turn)
+        turn = rng.uniform(0.0, 2.0 * np.pi, each)
+        pace = log_uniform(rng, slow, fast, each)
+        return log_uniform(rng, low, high, each) * np.sin(pace * time + turn)
 
-    kind = column(rng.random(size))
-    middle = column(rng.uniform(0.1, 0.9, size)) * time[:, -1:]
-    ramp = column(rng.uniform(-1.0, 1.5, size)) / (
-        1.0 + np.exp(-np.clip((time - middle) / column(rng.uniform(0.5, 2.0, size)), -50, 50))
-    )
+    kind = rng.random(each)
+    middle = rng.uniform(0.1, 0.9, each) * time[:, -1:]
+    since = (time - middle) / rng.uniform(0.5, 2.0, each)
+    ramp = rng.uniform(-1.0, 1.5, each) * expit(since)
     moved = np.select(
         [kind < 0.4, kind < 0.7, kind < 0.82],
         [np.zeros((size, steps)), swing(0.02, 0.4, 0.2, 1.5), ramp],
         swing(0.2, 0.8, 0.2, 1.2),
     )
-    moved = np.where(column(known), 0.02 * np.tanh(moved / 0.02), moved)
-    z = column(base) + moved
+    moved = np.where(known[:, None], 0.02 * np.tanh(moved / 0.02), moved)
+    z = base[:, None] + moved
     return np.where(z < 0.03, 0.06 - z, z)
 
 
