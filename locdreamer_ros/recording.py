@@ -68,6 +68,10 @@ class Recording:
     def __len__(self) -> int:
         return self.times.size
 
+    def blind(self) -> Recording:
+        """The same recording without what a device says of blocked links."""
+        return replace(self, nlos=None, rx_power=None, first_path_power=None)
+
     def only(self, ids: tuple[str, ...]) -> Recording:
         """The same recording with only these anchors."""
         rows = self.anchors.rows(ids)

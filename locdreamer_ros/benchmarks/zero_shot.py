@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from locdreamer_ros.benchmarks.methods import BUDGET
+from locdreamer_ros.benchmarks.paces import pace_claims, pace_rows
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, summarise, with_interval
 from locdreamer_ros.benchmarks.zero_shot_rows import (
     ALIGNED,
@@ -78,7 +79,9 @@ def summary(found: Sequence[Seed], recordings: Sequence[str], cost: Mapping[str,
     """Rows, claims and picture of what the seeds found."""
     reports = [seed.places for seed in found]
     recorded = [seed.recordings for seed in found if seed.recordings]
+    paces = [seed.paces for seed in found]
     rows = [*table(reports), *table(recorded), *walk_rows(found), *curve_rows(found)]
+    rows += pace_rows(paces)
     keys = dict.fromkeys(key for row in rows for key in row)
     rows = [{key: row.get(key) for key in keys} for row in rows]
     intervals = {
@@ -90,6 +93,7 @@ def summary(found: Sequence[Seed], recordings: Sequence[str], cost: Mapping[str,
     }
     claims = {name: interval.mean for name, interval in intervals.items()}
     claims |= {f"{name}_ci_low": interval.low for name, interval in intervals.items()}
+    claims |= pace_claims(paces)
     moved = [name + ALIGNED for name in recordings]
     covered = [
         mean(group, (place, ZERO_SHOT, scheduler), "coverage95")

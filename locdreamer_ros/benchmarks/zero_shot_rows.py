@@ -12,6 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from locdreamer_ros.benchmarks.methods import BUDGET
+from locdreamer_ros.benchmarks.paces import Pace, pace_reports
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.evaluation.clocks import aligned
 from locdreamer_ros.evaluation.metrics import Track, as_dict, horizontal_errors, score
@@ -63,11 +64,6 @@ RECORDING_SEEDS = 3
 """Repetitions on recordings, where only schedulers and particles are drawn."""
 
 
-def without_hints(recording: Recording) -> Recording:
-    """The recording without what a device says of blocked links."""
-    return replace(recording, nlos=None, rx_power=None, first_path_power=None)
-
-
 def measured(
     recording: Recording, site: Site, tracker: str, preset: str, scheduler: str, seed: int
 ) -> tuple[Track, Report]:
@@ -89,7 +85,7 @@ def all_methods(
     recording: Recording, site: Site, seed: int
 ) -> dict[tuple[str, str], tuple[Track, Report]]:
     """Every tracker with every scheduler; the classical ones see the recording as it is."""
-    blind = without_hints(recording)
+    blind = recording.blind()
     found = {}
     for scheduler in (*SCHEDULERS, LOOKING):
         found[ZERO_SHOT, scheduler] = measured(blind, site, ZERO_SHOT, "", scheduler, seed)
@@ -147,7 +143,7 @@ def scheduler_rows(seed: int) -> dict[tuple[str, str, str], float]:
                 # Walks of their own: none is the one of `in_places`.
                 rng = stream(1000 * (seed + 1) + 100 * (walks == 1) + walk, RUN_STREAM)
                 recording = simulate_in(world, duration=steps / rate, rate=rate, rng=rng)
-                recording = without_hints(recording.only(world.deploy))
+                recording = recording.only(world.deploy).blind()
                 site = Site.of(recording.anchors, "2", world.tag_height)
                 for scheduler in errors:
                     _, row = evaluate(
@@ -161,7 +157,7 @@ def scheduler_rows(seed: int) -> dict[tuple[str, str, str], float]:
 def budget_curve(seed: int) -> dict[str, tuple[float, float]]:
     """Ranges per fix and MAE m in the house, of each fixed budget and each adaptive rule."""
     duration, rate = PLACES["house"]
-    recording = without_hints(simulate("house", duration=duration, rate=rate, seed=seed))
+    recording = simulate("house", duration=duration, rate=rate, seed=seed).blind()
     site = Site.of(recording.anchors, "2", make_world("house", seed).tag_height)
 
     def point(name: str, scheduler: Scheduler, budget: int) -> tuple[float, float]:
@@ -186,6 +182,7 @@ class Seed:
     recordings: dict[Case, Report]
     walks: dict[tuple[str, str, str], float]
     curve: dict[str, tuple[float, float]]
+    paces: dict[Pace, Report]
 
 
 def one_seed(seed: int, *, files: Files, recorded: Sequence[int]) -> Seed:
@@ -195,6 +192,7 @@ def one_seed(seed: int, *, files: Files, recorded: Sequence[int]) -> Seed:
         on_recordings(files, seed) if seed in recorded else {},
         scheduler_rows(seed),
         budget_curve(seed),
+        pace_reports(seed),
     )
 
 

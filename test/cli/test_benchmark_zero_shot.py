@@ -10,7 +10,7 @@ import math
 import pytest
 from worlds import circle_recording
 
-from locdreamer_ros.benchmarks import zero_shot, zero_shot_rows
+from locdreamer_ros.benchmarks import paces, zero_shot, zero_shot_rows
 from locdreamer_ros.cli import main
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 
@@ -31,6 +31,10 @@ OTHERS = (
     "lias_all",
     "lias_3_aligned",
     "lias_all_aligned",
+    "below_best_classical_10hz",
+    "foresight_below_gdop",
+    "foresight_below_gdop_min",
+    "foresight_vs_all_10hz",
 )
 
 
@@ -44,6 +48,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(zero_shot_rows, "LONG_STEPS", 12)
     monkeypatch.setattr(zero_shot_rows, "SHORT_WALKS", 1)
     monkeypatch.setattr(zero_shot_rows, "COST_S", 2.0)
+    monkeypatch.setattr(paces, "WALK_S", {"house": 2.0, paces.DREAMT: 2.0})
+    monkeypatch.setattr(paces, "RATES", (10.0,))
     monkeypatch.setattr(zero_shot_rows, "ADAPTIVE", (("price 0.02 m", {"price": 0.02}),))
 
 
@@ -76,6 +82,9 @@ def test_rows_claims_and_picture(tmp_path, capsys):
         for r in rows
         if (r["place"], r["tracker"], r["scheduler"]) == ("house", "zero-shot", "gdop")
     )
+    for place in paces.WALK_S:
+        for tracker, scheduler in paces.METHODS:
+            assert (f"{place}, 10 Hz", tracker, scheduler) in measured
     for key in ("mae", "rmse", "p50", "p90", "max", "nees", "coverage95", "lost", "step_us_p50"):
         assert house[key] is not None
         assert house[f"{key}_ci"] is not None

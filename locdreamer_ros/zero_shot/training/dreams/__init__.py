@@ -61,9 +61,13 @@ def dream(
     rng: np.random.Generator,
     *,
     families: tuple[str, ...] = TRAINED,
+    rate: float | None = None,
 ) -> Dreams:
-    """`size` dreams of `steps` steps with `anchors` anchors, each in a place of its own."""
-    place = room(size, steps, anchors, rng)
+    """`size` dreams of `steps` steps with `anchors` anchors, each in a place of its own.
+
+    rate Hz: of all; without, each has a pace of its own.
+    """
+    place = room(size, steps, anchors, rng, rate=rate)
     measured = np.empty((size, steps, anchors))
     blocked = np.empty((size, steps, anchors))
     kind = rng.integers(len(families), size=size)

@@ -80,8 +80,10 @@ def sometimes(rng: np.random.Generator, share: float, values: NDArray[np.floatin
     return np.where(here, np.asarray(values, dtype=np.float64), 0.0)
 
 
-def room(size: int, steps: int, anchors: int, rng: np.random.Generator) -> Room:
-    """Random rooms, anchors and walks."""
+def room(
+    size: int, steps: int, anchors: int, rng: np.random.Generator, *, rate: float | None = None
+) -> Room:
+    """Random rooms, anchors and walks; at paces of their own where no rate Hz is given."""
     extent = log_uniform(rng, 3.0, 25.0, (size, 2))
     extent = np.where(rng.random((size, 1)) < 0.1, 2.0 * extent, extent)
     flat = rng.random(size) < 0.5
@@ -91,7 +93,7 @@ def room(size: int, steps: int, anchors: int, rng: np.random.Generator) -> Room:
         anchor.shape
     )
     known = rng.random(size) < np.where(flat, 0.9, 0.3)
-    dt = _steps(size, steps, rng)
+    dt = _steps(size, steps, rng) if rate is None else np.full((size, steps), 1.0 / rate)
     truth, velocity = _walks(extent, dt, rng)
     z = _heights(base, known, dt, rng)
     climb = np.diff(z, axis=1, prepend=z[:, :1]) / dt
