@@ -101,7 +101,7 @@ def result_of(parts: Mapping[str, Sequence[Found]]) -> Result:
         "interrupts_clean": interrupts - len(told),
         "soak_growth_mb": max((one["growth_mb"] for one in parts["soak"]), default=np.nan),
     }
-    notes = [f"{problem}" for problem in [*files, *told]]
+    notes = [str(problem) for problem in (*files, *told)]
     notes += [f"load of the machine: {os.getloadavg()[2]:.1f} on {os.cpu_count()} processors"]
     return Result(
         rows=rows,

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from locdreamer_ros.benchmarks.methods import BUDGET
-from locdreamer_ros.benchmarks.result import MEASURES, Row, summarise
-from locdreamer_ros.evaluation.intervals import Interval, mean_interval
+from locdreamer_ros.benchmarks.real import RIVAL_SCHEDULERS
+from locdreamer_ros.benchmarks.result import Row, summarise
+from locdreamer_ros.evaluation.intervals import paired_reduction
 from locdreamer_ros.evaluation.run import Report, evaluate
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
@@ -23,8 +24,7 @@ from locdreamer_ros.types import Anchors, Site
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, dream
 
 ZERO_SHOT = "zero-shot"
-RIVALS = ("grid", "particle")
-RIVAL_SCHEDULERS = ("gdop", "random")
+STRONGEST = ("grid", "particle")
 FORESIGHT, ALL = "foresight", "all"
 DREAMT = f"dreams of {HELD_OUT}"
 """What rows call them."""
@@ -32,7 +32,7 @@ WALK_S: Mapping[str, float] = {"house": 240.0, "hall": 150.0, "random": 120.0, D
 RATES = (1.0, 3.0, 10.0)
 METHODS = (
     *((ZERO_SHOT, scheduler) for scheduler in (FORESIGHT, "gdop", ALL)),
-    *((tracker, scheduler) for tracker in RIVALS for scheduler in RIVAL_SCHEDULERS),
+    *((tracker, scheduler) for tracker in STRONGEST for scheduler in RIVAL_SCHEDULERS),
 )
 Pace = tuple[str, float, str, str]
 """Place, rate Hz, tracker, scheduler."""
@@ -83,24 +83,23 @@ def pace_rows(reports: Sequence[Mapping[Pace, Report]]) -> list[Row]:
         row: Row = {"place": f"{place}, {rate:g} Hz", "tracker": tracker, "scheduler": scheduler}
         row["budget"] = BUDGET
         key = place, rate, tracker, scheduler
-        rows.append(summarise(row, [{m: each[key][m] for m in MEASURES} for each in reports]))
+        rows.append(summarise(row, [each[key] for each in reports]))
     return rows
 
 
-def _mae(reports: Sequence[Mapping[Pace, Report]], key: Pace) -> np.ndarray:
-    return np.array([each[key]["mae"] for each in reports])
+def _mae(reports: Sequence[Mapping[Pace, Report]], key: Pace) -> list[float]:
+    return [float(each[key]["mae"]) for each in reports]
 
 
-def below(reports: Sequence[Mapping[Pace, Report]], ours: Pace, reference: Pace) -> Interval:
-    """By how much the mean error lies below the reference's, in parts of that, paired by seed."""
-    rival = _mae(reports, reference)
-    return mean_interval((rival - _mae(reports, ours)) / rival.mean())
+def below(reports: Sequence[Mapping[Pace, Report]], ours: Pace, reference: Pace) -> float:
+    """How far the MAE of a method lies below the reference's, as a fraction, paired by seed."""
+    return paired_reduction(_mae(reports, ours), _mae(reports, reference)).mean / 100.0
 
 
-def below_best(reports: Sequence[Mapping[Pace, Report]], place: str, rate: float) -> Interval:
+def below_best(reports: Sequence[Mapping[Pace, Report]], place: str, rate: float) -> float:
     """Foresight against the best of the rivals there."""
-    rivals = [(place, rate, t, s) for t in RIVALS for s in RIVAL_SCHEDULERS]
-    best = min(rivals, key=lambda key: float(_mae(reports, key).mean()))
+    rivals = [(place, rate, t, s) for t in STRONGEST for s in RIVAL_SCHEDULERS]
+    best = min(rivals, key=lambda key: sum(_mae(reports, key)))
     return below(reports, (place, rate, ZERO_SHOT, FORESIGHT), best)
 
 
@@ -108,14 +107,14 @@ def pace_claims(reports: Sequence[Mapping[Pace, Report]]) -> dict[str, float]:
     """The least gain over the best rival at each rate; what foresight saves, and what it costs."""
     claims = {
         f"below_best_classical_{rate:g}hz": min(
-            below_best(reports, place, rate).mean for place in WALK_S
+            below_best(reports, place, rate) for place in WALK_S
         )
         for rate in RATES
     }
     gains = {
         (place, rate): below(
             reports, (place, rate, ZERO_SHOT, FORESIGHT), (place, rate, ZERO_SHOT, "gdop")
-        ).mean
+        )
         for place in WALK_S
         for rate in RATES
     }
@@ -124,8 +123,8 @@ def pace_claims(reports: Sequence[Mapping[Pace, Report]]) -> dict[str, float]:
     claims["foresight_vs_all_10hz"] = float(
         np.mean(
             [
-                _mae(reports, (place, 10.0, ZERO_SHOT, FORESIGHT)).mean()
-                / _mae(reports, (place, 10.0, ZERO_SHOT, ALL)).mean()
+                sum(_mae(reports, (place, 10.0, ZERO_SHOT, FORESIGHT)))
+                / sum(_mae(reports, (place, 10.0, ZERO_SHOT, ALL)))
                 for place in WALK_S
             ]
         )

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from locdreamer_ros.benchmarks.methods import BUDGET
-from locdreamer_ros.benchmarks.paces import pace_claims, pace_rows
+from locdreamer_ros.benchmarks.paces import STRONGEST, ZERO_SHOT, pace_claims, pace_rows
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, summarise, with_interval
 from locdreamer_ros.benchmarks.zero_shot_rows import (
     ALIGNED,
@@ -32,8 +32,6 @@ from locdreamer_ros.benchmarks.zero_shot_rows import (
     SCHEDULERS,
     SELECTION,
     SHORT_STEPS,
-    STRONGEST,
-    ZERO_SHOT,
     Case,
     Seed,
     one_seed,

@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from locdreamer_ros.benchmarks.methods import BUDGET
-from locdreamer_ros.benchmarks.paces import Pace, pace_reports
+from locdreamer_ros.benchmarks.paces import ZERO_SHOT, Pace, pace_reports
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.evaluation.clocks import aligned
 from locdreamer_ros.evaluation.metrics import Track, as_dict, horizontal_errors, score
@@ -38,10 +38,9 @@ PLACES: Mapping[str, tuple[float, float]] = {
     SELECTION: (150.0, 4.0),
 }
 """Duration s and rate Hz of the walk in each place."""
-ZERO_SHOT, HINTED = "zero-shot", "zero-shot + first-path power"
-"""The tracker without and with a device's guess, from the powers, of whether a range is blocked."""
+HINTED = "zero-shot + first-path power"
+"""The tracker with a device's guess, from the powers, of whether a range is blocked."""
 CLASSICAL = (("particle", ""), ("grid", ""), ("bias-ekf", ""), ("ekf", "paper"))
-STRONGEST = ("grid", "particle")
 SCHEDULERS = ("random", "gdop", "all")
 LOOKING = "sequential"
 """The scheduler that is compared with gdop: it looks at each answer before it asks on."""
