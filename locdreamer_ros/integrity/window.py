@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -53,10 +54,7 @@ class Gathered:
         by_anchor: dict[int, list[float]] = {}
         for anchor, value in sorted(zip(self.anchor.tolist(), values.tolist(), strict=True)):
             by_anchor.setdefault(anchor, []).append(value)
-        return {
-            anchor: 0.5 * (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2])
-            for anchor, ordered in by_anchor.items()
-        }
+        return {anchor: median(found) for anchor, found in by_anchor.items()}
 
 
 class Window:

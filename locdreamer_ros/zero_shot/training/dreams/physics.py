@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from locdreamer_ros.zero_shot.training.dreams.rooms import Doubles, Room, log_uniform
+from locdreamer_ros.zero_shot.training.dreams.rooms import Doubles, Room, log_uniform, meeting
 
 WAVELENGTH_M = 0.0462
 """Of channel 5, 6.5 GHz."""
 PULSE_M = 0.30
 """Sigma of a pulse's envelope: 500 MHz."""
-SAMPLES_M = np.arange(-1.0, 6.0, 0.06)
+SPACING_M = 0.06
+SAMPLES_M = np.arange(-1.0, 6.0, SPACING_M)
 """Where the response is looked at, from the true distance on."""
 FARTHER_M = 8.0
 """A path this much longer than the direct one does not matter."""
@@ -106,11 +107,7 @@ def _mirrored(place: Doubles, wall: Doubles) -> Doubles:
 
 def _along(start: Doubles, end: Doubles, wall: Doubles) -> Doubles:
     """Where from start to end (L, 2) a wall (2, 2) is met, 0 to 1; NaN where it is not."""
-    edge, line, offset = wall[1] - wall[0], end - start, wall[0] - start
-    across = line[:, 0] * edge[1] - line[:, 1] * edge[0]
-    across = np.where(np.abs(across) < 1e-12, 1e-12, across)
-    t = (offset[:, 0] * edge[1] - offset[:, 1] * edge[0]) / across
-    u = (offset[:, 0] * line[:, 1] - offset[:, 1] * line[:, 0]) / across
+    t, u = meeting(start, end - start, wall[0], wall[1] - wall[0])
     return np.where((t > 1e-6) & (t < 1.0 - 1e-6) & (u > 0.0) & (u < 1.0), t, np.nan)
 
 
@@ -141,7 +138,9 @@ def _first_edge(
     over = size >= threshold
     first = over.argmax(axis=0)
     # The height of the first path: the next peak within a pulse of the edge.
-    ahead = np.minimum(first[None] + np.arange(int(2.0 * PULSE_M / 0.06))[:, None], len(size) - 1)
+    ahead = np.minimum(
+        first[None] + np.arange(int(2.0 * PULSE_M / SPACING_M))[:, None], len(size) - 1
+    )
     height = np.take_along_axis(size, ahead, axis=0).max(axis=0)
     lead = PULSE_M * np.sqrt(2.0 * np.log(np.maximum(height / threshold, 1.0001)))
     return np.where(over.any(axis=0), SAMPLES_M[first] + lead, np.nan)

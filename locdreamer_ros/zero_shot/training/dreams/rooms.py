@@ -21,6 +21,8 @@ SUBSTEP_S = 0.1
 WAVES = 24
 OUTSIDE = 0.2
 """Share of the places where the tag is mostly outside of its anchors."""
+PARALLEL = 1e-9
+"""m^2: a line and a wall that span less never meet."""
 STANDING = 0.1
 """Slower than this, m/s, a body keeps the way it faces."""
 
@@ -235,6 +237,16 @@ def _walks(extent: Doubles, dt: Doubles, rng: np.random.Generator) -> tuple[Doub
         truth[:, t] = place
         velocity[:, t] = (place - moved) / dt[:, t, None]
     return truth, velocity
+
+
+def meeting(start: Doubles, line: Doubles, wall: Doubles, edge: Doubles) -> tuple[Doubles, Doubles]:
+    """Where lines (..., 2) from start meet walls `edge` long from `wall`, in parts of either."""
+    across = line[..., 0] * edge[..., 1] - line[..., 1] * edge[..., 0]
+    across = np.where(np.abs(across) < PARALLEL, PARALLEL, across)
+    offset = wall - start
+    t = (offset[..., 0] * edge[..., 1] - offset[..., 1] * edge[..., 0]) / across
+    u = (offset[..., 0] * line[..., 1] - offset[..., 1] * line[..., 0]) / across
+    return np.asarray(t), np.asarray(u)
 
 
 def waves(truth: Doubles, count: int, length: Doubles, rng: np.random.Generator) -> Doubles:

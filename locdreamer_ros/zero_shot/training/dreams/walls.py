@@ -15,6 +15,7 @@ from locdreamer_ros.zero_shot.training.dreams.rooms import (
     Doubles,
     Room,
     log_uniform,
+    meeting,
     sometimes,
     waves,
 )
@@ -98,12 +99,8 @@ def _crossed(room: Room, rng: np.random.Generator) -> NDArray[np.intp]:
         )
         half = 0.5 * log_uniform(rng, 1.0, 8.0, (size, 1))
         along = half * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-        a, edge = (middle - along)[:, None, None], (2.0 * along)[:, None, None]
-        across = line[..., 0] * edge[..., 1] - line[..., 1] * edge[..., 0]
-        across = np.where(np.abs(across) < 1e-9, 1e-9, across)
-        offset = a - start
-        t = (offset[..., 0] * edge[..., 1] - offset[..., 1] * edge[..., 0]) / across
-        u = (offset[..., 0] * line[..., 1] - offset[..., 1] * line[..., 0]) / across
+        wall, edge = (middle - along)[:, None, None], (2.0 * along)[:, None, None]
+        t, u = meeting(start, line, wall, edge)
         hit = (t > 0) & (t < 1) & (u > 0) & (u < 1)
         crossed += hit & np.less(number, walls)[:, None, None]
     return crossed
