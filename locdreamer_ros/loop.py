@@ -84,6 +84,10 @@ class Loop:
         """How far the estimate can be trusted."""
         return self.watch.status()
 
+    def close(self) -> None:
+        """The tracker's life ends."""
+        self.tracker.close()
+
     def restart(self) -> None:
         """Begin again from a new first fix."""
         self.watch.reset()

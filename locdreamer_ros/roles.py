@@ -19,7 +19,8 @@ Self = TypeVar("Self", bound="Tracker")
 class Tracker(ABC):
     """Turns ranges into estimates. Its time only moves forward, by `predict`.
 
-    A range is used at its own stamp, which may lie before or after the tracker's time.
+    A range is used at its own stamp, which may lie before or after the tracker's time. Whoever runs
+    a tracker closes it.
     """
 
     fallback: str = ""
@@ -61,6 +62,9 @@ class Tracker(ABC):
         found = self.estimate
         assert found is not None
         return found
+
+    def close(self) -> None:
+        """The end of its life: give back, or write down, what outlives it. May be called twice."""
 
     @property
     @abstractmethod

@@ -11,6 +11,7 @@ the way back takes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -62,8 +63,9 @@ class Watched:
 
 def watched(recording: Recording, site: Site, method: Method) -> Watched:
     """Run a method on a recording."""
-    tracker, scheduler = method.make_tracker(site), method.make_scheduler(site)
-    track = run_offline(recording, site, tracker, scheduler, budget=method.budget).tracks[0]
+    scheduler = method.make_scheduler(site)
+    with closing(method.make_tracker(site)) as tracker:
+        track = run_offline(recording, site, tracker, scheduler, budget=method.budget).tracks[0]
     assert track.states is not None
     assert track.asking is not None
     error = np.hypot(*(track.mean[:, :2] - track.truth[:, :2]).T)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -218,16 +219,20 @@ def track_all(
     place = method.site(recording.anchors) if site is None else site
     scheduler = method.make_scheduler(place)
     methods = (method, *beside)
-    tracker, *others = (each.make_tracker(place) for each in methods)
-    done = run_offline(
-        recording,
-        place,
-        tracker,
-        scheduler,
-        budget=method.budget,
-        beside=others,
-        progress=progress,
-    )
+    with ExitStack() as stack:
+        trackers = []
+        for each in methods:
+            trackers.append(each.make_tracker(place))
+            stack.callback(trackers[-1].close)
+        done = run_offline(
+            recording,
+            place,
+            trackers[0],
+            scheduler,
+            budget=method.budget,
+            beside=trackers[1:],
+            progress=progress,
+        )
     reports = []
     for each, loop, track, spent in zip(methods, done.loops, *done, strict=True):
         try:

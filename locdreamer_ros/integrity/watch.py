@@ -466,10 +466,12 @@ class Watch:
         self._twin_votes = int(self._twin_votes + better) if better else 0
         same = float(np.linalg.norm(other.position - here.position)) < 0.5
         if self._twin_votes <= -AGREE:
+            self.tracker.close()
             self.tracker, self._track = self._twin, self._twin_track
             self.restarts += 1
             self._twin = None
         elif same or self._twin_votes >= AGREE:
+            self._twin.close()
             self._twin = None
 
 

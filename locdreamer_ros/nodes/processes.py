@@ -29,7 +29,7 @@ def node_environment(domain: int, logs: Path) -> dict[str, str]:
     code = str(Path(locdreamer_ros.__file__).parents[1])
     inherited = os.environ.get("PYTHONPATH", "")
     return {
-        # Shared-memory segments of killed processes would pile up in /dev/shm (small port files do).
+        # Segments of killed processes would pile up in /dev/shm, as small port files do.
         "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
         "HOME": str(logs),
         "OMP_NUM_THREADS": "1",

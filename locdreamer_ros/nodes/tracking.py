@@ -119,6 +119,11 @@ class TrackingNode(UwbNode):
         if self.site is not None:
             self._fresh_tracker()
 
+    def close(self) -> None:
+        """The tracker's life ends with the node's."""
+        if self.site is not None:
+            self.loop.close()
+
     def begin(self) -> None:
         """Listen to ranges: last of all, because a source starts when its listeners are there."""
         self._heard_ranges = False
@@ -188,12 +193,16 @@ class TrackingNode(UwbNode):
             self._on_anchors(self._unplaced)
 
     def _use(self, anchors: Anchors) -> None:
+        if self.site is not None:
+            self.loop.close()
         site = self.method.site(anchors)
         self.site = None
         self._fresh_tracker(site)
 
     def _fresh_tracker(self, site: Site | None = None) -> None:
-        """A new tracker, for a new site or the known one."""
+        """A new tracker, for a new site or the known one; the old one's life ends."""
+        if self.site is not None:
+            self.loop.close()
         place = self.known_site if site is None else site
         try:
             self.loop = self._make(self.method, place)

@@ -53,6 +53,7 @@ def soaked(hours: float, seed: int) -> dict[str, Any]:
             if row % 600 == 0:
                 memory.append(resident_mb())
         walk = replace(walk, ranges=walk.ranges[::-1], truth=truth[::-1])
+    loop.close()
     warm = memory[round(WARM * len(memory)) :]
     edge = max(len(warm) // 10, 1)
     return {
