@@ -223,6 +223,19 @@ def test_uwb650() -> None:
     assert codec.feed(refused + b"\r\n") == [FailEvent("0003", "the module refuses the command")]
 
 
+def test_uwb650_an_answer_that_comes_twice_is_not_the_next_anchors() -> None:
+    """It names no anchor; one that asks itself again may well be as far as before."""
+    near, far, *_ = lines("uwb650.txt")
+    codec = make_codec("uwb650")
+    codec.request("0002")
+    assert ranges(codec.feed(near + b"\r\n")) == {"0002": 3.46}
+    codec.request("0001")
+    assert not ranges(codec.feed(near + b"\r\n"))
+    assert ranges(codec.feed(far + b"\r\n")) == {"0001": 12.34}
+    codec.request("0001")
+    assert ranges(codec.feed(far + b"\r\n")) == {"0001": 12.34}
+
+
 def test_mauwb() -> None:
     one, bad, four = lines("mauwb.txt")
     codec = make_codec("mauwb")

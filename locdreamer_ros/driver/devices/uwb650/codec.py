@@ -8,8 +8,9 @@ r"""NiceRF UWB650 (DW3000 with an amplifier), commands on a UART: the host picks
     < \r\nFinished Startup\r\n        at boot
 
 Some firmware adds a line OK. An answer names no anchor: after an exchange was given up the next
-begins by asking for the version, which comes when the module is through with the old one. It takes
-what it hears as one command until the line is silent for 5 ms.
+begins by asking for the version, which comes when the module is through with the old one. An answer
+that repeats that of another anchor to the last digit is taken for that one once more. It takes what
+it hears as one command until the line is silent for 5 ms.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Uwb650Codec(LineCodec):
         self._asked = ""
         self._waits = False  # for the version, before the request goes out
         self._unsure = False  # an answer to an exchange that was given up may still come
+        self._last = ("", 0.0, 0.0)  # anchor and numbers of the last range
         self._ready = False
 
     def start(self) -> bytes:
@@ -62,6 +64,7 @@ class Uwb650Codec(LineCodec):
         self._lines.reset()
         self.cancel()
         self._ready, self._waits = False, False
+        self._last = ("", 0.0, 0.0)
         return VERSION
 
     def request(self, anchor: str) -> bytes:
@@ -116,10 +119,13 @@ class Uwb650Codec(LineCodec):
             events.append(DroppedEvent(size, "late, duplicate or unasked range"))
         elif metres == -1.0 and power == 0.0:
             self._end("no answer", events)
+        elif self._last[0] != self._asked and self._last[1:] == (metres, power):
+            events.append(DroppedEvent(size, "the answer of another anchor once more"))
         elif not plausible(metres):
             self._end(f"impossible range {metres} m", events, Failure.UNUSABLE)
         else:
             anchor, self._asked = self._asked, ""
+            self._last = (anchor, metres, power)
             events.append(RangeEvent(anchor, metres, power if power < 0.0 else float("nan")))
 
     def _end(self, reason: str, events: list[Event], kind: Failure = Failure.SILENT) -> None:
