@@ -244,7 +244,8 @@ def _read_range_arrays(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> 
     # Per epoch and anchor: stamp s, range m, nlos, rx power, first-path power.
     rows: list[FloatArray] = []
     tag = None
-    goes_on, cells = False, RangeCells()
+    goes_on = False
+    cells = RangeCells(no_answer=(math.inf,))  # a status says what 65.535 says in a table
     for number, body in enumerate(read_messages(path, topic, RANGES[1]), start=1):
         where = f"{path}: {topic}: message {number}"
         time = nanoseconds(body.header.stamp)

@@ -93,10 +93,14 @@ class TimeCells:
 
 
 class RangeCells:
-    """Reads ranges in units of `scale` m, and counts those that say that there was none."""
+    """Reads ranges in units of `scale` m, and counts those that say that there was none.
 
-    def __init__(self, scale: float = 1.0) -> None:
+    no_answer: values that say so, besides 0 and what lies below it.
+    """
+
+    def __init__(self, scale: float = 1.0, *, no_answer: tuple[float, ...] = NO_ANSWER) -> None:
         self.scale = scale
+        self._no_answer = no_answer
         self.unanswered: Counter[str] = Counter()
 
     def metres(self, cell: str | float, where: str) -> float:
@@ -107,8 +111,8 @@ class RangeCells:
             value = float(cell)
         except ValueError:
             raise InputError(f"{where}: expected a number, got {_short(str(cell))}") from None
-        if not value > 0.0 or value in NO_ANSWER:
-            named = value == 0.0 or value != value or value in NO_ANSWER
+        if not value > 0.0 or value in self._no_answer:
+            named = value == 0.0 or value != value or value in self._no_answer
             self.unanswered[f"{value:g}" if named else "< 0"] += 1
             return float("nan")
         if value * self.scale > MAX_RANGE_M:

@@ -51,6 +51,12 @@ def circle() -> Recording:
     return dataclasses.replace(recording, times=np.round(recording.times, 9))
 
 
+def test_what_says_no_answer_in_a_table_is_a_range_in_a_bag(tmp_path: Path) -> None:
+    recording = dataclasses.replace(bare_recording(), ranges=np.full((4, 3), 65.535))
+    write_bag(tmp_path / "bag", recording)
+    assert_same(read_bag(tmp_path / "bag"), recording)
+
+
 decimal = st.integers(1, 999_999_999).map(lambda n: n / 1e6)  # 0.000001 .. 999.999999 m
 powers = st.floats(-120, 0, width=32) | st.just(float("nan"))
 
