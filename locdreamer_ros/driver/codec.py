@@ -37,6 +37,8 @@ class Capabilities:
     settle: float = 0.0
     """s in which the answer of an exchange that was given up may still come and could not be told
     from the next one's: so long that anchor is not asked again."""
+    names_anchor: bool = True
+    """Whether an answer says whose it is; if not, all there is is their order on the wire."""
     probe: bytes = b""
     """What a device that speaks by itself answers at once, whether it reports rarely or restarted;
     empty where only its silence tells."""

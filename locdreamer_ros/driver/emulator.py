@@ -98,7 +98,8 @@ class Emulator:
 
     link: a name that always points to the terminal, as /dev/serial/by-id does. baud: of the
     device's UART (a host at another gets noise); None where the speed does not matter (USB).
-    faults: of `FAULTS`; the set may be changed at any time.
+    faults: of `FAULTS`; the set may be changed at any time. in_turn: what is late holds back what
+    follows, as on a real wire; else it is overtaken, which is worse.
     """
 
     def __init__(
@@ -109,8 +110,10 @@ class Emulator:
         baud: int | None = None,
         faults: Collection[str] = (),
         seed: int = 0,
+        in_turn: bool = False,
     ) -> None:
         self.firmware = firmware
+        self._in_turn = in_turn
         self.faults = set(faults)
         self.plugged = False
         self.path = ""
@@ -277,6 +280,7 @@ class Emulator:
             at = int(self._rng.integers(len(data) + 1))
             reply = data[:at] + self._rng.bytes(int(self._rng.integers(1, 40))) + data[at:]
         late = LATE_S if self._strikes("late") else 0.0
+        self._last_out += late if self._in_turn else 0.0
         self._write_soon(reply, out + late)
         if self._strikes("duplicate"):
             self._write_soon(reply, out)
@@ -345,5 +349,6 @@ def emulate(
     record = get_device(device)
     firmware = record.firmware(tag.anchors.ids, measure)
     baud = record.capabilities.baud if record.uart else None
-    emulator = Emulator(firmware, link=link, baud=baud, faults=faults, seed=seed)
+    in_turn = not record.capabilities.names_anchor
+    emulator = Emulator(firmware, link=link, baud=baud, faults=faults, seed=seed, in_turn=in_turn)
     return emulator, tag

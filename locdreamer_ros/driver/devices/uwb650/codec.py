@@ -36,6 +36,7 @@ CAPABILITIES = Capabilities(
     baud=115200,
     range_timeout=1.0,  # it says itself that nobody answered
     answer_time=0.25,
+    names_anchor=False,
 )
 PAUSE_S = 0.006
 """Silence between two commands, or the module takes them for one."""
@@ -56,7 +57,7 @@ class Uwb650Codec(LineCodec):
         self._asked = ""
         self._waits = False  # for the version, before the request goes out
         self._unsure = False  # an answer to an exchange that was given up may still come
-        self._last = ("", 0.0, 0.0)  # anchor and numbers of the last range
+        self._last = ("", 0.0, 0.0)  # anchor and numbers of the last answer
         self._ready = False
 
     def start(self) -> bytes:
@@ -115,11 +116,14 @@ class Uwb650Codec(LineCodec):
                 self._end("malformed answer", events, Failure.UNUSABLE)
 
     def _take_range(self, metres: float, power: float, size: int, events: list[Event]) -> None:
+        again = self._last[0] != self._asked and self._last[1:] == (metres, power)
         if not self._asked or self._waits:
             events.append(DroppedEvent(size, "late, duplicate or unasked range"))
         elif metres == -1.0 and power == 0.0:
+            self._unsure = self._unsure or again  # or two in turn are silent
+            self._last = (self._asked, metres, power)
             self._end("no answer", events)
-        elif self._last[0] != self._asked and self._last[1:] == (metres, power):
+        elif again:
             events.append(DroppedEvent(size, "the answer of another anchor once more"))
         elif not plausible(metres):
             self._end(f"impossible range {metres} m", events, Failure.UNUSABLE)
