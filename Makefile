@@ -43,10 +43,8 @@ install: $(VENV)/.tools
 demo: $(VENV)/.core
 	$(RUN) $(VENV)/bin/locdreamer demo --output demo_output
 
-# A process more than cores, for some wait for nodes and ports; each with one thread: the arrays and
-# tensors of the tests are tiny.
-PROCESSES = $(shell $(PYTHON) -c "import os; print(1 + (os.cpu_count() or 1))")
-TEST = OMP_NUM_THREADS=1 $(RUN) $(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
+# A process for each core, each with one thread: the arrays and tensors of the tests are tiny.
+TEST := OMP_NUM_THREADS=1 $(RUN) $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 test: $(VENV)/.tools
 	$(TEST)
