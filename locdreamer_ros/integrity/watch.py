@@ -153,9 +153,11 @@ class Watch:
 
     @property
     def _silence(self) -> float:
-        """Seconds since ranges were last used."""
-        estimate = self._estimate
-        return 0.0 if estimate is None else max(estimate.time - self._heard, 0.0)
+        """Seconds since ranges were last used, by the time that the tracker is predicted to."""
+        now = self.tracker.estimate
+        if self._estimate is None or now is None:
+            return 0.0
+        return max(now.time - self._heard, 0.0)
 
     @property
     def _patience(self) -> float:
