@@ -36,7 +36,7 @@ class ActorScheduler(Scheduler):
         self._standby = Gdop(site)
         self._device = trained.device
         self._anchor = anchor_rows(site.anchors, site.tag_height)[None].to(self._device)
-        self._memory = first_memory(1, len(site.anchors)).to(self._device)
+        self._memory = first_memory(1, len(site.anchors), self._device)
         self._hidden = self._model.sequence.initial(1)
         self.fallback = ""
         """Empty while the policy chooses."""

@@ -9,6 +9,7 @@ why; the model starts again from there as soon as the reason is gone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from time import thread_time
 from typing import Any
@@ -19,13 +20,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.locdreamer.captured import Captured, Step
 from locdreamer_ros.locdreamer.device import device_of, quicker
 from locdreamer_ros.locdreamer.learning.data import anchor_rows
 from locdreamer_ros.locdreamer.model_file import Trained, load_model
-from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian
-from locdreamer_ros.locdreamer.world_model.memory import first_memory, remember_ranges, residuals
 from locdreamer_ros.locdreamer.world_model.model import Area, WorldModel
-from locdreamer_ros.locdreamer.world_model.observation import Observation
+from locdreamer_ros.locdreamer.world_model.step import Carried, Heard, begin, predict, update
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
 from locdreamer_ros.trackers.kalman import recent, started
@@ -81,10 +81,9 @@ class LocDreamerTracker(Tracker):
         self._shortest = trained.step_s[0] / STEP_FACTOR
         self._longest = trained.step_s[1] * STEP_FACTOR
         self._nowhere = outside(self.model.area, site.anchors.positions[:, :2])
-        self._belief: Gaussian | None = None
-        self._hidden = self.model.sequence.initial(1)
-        self._memory = first_memory(1, len(site.anchors)).to(self._device)
-        self._step = torch.ones(1, device=self._device)
+        self._move, self._take = steps(self.model, self._anchor, captured=self._anchor.is_cuda)
+        self._carried: Carried | None = None
+        self._step = 1.0
         self._since_update = 0.0
         self._heard = np.zeros(len(site.anchors))
         self._late = 0
@@ -119,14 +118,13 @@ class LocDreamerTracker(Tracker):
 
     def _begin(self, fix: Estimate) -> None:
         """z_0^posterior and h_1."""
-        self._belief = Gaussian(self._tensor(fix.mean), self._tensor(fix.covariance))
-        self._hidden = self.model.sequence.initial(1)
-        self._memory = first_memory(1, len(self.site.anchors)).to(self._device)
+        mean, covariance = (self._tensor(x).to(self._device) for x in (fix.mean, fix.covariance))
+        self._carried = begin(self.model, mean, covariance, len(self.site.anchors))
         self._heard = np.zeros(len(self.site.anchors))
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:
         """Values (...) as a batch of one (1, ...)."""
-        return torch.tensor(values[None], dtype=torch.float32).to(self._device)
+        return torch.tensor(values[None], dtype=torch.float32)
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead by equation (9); returns the prior."""
@@ -135,17 +133,16 @@ class LocDreamerTracker(Tracker):
             return now
         standby = self._standby.predict(dt)
         self._since_update += dt
-        self._step = self._tensor(np.array(self._since_update))
+        self._step = self._since_update
         reason = self._unfit(self._since_update)
         if not reason:
-            if self._belief is None:
+            if self._carried is None:
                 self._begin(Estimate(now.time, now.mean, now.covariance))
-            assert self._belief is not None
-            begin = thread_time()
-            with torch.no_grad():
-                step = self._tensor(np.array(dt))
-                self._belief = self.model.predict(self._belief, self._hidden, step)
-            reason = self._settle(thread_time() - begin, dt)
+            assert self._carried is not None
+            start = thread_time()
+            mean, covariance = self._move(*self._carried[:3], self._tensor(np.array(dt)))
+            self._carried = self._carried._replace(mean=mean, covariance=covariance)
+            reason = self._settle(thread_time() - start, dt)
         return self._answer(standby, reason)
 
     def update(self, ranges: Ranges) -> Estimate:
@@ -158,33 +155,18 @@ class LocDreamerTracker(Tracker):
         self._heard *= FORGET
         self._heard[used.anchor] = 1.0
         reason = self.fallback
-        if not reason and self._belief is not None:
-            begin = thread_time()
-            with torch.no_grad():
-                self._infer(self._belief, used, now.time)
-            reason = self._settle(thread_time() - begin, self._since_update)
+        if not reason and self._carried is not None:
+            start = thread_time()
+            heard = (
+                torch.from_numpy(used.anchor)[None],
+                self._tensor(used.value),
+                self._tensor(used.stamp - now.time),
+                self._tensor(np.array(self._step)),
+            )
+            self._carried = Carried(*self._take(*self._carried, *heard))
+            reason = self._settle(thread_time() - start, self._since_update)
         self._since_update = 0.0
         return self._answer(standby, reason)
-
-    def _infer(self, prior: Gaussian, used: Ranges, time: float) -> None:
-        """The posterior of equation (11), and the memories for the next step."""
-        rows = torch.from_numpy(used.anchor).to(self._device)
-        value = self._tensor(used.value)
-        seen = Observation(
-            value,
-            torch.ones_like(value, dtype=torch.bool),
-            self._anchor[rows][None],
-            self._memory[:, rows],
-            self._tensor(used.stamp - time),
-        )
-        posterior = self.model.infer(prior, self._hidden, seen, self._step)
-        everybody = torch.zeros_like(self._memory[..., 0])
-        everybody[:, rows] = residuals(posterior.mean, seen)
-        asked = torch.zeros_like(everybody, dtype=torch.bool)
-        asked[:, rows] = True
-        self._memory = remember_ranges(self._memory, everybody, asked)
-        self._hidden = self.model.remember(posterior, self._hidden)
-        self._belief = posterior
 
     def _unfit(self, dt: float) -> str:
         """Why the model cannot make this step, before it tries."""
@@ -199,9 +181,9 @@ class LocDreamerTracker(Tracker):
 
     def _settle(self, seconds: float, dt: float) -> str:
         """Why what the model said just now cannot be used."""
-        assert self._belief is not None
-        mean = self._belief.mean.cpu().numpy()
-        if not (np.isfinite(mean).all() and bool(self._belief.covariance.isfinite().all())):
+        assert self._carried is not None
+        mean = self._carried.mean.cpu().numpy()
+        if not (np.isfinite(mean).all() and bool(self._carried.covariance.isfinite().all())):
             return "model not finite"
         if outside(self.model.area, mean[:, :2]):
             return "outside the area of training"
@@ -215,12 +197,12 @@ class LocDreamerTracker(Tracker):
         """The model's estimate, or the EKF's and why."""
         self.fallback = reason
         if reason:
-            self._belief = None
+            self._carried = None
             self._estimate = standby
         else:
-            assert self._belief is not None
-            mean = self._belief.mean[0].cpu().numpy().astype(np.float64)
-            covariance = self._belief.covariance[0].cpu().numpy().astype(np.float64)
+            assert self._carried is not None
+            mean = self._carried.mean[0].cpu().numpy().astype(np.float64)
+            covariance = self._carried.covariance[0].cpu().numpy().astype(np.float64)
             covariance[:2, :2] += self._lasting(mean[:2])
             self._estimate = Estimate(standby.time, mean, covariance)
         return self._estimate
@@ -240,6 +222,26 @@ class LocDreamerTracker(Tracker):
         solve = np.linalg.inv(direction.T @ weighted + LEVEL * np.eye(2))
         moved = self._trained.lasting_m * weighted @ solve
         return np.asarray(moved.T @ moved)
+
+
+def steps(model: WorldModel, anchor: Tensor, *, captured: bool) -> tuple[Step, Step]:
+    """Equation (9), and (11) with (7), for tags at anchor (A, 3); captured: played from graphs.
+
+    The first takes mean, covariance, hidden and dt and gives mean and covariance; the second takes
+    all of `Carried`, then rows, distance, ahead and since of `Heard`, and gives `Carried`.
+    """
+
+    def move(*given: Tensor) -> Sequence[Tensor]:
+        mean, covariance, hidden, dt = (value.to(anchor.device) for value in given)
+        return predict(model, Carried(mean, covariance, hidden, hidden), dt)[:2]
+
+    def take(*given: Tensor) -> Sequence[Tensor]:
+        *carried, rows, distance, ahead, since = (value.to(anchor.device) for value in given)
+        asked = torch.ones_like(distance, dtype=torch.bool)
+        heard = Heard(rows, distance, asked, ahead, since)
+        return update(model, anchor, Carried(*carried), heard)
+
+    return (Captured(move), Captured(take)) if captured else (move, take)
 
 
 def placed(trained: Trained, site: Site, device: str) -> Trained:

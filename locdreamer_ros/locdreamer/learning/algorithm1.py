@@ -44,7 +44,7 @@ def real_loss(model: WorldModel, batch: Batch, generator: torch.Generator) -> Te
     """Stage 1: -L^ELBO per step of the real ranges of the bootstrap anchors R, all asked."""
     size, rows = batch.anchor.shape[0], batch.anchor.shape[1]
     posterior, hidden = batch.start, model.sequence.initial(size)  # line 3
-    memory = first_memory(size, rows).to(batch.dt)
+    memory = first_memory(size, rows, batch.dt.device)
     priors, posteriors, memories = [], [], []
     for t in range(batch.steps):  # line 4
         prior = model.predict(posterior, hidden, batch.dt[:, t])  # line 5
@@ -98,7 +98,7 @@ def dream_loss(
     budget = min(config.budget, rows)
     role = _roles(size, config, generator).to(dream.dt.device)
     posterior, hidden = dream.start, model.sequence.initial(size)  # line 13
-    memory = first_memory(size, rows).to(dream.dt)
+    memory = first_memory(size, rows, dream.dt.device)
     exact = dream.truth is not None and actor.head == "categorical" and config.subsets != "all"
     priors, posteriors, memories, states, choices, distances, asks = [], [], [], [], [], [], []
     came: list[Tensor] = []

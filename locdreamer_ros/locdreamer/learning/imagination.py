@@ -198,7 +198,7 @@ class Ground:
 def follow(model: WorldModel, batch: Batch, area: Area) -> Tensor:
     """States (B, T, S): tracked with the frozen model, smoothed, kept in the area."""
     posterior, hidden = batch.start, model.sequence.initial(batch.anchor.shape[0])
-    memory = first_memory(*batch.anchor.shape[:2]).to(batch.dt)
+    memory = first_memory(batch.anchor.shape[0], batch.anchor.shape[1], batch.dt.device)
     priors, posteriors = [], []
     with torch.no_grad():
         for t in range(batch.steps):

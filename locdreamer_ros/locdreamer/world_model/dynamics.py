@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
@@ -94,7 +96,8 @@ DRIFT = torch.eye(STATE).roll(2, dims=1).triu()
 
 def transition(dt: Tensor) -> Tensor:
     """F (B, S, S) of constant velocity over dt (B,) s."""
-    return torch.addcmul(IDENTITY.to(dt), dt[:, None, None], DRIFT.to(dt))
+    identity, drift, _ = _tables(dt.device, dt.dtype)
+    return torch.addcmul(identity, dt[:, None, None], drift)
 
 
 def _noise_table() -> Tensor:
@@ -112,13 +115,20 @@ def _noise_table() -> Tensor:
 NOISE_TABLE = _noise_table()
 
 
+@lru_cache(maxsize=8)
+def _tables(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Identity, drift and noise table where they are needed: copied once, not at each step."""
+    return IDENTITY.to(device, dtype), DRIFT.to(device, dtype), NOISE_TABLE.to(device, dtype)
+
+
 def process_noise(dt: Tensor, log_noise: Tensor) -> Tensor:
     """Q (B, S, S): white acceleration and diffusion, scaled by e^log_noise (B, S).
 
     log_noise: of the position's diffusion (x, y), then of the acceleration (x, y).
     """
+    identity, _, table = _tables(dt.device, dt.dtype)
     powers = torch.stack([dt, dt**2, dt**3], dim=-1)  # (B, 3)
-    each = (powers @ NOISE_TABLE.to(dt).flatten(1)).view(-1, STATE, STATE**2)
-    floor = 1e-6 * IDENTITY.to(dt).view(1, 1, STATE**2)
+    each = (powers @ table.flatten(1)).view(-1, STATE, STATE**2)
+    floor = 1e-6 * identity.view(1, 1, STATE**2)
     total = torch.baddbmm(floor, torch.exp(2.0 * log_noise)[:, None], each)  # (B, 1, S S)
     return total.view(-1, STATE, STATE)

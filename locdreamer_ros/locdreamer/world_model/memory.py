@@ -23,9 +23,9 @@ FADE = 0.1
 LARGEST_RESIDUAL_M = 3.0
 
 
-def first_memory(batch: int, anchors: int) -> Tensor:
+def first_memory(batch: int, anchors: int, device: torch.device | str = "cpu") -> Tensor:
     """Nothing is known of any anchor (B, A, M)."""
-    return torch.zeros(batch, anchors, MEMORY)
+    return torch.zeros(batch, anchors, MEMORY, device=device)
 
 
 def remember_ranges(memory: Tensor, residual: Tensor, asked: Tensor) -> Tensor:
