@@ -80,3 +80,23 @@ class Elsewhereness(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):
         return run(function, args, kwargs or {})
+
+
+class Recording(TorchDispatchMode):
+    """What a CUDA graph could not record fails: looks at numbers, and tensors from here.
+
+    It goes inside `Elsewhereness`.
+    """
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):
+        kwargs = kwargs or {}
+        flat = [x for x in tree_flatten((args, kwargs))[0] if isinstance(x, torch.Tensor)]
+        wanted = kwargs.get("device")
+        there = any(isinstance(x, Elsewhere) for x in flat)
+        if any(not isinstance(x, Elsewhere) and x.dim() > 0 for x in flat):
+            raise RuntimeError(f"{function}: a tensor from here")
+        if str(function).split(".")[1] in ("_local_scalar_dense", "nonzero", "item"):
+            raise RuntimeError(f"{function}: its answer must be known to go on")
+        if wanted is not None and torch.device(wanted).type != ELSEWHERE and there:
+            raise RuntimeError(f"{function}: looks at what is elsewhere")
+        return function(*args, **kwargs)

@@ -23,7 +23,6 @@ from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread
 from locdreamer_ros.datasets.bregar import ENVIRONMENTS, load_survey
 from locdreamer_ros.datasets.point_survey import PointSurvey, draw_walk, split_by_path
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.evaluation.run import Report
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Anchors, Site
 
@@ -116,8 +115,8 @@ def place_in(survey: PointSurvey, seed: int, settings: Settings) -> Place:
 
 def _one(job: tuple[str, int], found: dict[str, PointSurvey], settings: Settings) -> dict[str, Any]:
     name, seed = job
-    reports: dict[str, Report] = table2.rows_in(place_in(found[name], seed, settings))
-    return reports
+    where = place_in(found[name], seed, settings)
+    return table2.rows_in(where, *table2.models_of([where]))
 
 
 def run(settings: Settings) -> Result:

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from locdreamer_ros.benchmarks.learned import BUDGET, configs, learn, learned, place, run_test
+from locdreamer_ros.benchmarks.learned import (
+    BUDGET,
+    as_trained,
+    configs,
+    learn,
+    learned,
+    place,
+    run_test,
+)
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.methods import make_scheduler, make_tracker
@@ -56,10 +64,10 @@ def one_place(seed: int, settings: Settings) -> Drawn:
     from locdreamer_ros.locdreamer.learning.train import train
 
     where = place(seed, settings)
-    first = learn(where.task, seed, noise=where.noise, imagine_epochs=0)
+    (first,) = learn([where.task], [seed], noise=where.noise, imagine_epochs=0)
     tracks: dict[str, Track] = {}
-    real = learn(where.real_task, seed, noise=where.noise, imagine_epochs=0)
-    tracker, _ = learned(real, where.real_task, where.site)
+    (real,) = learn([where.real_task], [seed], noise=where.noise, imagine_epochs=0)
+    tracker, _ = learned(as_trained(real, where.real_task), where.site)
     tracks["DSSM, all (real)"] = run_test(where, "", tracker(), make_scheduler("all", where.site))[
         0
     ]
@@ -74,7 +82,7 @@ def one_place(seed: int, settings: Settings) -> Drawn:
 
     def look(learner: Any) -> None:
         if (learner.epoch + 1) % EVERY == 0 or learner.epoch + 1 == VALIDATION_FIRST:
-            tracker, policy = learned(learner, where.task, where.site)
+            tracker, policy = learned(as_trained(learner, where.task), where.site)
             error = run_test(where, "", tracker(), policy())[1]["mae"]
             learner.modules.requires_grad_(True)
             learner.model.decoder.requires_grad_(False)
@@ -93,7 +101,7 @@ def one_place(seed: int, settings: Settings) -> Drawn:
         snapshot=look,
         pretrained=first.model,
     )
-    tracker, policy = learned(last, where.task, where.site)
+    tracker, policy = learned(as_trained(last, where.task), where.site)
     tracks = {
         "LocDreamer, scheduling": run_test(where, "", tracker(), policy())[0],
         "LocDreamer, foresight": run_test(

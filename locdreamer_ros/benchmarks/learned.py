@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,6 @@ DURATION_S = 600.0
 BUDGET = 3
 TRAIN_SHARE = 0.6
 """Of a single recording; the rest tests."""
-Curve = Callable[[str, float, int], None]
 EPOCHS: dict[str, int] = {}
 """Fewer epochs than the paper's, for tests: fields of `TrainConfig`."""
 
@@ -115,35 +114,44 @@ def configs(
 
 
 def learn(
-    task: Any,
-    seed: int,
+    tasks: Sequence[Any],
+    seeds: Sequence[int],
     *,
     preset: str = "default",
     noise: str = "",
-    pretrained: Any = None,
-    curve: Curve = lambda name, value, epoch: None,
+    pretrained: Sequence[Any] = (),
     **changes: object,
-) -> Any:
-    """A learner after Algorithm 1, on a GPU or in one thread; curve(name, value, epoch)."""
+) -> list[Any]:
+    """Learners after Algorithm 1, on a GPU or in one thread; alike tasks side by side."""
     import torch
 
     from locdreamer_ros.locdreamer.device import device_of
-    from locdreamer_ros.locdreamer.learning.train import train
+    from locdreamer_ros.locdreamer.learning.train import train_together
 
     torch.set_num_threads(1)
     model_config, config = configs(changes, preset, noise)
-    device = device_of("auto")
-    return train(
-        task, model_config, config, seed=seed, device=device, pretrained=pretrained, curve=curve
-    )
+    shapes = {(task.area, len(task.deploy), len(task.train.anchors)) for task in tasks}
+    every = range(len(tasks))
+    groups = [every] if len(shapes) == 1 else [range(i, i + 1) for i in every]
+    learners = []
+    for rows in groups:
+        learners += train_together(
+            [tasks[i] for i in rows],
+            model_config,
+            config,
+            seeds=[seeds[i] for i in rows],
+            device=device_of("auto"),
+            pretrained=[pretrained[i] for i in rows] if pretrained else (),
+        )
+    return learners
 
 
 def as_trained(learner: Any, task: Any) -> Any:
-    """What a model file would hold of the learner."""
+    """What a model file would hold of the learner, on the processor."""
     from locdreamer_ros.locdreamer.model_file import Trained, places
 
     step = task.train.step_s
-    return Trained(
+    trained = Trained(
         learner.model.requires_grad_(False).eval(),
         learner.actor.requires_grad_(False).eval(),
         learner.config,
@@ -155,14 +163,14 @@ def as_trained(learner: Any, task: Any) -> Any:
         0,
         learner.lasting_m,
     )
+    return trained.to("cpu")
 
 
-def learned(learner: Any, task: Any, site: Site) -> tuple[Callable[[], Tracker], Any]:
-    """How to make the learner's tracker, and its policy as a scheduler."""
+def learned(trained: Any, site: Site) -> tuple[Callable[[], Tracker], Any]:
+    """How to make a trained model's tracker, and its policy as a scheduler."""
     from locdreamer_ros.locdreamer.scheduler import ActorScheduler
     from locdreamer_ros.locdreamer.tracker import LocDreamerTracker
 
-    trained = as_trained(learner, task)
     return (lambda: LocDreamerTracker(site, trained)), (lambda: ActorScheduler(site, trained))
 
 

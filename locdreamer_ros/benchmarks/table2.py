@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from locdreamer_ros.benchmarks.learned import Place, learn, learned, place, run_test
+from locdreamer_ros.benchmarks.learned import Place, as_trained, learn, learned, place, run_test
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, summarise, with_interval
 from locdreamer_ros.evaluation.intervals import mean_interval, paired_reduction
 from locdreamer_ros.evaluation.run import Report
@@ -55,56 +55,77 @@ COLUMNS = {
 SECONDS = "training_s"
 
 
-def one_place(seed: int, settings: Settings) -> dict[str, Report]:
-    """Every row's report for one seed."""
-    return rows_in(place(seed, settings))
+def models_of(places: Sequence[Place]) -> list[dict[str, Any]]:
+    """The models (`Trained`) of each place, those of all places trained side by side.
 
-
-def rows_in(where: Place) -> dict[str, Report]:
-    """Every row's report for one place."""
-    found, models = paper_rows(where)
-    return {**found, **sceptic_rows(where, models), **literal_rows(where)}
-
-
-def paper_rows(where: Place) -> tuple[dict[str, Report], dict[str, Any]]:
-    """The six rows of the paper, and the learners after stage 1 (`first`) and 2 (`dreamer`)."""
+    real: stage 1 on real ranges of the anchors deployed; first: stage 1, dreamer: both; everybody:
+    all asked in stage 2; raw and letter: the paper's form of `real` and of `dreamer`.
+    """
     from time import perf_counter
 
-    task, site, seed, noise = where.task, where.site, where.seed, where.noise
+    seeds = [where.seed for where in places]
+    tasks = [where.task for where in places]
+    real_tasks = [where.real_task for where in places]
+    noise: dict[str, Any] = {"noise": places[0].noise}
+    letter: dict[str, Any] = {"preset": "paper", "mode": "literal"}
+    begin = perf_counter()
+    first = learn(tasks, seeds, imagine_epochs=0, **noise)
+    models = [learner.model for learner in first]
+    dreamer = learn(tasks, seeds, pretrained=models, **noise)
+    seconds = (perf_counter() - begin) / len(places)
+    found = {
+        "first": (first, tasks),
+        "dreamer": (dreamer, tasks),
+        "everybody": (learn(tasks, seeds, pretrained=models, subsets="all", **noise), tasks),
+        "real": (learn(real_tasks, seeds, imagine_epochs=0, **noise), real_tasks),
+        "raw": (learn(real_tasks, seeds, imagine_epochs=0, **letter), real_tasks),
+        "letter": (learn(tasks, seeds, **letter), tasks),
+    }
+    return [
+        {name: as_trained(x[i], t[i]) for name, (x, t) in found.items()} | {SECONDS: seconds}
+        for i in range(len(places))
+    ]
+
+
+def rows_in(where: Place, models: Mapping[str, Any]) -> dict[str, Report]:
+    """Every row's report for one place and its models."""
+    return {
+        **paper_rows(where, models),
+        **sceptic_rows(where, models),
+        **literal_rows(where, models),
+    }
+
+
+def paper_rows(where: Place, models: Mapping[str, Any]) -> dict[str, Report]:
+    """The six rows of the paper."""
+    site, seed = where.site, where.seed
     found: dict[str, Report] = {}
     for name, scheduler in ((EKF_RANDOM, "random"), (EKF_ALL, "all")):
         found[name] = _classical(where, name, "ekf", "paper", scheduler)
-    real = learn(where.real_task, seed, noise=noise, imagine_epochs=0)
-    tracker, _ = learned(real, where.real_task, site)
+    tracker, _ = learned(models["real"], site)
     found[REAL] = run_test(where, REAL, tracker(), make_scheduler("all", site))[1]
-
-    begin = perf_counter()
-    first = learn(task, seed, noise=noise, imagine_epochs=0)
-    dreamer = learn(task, seed, noise=noise, pretrained=first.model)
-    seconds = perf_counter() - begin
-    tracker, policy = learned(dreamer, task, site)
+    tracker, policy = learned(models["dreamer"], site)
     found[RANDOM] = run_test(where, RANDOM, tracker(), make_scheduler("random", site, seed=seed))[1]
-    everybody = learn(task, seed, noise=noise, pretrained=first.model, subsets="all")
-    of_all, _ = learned(everybody, task, site)
+    of_all, _ = learned(models["everybody"], site)
     found[ALL] = run_test(where, ALL, of_all(), make_scheduler("all", site))[1]
     found[SCHEDULING] = run_test(where, SCHEDULING, tracker(), policy())[1]
-    found[SCHEDULING][SECONDS] = seconds
-    return found, {"first": first, "dreamer": dreamer}
+    found[SCHEDULING][SECONDS] = models[SECONDS]
+    return found
 
 
 def sceptic_rows(where: Place, models: Mapping[str, Any]) -> dict[str, Report]:
     """Stronger rivals, and what each part of LocDreamer does on its own."""
-    task, site = where.task, where.site
+    site = where.site
     found: dict[str, Report] = {}
     for name in RIVALS:
         for scheduler in SCHEDULERS:
             row = f"{name} - {scheduler}"
             found[row] = _classical(where, row, name, "", scheduler)
-    tracker, policy = learned(models["dreamer"], task, site)
+    tracker, policy = learned(models["dreamer"], site)
     for scheduler in ("foresight", "gdop", "sequential", "all"):
         row = f"{SAME_TRACKER} - {scheduler}"
         found[row] = run_test(where, row, tracker(), make_scheduler(scheduler, site))[1]
-    only_first, _ = learned(models["first"], task, site)
+    only_first, _ = learned(models["first"], site)
     for scheduler in SCHEDULERS:
         row = f"LocDreamer, stage 1 only - {scheduler}"
         chosen = make_scheduler(scheduler, site, seed=where.seed)
@@ -114,13 +135,11 @@ def sceptic_rows(where: Place, models: Mapping[str, Any]) -> dict[str, Report]:
     return found
 
 
-def literal_rows(where: Place) -> dict[str, Report]:
+def literal_rows(where: Place, models: Mapping[str, Any]) -> dict[str, Report]:
     """The paper's form on real ranges, and Algorithm 1 to the letter."""
-    task, site = where.task, where.site
-    raw = learn(where.real_task, where.seed, preset="paper", mode="literal", imagine_epochs=0)
-    of_real, _ = learned(raw, where.real_task, site)
-    letter = learn(task, where.seed, preset="paper", mode="literal")
-    tracker, policy = learned(letter, task, site)
+    site = where.site
+    of_real, _ = learned(models["raw"], site)
+    tracker, policy = learned(models["letter"], site)
     found = {RAW: run_test(where, RAW, of_real(), make_scheduler("all", site))[1]}
     for scheduler in ("random", "all"):
         row = f"{LITERAL} - {scheduler}"
@@ -141,18 +160,30 @@ def _classical(where: Place, row: str, tracker: str, preset: str, scheduler: str
 
 
 def run(settings: Settings) -> Result:
-    """Run all rows over all seeds."""
-    by_seed = spread(
-        partial(one_place, settings=settings),
-        settings.seeds,
-        processes=settings.jobs,
-        label="seeds",
-    )
-    return summary(by_seed)
+    """Run all rows over all seeds: on a GPU trained in one batch, else in one for each process."""
+    import torch
+
+    jobs = settings.jobs
+    make = partial(place, settings=settings)
+    places = spread(make, settings.seeds, processes=jobs, label="places")
+    batches = 1 if torch.cuda.is_available() else min(jobs, len(places))
+    groups = [places[i::batches] for i in range(batches)]
+    trained = spread(models_of, groups, processes=batches, label="trainings")
+    mine = [
+        (w, m)
+        for g, found in zip(groups, trained, strict=True)
+        for w, m in zip(g, found, strict=True)
+    ]
+    mine.sort(key=lambda pair: pair[0].seed)
+    return summary(spread(_rows, mine, processes=jobs, label="seeds"))
+
+
+def _rows(job: tuple[Place, Mapping[str, Any]]) -> dict[str, Report]:
+    return rows_in(*job)
 
 
 def summary(by_seed: Sequence[Mapping[str, Report]]) -> Result:
-    """Rows, claims and picture of what `one_place` found for each seed."""
+    """Rows, claims and picture of `rows_in` found for each seed."""
     mae = {name: [found[name]["mae"] for found in by_seed] for name in by_seed[0]}
     rows: list[Row] = []
     for name in mae:
@@ -209,7 +240,8 @@ def summary(by_seed: Sequence[Mapping[str, Report]]) -> Result:
             f"{against_gdop.half_width:.1f} % below GDOP with the same tracker, and "
             f"{above_all.mean:.3f} ± {above_all.half_width:.3f} m above all anchors with a tracker "
             "trained on all.",
-            f"Stage 1 and 2 of one model took at most {claims['training_s']:.0f} s in one thread.",
+            f"Stage 1 and 2 of one model took {claims['training_s']:.0f} s: a seed's share where "
+            "several are trained side by side, in one thread or on one GPU.",
         ],
     )
 

@@ -40,12 +40,16 @@ class Captured(Unchanging):
         self._step = step
         self._recorded: dict[tuple[torch.Size, ...], _Recorded] = {}
 
-    def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
-        """The answer, on the device."""
+    def prepare(self, *given: Tensor) -> _Recorded:
+        """Record the step for such tensors, if it was not yet."""
         shapes = tuple(value.shape for value in given)
         if shapes not in self._recorded:
             self._recorded[shapes] = _record(self._step, given)
-        recorded = self._recorded[shapes]
+        return self._recorded[shapes]
+
+    def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
+        """The answer, on the device."""
+        recorded = self.prepare(*given)
         for slot, value in zip(recorded.given, given, strict=True):
             slot.copy_(value)
         recorded.graph.replay()

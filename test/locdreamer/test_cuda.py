@@ -16,7 +16,7 @@ from worlds import circle_recording, follow  # noqa: E402
 
 from locdreamer_ros.benchmarks import gpu  # noqa: E402
 from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig  # noqa: E402
-from locdreamer_ros.locdreamer.learning.train import train  # noqa: E402
+from locdreamer_ros.locdreamer.learning.train import train, train_together  # noqa: E402
 from locdreamer_ros.locdreamer.model_file import load_model, save_model  # noqa: E402
 from locdreamer_ros.locdreamer.scheduler import ActorScheduler  # noqa: E402
 from locdreamer_ros.locdreamer.tracker import LocDreamerTracker, placed, steps  # noqa: E402
@@ -88,3 +88,14 @@ def test_auto_takes_either_and_files_go_between(tmp_path):
     save_model(path, trained().to("cuda"))
     site = Site(circle_recording().anchors, 2, 1.0)
     assert placed(load_model(path), site, "auto").device in ("cpu", "cuda:0")
+
+
+def test_several_seeds_on_cuda_are_those_here():
+    config = TrainConfig(epochs=2, imagine_epochs=2, batch=2, steps=3, minibatches=2, budget=2)
+    job = task(steps=3, duration=9.0)
+    here = train_together([job, job], ModelConfig(), config, seeds=(1, 2))
+    there = train_together([job, job], ModelConfig(), config, seeds=(1, 2), device="cuda")
+    for one, other in zip(here, there, strict=True):
+        for name, value in other.modules.state_dict().items():
+            expected = one.modules.state_dict()[name]
+            torch.testing.assert_close(value.cpu(), expected, atol=8e-3, rtol=1e-2)

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from elsewhere import ELSEWHERE, Elsewhere, Elsewhereness  # noqa: E402
+from elsewhere import ELSEWHERE, Elsewhere, Elsewhereness, Recording  # noqa: E402
 from rooms import task, trained  # noqa: E402
 from worlds import circle_recording, follow  # noqa: E402
 
@@ -18,13 +18,16 @@ from locdreamer_ros.locdreamer import device as module  # noqa: E402
 from locdreamer_ros.locdreamer import tracker as tracker_module  # noqa: E402
 from locdreamer_ros.locdreamer.device import device_of, quicker  # noqa: E402
 from locdreamer_ros.locdreamer.learning import checkpoint  # noqa: E402
+from locdreamer_ros.locdreamer.learning.algorithm1 import real_loss  # noqa: E402
+from locdreamer_ros.locdreamer.learning.data import Batch  # noqa: E402
 from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig  # noqa: E402
 from locdreamer_ros.locdreamer.learning.imagination import frozen  # noqa: E402
 from locdreamer_ros.locdreamer.learning.learner import IMAGINED, restart_optimisers  # noqa: E402
-from locdreamer_ros.locdreamer.learning.train import begin, train  # noqa: E402
+from locdreamer_ros.locdreamer.learning.train import Dreams, begin, train  # noqa: E402
 from locdreamer_ros.locdreamer.model_file import load_model, save_model  # noqa: E402
 from locdreamer_ros.locdreamer.scheduler import ActorScheduler  # noqa: E402
-from locdreamer_ros.locdreamer.tracker import LocDreamerTracker, placed  # noqa: E402
+from locdreamer_ros.locdreamer.tracker import LocDreamerTracker, placed, steps  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.chance import Slots  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.model import ModelConfig  # noqa: E402
 from locdreamer_ros.methods import make_scheduler, make_tracker  # noqa: E402
 from locdreamer_ros.types import Site  # noqa: E402
@@ -66,6 +69,51 @@ def test_training_elsewhere_is_training_here(mode, encoder, noise):
             # Adam makes a step of its rate, 1e-3, of a gradient that is almost nothing.
             expected = here.modules.state_dict()[name]
             torch.testing.assert_close(value.cpu(), expected, atol=3e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("mode", "encoder", "noise"), FORMS)
+def test_an_update_could_be_recorded_as_a_graph(mode, encoder, noise):
+    config = TrainConfig(mode=mode, batch=2, steps=5, budget=2)
+    job = task(steps=5, duration=12.0)
+    learner = begin(job, ModelConfig(encoder=encoder, noise=noise), config, 0)
+    learner.dreamer = frozen(learner.model)
+    generators = [torch.Generator().manual_seed(0)]
+    here = Dreams(learner, job, config, "cpu")
+    drawn = here.draw(generators[0])
+    real = job.train.draw(2, generators[0]).tensors
+    with Elsewhereness():
+        learner.modules.to(ELSEWHERE)
+        tensors, ranges = ([x.to(ELSEWHERE) for x in group] for group in (drawn, real))
+        slots = Slots(ELSEWHERE)
+
+        def losses() -> torch.Tensor:
+            found = here.loss(learner, tensors, slots)
+            first = real_loss(learner.model, Batch.of(ranges), slots)
+            return (found.tracker + found.actor + found.critic + first).sum()
+
+        losses().backward()
+        slots.rewind()
+        slots.fill(generators)
+        with Recording():
+            losses().backward()
+
+
+@pytest.mark.parametrize("encoder", ["innovation", "raw"])
+def test_a_step_of_the_tracker_could_be_recorded_as_a_graph(encoder):
+    with Elsewhereness():
+        model = trained(encoder=encoder).to(ELSEWHERE).model
+        anchor = torch.rand(8, 3).to(ELSEWHERE)
+        move, take = steps(model, anchor, captured=False)
+        given = [torch.rand(2, 4), torch.eye(4).expand(2, 4, 4), torch.zeros(2, 2, 50)]
+        given += [torch.zeros(2, 8, 3), torch.tensor([[0, 3, 5], [1, 2, 7]])]
+        given += [torch.rand(2, 3), torch.rand(2, 3), torch.rand(2)]
+        given = [x.to(ELSEWHERE) for x in given]
+        for _ in range(2):
+            move(*given[:3], given[-1])
+            take(*given)
+            with Recording():
+                move(*given[:3], given[-1])
+                take(*given)
 
 
 @pytest.mark.filterwarnings("ignore:.*to a meta parameter.*")

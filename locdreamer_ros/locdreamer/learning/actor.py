@@ -17,8 +17,9 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
+from locdreamer_ros.locdreamer.world_model.chance import Source, uniform
 from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian
-from locdreamer_ros.locdreamer.world_model.layers import Attention, at_least_one, mlp, uniform
+from locdreamer_ros.locdreamer.world_model.layers import Attention, at_least_one, mlp, of_each
 from locdreamer_ros.locdreamer.world_model.memory import MEMORY, memory_features
 from locdreamer_ros.locdreamer.world_model.observation import expected_range
 
@@ -36,9 +37,9 @@ SMALL = -1e9
 
 
 @lru_cache(maxsize=64)
-def all_subsets(count: int, size: int) -> Tensor:
+def all_subsets(count: int, size: int, device: torch.device | str = "cpu") -> Tensor:
     """Rows (N, K) of all subsets of `size` of `count` anchors."""
-    return torch.tensor(list(combinations(range(count), size)), dtype=torch.long)
+    return torch.tensor(list(combinations(range(count), size)), dtype=torch.long).to(device)
 
 
 def membership(subsets: Tensor, count: int) -> Tensor:
@@ -129,7 +130,8 @@ class Actor(nn.Module):
 
     def physics(self, state: State, subsets: Tensor) -> Tensor:
         """Logits (B, N) before anything is learned: the less expected variance, the better."""
-        return -0.5 * self.sharpness * expected_variance(state, subsets).log()
+        sharpness = of_each(self.sharpness, state.memory.shape[0], 2)
+        return -0.5 * sharpness * expected_variance(state, subsets).log()
 
     def forget(self) -> None:
         """Take the learned residual back: physics alone decides."""
@@ -142,7 +144,7 @@ class Actor(nn.Module):
         if self.head == "plackett-luce":
             scores = self.score(tokens)[..., 0]
             return PlackettLuce(scores.masked_fill(~state.offered, SMALL), budget)
-        subsets = all_subsets(tokens.shape[1], budget).to(tokens.device)
+        subsets = all_subsets(tokens.shape[1], budget, tokens.device)
         total = tokens.sum(dim=1, keepdim=True)
         member = membership(subsets, tokens.shape[1])
         inside = member @ tokens  # (B, N, W)
@@ -167,9 +169,9 @@ class Categorical:
         """(B, N)."""
         return self.logits
 
-    def sample(self, generator: torch.Generator) -> Tensor:
+    def sample(self, source: Source) -> Tensor:
         """Rows (B, K)."""
-        gumbel = -(-uniform(self.logits.shape, generator).log()).log()
+        gumbel = -(-uniform(self.logits.shape, source).log()).log()
         return self.subsets[(self.logits + gumbel.to(self.logits)).argmax(dim=-1)]
 
     def best(self) -> Tensor:
@@ -194,9 +196,9 @@ class PlackettLuce:
     scores: Tensor
     budget: int
 
-    def sample(self, generator: torch.Generator) -> Tensor:
+    def sample(self, source: Source) -> Tensor:
         """Rows (B, K) in the order drawn (Gumbel's trick)."""
-        gumbel = -(-uniform(self.scores.shape, generator).log()).log()
+        gumbel = -(-uniform(self.scores.shape, source).log()).log()
         return (self.scores + gumbel.to(self.scores)).topk(self.budget, dim=-1).indices
 
     def best(self) -> Tensor:

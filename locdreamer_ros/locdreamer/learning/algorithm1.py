@@ -21,13 +21,14 @@ from locdreamer_ros.locdreamer.learning.critic import (
     critic_loss,
     discounted,
     expected_loss,
+    mean_over,
 )
 from locdreamer_ros.locdreamer.learning.data import Batch
 from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig
 from locdreamer_ros.locdreamer.learning.imagination import Dream
+from locdreamer_ros.locdreamer.world_model.chance import Source, uniform
 from locdreamer_ros.locdreamer.world_model.elbo import elbo, reconstruction
 from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian, stack
-from locdreamer_ros.locdreamer.world_model.layers import uniform
 from locdreamer_ros.locdreamer.world_model.memory import first_memory, remember_ranges, residuals
 from locdreamer_ros.locdreamer.world_model.model import WorldModel
 from locdreamer_ros.locdreamer.world_model.observation import Observation
@@ -40,8 +41,11 @@ LARGEST_ERROR_M = 3.0
 """A lost track is one bad step to the policy, not a hundred."""
 
 
-def real_loss(model: WorldModel, batch: Batch, generator: torch.Generator) -> Tensor:
-    """Stage 1: -L^ELBO per step of the real ranges of the bootstrap anchors R, all asked."""
+def real_loss(model: WorldModel, batch: Batch, source: Source, seeds: int = 1) -> Tensor:
+    """Stage 1: -L^ELBO (E,) per step of the real ranges of the bootstrap anchors R, all asked.
+
+    seeds: E models in one (`together`), each with its share of the batch.
+    """
     size, rows = batch.anchor.shape[0], batch.anchor.shape[1]
     posterior, hidden = batch.start, model.sequence.initial(size)  # line 3
     memory = first_memory(size, rows, batch.dt.device)
@@ -50,7 +54,7 @@ def real_loss(model: WorldModel, batch: Batch, generator: torch.Generator) -> Te
         prior = model.predict(posterior, hidden, batch.dt[:, t])  # line 5
         seen = batch.at(t, memory)
         belief = model.infer(prior, hidden, seen, batch.dt[:, t])  # line 6
-        posterior = model.passed_on(belief, generator)
+        posterior = model.passed_on(belief, source)
         priors.append(prior)
         posteriors.append(belief)
         memories.append(hidden[-1])
@@ -58,16 +62,22 @@ def real_loss(model: WorldModel, batch: Batch, generator: torch.Generator) -> Te
         memory = remember_ranges(memory, residuals(belief.mean.detach(), seen), seen.asked)
     prior, belief, past = stack(priors), stack(posteriors), torch.stack(memories, dim=1)
     anchor = batch.anchor[:, None].expand(-1, batch.steps, -1, -1)
-    state = belief.sample(generator)  # z~_t
+    state = belief.sample(source)  # z~_t
     log_prob = model.reconstruct(state, past, anchor).log_prob(batch.distance)  # lines 7 and 10
-    return -elbo(log_prob, batch.asked, belief, prior).mean() / batch.steps  # lines 9 and 10
+    bound = elbo(log_prob, batch.asked, belief, prior)  # lines 9 and 10
+    return -_by_seed(bound, seeds).mean(dim=1) / batch.steps
+
+
+def _by_seed(value: Tensor, seeds: int) -> Tensor:
+    """What belongs to each seed (E, M) of a batch (B, ...)."""
+    return value.reshape(seeds, -1)
 
 
 @dataclass(frozen=True, eq=False)
 class DreamLoss:
-    """Losses of one dream: the tracker's, actor's (16), critic's (17).
+    """Losses (E,) of one dream, for each seed: the tracker's, actor's (16), critic's (17).
 
-    cost: minus the mean reward where the policy chooses (NaN: nowhere), guided steps left out.
+    cost (E,): minus the mean reward where the policy chooses (NaN: nowhere).
     gain (B,): how much more reward the policy's best subsets bring than those of physics alone,
     where all subsets were tried.
     """
@@ -75,7 +85,7 @@ class DreamLoss:
     tracker: Tensor
     actor: Tensor
     critic: Tensor
-    cost: float
+    cost: Tensor
     gain: Tensor | None = None
 
 
@@ -85,35 +95,33 @@ def dream_loss(
     critic: Critic,
     dream: Dream,
     config: TrainConfig,
-    generator: torch.Generator,
+    source: Source,
     real: Batch | None = None,
     judge: bool = True,
+    seeds: int = 1,
 ) -> DreamLoss:
     """Stage 2: imagine the anchors A and track with those that the policy asks.
 
-    judge: whether what actor and critic make of it is wanted too.
+    judge: whether what actor and critic make of it is wanted too. seeds: as in `real_loss`.
     """
     size, steps = dream.dt.shape
     rows = dream.anchor.shape[1]
     budget = min(config.budget, rows)
-    role = _roles(size, config, generator).to(dream.dt.device)
+    role = _roles(size, config, source).to(dream.dt.device)
     posterior, hidden = dream.start, model.sequence.initial(size)  # line 13
     memory = first_memory(size, rows, dream.dt.device)
     exact = dream.truth is not None and actor.head == "categorical" and config.subsets != "all"
     priors, posteriors, memories, states, choices, distances, asks = [], [], [], [], [], [], []
     came: list[Tensor] = []
-    replayed: list[int] = []
     for t in range(steps):  # line 14
         prior = model.predict(posterior, hidden, dream.dt[:, t])  # line 15
         distance, comes = dream.ranges(t, prior, hidden)  # line 16
         state = look(model, prior, hidden, dream.anchor, memory)
-        chosen = choose(actor, state, role, budget, generator)  # line 17
-        if exact and judge and t % REPLAY_EVERY == 0:
-            replayed.append(t)
+        chosen = choose(actor, state, role, budget, source, config)  # line 17
         asked = chosen_mask(chosen, rows, everybody=role == ALL) & comes
         seen = Observation(distance, asked, dream.anchor, memory)
         belief = model.infer(prior, hidden, seen, dream.dt[:, t])  # line 18
-        posterior = model.passed_on(belief, generator)
+        posterior = model.passed_on(belief, source)
         memory = remember_ranges(memory, residuals(belief.mean.detach(), seen), asked)
         priors.append(prior)
         posteriors.append(belief)
@@ -131,41 +139,41 @@ def dream_loss(
         distance = torch.cat([real.distance, distance], dim=2)
         asked = torch.cat([real.asked, asked], dim=2)
         anchor = torch.cat([real.anchor, dream.anchor], dim=1)[:, None].expand(-1, steps, -1, -1)
-        sample = belief.sample(generator)
+        sample = belief.sample(source)
         log_prob = model.reconstruct(sample, past, anchor).log_prob(distance)
-        loss = -elbo(log_prob, asked, belief, prior).mean() / steps
+        bound = elbo(log_prob, asked, belief, prior)
+        loss = -_by_seed(bound, seeds).mean(dim=1) / steps
         reward = reconstruction(log_prob, asked).detach()  # R_t = L_t^recon
     else:  # grounded: the dream knows where its tag is
-        loss = sleep_loss(belief, dream.truth)
+        loss = _by_seed(sleep_loss(belief, dream.truth), seeds).mean(dim=1)
         error = (belief.mean[..., :2] - dream.truth[..., :2]).norm(dim=-1)
         reward = -error.detach().clamp(max=LARGEST_ERROR_M)
-    nothing = loss.new_zeros(())
+    nothing = torch.zeros_like(loss)
     if config.subsets == "all":
-        return DreamLoss(loss, nothing, nothing, math.nan)
-    mine = (role == POLICY)[:, None].expand(-1, steps)
-    mine = mine.flatten()
-    cost = float(-reward.flatten()[mine].mean())
+        return DreamLoss(loss, nothing, nothing, torch.full_like(nothing, math.nan))
+    mine = _by_seed((role == POLICY)[:, None].expand(-1, steps), seeds)  # (E, M)
+    cost = -mean_over(_by_seed(reward, seeds), mine)
     if not judge:
         return DreamLoss(loss, nothing, nothing, cost)
     flat = _flat(states)
     policy = actor.policy(flat, budget)
-    returns = discounted(reward, config.gamma).flatten()
-    value = critic(flat)
-    judged = critic_loss(value[mine], returns[mine]) if bool(mine.any()) else nothing
-    acted, gain = nothing, None
-    if replayed:  # line 23: the expectation of (16) as a sum over all subsets
-        scores = policy.scores.view(size, steps, -1)[:, replayed]
-        tried = all_rewards(model, states, dream, replayed, distance, torch.stack(came, 1), config)
-        acted = expected_loss(scores.flatten(0, 1), tried.flatten(0, 1))
-        physics = actor.physics(flat, all_subsets(rows, budget).to(tried.device))
-        physics = physics.view(size, steps, -1)[:, replayed]
+    returns = _by_seed(discounted(reward, config.gamma), seeds)
+    value = _by_seed(critic(flat), seeds)
+    judged = critic_loss(value, returns, mine)
+    gain = None
+    if exact:  # line 23: the expectation of (16) as a sum over all subsets
+        scores = policy.scores.view(size, steps, -1)[:, ::REPLAY_EVERY]
+        came_all = torch.stack(came, dim=1)
+        tried = all_rewards(model, states, dream, distance, came_all, config, seeds)
+        acted = expected_loss(*(x.reshape(seeds, -1, x.shape[-1]) for x in (scores, tried)))
+        physics = actor.physics(flat, all_subsets(rows, budget, tried.device))
+        physics = physics.view(size, steps, -1)[:, ::REPLAY_EVERY]
         best, plain = (tried.gather(2, s.argmax(2, keepdim=True)) for s in (scores, physics))
         gain = (best - plain).mean(dim=(1, 2)).detach()
-    elif not exact and bool(mine.any()):  # line 23: as the mean over what the policy drew
-        rows_drawn = torch.stack(choices, dim=1).flatten(0, 1)
-        advantage = (returns - value).detach()
-        log_prob, entropy = policy.log_prob(rows_drawn), policy.entropy()
-        acted = actor_loss(log_prob[mine], advantage[mine], entropy[mine])
+    else:  # line 23: as the mean over what the policy drew
+        log_prob = policy.log_prob(torch.stack(choices, dim=1).flatten(0, 1))
+        log_prob, entropy = (_by_seed(x, seeds) for x in (log_prob, policy.entropy()))
+        acted = actor_loss(log_prob, (returns - value).detach(), entropy, mine)
     return DreamLoss(loss, acted, judged, cost, gain)
 
 
@@ -173,12 +181,12 @@ def all_rewards(
     model: WorldModel,
     states: Sequence[State],
     dream: Dream,
-    steps: Sequence[int],
     distance: Tensor,
     comes: Tensor,
     config: TrainConfig,
+    seeds: int = 1,
 ) -> Tensor:
-    """What asking each of N subsets would have brought at R steps of the dream (B, R, N).
+    """What asking each of N subsets would have brought at every fourth step (B, R, N).
 
     states, distance and comes (B, T, A): of all steps of the dream. The reward is minus the error
     after the step, and gamma times that of the next one as far as this step decides it: the error
@@ -186,17 +194,20 @@ def all_rewards(
     """
     assert dream.truth is not None
     size, rows = dream.anchor.shape[:2]
-    subsets = all_subsets(rows, min(config.budget, rows)).to(comes.device)
+    subsets = all_subsets(rows, min(config.budget, rows), comes.device)
     mask = membership(subsets, rows).bool()  # (N, A)
-    state = _flat([states[t] for t in steps])  # (B R, ...), as the four below
-    distance, comes, truth = (x[:, steps].flatten(0, 1) for x in (distance, comes, dream.truth))
-    dt = dream.dt[:, steps].flatten()
+    every = slice(None, None, REPLAY_EVERY)
+    state = _flat(states[every])  # (B R, ...), as the four below
+    distance, comes, truth = (x[:, every].flatten(0, 1) for x in (distance, comes, dream.truth))
+    dt = dream.dt[:, every].flatten()
     rewards = []
-    for part in torch.arange(len(dt)).split(max(1, MOST_REPLAYED // len(subsets))):
-        here = part.repeat_interleave(len(subsets)).to(comes.device)  # (M N,)
+    number = torch.arange(len(dt), device=comes.device).view(seeds, -1)  # each seed's own
+    most = MOST_REPLAYED if comes.device.type == "cpu" else number.numel() * len(subsets)
+    for part in number.split(max(1, most // (len(subsets) * seeds)), dim=1):
+        here = part.flatten().repeat_interleave(len(subsets))  # (E M N,)
         seen = Observation(
             distance[here],
-            mask.repeat(len(part), 1) & comes[here],
+            mask.repeat(part.numel(), 1) & comes[here],
             state.anchor[here],
             state.memory[here],
         )
@@ -206,22 +217,23 @@ def all_rewards(
         wrong = mean - truth[here]
         now = wrong[:, :2].norm(dim=-1).clamp(max=LARGEST_ERROR_M)
         then = (wrong[:, :2] + dt[here, None] * wrong[:, 2:]).norm(dim=-1)
-        rewards.append(-now - config.gamma * then.clamp(max=LARGEST_ERROR_M))
-    return torch.cat(rewards).view(size, len(steps), len(subsets))
+        reward = -now - config.gamma * then.clamp(max=LARGEST_ERROR_M)
+        rewards.append(reward.view(seeds, -1, len(subsets)))
+    return torch.cat(rewards, dim=1).view(size, -1, len(subsets))
 
 
-POLICY, RANDOM, ALL = 0, 1, 2
+POLICY, RANDOM, ALL = 0.0, 1.0, 2.0
 """Who chooses the anchors of a sequence in stage 2."""
 
 
-def _roles(size: int, config: TrainConfig, generator: torch.Generator) -> Tensor:
+def _roles(size: int, config: TrainConfig, source: Source) -> Tensor:
     """(B,): the letter has the policy choose always; grounded, half of the time."""
+    drawn = uniform((size,), source)
     if config.subsets == "all":
-        return torch.full((size,), ALL)
+        return torch.full_like(drawn, ALL)
     if config.mode == "literal":
-        return torch.full((size,), POLICY)
-    table = torch.tensor([POLICY, POLICY, RANDOM, ALL])
-    return table[torch.randint(4, (size,), generator=generator)]
+        return torch.full_like(drawn, POLICY)
+    return (drawn > 0.5).to(drawn) + (drawn > 0.75).to(drawn)
 
 
 def look(
@@ -245,15 +257,15 @@ def look(
 
 
 def choose(
-    actor: Actor, state: State, role: Tensor, budget: int, generator: torch.Generator
+    actor: Actor, state: State, role: Tensor, budget: int, source: Source, config: TrainConfig
 ) -> Tensor:
     """Rows (B, K): drawn by the policy, or at random where that is the sequence's role."""
-    order = uniform(state.memory.shape[:2], generator).to(state.memory).argsort(dim=-1)
+    order = uniform(state.memory.shape[:2], source).to(state.memory).argsort(dim=-1)
     at_random = order[:, :budget]
-    if bool((role != POLICY).all()):
+    if config.subsets == "all":
         return at_random
     with torch.no_grad():
-        drawn = actor.policy(state, budget).sample(generator)
+        drawn = actor.policy(state, budget).sample(source)
     return torch.where((role == POLICY)[:, None], drawn, at_random)
 
 
@@ -264,7 +276,7 @@ def chosen_mask(rows: Tensor, anchors: int, *, everybody: Tensor) -> Tensor:
 
 
 def sleep_loss(belief: Gaussian, truth: Tensor) -> Tensor:
-    """How badly the posterior (B, T, S) recovers the dream's own state (B, T, S).
+    """How badly (B, T) the posterior (B, T, S) recovers the dream's own state (B, T, S).
 
     The sleep phase of wake-sleep (Hinton et al. 1995): the recognition model learns from dreams
     whose cause is known. A Student-t score (4 dof) keeps the covariance honest, the distance
@@ -279,10 +291,10 @@ def sleep_loss(belief: Gaussian, truth: Tensor) -> Tensor:
     dx, dy = deviation[..., 0], deviation[..., 1]
     square = (c * dx * dx - 2.0 * b * dx * dy + a * dy * dy) / determinant
     score = 0.5 * determinant.log() + 3.0 * (square / 4.0).log1p()
-    return (error + 0.2 * speed_error + 0.3 * score).mean()
+    return error + 0.2 * speed_error + 0.3 * score
 
 
-def _flat(states: list[State]) -> State:
+def _flat(states: Sequence[State]) -> State:
     """T states of (B, ...) as one of (B T, ...)."""
 
     def join(values: list[Tensor]) -> Tensor:

@@ -37,23 +37,32 @@ def discounted(reward: Tensor, gamma: float) -> Tensor:
     return torch.stack(returns[::-1], dim=1)
 
 
-def actor_loss(log_prob: Tensor, advantage: Tensor, entropy: Tensor) -> Tensor:
-    """Equation (16), all (M,); the advantage is brought to unit variance."""
-    scaled = (advantage - advantage.mean()) / (advantage.std() + 1e-6)
-    return -(log_prob * scaled.detach()).mean() - ENTROPY * entropy.mean()
+def mean_over(value: Tensor, counted: Tensor) -> Tensor:
+    """Mean (...,) of values (..., M) where counted (..., M); 0 where none is."""
+    return torch.where(counted, value, 0.0).sum(-1) / counted.sum(-1).clamp(min=1)
+
+
+def actor_loss(log_prob: Tensor, advantage: Tensor, entropy: Tensor, mine: Tensor) -> Tensor:
+    """Equation (16), all (..., M), over what is mine; the advantage is brought to unit variance."""
+    deviation = advantage - mean_over(advantage, mine)[..., None]
+    count = mine.sum(-1)
+    variance = mean_over(deviation.square(), mine) * count / (count - 1).clamp(min=1)
+    scaled = deviation / (variance.sqrt()[..., None] + 1e-6)
+    return -mean_over(log_prob * scaled.detach(), mine) - ENTROPY * mean_over(entropy, mine)
 
 
 def expected_loss(logits: Tensor, reward: Tensor) -> Tensor:
-    """Equation (16) with its expectation as the sum over all subsets: logits, reward (M, N).
+    """Equation (16) with its expectation the sum over all subsets: logits, reward (..., M, N).
 
     Neither baseline nor entropy is needed: what all subsets share has no gradient, and every subset
     is tried at every step.
     """
     chance = logits.softmax(dim=-1)
-    scaled = (reward - reward.mean(dim=-1, keepdim=True)) / (reward.std() + 1e-6)
-    return -(chance * scaled).sum(dim=-1).mean()
+    spread = reward.flatten(-2).std(dim=-1)[..., None, None]
+    scaled = (reward - reward.mean(dim=-1, keepdim=True)) / (spread + 1e-6)
+    return -(chance * scaled).sum(dim=-1).mean(dim=-1)
 
 
-def critic_loss(value: Tensor, returns: Tensor) -> Tensor:
-    """Equation (17), both (M,)."""
-    return (value - returns.detach()).square().mean()
+def critic_loss(value: Tensor, returns: Tensor, mine: Tensor) -> Tensor:
+    """Equation (17), all (..., M), over what is mine."""
+    return mean_over((value - returns.detach()).square(), mine)

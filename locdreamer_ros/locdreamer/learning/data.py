@@ -45,11 +45,21 @@ class Batch:
         """T."""
         return self.distance.shape[1]
 
+    @classmethod
+    def of(cls, tensors: Sequence[Tensor]) -> Batch:
+        """From what `tensors` gives."""
+        distance, asked, anchor, dt, mean, covariance = tensors
+        return cls(distance, asked, anchor, dt, Gaussian(mean, covariance))
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of it."""
+        start = (self.start.mean, self.start.covariance)
+        return (self.distance, self.asked, self.anchor, self.dt, *start)
+
     def to(self, device: str) -> Batch:
         """The same on another device."""
-        start = Gaussian(self.start.mean.to(device), self.start.covariance.to(device))
-        distance, asked, anchor = (x.to(device) for x in (self.distance, self.asked, self.anchor))
-        return Batch(distance, asked, anchor, self.dt.to(device), start)
+        return Batch.of([value.to(device) for value in self.tensors])
 
     def at(self, t: int, memory: Tensor) -> Observation:
         """o_t: the ranges of step t, with the memory (B, A, M) of what came before."""
@@ -178,6 +188,19 @@ class Walks:
             total.update(times.numpy().tobytes())
             total.update(distance.numpy().tobytes())
         return total.hexdigest()
+
+
+def cat(several: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
+    """Each of the tensors (B, ...) of several seeds as one; all as short as the shortest."""
+    if len(several) == 1:
+        return tuple(several[0])
+    size = min(len(tensors[0]) for tensors in several)
+    return tuple(torch.cat([x[:size] for x in each]) for each in zip(*several, strict=True))
+
+
+def side_by_side(batches: Sequence[Batch], device: str) -> Batch:
+    """The batches of several seeds as one, on a device."""
+    return Batch.of(cat([batch.tensors for batch in batches])).to(device)
 
 
 def area_of(*anchors: Anchors, margin: float = 0.5) -> Area:

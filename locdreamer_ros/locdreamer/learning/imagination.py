@@ -9,6 +9,7 @@ first infers from the real bootstrap ranges where the tag went, and imagines alo
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from locdreamer_ros.locdreamer.learning.data import Batch, Walks
+from locdreamer_ros.locdreamer.world_model.chance import Source, normal
 from locdreamer_ros.locdreamer.world_model.dynamics import transition
 from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian, stack
 from locdreamer_ros.locdreamer.world_model.memory import first_memory, remember_ranges, residuals
@@ -56,15 +58,15 @@ class LiteralDream:
     anchor: Tensor
     dt: Tensor
     start: Gaussian
-    generator: torch.Generator
+    source: Source
     truth: Tensor | None = None
 
     def ranges(self, t: int, prior: Gaussian, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Sampled around a sample of the prior; they are data: no gradient flows into them."""
         with torch.no_grad():
-            noise = self.model.reconstruct(prior.sample(self.generator), hidden[-1], self.anchor)
-            score = torch.randn(noise.mean.shape, generator=self.generator).to(noise.mean)
-            drawn = noise.sample(score, self.generator).clamp(min=0.05)
+            noise = self.model.reconstruct(prior.sample(self.source), hidden[-1], self.anchor)
+            score = normal(noise.mean.shape, self.source).to(noise.mean)
+            drawn = noise.sample(score, self.source).clamp(min=0.05)
         return drawn, torch.ones_like(drawn, dtype=torch.bool)
 
 
@@ -78,6 +80,19 @@ class GroundedDream:
     dt: Tensor
     start: Gaussian
     truth: Tensor | None
+
+    @classmethod
+    def of(cls, tensors: Sequence[Tensor]) -> GroundedDream:
+        """From what `tensors` gives."""
+        distance, comes, anchor, dt, mean, covariance, truth = tensors
+        return cls(distance, comes, anchor, dt, Gaussian(mean, covariance), truth)
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of it."""
+        assert self.truth is not None
+        start = (self.start.mean, self.start.covariance)
+        return (self.distance, self.comes, self.anchor, self.dt, *start, self.truth)
 
     def ranges(self, t: int, prior: Gaussian, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Whatever the tracker believes."""

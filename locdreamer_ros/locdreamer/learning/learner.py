@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from locdreamer_ros.locdreamer.learning.actor import Actor
 from locdreamer_ros.locdreamer.learning.critic import Critic
 from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig
+from locdreamer_ros.locdreamer.learning.together import put, together
 from locdreamer_ros.locdreamer.world_model.model import WorldModel
 
 REAL, IMAGINED = 1, 2
@@ -54,6 +56,39 @@ class Learner:
             self.modules.load_state_dict(self.kept)
 
 
+@dataclass(eq=False)
+class Nets:
+    """The networks of one learner, or of several as one (`together`), and their Adams."""
+
+    model: WorldModel
+    actor: Actor
+    critic: Critic
+    optimisers: list[torch.optim.Optimizer]
+    seeds: int
+
+
+def joined(learners: Sequence[Learner]) -> Nets:
+    """To train them side by side; with one learner its own, with more fresh Adams."""
+    first = learners[0]
+    nets = Nets(
+        together([x.model for x in learners]),
+        together([x.actor for x in learners]),
+        together([x.critic for x in learners]),
+        first.optimisers,
+        len(learners),
+    )
+    if len(learners) > 1:
+        nets.optimisers = _optimisers(nets, first.config, first.stage)
+    return nets
+
+
+def put_back(nets: Nets, learners: Sequence[Learner]) -> None:
+    """What the networks learned together, into each learner."""
+    put(nets.model, [x.model for x in learners])
+    put(nets.actor, [x.actor for x in learners])
+    put(nets.critic, [x.critic for x in learners])
+
+
 def restart_optimisers(learner: Learner) -> None:
     """Fresh Adams for the stage: of the world model, then of actor and critic."""
     config = learner.config
@@ -61,10 +96,16 @@ def restart_optimisers(learner: Learner) -> None:
         learner.model.decoder.requires_grad_(config.mode == "literal")
         if learner.model.offset is not None:
             learner.model.offset.requires_grad_(config.mode == "literal")
-    learner.optimisers = [_adam(learner.model, config, config.weight_decay)]
-    if learner.stage == IMAGINED:
-        both = torch.nn.ModuleList([learner.actor, learner.critic])
-        learner.optimisers.append(_adam(both, config, 0.0))
+    learner.optimisers = _optimisers(learner, config, learner.stage)
+
+
+def _optimisers(
+    nets: Learner | Nets, config: TrainConfig, stage: int
+) -> list[torch.optim.Optimizer]:
+    adams: list[torch.optim.Optimizer] = [_adam(nets.model, config, config.weight_decay)]
+    if stage == IMAGINED:
+        adams.append(_adam(torch.nn.ModuleList([nets.actor, nets.critic]), config, 0.0))
+    return adams
 
 
 def _adam(module: torch.nn.Module, config: TrainConfig, decay: float) -> torch.optim.Adam:

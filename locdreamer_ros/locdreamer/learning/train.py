@@ -15,19 +15,42 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from locdreamer_ros.locdreamer.learning import checkpoint
 from locdreamer_ros.locdreamer.learning.actor import Actor, head_for
 from locdreamer_ros.locdreamer.learning.algorithm1 import DreamLoss, dream_loss, real_loss
 from locdreamer_ros.locdreamer.learning.critic import Critic
-from locdreamer_ros.locdreamer.learning.data import Batch, Walks, anchor_rows, moved
+from locdreamer_ros.locdreamer.learning.data import (
+    Batch,
+    Walks,
+    anchor_rows,
+    cat,
+    moved,
+    side_by_side,
+)
 from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig
-from locdreamer_ros.locdreamer.learning.imagination import Dream, Ground, LiteralDream, frozen
-from locdreamer_ros.locdreamer.learning.learner import IMAGINED, REAL, Learner, restart_optimisers
+from locdreamer_ros.locdreamer.learning.imagination import (
+    Dream,
+    Ground,
+    GroundedDream,
+    LiteralDream,
+    frozen,
+)
+from locdreamer_ros.locdreamer.learning.learner import (
+    IMAGINED,
+    REAL,
+    Learner,
+    Nets,
+    joined,
+    put_back,
+    restart_optimisers,
+)
+from locdreamer_ros.locdreamer.learning.update import Update
+from locdreamer_ros.locdreamer.world_model.chance import Chance, Source
 from locdreamer_ros.locdreamer.world_model.model import Area, ModelConfig, WorldModel
 from locdreamer_ros.types import Anchors
 
-LARGEST_GRADIENT = 5.0
 VALIDATE_EVERY = 5
 """Epochs of stage 2 between looks at the validation walk (stage 1: every epoch)."""
 CHECKPOINT_EVERY = 10
@@ -87,18 +110,33 @@ def train(
     restart_optimisers(learner)
     if resume is not None and resume.exists():
         checkpoint.load(resume, learner, _fingerprint(task, model_config, config, seed))
-    run = _Run(task, config, seed, device, resume, curve, progress, snapshot)
+    run = _Run([task], config, [seed], device, resume, curve, progress, snapshot)
     run.fingerprint = _fingerprint(task, model_config, config, seed)
-    if pretrained is not None and learner.stage == REAL:
-        learner.model.load_state_dict(pretrained.state_dict())
-        _next_stage(learner)
-    if learner.stage == REAL:
-        run.real(learner)  # lines 2-11
-        if config.imagine_epochs == 0:
-            return learner
-        _next_stage(learner)
-    run.imagined(learner)  # lines 12-24
+    run.through([learner], [] if pretrained is None else [pretrained])
     return learner
+
+
+def train_together(
+    tasks: Sequence[Task],
+    model_config: ModelConfig,
+    config: TrainConfig,
+    *,
+    seeds: Sequence[int],
+    device: str = "cpu",
+    progress: bool = False,
+    pretrained: Sequence[WorldModel] = (),
+) -> list[Learner]:
+    """`train` of each task with its seed, side by side in one batch; the same but for rounding.
+
+    Their areas and numbers of anchors must be the same.
+    """
+    learners = [begin(t, model_config, config, s) for t, s in zip(tasks, seeds, strict=True)]
+    for learner in learners:
+        learner.modules.to(device)
+        restart_optimisers(learner)
+    run = _Run(list(tasks), config, list(seeds), device, progress=progress)
+    run.through(learners, pretrained)
+    return learners
 
 
 def _fingerprint(
@@ -122,20 +160,37 @@ def _next_stage(learner: Learner) -> None:
 
 @dataclass(eq=False)
 class _Run:
-    task: Task
+    """One run of Algorithm 1, of one learner or of several side by side."""
+
+    tasks: list[Task]
     config: TrainConfig
-    seed: int
+    seeds: list[int]
     device: str
-    resume: Path | None
-    curve: Curve
-    progress: bool
-    snapshot: Callable[[Learner], None]
+    resume: Path | None = None
+    curve: Curve = lambda name, value, epoch: None
+    progress: bool = False
+    snapshot: Callable[[Learner], None] = lambda learner: None
     fingerprint: dict[str, str] = field(default_factory=dict)
 
-    def generator(self, stage: int, epoch: int) -> torch.Generator:
-        """The randomness of one epoch; validation is epoch -1."""
-        number = ((self.seed * 4 + stage) * 1_000_003 + epoch + 1) % 2**63
-        return torch.Generator().manual_seed(number)
+    def through(self, learners: list[Learner], pretrained: Sequence[WorldModel]) -> None:
+        """Both stages, or what is left of them."""
+        first = learners[0]
+        if pretrained and first.stage == REAL:
+            for learner, model in zip(learners, pretrained, strict=True):
+                learner.model.load_state_dict(model.state_dict())
+                _next_stage(learner)
+        if first.stage == REAL:
+            self.real(learners)  # lines 2-11
+            if self.config.imagine_epochs == 0:
+                return
+            for learner in learners:
+                _next_stage(learner)
+        self.imagined(learners)  # lines 12-24
+
+    def generators(self, stage: int, epoch: int) -> list[torch.Generator]:
+        """The randomness of one epoch, of each seed; validation is epoch -1."""
+        numbers = [((s * 4 + stage) * 1_000_003 + epoch + 1) % 2**63 for s in self.seeds]
+        return [torch.Generator().manual_seed(number) for number in numbers]
 
     def epochs(self, learner: Learner, last: int, what: str) -> Iterable[int]:
         """The epochs left, with a bar."""
@@ -146,114 +201,155 @@ class _Run:
 
         return tqdm(left, desc=what, unit="epoch", initial=learner.epoch, total=last, leave=False)
 
-    def real(self, learner: Learner) -> None:
+    def real(self, learners: list[Learner]) -> None:
         """Stage 1 on the real ranges of R."""
-        config, model = self.config, learner.model
-        validation = self.task.validation.in_order().to(self.device)
-        for epoch in self.epochs(learner, config.epochs, "stage 1, real ranges"):  # line 2
-            generator = self.generator(REAL, epoch)
-            _anneal(learner.optimisers, config, epoch / config.epochs)
-            total = 0.0
-            for _ in range(config.minibatches):
-                batch = self.task.train.draw(config.batch, generator)
-                if not model.raw:
-                    batch = moved(batch, self.task.area, generator)
-                loss = real_loss(model, batch.to(self.device), generator)
-                _descend(loss, learner.optimisers)  # line 11
-                total += float(loss.detach()) / config.minibatches
-            with torch.no_grad():
-                score = float(real_loss(model, validation, self.generator(REAL, -1)))
-            self.curve("real/loss", total, epoch)
-            self.curve("real/validation", score, epoch)
-            self._end_of_epoch(learner, score)
-        learner.restore()
+        config, seeds = self.config, len(learners)
+        nets = joined(learners)
+        model = nets.model
+        validation = side_by_side([task.validation.in_order() for task in self.tasks], self.device)
 
-    def imagined(self, learner: Learner) -> None:
+        def losses(*tensors: Tensor, source: Source) -> tuple[Tensor, ...]:
+            return (real_loss(model, Batch.of(tensors), source, seeds),)
+
+        update = Update(losses, nets, self.device)
+        for epoch in self.epochs(learners[0], config.epochs, "stage 1, real ranges"):  # line 2
+            generators = self.generators(REAL, epoch)
+            _anneal(nets.optimisers, config, epoch / config.epochs)
+            total = torch.zeros(seeds)
+            for _ in range(config.minibatches):
+                batches = []
+                for task, generator in zip(self.tasks, generators, strict=True):
+                    batch = task.train.draw(config.batch, generator)
+                    batches.append(batch if model.raw else moved(batch, task.area, generator))
+                (loss,) = update(side_by_side(batches, self.device).tensors, generators)  # line 11
+                total += loss.cpu() / config.minibatches
+            with torch.no_grad():
+                chance = Chance(self.generators(REAL, -1))
+                scores = real_loss(model, validation, chance, seeds).cpu().tolist()
+            self.curve("real/loss", float(total.mean()), epoch)
+            self.curve("real/validation", sum(scores) / seeds, epoch)
+            self._end_of_epoch(learners, nets, scores)
+        for learner in learners:
+            learner.restore()
+
+    def imagined(self, learners: list[Learner]) -> None:
         """Stage 2 in dreams of A."""
-        config, task = self.config, self.task
-        dreamer = learner.dreamer
-        assert dreamer is not None
-        dreams = _Dreams(dreamer, learner.model, task, config, self.device)
-        if dreams.grounds:
-            learner.lasting_m = dreams.grounds[0].lasting_m
-        for epoch in self.epochs(learner, config.imagine_epochs, "stage 2, imagination"):  # line 12
-            generator = self.generator(IMAGINED, epoch)
-            _anneal(learner.optimisers, config, epoch / config.imagine_epochs)
-            losses = dreams.loss(learner, generator)
-            loss = losses.tracker + losses.actor + losses.critic
-            _descend(loss, learner.optimisers)  # line 24
-            self.curve("dream/loss", float(losses.tracker.detach()), epoch)
-            self.curve("dream/critic", float(losses.critic.detach()), epoch)
+        config, seeds = self.config, len(learners)
+        every = [
+            Dreams(x, t, config, self.device) for x, t in zip(learners, self.tasks, strict=True)
+        ]
+        nets = joined(learners)
+
+        def losses(*tensors: Tensor, source: Source) -> tuple[Tensor, ...]:
+            found = every[0].loss(nets, tensors, source, seeds)
+            return found.tracker, found.actor, found.critic
+
+        update = Update(losses, nets, self.device)
+        stopped = [False] * seeds
+        for epoch in self.epochs(learners[0], config.imagine_epochs, "stage 2, imagination"):
+            generators = self.generators(IMAGINED, epoch)  # line 12
+            _anneal(nets.optimisers, config, epoch / config.imagine_epochs)
+            drawn = [d.draw(g) for d, g in zip(every, generators, strict=True)]
+            tracker, _, critic = update(cat(drawn), generators)  # line 24
+            self.curve("dream/loss", float(tracker.mean()), epoch)
+            self.curve("dream/critic", float(critic.mean()), epoch)
             last = epoch + 1 == config.imagine_epochs
             if (epoch + 1) % VALIDATE_EVERY and not last:
-                learner.epoch += 1
+                for learner in learners:
+                    learner.epoch += 1
                 continue
+            generators = self.generators(IMAGINED, -1)
+            walked = [d.in_order(g) for d, g in zip(every, generators, strict=True)]
             with torch.no_grad():
-                losses = dreams.validation(learner, self.generator(IMAGINED, -1))
-            score = float(losses.tracker)
-            self.curve("dream/validation", score, epoch)
+                chance = Chance(generators)
+                found = every[0].loss(nets, cat(walked), chance, seeds, judge=False)
+            scores = found.tracker.cpu().tolist()
+            self.curve("dream/validation", sum(scores) / seeds, epoch)
             if config.subsets != "all":
-                self.curve("dream/policy_cost", losses.cost, epoch)
-            self.snapshot(learner)
-            self._end_of_epoch(learner, score)
+                self.curve("dream/policy_cost", float(found.cost.mean()), epoch)
+            # Who has stopped keeps what was best until then, however the others go on.
+            scores = [math.inf if s else x for s, x in zip(stopped, scores, strict=True)]
+            self.snapshot(learners[0])
+            self._end_of_epoch(learners, nets, scores)
             # The letter knows no early stopping, and its loss is another dream's at each epoch.
-            if config.mode != "literal" and learner.epoch - learner.best_epoch > config.patience:
-                break
+            if config.mode != "literal":
+                stopped = [x.epoch - x.best_epoch > config.patience for x in learners]
+                if all(stopped):
+                    break
         if config.mode == "literal":
+            put_back(nets, learners)
             return
-        learner.restore()
-        if not dreams.worth_learning(learner, self.generator(IMAGINED, -1)):
-            learner.actor.forget()
+        for learner, dreams, seed in zip(
+            learners, every, self.generators(IMAGINED, -1), strict=True
+        ):
+            learner.restore()
+            if not dreams.worth_learning(learner, seed):
+                learner.actor.forget()
 
-    def _end_of_epoch(self, learner: Learner, score: float) -> None:
-        learner.epoch += 1
-        if score < learner.best:
-            learner.best = score
-            learner.keep()
-        if self.resume is not None and learner.epoch % CHECKPOINT_EVERY == 0:
-            checkpoint.save(self.resume, learner, self.fingerprint)
+    def _end_of_epoch(self, learners: list[Learner], nets: Nets, scores: list[float]) -> None:
+        if any(score < x.best for score, x in zip(scores, learners, strict=True)):
+            put_back(nets, learners)
+        for learner, score in zip(learners, scores, strict=True):
+            learner.epoch += 1
+            if score < learner.best:
+                learner.best = score
+                learner.keep()
+        if self.resume is not None and learners[0].epoch % CHECKPOINT_EVERY == 0:
+            checkpoint.save(self.resume, learners[0], self.fingerprint)
 
 
-class _Dreams:
-    """Makes the dreams of either mode."""
+class Dreams:
+    """Makes one seed's dreams, of either mode, as tensors for `loss`."""
 
-    def __init__(
-        self, dreamer: WorldModel, model: WorldModel, task: Task, config: TrainConfig, device: str
-    ) -> None:
-        self.model, self.task, self.config, self.device = model, task, config, device
+    def __init__(self, learner: Learner, task: Task, config: TrainConfig, device: str) -> None:
+        assert learner.dreamer is not None
+        self.task, self.config, self.device = task, config, device
         self.anchor = anchor_rows(task.deploy, task.tag_height).to(device)
         self.grounds: list[Ground] = []
         if config.mode == "grounded":
             where: dict[str, Any] = {"area": task.area, "steps": config.steps, "device": device}
-            train = Ground(dreamer, task.train, **where)
+            train = Ground(learner.dreamer, task.train, **where)
             self.grounds = [
                 train,
-                Ground(dreamer, task.validation, noise=train.noise, **where),
+                Ground(learner.dreamer, task.validation, noise=train.noise, **where),
             ]
+            learner.lasting_m = train.lasting_m
 
-    def loss(self, learner: Learner, generator: torch.Generator) -> DreamLoss:
-        """Loss of one fresh dream."""
-        config = self.config
-        real = None
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """A fresh dream: its tensors, or in mode `literal` those of the real ranges beside it."""
+        if self.grounds:
+            return self.grounds[0].draw(self.config.batch, self.anchor, generator).tensors
+        return self._beside(self.task.train.draw(self.config.batch, generator))
+
+    def in_order(self, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Dreams from the validation walk, the same every time."""
+        if self.grounds:
+            return self.grounds[1].in_order(self.anchor, generator).tensors
+        return self._beside(self.task.validation.in_order())
+
+    def _beside(self, real: Batch) -> tuple[Tensor, ...]:
+        anchor = self.anchor.expand(real.anchor.shape[0], *self.anchor.shape)
+        return (anchor, *real.to(self.device).tensors)
+
+    def loss(
+        self,
+        nets: Learner | Nets,
+        tensors: Sequence[Tensor],
+        source: Source,
+        seeds: int = 1,
+        judge: bool = True,
+    ) -> DreamLoss:
+        """Losses of dreams whose tensors are given."""
+        real: Batch | None = None
         dream: Dream
         if self.grounds:
-            dream = self.grounds[0].draw(config.batch, self.anchor, generator)
+            dream = GroundedDream.of(tensors)
         else:
-            real = self.task.train.draw(config.batch, generator).to(self.device)
-            dream = self._literal(real, generator)
-        return dream_loss(
-            learner.model,
-            learner.actor,
-            learner.critic,
-            dream,
-            config,
-            generator,
-            real,
-        )
-
-    def _literal(self, real: Batch, generator: torch.Generator) -> LiteralDream:
-        anchor = self.anchor.expand(real.anchor.shape[0], *self.anchor.shape)
-        return LiteralDream(self.model, anchor, real.dt, real.start, generator)
+            anchor, *others = tensors
+            real = Batch.of(others)
+            dream = LiteralDream(nets.model, anchor, real.dt, real.start, source)
+        networks = (nets.model, nets.actor, nets.critic)
+        return dream_loss(*networks, dream, self.config, source, real, judge, seeds)
 
     def worth_learning(self, learner: Learner, generator: torch.Generator) -> bool:
         """Whether what the policy learned helps in dreams of the validation walks.
@@ -267,31 +363,9 @@ class _Dreams:
         starts = [ground.starts[i] for i in range(0, len(ground.starts), JUDGE_EVERY)]
         dream = ground.dream(starts, self.anchor, generator)
         with torch.no_grad():
-            gain = dream_loss(
-                learner.model, learner.actor, learner.critic, dream, self.config, generator
-            ).gain
+            gain = self.loss(learner, dream.tensors, generator).gain
         assert gain is not None
         return clearly_better(gain)
-
-    def validation(self, learner: Learner, generator: torch.Generator) -> DreamLoss:
-        """The losses in dreams from the validation walk, the same every time; nobody guides."""
-        real = None
-        dream: Dream
-        if self.grounds:
-            dream = self.grounds[1].in_order(self.anchor, generator)
-        else:
-            real = self.task.validation.in_order().to(self.device)
-            dream = self._literal(real, generator)
-        return dream_loss(
-            learner.model,
-            learner.actor,
-            learner.critic,
-            dream,
-            self.config,
-            generator,
-            real,
-            judge=False,
-        )
 
 
 def clearly_better(gain: torch.Tensor) -> bool:
@@ -307,15 +381,3 @@ def _anneal(
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["lr"] = rate
-
-
-def _descend(loss: torch.Tensor, optimisers: Sequence[torch.optim.Optimizer]) -> None:
-    """One step down; a gradient that is not finite is passed over."""
-    for optimiser in optimisers:
-        optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    for optimiser in optimisers:
-        parameters = optimiser.param_groups[0]["params"]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
-        if bool(torch.isfinite(norm)):
-            optimiser.step()

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from locdreamer_ros.locdreamer.world_model.chance import Source, normal, uniform
 from locdreamer_ros.locdreamer.world_model.gaussian import STATE
-from locdreamer_ros.locdreamer.world_model.layers import mlp, uniform
+from locdreamer_ros.locdreamer.world_model.layers import mlp
 from locdreamer_ros.locdreamer.world_model.observation import expected_range
 
 NOISES = ("gaussian", "bias", "asymmetric")
@@ -54,18 +55,18 @@ class RangeNoise:
         floor = inner.new_full((), math.log(OUTLIERS / OUTLIER_SPAN_M))
         return torch.logaddexp(inner + math.log1p(-OUTLIERS), floor)
 
-    def sample(self, score: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, score: Tensor, source: Source = None) -> Tensor:
         """Ranges (..., A) m. score (..., A) standard normal decides where in the tail each lies.
 
         Scores that follow each other in time make errors that belong to places, as real ones do.
         """
         if self.tail is None:
             return self.mean + self.sigma * score
-        fresh = torch.randn(score.shape, generator=generator).to(score)
+        fresh = normal(score.shape, source).to(score)
         excess = -self.tail * torch.special.log_ndtr(-score)
         drawn = self.mean + self.sigma * fresh + excess
-        wild = uniform(score.shape, generator).to(score) < OUTLIERS
-        where_wild = OUTLIER_SPAN_M * (uniform(score.shape, generator).to(score) - 0.5)
+        wild = uniform(score.shape, source).to(score) < OUTLIERS
+        where_wild = OUTLIER_SPAN_M * (uniform(score.shape, source).to(score) - 0.5)
         return torch.where(wild, self.mean + where_wild, drawn)
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from locdreamer_ros.locdreamer.world_model.chance import Source, normal
+
 STATE = 4
 """S: x, y, vx, vy."""
 
@@ -31,9 +33,9 @@ class Gaussian:
         """Standard deviation of each component (..., S)."""
         return torch.diagonal(self.covariance, dim1=-2, dim2=-1).sqrt()
 
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, source: Source = None) -> Tensor:
         """A reparameterised draw (..., S): gradients flow through mean and covariance."""
-        noise = torch.randn(self.mean.shape, generator=generator, device=_of(generator))
+        noise = normal(self.mean.shape, source)
         factor = torch.linalg.cholesky_ex(self.covariance).L
         return self.mean + (factor @ noise.to(self.mean).unsqueeze(-1)).squeeze(-1)
 
@@ -44,10 +46,6 @@ class Gaussian:
         white = torch.linalg.solve_triangular(factor, deviation, upper=False).squeeze(-1)
         constant = self.mean.shape[-1] * math.log(2.0 * math.pi)
         return -0.5 * (white.square().sum(-1) + constant) - _half_log_det(factor)
-
-
-def _of(generator: torch.Generator | None) -> torch.device | None:
-    return None if generator is None else generator.device
 
 
 def _half_log_det(factor: Tensor) -> Tensor:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -57,7 +56,9 @@ def at_least_one(present: Tensor) -> Tensor:
     return present | ~present.any(dim=-1, keepdim=True)
 
 
-def uniform(shape: torch.Size, generator: torch.Generator | None) -> Tensor:
-    """Uniform draws strictly between 0 and 1."""
-    device = None if generator is None else generator.device
-    return torch.rand(shape, generator=generator, device=device).clamp(1e-6, 1.0 - 1e-6)
+def of_each(parameter: Tensor, batch: int, dimensions: int) -> Tensor:
+    """A single number, or one of each network of `learning.together`, as (B, 1, ...)."""
+    if parameter.dim() == 0:
+        return parameter
+    own = parameter.repeat_interleave(batch // len(parameter))
+    return own.view(batch, *[1] * (dimensions - 1))

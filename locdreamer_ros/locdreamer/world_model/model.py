@@ -11,10 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from locdreamer_ros.config import parameter
+from locdreamer_ros.locdreamer.world_model.chance import Source
 from locdreamer_ros.locdreamer.world_model.decoder import NOISES, Decoder, RangeNoise
 from locdreamer_ros.locdreamer.world_model.dynamics import Dynamics
 from locdreamer_ros.locdreamer.world_model.encoder import InnovationEncoder, RawEncoder
 from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian
+from locdreamer_ros.locdreamer.world_model.layers import of_each
 from locdreamer_ros.locdreamer.world_model.observation import Observation
 from locdreamer_ros.locdreamer.world_model.sequence_model import SequenceModel
 
@@ -95,7 +97,7 @@ class WorldModel(nn.Module):
         if self.raw:
             return self.encoder(prior, hidden, seen)
         if self.offset is not None:
-            seen = replace(seen, distance=seen.distance - OFFSET_M * self.offset)
+            seen = replace(seen, distance=seen.distance - self._offset(seen.distance))
         return self.encoder(prior, hidden, seen, dt)
 
     def reconstruct(self, state: Tensor, hidden: Tensor, anchor: Tensor) -> RangeNoise:
@@ -103,14 +105,19 @@ class WorldModel(nn.Module):
         noise = self.decoder(state, hidden, anchor)
         if self.offset is None:
             return noise
-        return replace(noise, mean=noise.mean + OFFSET_M * self.offset)
+        return replace(noise, mean=noise.mean + self._offset(noise.mean))
+
+    def _offset(self, like: Tensor) -> Tensor:
+        """What all ranges share, m, to be added to ranges (B, ..., A)."""
+        assert self.offset is not None
+        return OFFSET_M * of_each(self.offset, like.shape[0], like.dim())
 
     def remember(self, posterior: Gaussian, hidden: Tensor) -> Tensor:
         """h_{t+1} by equation (7)."""
         return self.sequence(posterior.mean, hidden)
 
-    def passed_on(self, posterior: Gaussian, generator: torch.Generator | None) -> Gaussian:
+    def passed_on(self, posterior: Gaussian, source: Source) -> Gaussian:
         """What the next step gets in training: a sample in the paper's form, else the belief."""
         if not self.raw:
             return posterior
-        return Gaussian(posterior.sample(generator), posterior.covariance)
+        return Gaussian(posterior.sample(source), posterior.covariance)

@@ -158,7 +158,7 @@ def test_critic_learns_its_target():
     optimiser = torch.optim.Adam(critic.parameters(), lr=1e-2)
     losses = []
     for _ in range(60):
-        loss = critic_loss(critic(state), target)
+        loss = critic_loss(critic(state), target, torch.ones_like(target, dtype=torch.bool))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -259,8 +259,8 @@ def test_sleep_loss_is_least_at_the_truth():
     at = Gaussian(truth.clone(), 0.04 * torch.eye(4).expand(1, 3, 4, 4))
     off = Gaussian(truth + 0.3, at.covariance)
     boast = Gaussian(off.mean, 0.0001 * torch.eye(4).expand(1, 3, 4, 4))
-    assert float(sleep_loss(at, truth)) < float(sleep_loss(off, truth))
-    assert float(sleep_loss(off, truth)) < float(sleep_loss(boast, truth))
+    assert sleep_loss(at, truth).sum() < sleep_loss(off, truth).sum()
+    assert sleep_loss(off, truth).sum() < sleep_loss(boast, truth).sum()
 
 
 def test_walks_refuse_what_is_too_short():
