@@ -7,7 +7,7 @@ import json
 import pytest
 from worlds import circle_recording
 
-from locdreamer_ros.benchmarks import BENCHMARKS, house, latency, methods
+from locdreamer_ros.benchmarks import BENCHMARKS, gpu, house, latency, methods
 from locdreamer_ros.benchmarks.result import MEASURES
 from locdreamer_ros.cli import main
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
@@ -57,6 +57,20 @@ def test_processes_change_nothing(tmp_path, capsys):
         assert main([*command, "--recording", str(tmp_path / "walk.csv")]) == 0
         claims.append(result(out, "lias")["claims"])
     assert claims[0] == claims[1]
+    capsys.readouterr()
+
+
+def test_gpu_times_one_tag_and_a_fleet_here_too(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setattr(gpu, "FLEET", 5)
+    monkeypatch.setattr(gpu, "STEPS", 10)
+    assert main(["benchmark", "gpu", "--seeds", "1", "--output", str(tmp_path)]) == 0
+    found = result(tmp_path, "gpu")
+    one, fleet, tracker = found["rows"]
+    assert [row["tags"] for row in found["rows"]] == [1, 5, 1]
+    assert one["tag_steps_per_s"] == pytest.approx(1e6 / one["step_us_p50"])
+    assert found["claims"]["tag_steps_per_s_cpu"] == fleet["tag_steps_per_s"] > 0.0
+    assert tracker["name"] == "tracker, cpu"
     capsys.readouterr()
 
 
