@@ -55,36 +55,52 @@ COLUMNS = {
 SECONDS = "training_s"
 
 
-def models_of(places: Sequence[Place]) -> list[dict[str, Any]]:
+PARTS = ("imagined", "real", "literal")
+"""What can be trained at the same time."""
+
+
+def models_of(places: Sequence[Place], part: str = "") -> list[dict[str, Any]]:
     """The models (`Trained`) of each place, those of all places trained side by side.
 
-    real: stage 1 on real ranges of the anchors deployed; first: stage 1, dreamer: both; everybody:
-    all asked in stage 2; raw and letter: the paper's form of `real` and of `dreamer`.
+    imagined: first (stage 1), dreamer (both stages), everybody (all asked in stage 2); real: real
+    (stage 1 on real ranges of the anchors deployed) and raw (the same in the paper's form);
+    literal: letter (both stages to the letter). Without a part all of them.
     """
+    if not part:
+        found = [models_of(places, each) for each in PARTS]
+        return [
+            {k: v for models in one for k, v in models.items()} for one in zip(*found, strict=True)
+        ]
     from time import perf_counter
 
-    seeds = [where.seed for where in places]
-    tasks = [where.task for where in places]
-    real_tasks = [where.real_task for where in places]
-    noise: dict[str, Any] = {"noise": places[0].noise}
+    seeds, noise = [where.seed for where in places], places[0].noise
+    tasks, reals = [where.task for where in places], [where.real_task for where in places]
     letter: dict[str, Any] = {"preset": "paper", "mode": "literal"}
-    begin = perf_counter()
-    first = learn(tasks, seeds, imagine_epochs=0, **noise)
-    models = [learner.model for learner in first]
-    dreamer = learn(tasks, seeds, pretrained=models, **noise)
-    seconds = (perf_counter() - begin) / len(places)
-    found = {
-        "first": (first, tasks),
-        "dreamer": (dreamer, tasks),
-        "everybody": (learn(tasks, seeds, pretrained=models, subsets="all", **noise), tasks),
-        "real": (learn(real_tasks, seeds, imagine_epochs=0, **noise), real_tasks),
-        "raw": (learn(real_tasks, seeds, imagine_epochs=0, **letter), real_tasks),
-        "letter": (learn(tasks, seeds, **letter), tasks),
-    }
-    return [
-        {name: as_trained(x[i], t[i]) for name, (x, t) in found.items()} | {SECONDS: seconds}
-        for i in range(len(places))
-    ]
+
+    def kept(learners: Sequence[Any], of: Sequence[Any]) -> list[Any]:
+        return [as_trained(x, task) for x, task in zip(learners, of, strict=True)]
+
+    learned_now: dict[str, list[Any]]
+    if part == "imagined":
+        begin = perf_counter()
+        first = learn(tasks, seeds, noise=noise, imagine_epochs=0)
+        models = [learner.model for learner in first]
+        dreamer = learn(tasks, seeds, noise=noise, pretrained=models)
+        seconds = (perf_counter() - begin) / len(places)
+        everybody = learn(tasks, seeds, noise=noise, pretrained=models, subsets="all")
+        learned_now = {
+            "first": kept(first, tasks),
+            "dreamer": kept(dreamer, tasks),
+            "everybody": kept(everybody, tasks),
+            SECONDS: [seconds] * len(places),
+        }
+    elif part == "real":
+        real = learn(reals, seeds, noise=noise, imagine_epochs=0)
+        raw = learn(reals, seeds, imagine_epochs=0, **letter)
+        learned_now = {"real": kept(real, reals), "raw": kept(raw, reals)}
+    else:
+        learned_now = {"letter": kept(learn(tasks, seeds, **letter), tasks)}
+    return [{name: x[i] for name, x in learned_now.items()} for i in range(len(places))]
 
 
 def rows_in(where: Place, models: Mapping[str, Any]) -> dict[str, Report]:
@@ -160,22 +176,27 @@ def _classical(where: Place, row: str, tracker: str, preset: str, scheduler: str
 
 
 def run(settings: Settings) -> Result:
-    """Run all rows over all seeds: on a GPU trained in one batch, else in one for each process."""
+    """Run all rows over all seeds: those of a batch are trained together, on a GPU all of them."""
     import torch
 
     jobs = settings.jobs
     make = partial(place, settings=settings)
     places = spread(make, settings.seeds, processes=jobs, label="places")
-    batches = 1 if torch.cuda.is_available() else min(jobs, len(places))
+    there = torch.cuda.is_available()
+    batches = 1 if there else min(max(1, jobs // len(PARTS)), len(places))
     groups = [places[i::batches] for i in range(batches)]
-    trained = spread(models_of, groups, processes=batches, label="trainings")
-    mine = [
-        (w, m)
-        for g, found in zip(groups, trained, strict=True)
-        for w, m in zip(g, found, strict=True)
-    ]
-    mine.sort(key=lambda pair: pair[0].seed)
-    return summary(spread(_rows, mine, processes=jobs, label="seeds"))
+    work = [(group, part) for group in groups for part in PARTS]
+    trained = spread(_train, work, processes=len(work) if there else jobs, label="trainings")
+    models: dict[int, dict[str, Any]] = {where.seed: {} for where in places}
+    for (group, _), found in zip(work, trained, strict=True):
+        for where, more in zip(group, found, strict=True):
+            models[where.seed] |= more
+    both = [(where, models[where.seed]) for where in places]
+    return summary(spread(_rows, both, processes=jobs, label="seeds"))
+
+
+def _train(job: tuple[Sequence[Place], str]) -> list[dict[str, Any]]:
+    return models_of(*job)
 
 
 def _rows(job: tuple[Place, Mapping[str, Any]]) -> dict[str, Report]:

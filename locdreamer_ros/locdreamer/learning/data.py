@@ -95,10 +95,14 @@ class Walks:
         if step_s > 0.0:
             self.stride = max(1, round(step_s / spacing))
         self.step_s = self.stride * spacing
-        self._times = [torch.tensor(r.times, dtype=torch.float64) for r in recordings]
-        self._distance = [torch.tensor(r.ranges, dtype=torch.float32) for r in recordings]
-        self._mean: list[Tensor] = []
-        self._covariance: list[Tensor] = []
+        # All walks below each other, so that a batch is cut by one index.
+        self._lengths = [len(r) for r in recordings]
+        self._first = np.cumsum([0, *self._lengths])
+        every = [(r.times, r.ranges) for r in recordings]
+        self._times = torch.tensor(np.concatenate([t for t, _ in every]), dtype=torch.float64)
+        self._distance = torch.tensor(np.concatenate([d for _, d in every]), dtype=torch.float32)
+        self._mean = torch.zeros(len(self._times), 4)
+        self._covariance = torch.eye(4).repeat(len(self._times), 1, 1)
         self.starts: list[tuple[int, int]] = []
         for walk, recording in enumerate(recordings):
             self._first_fixes(walk, recording, site)
@@ -111,7 +115,6 @@ class Walks:
     def _first_fixes(self, walk: int, recording: Recording, site: Site) -> None:
         """Where a sequence may begin, and the first fix there."""
         epochs = len(recording)
-        mean, covariance = torch.zeros(epochs, 4), torch.eye(4).repeat(epochs, 1, 1)
         rows = np.arange(len(site.anchors))
         span = self.steps * self.stride
         for epoch in range(epochs - span):
@@ -122,30 +125,26 @@ class Walks:
             fix = first_fix(site, ranges, time=float(recording.times[epoch]))
             if fix is None:
                 continue
-            mean[epoch] = torch.tensor(fix.mean)
-            covariance[epoch] = torch.tensor(fix.covariance)
+            row = self._first[walk] + epoch
+            self._mean[row] = torch.tensor(fix.mean)
+            self._covariance[row] = torch.tensor(fix.covariance)
             self.starts.append((walk, epoch))
-        self._mean.append(mean)
-        self._covariance.append(covariance)
 
     def __len__(self) -> int:
-        return len(self._times)
+        return len(self._lengths)
 
     def cut(self, starts: Sequence[tuple[int, int]]) -> Batch:
         """The sequences that begin at these (walk, epoch): step 1 is the epoch after."""
-        index = torch.arange(self.steps + 1) * self.stride
-        times = torch.stack([self._times[w][e + index] for w, e in starts])  # (B, T + 1)
-        distance = torch.stack([self._distance[w][e + index[1:]] for w, e in starts])
+        begin = torch.tensor([int(self._first[w]) + e for w, e in starts])
+        index = begin[:, None] + torch.arange(self.steps + 1) * self.stride  # (B, T + 1)
+        times, distance = self._times[index], self._distance[index[:, 1:]]
         asked = torch.isfinite(distance) & (distance > 0.0)
         return Batch(
             torch.where(asked, distance, 0.0),
             asked,
             self.anchor.expand(len(starts), *self.anchor.shape),
             times.diff(dim=1).float(),
-            Gaussian(
-                torch.stack([self._mean[w][e] for w, e in starts]),
-                torch.stack([self._covariance[w][e] for w, e in starts]),
-            ),
+            Gaussian(self._mean[begin], self._covariance[begin]),
         )
 
     def draw(self, batch: int, generator: torch.Generator) -> Batch:
@@ -167,7 +166,7 @@ class Walks:
         first: dict[int, int] = {}
         for walk, epoch in self.starts:
             first.setdefault(walk, epoch)
-        lengths = {w: (len(self._times[w]) - 1 - e) // self.stride for w, e in first.items()}
+        lengths = {w: (self._lengths[w] - 1 - e) // self.stride for w, e in first.items()}
         usual = self.steps
         batches = []
         if min(lengths.values()) >= ALIKE * max(lengths.values()):
@@ -184,7 +183,9 @@ class Walks:
     def digest(self) -> str:
         """SHA-256 over times, ranges and anchors: which data a model was trained on."""
         total = hashlib.sha256(self.anchor.numpy().tobytes())
-        for times, distance in zip(self._times, self._distance, strict=True):
+        for times, distance in zip(
+            self._times.split(self._lengths), self._distance.split(self._lengths), strict=True
+        ):
             total.update(times.numpy().tobytes())
             total.update(distance.numpy().tobytes())
         return total.hexdigest()

@@ -46,8 +46,8 @@ from locdreamer_ros.locdreamer.learning.learner import (
     put_back,
     restart_optimisers,
 )
-from locdreamer_ros.locdreamer.learning.update import Update
-from locdreamer_ros.locdreamer.world_model.chance import Chance, Source
+from locdreamer_ros.locdreamer.learning.update import Played, Update
+from locdreamer_ros.locdreamer.world_model.chance import Source
 from locdreamer_ros.locdreamer.world_model.model import Area, ModelConfig, WorldModel
 from locdreamer_ros.types import Anchors
 
@@ -211,7 +211,7 @@ class _Run:
         def losses(*tensors: Tensor, source: Source) -> tuple[Tensor, ...]:
             return (real_loss(model, Batch.of(tensors), source, seeds),)
 
-        update = Update(losses, nets, self.device)
+        update, judge = Update(losses, nets, self.device), Played(losses, self.device)
         for epoch in self.epochs(learners[0], config.epochs, "stage 1, real ranges"):  # line 2
             generators = self.generators(REAL, epoch)
             _anneal(nets.optimisers, config, epoch / config.epochs)
@@ -224,8 +224,8 @@ class _Run:
                 (loss,) = update(side_by_side(batches, self.device).tensors, generators)  # line 11
                 total += loss.cpu() / config.minibatches
             with torch.no_grad():
-                chance = Chance(self.generators(REAL, -1))
-                scores = real_loss(model, validation, chance, seeds).cpu().tolist()
+                (found,) = judge(validation.tensors, self.generators(REAL, -1))
+            scores = found.cpu().tolist()
             self.curve("real/loss", float(total.mean()), epoch)
             self.curve("real/validation", sum(scores) / seeds, epoch)
             self._end_of_epoch(learners, nets, scores)
@@ -244,7 +244,11 @@ class _Run:
             found = every[0].loss(nets, tensors, source, seeds)
             return found.tracker, found.actor, found.critic
 
-        update = Update(losses, nets, self.device)
+        def judged(*tensors: Tensor, source: Source) -> tuple[Tensor, ...]:
+            found = every[0].loss(nets, tensors, source, seeds, judge=False)
+            return found.tracker, found.cost
+
+        update, judge = Update(losses, nets, self.device), Played(judged, self.device)
         stopped = [False] * seeds
         for epoch in self.epochs(learners[0], config.imagine_epochs, "stage 2, imagination"):
             generators = self.generators(IMAGINED, epoch)  # line 12
@@ -261,12 +265,11 @@ class _Run:
             generators = self.generators(IMAGINED, -1)
             walked = [d.in_order(g) for d, g in zip(every, generators, strict=True)]
             with torch.no_grad():
-                chance = Chance(generators)
-                found = every[0].loss(nets, cat(walked), chance, seeds, judge=False)
-            scores = found.tracker.cpu().tolist()
+                tracker, cost = judge(cat(walked), generators)
+            scores = tracker.cpu().tolist()
             self.curve("dream/validation", sum(scores) / seeds, epoch)
             if config.subsets != "all":
-                self.curve("dream/policy_cost", float(found.cost.mean()), epoch)
+                self.curve("dream/policy_cost", float(cost.mean()), epoch)
             # Who has stopped keeps what was best until then, however the others go on.
             scores = [math.inf if s else x for s, x in zip(stopped, scores, strict=True)]
             self.snapshot(learners[0])

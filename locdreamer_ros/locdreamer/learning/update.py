@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One step down the losses: forward, backward, clipped gradients, Adam.
+"""Losses, and one step down them: forward, backward, clipped gradients, Adam.
 
 On CUDA forward and backward pass are played from a graph: some twenty thousand tiny kernels.
 """
@@ -17,41 +17,53 @@ from locdreamer_ros.locdreamer.learning.learner import Nets
 from locdreamer_ros.locdreamer.world_model.chance import Chance, Slots
 
 LARGEST_GRADIENT = 5.0
+Losses = Callable[..., tuple[Tensor, ...]]
+"""losses(*tensors, source=...): each (E,), one number for each seed."""
+
+
+class Played:
+    """`losses` with the draws of given generators; on CUDA from a graph."""
+
+    def __init__(self, losses: Losses, device: str) -> None:
+        self._losses = losses
+        self._slots = Slots(device)
+        self.graph = Captured(self._recorded) if torch.device(device).type == "cuda" else None
+
+    def __call__(
+        self, tensors: Sequence[Tensor], generators: Sequence[torch.Generator]
+    ) -> tuple[Tensor, ...]:
+        """The losses."""
+        if self.graph is None:
+            return self._losses(*tensors, source=Chance(generators))
+        self.graph.prepare(*tensors)
+        self._slots.fill(generators)
+        return self.graph(*tensors)
+
+    def _recorded(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        self._slots.rewind()
+        return self._losses(*tensors, source=self._slots)
 
 
 class Update:
-    """`update(tensors, generators)`: losses(*tensors, source=...) a step down; returns them.
+    """`update(tensors, generators)`: the networks' step down the sum of their losses."""
 
-    losses: each (E,), of the seeds whose networks are `nets`.
-    """
-
-    def __init__(self, losses: Callable[..., tuple[Tensor, ...]], nets: Nets, device: str) -> None:
+    def __init__(self, losses: Losses, nets: Nets, device: str) -> None:
         self._losses = losses
         self._nets = nets
-        self._slots = Slots(device)
-        self._played = Captured(self._recorded) if torch.device(device).type == "cuda" else None
+        self._played = Played(self._backward, device)
 
     def __call__(
         self, tensors: Sequence[Tensor], generators: Sequence[torch.Generator]
     ) -> tuple[Tensor, ...]:
         """The losses before the step."""
-        if self._played is not None:
-            self._played.prepare(*tensors)
-            self._slots.fill(generators)
-            found = self._played(*tensors)
-        else:
-            found = self._backward(tensors, Chance(generators))
+        found = self._played(tensors, generators)
         self._descend()
         return found
 
-    def _recorded(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        self._slots.rewind()
-        return self._backward(tensors, self._slots)
-
-    def _backward(self, tensors: Sequence[Tensor], source: Chance) -> tuple[Tensor, ...]:
-        """Losses, and their gradients where the parameters keep them."""
+    def _backward(self, *tensors: Tensor, source: Chance) -> tuple[Tensor, ...]:
+        """Losses, and their gradients where the parameters keep them: in a graph always there."""
         for optimiser in self._nets.optimisers:
-            optimiser.zero_grad(set_to_none=self._played is None)
+            optimiser.zero_grad(set_to_none=self._played.graph is None)
         found = self._losses(*tensors, source=source)
         torch.stack(found).sum().backward()
         return tuple(loss.detach() for loss in found)
