@@ -22,7 +22,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "name",
         metavar="NAME",
         help="house, lias, real, trust, contract, latency, gpu, driver, simulator, juno, "
-        "zero-shot, table2, bregar or figures",
+        "zero-shot, table2, train, bregar or figures",
     )
     parser.add_argument("--seeds", type=count, default=10, metavar="N", help="repetitions (10)")
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes (1)")

@@ -33,6 +33,18 @@ def quick(monkeypatch):
 
 
 @pytest.mark.usefixtures("quick")
+def test_train_says_how_long_both_take(tmp_path, capsys, monkeypatch):
+    from locdreamer_ros.benchmarks import table2
+
+    monkeypatch.setattr(table2, "run", lambda settings: None)  # below, and slow
+    command = ["benchmark", "train", "--environment", "house", "--seeds", "1"]
+    assert main([*command, "--output", str(tmp_path)]) == 0
+    claims = json.loads((tmp_path / "train.json").read_text())["claims"]
+    assert claims["seconds"] > claims["table2_minutes"] > 0.0
+    assert "Stage 2 ended after 2 of 2 epochs" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("quick")
 def test_table2_has_the_papers_rows_and_claims(tmp_path, capsys):
     from locdreamer_ros.benchmarks import table2
 
