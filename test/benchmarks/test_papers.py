@@ -22,7 +22,7 @@ def quick(monkeypatch):
     from locdreamer_ros.locdreamer.learning import tasks
 
     monkeypatch.setattr(learned, "EPOCHS", {"epochs": 1, "imagine_epochs": 2, "minibatches": 1})
-    monkeypatch.setattr(learned, "DURATION_S", 30.0)
+    monkeypatch.setattr(learned, "DURATION_S", 24.0)
     monkeypatch.setattr(table2, "RIVALS", ("robust-ekf",))
     monkeypatch.setattr(tasks, "WALKS", 1)
     monkeypatch.setattr(tasks, "VALIDATION_WALKS", 1)
