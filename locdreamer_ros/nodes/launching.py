@@ -23,10 +23,12 @@ from locdreamer_ros.nodes import catalogue, foreign
 from locdreamer_ros.nodes.catalogue import shared_file
 from locdreamer_ros.nodes.robot_frames import read_lever_arm
 from locdreamer_ros.report.live import check_view
+from locdreamer_ros.start import BAD_INPUT
 
 TRACKERS = ("tracker_node", "ekf_node")
 SEEDED = ("source_node", *TRACKERS, "evaluator_node")
 RESPAWN_DELAY_S = 0.5
+REFUSED = "{0} refused what it was given (its last line says what): it is not started again"
 NODE_ARGUMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     # launch argument: parameter, nodes that get it; the first one's description is shown
     "environment": ("environment", ("source_node",)),
@@ -305,7 +307,6 @@ def describe(*, robot: bool = False) -> Any:
     """The LaunchDescription of a launch file."""
     from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
     from launch.substitutions import LaunchConfiguration
-    from launch_ros.actions import Node
 
     from launch import LaunchDescription
 
@@ -313,25 +314,36 @@ def describe(*, robot: bool = False) -> Any:
         known = context.launch_configurations
         given = {name: LaunchConfiguration(name).perform(context) for name in known}
         made = plan(given, robot=robot, inherited=known.get("ros_namespace", ""))
-        actions: list[Any] = [LogInfo(msg=remark) for remark in made.remarks]
-        for each in made.started:
-            actions.append(
-                Node(
-                    package=each.package,
-                    executable=each.executable,
-                    namespace=made.namespace or None,
-                    parameters=[*map(str, each.files), each.parameters] if each.files else None,
-                    remappings=list(each.remapped),
-                    arguments=list(each.arguments),
-                    respawn=each.respawn,
-                    respawn_delay=RESPAWN_DELAY_S,
-                    output="screen",
-                )
-            )
-        return actions
+        remarks = [LogInfo(msg=remark) for remark in made.remarks]
+        return remarks + [_process(each, made.namespace) for each in made.started]
 
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in arguments(robot).items()
     ]
     return LaunchDescription([*declared, OpaqueFunction(function=start)])
+
+
+def _process(started: Started, namespace: str) -> Any:
+    """The launch action of a process, which starts it again where that may help."""
+    from launch.actions import LogInfo, TimerAction
+    from launch_ros.actions import Node
+
+    def ended(event: Any, context: Any) -> list[Any]:
+        # launch's own `respawn` knows no exit status: it would start for ever what is refused.
+        if not started.respawn or context.is_shutdown:
+            return []
+        if event.returncode == BAD_INPUT:
+            return [LogInfo(msg=REFUSED.format(started.executable))]
+        return [TimerAction(period=RESPAWN_DELAY_S, actions=[_process(started, namespace)])]
+
+    return Node(
+        package=started.package,
+        executable=started.executable,
+        namespace=namespace or None,
+        parameters=[*map(str, started.files), started.parameters] if started.files else None,
+        remappings=list(started.remapped),
+        arguments=list(started.arguments),
+        on_exit=ended,
+        output="screen",
+    )

@@ -215,6 +215,18 @@ def test_a_tracker_that_dies_is_started_again(tmp_path: Path) -> None:
         wait(lambda: "no-such-port" in launch.text, "a word on the port that is missing", launch)
 
 
+def test_a_node_that_refuses_its_input_is_not_started_again(tmp_path: Path) -> None:
+    (tmp_path / "site.csv").write_text("id,x,y,z\n6E01,0,0,2\n6E01,5,0,2\n", encoding="utf-8")
+    arguments = [f"anchors:={tmp_path}/site.csv", "device:=dwm1001", "port:=/dev/null"]
+    with launched(tmp_path, ROBOT, *arguments) as (launch, _):
+        wait(lambda: "not started again" in launch.text, "the refusal", launch)
+        os.kill(launch.nodes()["tracker_node"], signal.SIGKILL)  # takes as long to come again
+        wait(lambda: launch.text.count("tracker_node-2") > 1, "the tracker again", launch)
+        assert set(launch.nodes()) == {"tracker_node"}
+    assert launch.text.count("driver_node refused what it was given") == 1
+    assert launch.text.count("'6E01'") == 1, "the reason, once"
+
+
 def test_a_replay_with_recorder_and_without_rviz(tmp_path: Path) -> None:
     arguments = [
         "duration:=5.0", "speed:=0.0", f"output:={tmp_path}/out", f"record:={tmp_path}/bag",
