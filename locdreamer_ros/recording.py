@@ -26,7 +26,8 @@ class Recording:
     times (T,) s; equal ones follow each other, and they step back where the recorder's clock was
     set back or a bag began anew. ranges (T, A) m, NaN where there is none; truth (T, 3) m or None:
     only the evaluator may look at it; stamps (T, A) s or None where a range has its epoch's time;
-    nlos (T, A) 0..1 or None; rx_power, first_path_power (T, A) dBm or None.
+    nlos (T, A) 0..1 or None; rx_power, first_path_power (T, A) dBm or None; variance (T, A) m^2 or
+    None: what the sender states of a range.
     odometry (T, 3) or None: x m, y m, yaw rad in the odometry's own frame; turn_rate (T,) or None:
     rad/s about the vertical, of a gyro. NaN where unknown.
     """
@@ -42,10 +43,11 @@ class Recording:
     first_path_power: FloatArray | None = None
     odometry: FloatArray | None = None
     turn_rate: FloatArray | None = None
+    variance: FloatArray | None = None
 
     def __post_init__(self) -> None:
         shape = (self.times.size, len(self.anchors))
-        for what in ("ranges", "stamps", "nlos", "rx_power", "first_path_power"):
+        for what in ("ranges", "stamps", "nlos", "rx_power", "first_path_power", "variance"):
             value = getattr(self, what)
             if value is not None and value.shape != shape:
                 raise InputError(f"{self.name}: {what}: expected {shape}, got {value.shape}")
@@ -87,6 +89,7 @@ class Recording:
             nlos=pick(self.nlos),
             rx_power=pick(self.rx_power),
             first_path_power=pick(self.first_path_power),
+            variance=pick(self.variance),
         )
 
     def rows(self, which: BoolArray | slice) -> Recording:
@@ -106,6 +109,7 @@ class Recording:
             first_path_power=pick(self.first_path_power),
             odometry=pick(self.odometry),
             turn_rate=pick(self.turn_rate),
+            variance=pick(self.variance),
         )
 
     def motion(self, previous: int, epoch: int) -> Motion | None:
@@ -168,6 +172,7 @@ class RecordingSource:
             nlos_probability=pick(record.nlos),
             rx_power=pick(record.rx_power),
             first_path_power=pick(record.first_path_power),
+            variance=pick(record.variance),
         )
 
     def measure(self, anchor: IntArray, deadline: float) -> Ranges:

@@ -98,8 +98,8 @@ class Ranges(Unchanging):
     """The answer of a range source: one entry per anchor asked, in the order asked.
 
     anchor (N,) row in `Anchors`; value (N,) m, slant; stamp (N,) s, the time of each range;
-    status (N,) `RangeStatus`; variance (N,) m^2; powers (N,) dBm; nlos_probability (N,).
-    NaN where the device does not say.
+    status (N,) `RangeStatus`; variance (N,) m^2, what the sender states of its own noise; powers
+    (N,) dBm; nlos_probability (N,). NaN where the device does not say.
     """
 
     anchor: IntArray
@@ -145,6 +145,14 @@ class Ranges(Unchanging):
 
     def __len__(self) -> int:
         return self.anchor.size
+
+    def sigma(self, least: float | FloatArray) -> FloatArray:
+        """Noise (N,) m of each range: a tracker's own, or what is stated of it where that is more.
+
+        A floor, for senders state the noise of their clock and know of no wall: a range said to be
+        better than the tracker has learned to expect is not.
+        """
+        return np.asarray(np.fmax(least, np.sqrt(np.maximum(self.variance, 0.0))))
 
     def __getitem__(self, which: BoolArray | IntArray) -> Ranges:
         return Ranges(

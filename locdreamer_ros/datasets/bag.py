@@ -18,7 +18,7 @@ import numpy as np
 
 from locdreamer_ros.datasets.bag_writer import VERSIONS, BagWriter
 from locdreamer_ros.datasets.cells import RangeCells
-from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, TIME, note
+from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, TIME, VARIANCE, note
 from locdreamer_ros.datasets.foreign_bag import read_places, read_ranges, topic_named
 from locdreamer_ros.datasets.rosbag2 import (
     Bag,
@@ -47,10 +47,10 @@ NOT_MEASURED = -1.0
 """First element of a covariance in `Imu`: the message does not hold that quantity."""
 SIZE_OF_SITE = 10_000
 """Anchors, at most."""
-ROLES = ("anchors", "ranges", "truth", "odometry", "imu", "time", ANCHOR, *RANGE_UNITS)
+ROLES = ("anchors", "ranges", "truth", "odometry", "imu", "time", ANCHOR, *RANGE_UNITS, VARIANCE)
 GAP_S = 0.5
 """What has other stamps than the epochs is interpolated over gaps up to this."""
-QUALITY = ("nlos_probability", "rx_power", "first_path_power")
+QUALITY = ("nlos_probability", "rx_power", "first_path_power", "variance")
 LAST_S = 2.0**31
 """builtin_interfaces/Time counts seconds in an int32."""
 
@@ -183,7 +183,7 @@ def _range_array(recording: Recording, epoch: int, stamp: int, header: Any, tag:
                 anchor=anchor,
                 stamp=_time(stamp if math.isnan(at) else to_nanoseconds(at)),
                 range=metres,
-                variance=math.nan,
+                variance=value(recording.variance, row),
                 status=int(RangeStatus.TIMEOUT if math.isnan(metres) else RangeStatus.OK),
                 rx_power=value(recording.rx_power, row),
                 first_path_power=value(recording.first_path_power, row),
@@ -241,7 +241,7 @@ def _read_range_arrays(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> 
     path = bag.path
     row_of = {anchor: row for row, anchor in enumerate(anchors.ids)}
     times: list[int] = []
-    # Per epoch and anchor: stamp s, range m, nlos, rx power, first-path power.
+    # Per epoch and anchor: stamp s, range m, and `QUALITY`.
     rows: list[FloatArray] = []
     tag = None
     goes_on = False
@@ -266,7 +266,7 @@ def _read_range_arrays(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> 
     if back := int((np.diff(np.array(times)) < 0).sum()):
         note(path, f"the clock goes back {back} times; the epochs stay in the bag's order")
     stamps, ranges, *rest = np.moveaxis(np.array(rows), 2, 0)
-    nlos, rx_power, first_path_power = (None if np.isnan(v).all() else v for v in rest)
+    nlos, rx_power, first_path_power, variance = (None if np.isnan(v).all() else v for v in rest)
     epochs = np.array([to_seconds(time) for time in times])
     stamps = np.where(np.isnan(stamps), epochs[:, None], stamps)
     return Recording(
@@ -278,6 +278,7 @@ def _read_range_arrays(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> 
         nlos=nlos,
         rx_power=rx_power,
         first_path_power=first_path_power,
+        variance=variance,
     )
 
 
@@ -306,8 +307,8 @@ def _read_anchors(bag: Bag, topic: str) -> Anchors:
 def _epoch(
     body: Any, row_of: dict[str, int], where: str, cells: RangeCells, picked: bool
 ) -> FloatArray:
-    """One RangeArray as (A, 5): stamp, range, nlos, rx power, first-path power; NaN: not there."""
-    epoch = np.full((len(row_of), 5), np.nan)
+    """One RangeArray as (A, 6): stamp, range and `QUALITY`; NaN: not there."""
+    epoch = np.full((len(row_of), 2 + len(QUALITY)), np.nan)
     for entry in body.ranges:
         row = row_of.get(entry.anchor)
         if row is None and picked:

@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 TIME, ANCHOR, RANGE = "t_s", "anchor", "range"
 RANGE_UNITS = {RANGE: 1.0, "range_mm": 1e-3, "range_cm": 1e-2}
 """What a column of ranges may be called, and its unit in m."""
-SIGNAL = ("nlos", "rx_power", "first_path_power")
+VARIANCE = "variance"
+SIGNAL = ("nlos", "rx_power", "first_path_power", VARIANCE)
 ROLES = (TIME, ANCHOR, *RANGE_UNITS, *TRUTH, *ODOMETRY, *GYRO, *SIGNAL)
 
 

@@ -6,19 +6,21 @@
 where they lie deeper; a field of an array stands for all its elements. Or a topic per anchor:
 `r_A1=/uwb/a1,r_A2=/uwb/a2`. Without `anchor` the id is the header's frame, without `range` the
 field `range`, as in sensor_msgs/Range; without `time` the header's stamp, else when it came.
+`variance`: the field with what the sender states of a range, in the unit of the range, squared.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping
+from math import nan
 from typing import Any
 
 import numpy as np
 
 from locdreamer_ros.datasets.cells import RangeCells, check_count
 from locdreamer_ros.datasets.clock import row_order
-from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, TIME, AnchorIds, note
+from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, TIME, VARIANCE, AnchorIds, note
 from locdreamer_ros.datasets.long_table import recording_of_rows
 from locdreamer_ros.datasets.mcap import Channel
 from locdreamer_ros.datasets.rosbag2 import Bag, decoded
@@ -60,15 +62,20 @@ def read_ranges(bag: Bag, mapping: Mapping[str, str], anchors: Anchors) -> Recor
                 heard = [alone]
             else:
                 heard = fields(body, mapping.get(ANCHOR, "header.frame_id"), where)
-            if len(heard) != len(ranges):
-                raise InputError(f"{where}: {len(heard)} anchors but {len(ranges)} ranges")
-            for anchor, value in zip(heard, ranges, strict=True):
+            stated: list[Any] = [nan] * len(ranges)
+            if VARIANCE in mapping:
+                stated = fields(body, mapping[VARIANCE], where)
+            for what, there in (("anchors", heard), ("variances", stated)):
+                if len(there) != len(ranges):
+                    raise InputError(f"{where}: {len(there)} {what} but {len(ranges)} ranges")
+            for anchor, value, variance in zip(heard, ranges, stated, strict=True):
                 row = ids.row(str(anchor))
                 if row is not None:
                     at = f"{where}: anchor {anchor}"
                     rows.extend((time, row, cells.metres(_number(value, at), at)))
+                    rows.append(_number(variance, at) * RANGE_UNITS[metres] ** 2)
             check_count(bag.path, len(rows))
-    table = np.array(rows).reshape(-1, 3)
+    table = np.array(rows).reshape(-1, 4)
     if not len(table):
         raise InputError(
             f"{bag.path}: no ranges of the anchors {', '.join(anchors.ids)} by this mapping"
@@ -79,7 +86,8 @@ def read_ranges(bag: Bag, mapping: Mapping[str, str], anchors: Anchors) -> Recor
     )
     note(bag.path, why)
     table = table if order is None else table[order]
-    return recording_of_rows(bag.path, anchors, table[:, 0], table, ())
+    names = (VARIANCE,) if VARIANCE in mapping else ()
+    return recording_of_rows(bag.path, anchors, table[:, 0], table[:, : 3 + len(names)], names)
 
 
 def read_places(bag: Bag, topic: str) -> Iterator[tuple[int, tuple[float, float, float]]]:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The long table: a CSV with one row per range, the form of most recordings.
 
-Header `t_s,anchor,range[,gt_x,gt_y,gt_z][,odom_x,...][,nlos,rx_power,first_path_power]`; truth may
-be called `x,y,z`. Rows of one stamp are an epoch. Where a stamp holds few of the anchors, the
-ranges of one turn through them are, up to SWEEP_S long, and keep their stamps.
+Header `t_s,anchor,range[,gt_x,gt_y,gt_z][,odom_x,...][,nlos,rx_power,first_path_power,variance]`;
+truth may be called `x,y,z`. Rows of one stamp are an epoch. Where a stamp holds few of the anchors,
+the ranges of one turn through them are, up to SWEEP_S long, and keep their stamps.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from locdreamer_ros.datasets.columns import (
     ROLES,
     SIGNAL,
     TIME,
+    VARIANCE,
     AnchorIds,
     check_groups,
     note,
@@ -100,6 +101,8 @@ def read_long(
     if not len(table):
         raise InputError(f"{path}: no ranges below the header")
     note(path, cells.note())
+    if VARIANCE in names:
+        table[:, 3 + names.index(VARIANCE)] *= RANGE_UNITS[metres] ** 2
     times, order = read_times(
         path,
         table[:, 0],
@@ -149,7 +152,7 @@ def recording_of_rows(
     assert ranges is not None
     stamps = np.where(np.isnan(stamps), times[last][:, None], stamps)
     final = {name: value[last] for name, value in values.items()}
-    nlos, rx_power, first_path_power = (spread(values.get(name)) for name in SIGNAL)
+    signal = {name: spread(values.get(name)) for name in SIGNAL}
     return Recording(
         path.stem,
         anchors,
@@ -157,11 +160,9 @@ def recording_of_rows(
         ranges,
         together(final, TRUTH),
         None if (stamps == times[last][:, None]).all() else stamps,
-        nlos,
-        rx_power,
-        first_path_power,
-        together(final, ODOMETRY),
-        final.get(GYRO[0]),
+        odometry=together(final, ODOMETRY),
+        turn_rate=final.get(GYRO[0]),
+        **signal,
     )
 
 
@@ -218,15 +219,9 @@ def save_long_table(path: Path, recording: Recording) -> None:
         (ODOMETRY, recording.odometry),
         (GYRO, None if rate is None else rate[:, None]),
     ]
-    of_range = [
-        (name, value)
-        for name, value in zip(
-            SIGNAL,
-            (recording.nlos, recording.rx_power, recording.first_path_power),
-            strict=True,
-        )
-        if value is not None
-    ]
+    signal: Iterator[tuple[str, FloatArray | None]]
+    signal = ((name, getattr(recording, name)) for name in SIGNAL)
+    of_range = [(name, value) for name, value in signal if value is not None]
     names = [TIME, ANCHOR, RANGE]
     names += [name for group, values in of_epoch if values is not None for name in group]
     names += [name for name, _ in of_range]

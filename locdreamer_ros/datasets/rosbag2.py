@@ -37,6 +37,7 @@ NEEDED = {
     "locdreamer_ros/msg/Anchor": ("id", "position"),
 }
 """Fields that bags of any version of our types must have; the others came later, or may go."""
+UNDEFINED = " (or of another version of its type, of which the bag has no definition)"
 LARGEST_MESSAGE = 1 << 26
 """Bytes of a message that is packed alone, at most."""
 LARGEST_FILE = 1 << 34
@@ -273,7 +274,10 @@ def decoded(bag: Bag, channel: Channel) -> Iterator[tuple[int, Any]]:
                 body = store.deserialize_cdr(found.data, channel.type)
             except Exception as reason:
                 problem = " ".join(str(reason).split()) or type(reason).__name__
-                raise InputError(f"{channel.topic}: message {number}: damaged: {problem}") from None
+                other = "" if channel.definition else UNDEFINED
+                raise InputError(
+                    f"{channel.topic}: message {number}: damaged: {problem}{other}"
+                ) from None
             yield found.received, body
     except InputError as reason:
         raise InputError(f"{bag.path}: {reason}") from None

@@ -78,6 +78,8 @@ class Foreign:
         quality = {
             key: _number(value(key), where) if key in self.fields else math.nan for key in QUALITY
         }
+        stated = quality["variance"] * self.scale**2
+        quality["variance"] = stated if stated > 0.0 else math.nan  # 0 and -1: not known
         return AnchorRange(
             anchor=anchor,
             stamp=value("stamp") if "stamp" in self.fields else now,
@@ -115,7 +117,10 @@ def parse(text: str) -> Iterator[Foreign]:
         where = f"ranges_from: {part!r}"
         kind = given.pop("type", "")
         topics = tuple(filter(None, given.pop("topic", "").split(",")))
+        found = message_class(kind) if kind else None
         given = {**KNOWN.get(kind, {}), **given}
+        if kind in KNOWN and hasattr(found, "variance"):  # since Iron
+            given.setdefault("variance", "variance")
         for key in ("anchor", "range"):
             if not topics or not kind or key not in given:
                 raise InputError(f"{where}: needs topic, type, anchor and range")
@@ -123,7 +128,7 @@ def parse(text: str) -> Iterator[Foreign]:
             scale = float(given.pop("scale", "1"))
         except ValueError:
             raise InputError(f"{where}: scale: expected a number") from None
-        yield Foreign(topics, message_class(kind), given, scale)
+        yield Foreign(topics, found, given, scale)
 
 
 def message_class(kind: str) -> Any:

@@ -133,7 +133,7 @@ class BiasEkf(Tracker):
             self._mean,
             self._covariance,
             used.value,
-            np.full(len(used), self.config.sigma_n),
+            used.sigma(self.config.sigma_n),
             linearise,
             huber=self.config.huber,
             iterations=self.config.iterations,

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from locdreamer_ros.config import parameter
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.kalman import (
@@ -91,7 +89,7 @@ class KalmanTracker(Tracker):
                 now.mean,
                 now.covariance,
                 used.value,
-                np.full(len(used), self._sigma_n),
+                used.sigma(self._sigma_n),
                 lambda state: linearise_ranges(self.site, state, now.time, used),
                 huber=self._huber,
                 iterations=self._iterations,

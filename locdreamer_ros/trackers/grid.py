@@ -172,7 +172,9 @@ class GridTracker(Tracker):
         expected = self.site.expected(there, used.anchor)
         expected = config.offset + (1.0 + config.slope) * expected
         cost = asymmetric_huber(
-            (used.value - expected) / config.sigma, config.huber_short, config.huber_long
+            (used.value - expected) / used.sigma(config.sigma),
+            config.huber_short,
+            config.huber_long,
         ).sum(axis=1)
         step, self._step = self._step, 0.0
         if config.correlation_time > 0.0:

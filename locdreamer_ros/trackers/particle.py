@@ -43,12 +43,14 @@ FASTER = 1.5
 """The speed's sigma is at least this many times the speed of the first fix."""
 
 
-def log_likelihood(error: FloatArray, config: ParticleConfig) -> FloatArray:
-    """Log density of range errors (measured - distance - offset), m, of any shape."""
+def log_likelihood(
+    error: FloatArray, config: ParticleConfig, sigma: float | FloatArray
+) -> FloatArray:
+    """Log density of range errors (..., N) m: measured - distance - offset, of noise sigma (N,)."""
     from scipy.special import log_ndtr  # scipy is for who uses this tracker
 
-    sigma, rate = config.sigma, 1.0 / config.tail
-    gauss = -0.5 * (error / sigma) ** 2 - math.log(sigma * math.sqrt(2.0 * math.pi))
+    rate = 1.0 / config.tail
+    gauss = -0.5 * (error / sigma) ** 2 - np.log(sigma * math.sqrt(2.0 * math.pi))
     # Gaussian plus exponential: rate exp(rate^2 sigma^2 / 2 - rate e) Phi(e / sigma - rate sigma).
     tail = (
         math.log(rate)
@@ -146,7 +148,7 @@ class ParticleTracker(Tracker):
         # (M, N, D): each range is compared with where the particle was at the range's own stamp.
         there = position[:, None, :] + ahead[:, None] * velocity[:, None, :]
         error = used.value - self.site.expected(there, used.anchor) - config.offset
-        score = log_likelihood(error, config).sum(axis=1)
+        score = log_likelihood(error, config, used.sigma(config.sigma)).sum(axis=1)
         step, self._step = self._step, 0.0
         if config.correlation_time > 0.0:
             score *= -math.expm1(-step / config.correlation_time)

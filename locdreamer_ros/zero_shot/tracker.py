@@ -301,7 +301,8 @@ class ZeroShotTracker(Tracker):
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
         now = started(self._estimate)
-        if not (self._framed or self._riding) and self._update_compiled(ranges, now.time):
+        plain = not (self._framed or self._riding or np.isfinite(ranges.variance).any())
+        if plain and self._update_compiled(ranges, now.time):
             return started(self._estimate)
         used = recent(ranges, now.time)
         if len(used) == 0:
@@ -327,6 +328,7 @@ class ZeroShotTracker(Tracker):
         for again in (0.0, 1.0):
             look = np.column_stack([features, squash(residual), np.full(len(used), again)])
             sigma, shift, jump, motion = look_at(self._w, look)
+            sigma = used.sigma(sigma)
             if again:
                 distance, direction = self._geometry(point, seen)
                 moved = point[:KINEMATIC] - prior[:KINEMATIC]

@@ -26,7 +26,7 @@ from locdreamer_ros.stamps import to_seconds
 from locdreamer_ros.types import Anchors, RangeStatus
 
 ANCHORS = Anchors(("A1", "b", "7"), np.array([[0.1, 0.2, 2.3], [5.0, 0.0, 2.1], [1 / 3, 4.0, 0.4]]))
-OPTIONAL = ("truth", "stamps", "nlos", "rx_power", "first_path_power")
+OPTIONAL = ("truth", "stamps", "nlos", "rx_power", "first_path_power", "variance")
 
 
 def assert_same(one: Recording, two: Recording) -> None:
@@ -88,6 +88,7 @@ def recordings(draw: st.DrawFn) -> Recording:
         maybe(grid(st.floats(0, 1, width=32) | st.just(float("nan")))),
         maybe(grid(powers)),
         maybe(grid(powers)),
+        variance=maybe(grid(st.floats(0, 1e6) | st.just(float("nan")))),
     )
 
 

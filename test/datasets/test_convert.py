@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from bregar_files import tree, write_json
 
 from locdreamer_ros.cli import main
 from locdreamer_ros.datasets import load_recording
+from locdreamer_ros.datasets.rosbag2 import open_bag
 
 SITE = "id,x,y,z\n1,0,0,2\n2,5,0,2\n"
 TABLE = "t_s,gt_x,gt_y,gt_z,r_1,r_2\n0.0,1.0,2.0,1.0,2.5,\n0.1,,,,2.6,4.5\n"
@@ -49,6 +52,98 @@ def test_csv_to_bag_and_back_is_the_same_table(
     assert back.read_text() == TABLE
     assert load_recording(back).anchors.ids == ("1", "2")
     assert names(tmp_path / "out") == ["y.csv", "y_anchors.csv"]
+
+
+OLD_RANGE = """
+string anchor
+builtin_interfaces/Time stamp
+float64 range
+float64 variance
+uint8 status
+float32 rx_power
+float32 first_path_power
+float32 nlos_probability
+"""
+OLD = {
+    "Anchor": "string id\ngeometry_msgs/Point position\nfloat64[9] covariance\n",
+    "AnchorArray": "std_msgs/Header header\nAnchor[] anchors\n",
+    "AnchorRange": OLD_RANGE,
+    "RangeArray": "std_msgs/Header header\nstring tag\nuint32 sequence\nAnchorRange[] ranges\n"
+    "bool more\n",
+}
+"""The messages before sessions, when anchors had a covariance."""
+
+
+def old_bag(path: Path, epochs: int, *, storage: str) -> None:
+    """A bag as the first recorder wrote it, by the library."""
+    typesys, rosbag2 = (
+        pytest.importorskip("rosbags.typesys"),
+        pytest.importorskip("rosbags.rosbag2"),
+    )
+    store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
+    types: dict[str, object] = {}
+    for name, text in OLD.items():
+        types |= typesys.get_types_from_msg(text, f"locdreamer_ros/msg/{name}")
+    store.register(types)
+
+    def make(name: str, **fields: object) -> object:
+        package, _, kind = name.partition("/")
+        return store.types[f"{package}/msg/{kind}"](**fields)
+
+    def at(time: int) -> object:
+        return make("builtin_interfaces/Time", sec=time, nanosec=0)
+
+    plugin = rosbag2.StoragePlugin[storage]
+    with rosbag2.Writer(path, version=9, storage_plugin=plugin) as bag:
+        topics = {}
+        for topic, name in (("anchors", "AnchorArray"), ("ranges", "RangeArray")):
+            kind = f"locdreamer_ros/msg/{name}"
+            topics[name] = bag.add_connection(f"/uwb/{topic}", kind, typestore=store)
+
+        def write(name: str, time: int, **fields: object) -> None:
+            header = make("std_msgs/Header", stamp=at(time), frame_id="map")
+            body = make(f"locdreamer_ros/{name}", header=header, **fields)
+            raw = store.serialize_cdr(body, f"locdreamer_ros/msg/{name}")
+            bag.write(topics[name], time * 10**9, raw)
+
+        places = [make("geometry_msgs/Point", x=5.0 * i, y=float(i), z=2.0) for i in range(3)]
+        write("AnchorArray", 0, anchors=[
+            make("locdreamer_ros/Anchor", id=f"a{i}", position=place, covariance=np.zeros(9))
+            for i, place in enumerate(places)
+        ])  # fmt: skip
+        for time in range(epochs):
+            heard = {"stamp": at(time), "status": 0, "rx_power": -80.0, "first_path_power": -82.0,
+                     "nlos_probability": 0.25, "variance": 0.5}  # fmt: skip
+            ranges = [
+                make("locdreamer_ros/AnchorRange", anchor=f"a{i}", range=time + i + 0.5, **heard)
+                for i in range(3)
+            ]
+            write("RangeArray", time, tag="t", sequence=time + 1, ranges=ranges, more=False)
+
+
+def test_a_bag_of_older_messages_becomes_one_of_todays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for storage in ("MCAP", "SQLITE3"):
+        old, new = tmp_path / f"old_{storage}", tmp_path / f"new_{storage}"
+        old_bag(old, 4, storage=storage)
+        assert main(["convert", "bag", str(old), "--output", str(new)]) == 0
+        todays = {c.type.rpartition("/")[2]: c.definition for c in open_bag(new).channels}
+        assert "uint32 session" in todays["RangeArray"]
+        assert "covariance" not in todays["AnchorArray"]
+        recording = load_recording(new)
+        expected = np.arange(4.0)[:, None] + np.arange(3) + 0.5
+        np.testing.assert_array_equal(recording.ranges, expected)
+        np.testing.assert_array_equal(recording.variance, np.full((4, 3), 0.5))
+        np.testing.assert_array_equal(recording.anchors.positions[:, 0], [0.0, 5.0, 10.0])
+    capsys.readouterr()
+    (file,) = (tmp_path / "old_SQLITE3").glob("*.db3")
+    with closing(sqlite3.connect(file)) as base, base:  # as of Humble: no definitions
+        base.execute("DROP TABLE message_definitions")
+    assert main(["convert", "bag", str(file), "--output", str(tmp_path / "none")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "another version of its type, of which the bag has no definition" in line
+    assert not (tmp_path / "none").exists()
 
 
 def test_bregar_to_bag_and_to_csv_are_the_same_walk(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ lab_msgs/Hit[] hits
 MSG: lab_msgs/Hit
 string who
 float32 metres
+float32 spread
 """
 
 
@@ -110,7 +111,7 @@ def test_fields_of_an_array(tmp_path: Path, walk: Recording) -> None:
     writer = Writer(tmp_path / "bag")
     for time, ranges, _ in epochs(walk):
         hits = [
-            writer.make("lab_msgs/msg/Hit", who=anchor, metres=float(metres))
+            writer.make("lab_msgs/msg/Hit", who=anchor, metres=float(metres), spread=0.25)
             for anchor, metres in zip(walk.anchors.ids, ranges, strict=True)
         ]
         writer.write("/s", "lab_msgs/msg/Sweep", 9.0, header=writer.header(time), hits=hits)
@@ -119,9 +120,15 @@ def test_fields_of_an_array(tmp_path: Path, walk: Recording) -> None:
     recording = load_recording(tmp_path / "bag", tmp_path / "site.csv", columns=columns)
     np.testing.assert_allclose(recording.times, walk.times, atol=1e-9)
     np.testing.assert_allclose(recording.ranges, walk.ranges, atol=1e-5)
+    assert recording.variance is None
+    stated = load_recording(
+        tmp_path / "bag", tmp_path / "site.csv", columns={**columns, "variance": "hits.spread"}
+    )
+    np.testing.assert_array_equal(stated.variance, np.full(walk.ranges.shape, 0.25))
     for wrong, words in (
-        ({"range": "hits.far"}, "message 1: no field 'far'; it has who, metres"),
+        ({"range": "hits.far"}, "message 1: no field 'far'; it has who, metres, spread"),
         ({"anchor": "header.frame_id"}, "message 1: 1 anchors but 8 ranges"),
+        ({"variance": "header.stamp"}, "message 1: 1 variances but 8 ranges"),
         ({"ranges": "/t"}, r"no topic /t; it holds /s \(lab_msgs/msg/Sweep, 40\)"),
         ({"speed": "x"}, "columns: unknown 'speed'; a bag has anchors, ranges, truth"),
         ({"truth": "/s"}, "message 1: no position in it; it has header, hits"),

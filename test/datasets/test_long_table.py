@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from locdreamer_ros.datasets.long_table import save_long_table
 from locdreamer_ros.datasets.range_table import load_range_table
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.recording import Recording
+from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.types import Anchors
 
 SITE = Anchors(("A1", "2", "hall 3"), np.array([[0, 0, 2.0], [5, 0, 2], [0, 5, 2]]))
@@ -27,14 +28,20 @@ def load(tmp_path: Path, text: str, **columns: str) -> Recording:
 def test_rows_of_one_stamp_are_an_epoch(tmp_path: Path) -> None:
     recording = load(
         tmp_path,
-        "t_s,anchor,range,gt_x,gt_y,rx_power\n"
-        "0.0,A1,1.5,1,2,-80\n0.0,2,2.5,1,2,-81\n0.0,hall 3,3.5,1,2,\n"
-        "0.1,hall 3,3.6,1.1,2,-79\n0.1,A1,-1,1.1,2,-78\n",
+        "t_s,anchor,range,gt_x,gt_y,rx_power,variance\n"
+        "0.0,A1,1.5,1,2,-80,.25\n0.0,2,2.5,1,2,-81,.5\n0.0,hall 3,3.5,1,2,,\n"
+        "0.1,hall 3,3.6,1.1,2,-79,1\n0.1,A1,-1,1.1,2,-78,2\n",
     )
     np.testing.assert_array_equal(recording.times, [0.0, 0.1])
     np.testing.assert_array_equal(recording.ranges, [[1.5, 2.5, 3.5], [NAN, NAN, 3.6]])
     np.testing.assert_array_equal(recording.truth, [[1, 2, NAN], [1.1, 2, NAN]])
     np.testing.assert_array_equal(recording.rx_power, [[-80, -81, NAN], [-78, NAN, -79]])
+    np.testing.assert_array_equal(recording.variance, [[0.25, 0.5, NAN], [2, NAN, 1]])
+    save_long_table(tmp_path / "y.csv", recording)
+    again = load_range_table(tmp_path / "y.csv", SITE)
+    np.testing.assert_array_equal(again.variance, [[0.25, 0.5, NAN], [NAN, NAN, 1]])
+    (answer,) = RecordingSource(again).answer(0, np.array([1])).variance
+    assert answer == 0.5
     assert recording.stamps is None
     assert recording.anchors.ids == SITE.ids
 

@@ -39,7 +39,9 @@ def test_a_range_sensor_is_known() -> None:
     found = one(text, message)
     assert (found.anchor, found.range, found.status) == ("a1", 2.5, AnchorRange.OK)
     assert found.stamp == header.stamp
-    assert isnan(found.variance)
+    assert isnan(found.variance), "0 is unknown in sensor_msgs/Range"
+    message.variance = 0.25
+    assert one(text, message).variance == 0.25
     message.range = 11.0
     assert one(text, message).status == AnchorRange.INVALID
     message.range = float("inf")
@@ -50,17 +52,19 @@ def test_a_range_sensor_is_known() -> None:
 
 def test_a_list_with_its_own_names_and_units() -> None:
     nodes = [
-        SimpleNamespace(id=3, dis=2500, rssi=-80.5, place=SimpleNamespace(nlos=0.25)),
-        SimpleNamespace(id=4, dis=0, rssi=-81.0, place=SimpleNamespace(nlos=1)),
+        SimpleNamespace(id=3, dis=2500, var=250000, rssi=-80.5, place=SimpleNamespace(nlos=0.25)),
+        SimpleNamespace(id=4, dis=0, var=-1, rssi=-81.0, place=SimpleNamespace(nlos=1)),
     ]
     message = SimpleNamespace(nodes=nodes, at=Time(sec=9))
     (mapping,) = foreign.parse(
         "topic=/t type=std_msgs/msg/Header ranges=nodes anchor=id range=dis scale=0.001 "
-        "rx_power=rssi nlos_probability=place.nlos stamp=/at"
+        "variance=var rx_power=rssi nlos_probability=place.nlos stamp=/at"
     )
     first, second = mapping.ranges(message, "/t", NOW).ranges
     assert (first.anchor, first.range, first.status) == ("3", 2.5, AnchorRange.OK)
     assert (first.rx_power, first.nlos_probability, first.stamp.sec) == (-80.5, 0.25, 9)
+    assert first.variance == pytest.approx(0.25)
+    assert isnan(second.variance)
     assert second.status == AnchorRange.INVALID
     assert len(mapping.ranges(SimpleNamespace(nodes=[], at=NOW), "/t", NOW).ranges) == 0
     with pytest.raises(InputError, match="at most 1000 ranges"):

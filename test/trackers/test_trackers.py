@@ -115,6 +115,29 @@ def test_one_wild_range_is_survived(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", READY_TRACKERS)
+def test_a_range_counts_less_the_less_sure_its_sender_is(name: str) -> None:
+    site = Site(square_anchors(), 2, 1.0)
+    values = np.array([5.0, 4.4, 4.1, 4.6, 5.2])
+
+    def moved(variance: float) -> np.ndarray:
+        """By how far a range that is 40 cm longer moves the tag."""
+        places = []
+        for longer in (0.0, 0.4):
+            tracker, _ = begun(name, site)
+            tracker.predict(0.1)
+            stated = np.array([np.nan, np.nan, variance, np.nan, np.nan])
+            ranges = values + np.array([0.0, 0.0, longer, 0.0, 0.0])
+            found = Ranges.of(np.arange(5), ranges, 0.1, variance=stated)
+            places.append(tracker.update(found).position)
+        return places[1] - places[0]
+
+    plain = moved(np.nan)
+    for surer in (0.0, 1e-6, -1.0):  # and what is no variance
+        np.testing.assert_allclose(moved(surer), plain, atol=1e-9)
+    assert 0.0 < np.linalg.norm(moved(1.0)) < 0.5 * np.linalg.norm(plain)
+
+
+@pytest.mark.parametrize("name", READY_TRACKERS)
 def test_same_seed_same_track(name: str) -> None:
     recording = circle_recording(duration=5.0)
     site = Site(recording.anchors, 2, 1.0)
