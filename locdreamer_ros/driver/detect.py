@@ -24,6 +24,7 @@ meanwhile."""
 LISTEN_S = 0.7
 """Seven cycles of a tag that streams at its fastest."""
 ANSWER_S = 0.25
+WAIT_S = 0.01
 BOARD_PORTS = ("/dev/serial0", "/dev/serial1")
 """A Raspberry Pi's UARTs on its header, where modules are wired to without USB."""
 SLOW_LATENCY_MS = 4
@@ -163,15 +164,22 @@ def _device(
 
 
 def _listen(transport: Transport, seconds: float) -> tuple[bytes, float, float]:
-    """What comes within the time, and when its first and last bytes came (NaN without any)."""
+    """What comes within the time, and when its first and last bytes came (NaN without any).
+
+    Silence is counted in waits: on a busy machine each takes longer, as the answer may.
+    """
     data, first, last = b"", float("nan"), float("nan")
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0 and transport.up:
-        chunk = transport.read(left)
+    left = seconds
+    while left > 0.0 and transport.up:
+        begin = time.monotonic()
+        chunk = transport.read(WAIT_S)
         if chunk:
             last = time.monotonic()
             first = first if data else last
             data += chunk
+            left -= min(last - begin, WAIT_S) + 1e-3  # a stream without a pause ends too
+        else:
+            left -= WAIT_S
     return data, first, last
 
 

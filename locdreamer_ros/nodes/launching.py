@@ -30,7 +30,8 @@ SEEDED = ("source_node", *TRACKERS, "evaluator_node")
 RESPAWN_DELAY_S = 0.5
 REFUSED = "{0} refused what it was given (its last line says what): it is not started again"
 NODE_ARGUMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    # launch argument: parameter, nodes that get it; the first one's description is shown
+    # launch argument: parameter, nodes that get it; the first one's description is shown, on a
+    # robot the driver's
     "environment": ("environment", ("source_node",)),
     "duration": ("duration", ("source_node",)),
     "recording": ("recording", ("source_node",)),
@@ -114,7 +115,8 @@ def arguments(robot: bool) -> dict[str, tuple[str, str]]:
         if name in OTHERS:
             found[name] = OTHERS[name]
             continue
-        key, (node, *_) = NODE_ARGUMENTS[name]
+        key, nodes = NODE_ARGUMENTS[name]
+        node = "driver_node" if robot and "driver_node" in nodes else nodes[0]
         parameter = catalogue.fields_of(node)[key]
         shown = parameter.default
         if robot:

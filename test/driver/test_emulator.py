@@ -23,6 +23,8 @@ from locdreamer_ros.types import Ranges, RangeStatus
 
 DEVICES = NAMES
 OK, NOT_OFFERED = RangeStatus.OK, RangeStatus.NOT_OFFERED
+UNCHECKED = ("dwm1001-shell", "mauwb", "ryuw122", "sketch-stream", "uwb650")
+"""Lines of digits without any check: of 12.34 without its 1 nobody can tell. See test/fuzz."""
 START_S = 6.0
 """The DWM1001 takes a while to open its shell."""
 
@@ -122,7 +124,8 @@ def test_a_tag_that_reports_rarely_is_left_to_stream(
 def test_a_wire_with_every_fault_gives_no_range_that_was_not_measured(
     bench: Bench, device: str
 ) -> None:
-    faults = [f for f in FAULTS if f not in ("unplug", "reboot", "deaf")]
+    left_out = {"unplug", "reboot", "deaf", *(["loss"] if device in UNCHECKED else [])}
+    faults = [fault for fault in FAULTS if fault not in left_out]
     emulator, tag, ranger = bench(device, faults=faults)
     end = time.monotonic() + 1.0
     while time.monotonic() < end:

@@ -9,8 +9,9 @@ r"""NiceRF UWB650 (DW3000 with an amplifier), commands on a UART: the host picks
 
 Some firmware adds a line OK. An answer names no anchor: after an exchange was given up the next
 begins by asking for the version, which comes when the module is through with the old one. An answer
-that repeats that of another anchor to the last digit is taken for that one once more. It takes what
-it hears as one command until the line is silent for 5 ms.
+that repeats that of another anchor to the last digit is taken for that one once more. There is no
+checksum; two decimals are all the redundancy that there is: a lost point or digit behind it shows.
+It takes what it hears as one command until the line is silent for 5 ms.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ PAUSE_S = 0.006
 """Silence between two commands, or the module takes them for one."""
 VERSION = b"UWBRFAT+VERSION?\r\n"
 
-_RANGE = re.compile(rb"\+RANGING=\((-?\d{1,4}(?:\.\d{1,4})?)\),\((-?\d{1,3}(?:\.\d{1,4})?)\)")
+_RANGE = re.compile(rb"\+RANGING=\((-1|\d{1,4}\.\d\d)\),\((-?\d{1,3}\.\d\d)\)")
 _VERSION = re.compile(rb"V\d{1,2}\.\d{1,2}")
 _BOOT = b"Finished Startup"
 
