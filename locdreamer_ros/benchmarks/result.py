@@ -117,13 +117,21 @@ def _processor() -> str:
 
 
 def save(folder: Path, name: str, result: Result, about: Mapping[str, Any]) -> list[Path]:
-    """Write NAME.json, .csv, .md and .png below `folder`; returns their paths."""
+    """Write NAME.json, .csv, .md, .png and report.html below `folder`; returns their paths."""
+    from locdreamer_ros.report.benchmark import write_benchmark
+
     paths = [folder / f"{name}.{suffix}" for suffix in ("json", "csv", "md", "png")]
+    paths.append(folder / "report.html")
+    words, notes = shown(result.rows, result.columns), [*result.notes, *described(about)]
     save_csv(paths[1], result.rows)
     with write_atomically(paths[2]) as stream:
-        stream.write(markdown(shown(result.rows, result.columns), result.columns) + "\n\n")
-        stream.writelines(f"{line}\n" for line in [*result.notes, *described(about)])
+        stream.write(markdown(words, result.columns) + "\n\n")
+        stream.writelines(f"{line}\n" for line in notes)
     result.draw(paths[3])
+    write_benchmark(
+        paths[4], name, result.rows, words, result.columns, result.claims,
+        notes=notes, drawing=paths[3],
+    )  # fmt: skip
     # Last, so that where it is, everything is.
     save_json(
         paths[0],

@@ -16,7 +16,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "benchmark",
         help="measure trackers and schedulers over seeds",
-        description="Run a benchmark; writes DIR/NAME.json (rows and claims), .csv, .md and .png.",
+        description="Run a benchmark; writes DIR/NAME.json (rows and claims), .csv, .md, .png, "
+        "and DIR/report.html.",
     )
     parser.add_argument(
         "name",

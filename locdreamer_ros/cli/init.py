@@ -218,12 +218,10 @@ def next_steps(answers: Answers, site: Path, anchors: Path) -> list[str]:
         lines += [
             f"write the anchors' ids, as the module prints them, and places into {anchors}.",
             "Or let them be surveyed: give three places that are not on one line, the ids in",
-            f"{site.with_name(IDS_ONLY)} as well, walk around for two minutes, and end both nodes:",
+            f"{site.with_name(IDS_ONLY)} as well, walk around for two minutes, and end the node:",
             f"  {runs}driver_node --ros-args --params-file {site} "
-            f"-p anchors_file:={site.with_name(IDS_ONLY)} -p free_rate:={rate} "
-            f"-p free_count:={answers.anchors} &",
-            f"  {runs}recorder_node --ros-args -p output:=walk",
-            f"  locdreamer survey walk --anchors {anchors} --output surveyed.csv",
+            f"-p anchors_file:={site.with_name(IDS_ONLY)} -p survey:=walk.csv -p free_rate:={rate}",
+            f"  locdreamer survey walk.csv --anchors {anchors} --output surveyed.csv",
             "then track, with surveyed.csv as anchors_file in the site file:",
         ]
     if answers.ros:

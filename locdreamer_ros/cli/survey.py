@@ -42,7 +42,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--between",
         type=Path,
         metavar="FILE",
-        help="lengths between anchors: CSV anchor,other,distance (taped) or anchor,other,range",
+        help="lengths between anchors: CSV anchor,other,distance (taped) or anchor,other,range "
+        "(X_between.csv beside X.csv, where it is there)",
     )
     parser.add_argument(
         "--dimensions",
@@ -79,7 +80,12 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.driver.calibration import Calibration, offsets_path, save_offsets
     from locdreamer_ros.evaluation.tables import plain, save_json
     from locdreamer_ros.survey.advice import advice
-    from locdreamer_ros.survey.files import load_between, load_places, load_unplaced
+    from locdreamer_ros.survey.files import (
+        between_path,
+        load_between,
+        load_places,
+        load_unplaced,
+    )
     from locdreamer_ros.survey.problem import Between, Known
     from locdreamer_ros.survey.solve import survey
 
@@ -88,7 +94,10 @@ def run(options: argparse.Namespace) -> None:
     places = np.full((len(ids), 3), np.nan)
     if options.anchors is not None:
         places = load_places(options.anchors, ids)
-    between = Between() if options.between is None else load_between(options.between, ids)
+    lengths = options.between
+    if lengths is None and between_path(options.recording).is_file():
+        lengths = between_path(options.recording)
+    between = Between() if lengths is None else load_between(lengths, ids)
     known = Known(places, between, options.tag_height)
     found = survey(recording, known, options.dimensions)
     sentences = advice(found, known)

@@ -56,6 +56,15 @@ class RangeEvent:
     """Whose range it is, where a passive device reports several tags."""
 
 
+@dataclass(frozen=True)
+class BetweenEvent:
+    """A range that two anchors measured between them, m."""
+
+    anchor: str
+    other: str
+    range: float
+
+
 class Failure(enum.Enum):
     """Why there is no range."""
 
@@ -105,7 +114,7 @@ class DroppedEvent:
     reason: str
 
 
-Event = RangeEvent | FailEvent | SendEvent | CycleEvent | ReadyEvent | DroppedEvent
+Event = RangeEvent | BetweenEvent | FailEvent | SendEvent | CycleEvent | ReadyEvent | DroppedEvent
 
 
 class Codec(Protocol):

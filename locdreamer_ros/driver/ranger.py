@@ -6,13 +6,21 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from locdreamer_ros.driver.codec import CycleEvent, Event, FailEvent, Failure, RangeEvent
+from locdreamer_ros.driver.codec import (
+    BetweenEvent,
+    CycleEvent,
+    Event,
+    FailEvent,
+    Failure,
+    RangeEvent,
+)
 from locdreamer_ros.driver.quality import nlos_probability
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.types import Anchors, IntArray, Ranges, RangeStatus
@@ -31,6 +39,7 @@ STRANGERS = 10
 """Cycles in a row of another tag after which that one is followed: ours is gone."""
 SELDOM = 10.0
 """A session is changed no more often than after so many times what a change costs."""
+KEPT_BETWEEN = 1000
 HEARD = 16
 """Ids of other sites' anchors that are remembered, to be named."""
 QUIET_S = 5.0
@@ -124,6 +133,8 @@ class Ranger:
         """Ids of other sites' anchors, the first few."""
         self.spent = Spent()
         """What the last answer took."""
+        self.between: dict[tuple[str, str], deque[float]] = {}
+        """The last ranges m that anchors of this site measured between them, by their ids."""
         able = session.codec.capabilities
         self._anchors = anchors
         self._names = tuple(anchors.ids if names is None else names)
@@ -349,6 +360,8 @@ class Ranger:
 
     def _take_reports(self, events: list[Event]) -> None:
         for event in events:
+            if isinstance(event, BetweenEvent):
+                self._take_between(event)
             if not isinstance(event, (CycleEvent, RangeEvent, FailEvent)):
                 continue
             if not self._is_followed(event):
@@ -368,6 +381,12 @@ class Ranger:
                 else:
                     self.statistics[row].asked += 1
                     self._cycle[row] = self._answer(event, row, 0.0)
+
+    def _take_between(self, event: BetweenEvent) -> None:
+        ends = [self._rows.get(name.upper()) for name in (event.anchor, event.other)]
+        if ends[0] is not None and ends[1] is not None:
+            pair = self._anchors.ids[ends[0]], self._anchors.ids[ends[1]]
+            self.between.setdefault(pair, deque(maxlen=KEPT_BETWEEN)).append(event.range)
 
     def _is_followed(self, event: CycleEvent | RangeEvent | FailEvent) -> bool:
         """Whether the event is about our tag; ours may change where none was named."""

@@ -4,7 +4,8 @@
 
 The ranging waits in a thread of its own (`driver.worker`); the executor only passes schedules in.
 A lost module is looked for until it is back: the node goes on, answering TIMEOUT meanwhile. With
-`free_rate` it ranges without schedules too: round-robin, as long as nobody sends any.
+`free_rate` it ranges without schedules too: round-robin, as long as nobody sends any. With `survey`
+it does so with all anchors, and writes the ranges for `locdreamer survey`.
 """
 
 from __future__ import annotations
@@ -31,10 +32,13 @@ from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import header, not_offered, to_anchors, to_ranges, to_stamp
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, run_node
 from locdreamer_ros.nodes.parameters import read
+from locdreamer_ros.nodes.survey_log import SurveyLog
 from locdreamer_ros.stamps import nanoseconds
 from locdreamer_ros.types import Anchors, Ranges, RangeStatus
 
 NOTHING = Ranges.of([], [], 0.0)
+SURVEY_HZ, SURVEY_S = 4.0, 2.0
+"""Rounds of a survey, where `free_rate` says nothing; s between writing what anchors ranged."""
 SCHEDULED_S = 1.0
 """So long after a schedule nothing is asked freely."""
 
@@ -84,6 +88,9 @@ class DriverConfig(NodeConfig):
     free_anchors: str = parameter(
         "", "ids to range with in such rounds, in turn, comma between; empty: all"
     )
+    survey: str = parameter(
+        "", "CSV that the ranges of all anchors go to, for `locdreamer survey`; empty: no survey"
+    )
     module_tag: str = parameter(
         "", "which tag to follow where the module reports several; empty: the first heard"
     )
@@ -96,6 +103,7 @@ class DriverNode(UwbNode):
 
     def __init__(self) -> None:
         self._worker: Worker[_Asked] | None = None
+        self._survey: SurveyLog | None = None
         super().__init__("driver_node", DriverConfig)
 
     def configure(self) -> None:
@@ -107,7 +115,9 @@ class DriverNode(UwbNode):
         self.site = load_anchors(file)
         offsets_file = Path(self.config.offsets_file or offsets_path(file))
         offsets: dict[str, float] = {}
-        if self.config.offsets_file or offsets_file.exists():
+        if self.config.survey and self.config.offsets_file:
+            raise InputError("driver_node: survey: finds the offsets; leave offsets_file empty")
+        if not self.config.survey and (self.config.offsets_file or offsets_file.exists()):
             offsets = load_offsets(offsets_file, self.site)
         self._ranges = self.advertise(RangeArray, "uwb/ranges")
         self._anchors = self.advertise(AnchorArray, "uwb/anchors", LATCHED)
@@ -123,6 +133,10 @@ class DriverNode(UwbNode):
                     f"{self._device.ids(1)[0]!r}: it is not asked"
                 )
         self._free = self._free_rows()
+        self._free_count, self._free_rate = self.config.free_count, self.config.free_rate
+        if self.config.survey:
+            self._free_count, self._free_rate = len(self._free), self._free_rate or SURVEY_HZ
+            self._survey = SurveyLog(Path(self.config.survey), self.site)
         self._session = Session(Transport(self.config.port, baud), self._codec)
         self._ranger = Ranger(
             self.site,
@@ -153,14 +167,20 @@ class DriverNode(UwbNode):
         now = self.get_clock().now().nanoseconds
         self._anchors.publish(to_anchors(self.site, now, self.config.frame))
         self.get_logger().info(f"looking for a {self._device.name} at {self.config.port}")
-        if self.config.free_rate:
-            self.every(1.0 / self.config.free_rate, self._range_freely)
+        if self._free_rate:
+            self.every(1.0 / self._free_rate, self._range_freely)
+        if self._survey is not None:
+            self.every(SURVEY_S, self._write_between)
 
     def close(self) -> None:
         """End the thread, close the port."""
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+        if self._survey is not None:
+            self._write_between()
+            self._survey.close()
+            self._survey = None
 
     def _on_schedule(self, message: AnchorSchedule) -> None:
         if message.tag != self.config.tag or self._worker is None:
@@ -185,6 +205,8 @@ class DriverNode(UwbNode):
         """Publish, then see to the rest; called in the ranging thread."""
         message = asked.message
         self._publish(message, ranges, free=asked.free)
+        if self._survey is not None and self.active:
+            self._survey.add(ranges)
         same = message.header.stamp == self._costed
         if not same:
             now = time.monotonic()
@@ -207,6 +229,10 @@ class DriverNode(UwbNode):
         self.counts["superseded"] += 1
         self._publish(message, Ranges.of(rows, np.full(rows.size, np.nan), time.time()))
 
+    def _write_between(self) -> None:
+        if self._survey is not None:
+            self._survey.add_between({p: [*m] for p, m in [*self._ranger.between.items()]})
+
     def _free_rows(self) -> list[int]:
         """Whom to range with freely, in turn. Raises InputError for an unknown id."""
         ids = [part.strip() for part in self.config.free_anchors.split(",") if part.strip()]
@@ -223,14 +249,14 @@ class DriverNode(UwbNode):
         if self._worker is None or time.monotonic() - self._scheduled_at < SCHEDULED_S:
             return
         schedulable = self._device.capabilities.schedulable
-        count = min(self.config.free_count, len(self._free)) if schedulable else len(self._free)
+        count = min(self._free_count, len(self._free)) if schedulable else len(self._free)
         rows = self._free[:count]
         self._free = self._free[count:] + rows
         now = time.time()
         message = AnchorSchedule(anchors=[self.site.ids[row] for row in rows], tag=self.config.tag)
         message.header.stamp = to_stamp(round(now * 1e9))
         self.counts["free"] += 1
-        wait = max(1.0 / self.config.free_rate, self._device.answer_time)
+        wait = max(1.0 / self._free_rate, self._device.answer_time)
         self._worker.ask(_Asked(message, free=True), np.array(rows, dtype=np.intp), now + wait)
 
     def _publish(self, message: AnchorSchedule, ranges: Ranges, *, free: bool = False) -> None:
@@ -293,7 +319,11 @@ class DriverNode(UwbNode):
         if session.ready and session.sessions != self._greeted:
             self._greeted = session.sessions
             self.get_logger().info(f"{session.identity} answers on {session.transport.name}")
-        return session.problem or ranger.problem, values
+        problem = session.problem or ranger.problem
+        if self._survey is not None:
+            values["survey"] = f"{self._survey.path}: {self._survey.counts.total()} ranges"
+            problem = self._survey.problem or problem or self._survey.lacking()
+        return problem, values
 
 
 def device_names(device: Device, site: Anchors, file: str) -> tuple[str, ...]:

@@ -72,9 +72,9 @@ def write_report(
     if scored:
         under = "<p class='soft'>Below the thin line: claims too much.</p>"
         sections += [
-            _section("Error over time", error_chart(scored, rows)),
-            _section("Distribution of errors", ecdf_chart(scored)),
-            _section("Calibration", calibration_chart(scored) + under),
+            section("Error over time", error_chart(scored, rows)),
+            section("Distribution of errors", ecdf_chart(scored)),
+            section("Calibration", calibration_chart(scored) + under),
         ]
     play = (
         "<div class='play'><button id='play' type='button' aria-pressed='false'>Play</button>"
@@ -87,31 +87,37 @@ def write_report(
     note = f"<p class='soft'>Shaded: 95 % ellipse. Dotted: anchors asked.{cross}</p>"
     sections.insert(
         0,
-        _section("Map", key + floor_map(floor, anchors, tracks, walls, rows) + play + note, "two"),
+        section("Map", key + floor_map(floor, anchors, tracks, walls, rows) + play + note, "two"),
     )
     chart, x = asked_chart(first, rows)
-    sections.append(_section("Ranges per fix", chart))
+    sections.append(section("Ranges per fix", chart))
     parameters = _parameters(reports[0], anchors, about or {})
-    sections += _asking(first, anchors, height, _section("Parameters and versions", parameters))
-    sections.append(_section("What answered", _answered(tracks, reports), "wide"))
+    sections += _asking(first, anchors, height, section("Parameters and versions", parameters))
+    sections.append(section("What answered", _answered(tracks, reports), "wide"))
     data = _data(floor, anchors, tracks, rows, x)
     body = (
-        f"<main><h1>{escape(title)}</h1>{_tiles(reports[0])}{_compared(reports)}"
-        f"<div class='cards'>{''.join(sections)}</div></main>"
+        f"{_tiles(reports[0])}{_compared(reports)}<div class='cards'>{''.join(sections)}</div>"
         f"<script type='application/json' id='data'>{data}</script><script>{SCRIPT}</script>"
     )
+    write_page(path, title, body)
+
+
+def write_page(path: Path, title: str, body: str) -> None:
+    """Write a whole HTML file with the reports' style."""
     head = (
         "<meta charset='utf-8'><meta name='viewport' content='width=device-width,initial-scale=1'>"
         "<meta name='color-scheme' content='light dark'>"
         f"<title>{escape(title)}</title><style>{STYLE}</style>"
     )
+    main = f"<main><h1>{escape(title)}</h1>{body}</main>"
     with write_atomically(path) as stream:
         stream.write(
-            f"<!DOCTYPE html><html lang='en'><head>{head}</head><body>{body}</body></html>\n"
+            f"<!DOCTYPE html><html lang='en'><head>{head}</head><body>{main}</body></html>\n"
         )
 
 
-def _section(heading: str, content: str, class_: str = "") -> str:
+def section(heading: str, content: str, class_: str = "") -> str:
+    """A card of the page."""
     return f"<section class='{class_}'><h2>{escape(heading)}</h2>{content}</section>"
 
 
@@ -124,7 +130,8 @@ def _tiles(report: Mapping[str, Any]) -> str:
     return f"<div class='tiles'>{''.join(tiles)}</div>"
 
 
-def _table(caption: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table that scrolls by itself where it is too wide."""
     head = "".join(f"<th scope='col'>{escape(word)}</th>" for word in header)
     lines = "".join(
         "<tr>" + "".join(f"<td>{escape(cell(value))}</td>" for value in row) + "</tr>"
@@ -144,26 +151,26 @@ def _compared(reports: Sequence[Mapping[str, Any]]) -> str:
     keys = [key for key in TILES if any(key in report for report in reports)]
     rows = [[report["tracker"], *(report.get(key) for key in keys)] for report in reports]
     header = ["tracker", *(TILES[key] for key in keys)]
-    table = _table("All trackers of the run, on the same ranges", header, rows)
-    return f"<section>{table}</section><p></p>"
+    listed = table("All trackers of the run, on the same ranges", header, rows)
+    return f"<section>{listed}</section><p></p>"
 
 
 def _asking(track: Track, anchors: Anchors, height: float, about: str) -> list[str]:
     """What is known of whom was asked; `about` fills the row beside the residuals."""
     if track.asking is None:
         words = "<p class='soft'>Who was asked, and what came back, was not kept in this run.</p>"
-        return [_section("Anchors", words), about]
+        return [section("Anchors", words), about]
     rows = [list(row.values()) for row in residual_rows(track, anchors, height)]
     header = ["anchor", "asked", "heard", "bias m", "spread m", "held back"]
     against = "the true place" if track.has_truth else "the estimate"
     scale = "<p class='soft'>0 <span class='scale'></span> 100 % of the fixes made there</p>"
     maps = scale + heat_maps(track, anchors)
-    table = _table(f"Ranges against {against}; median and robust spread", header, rows)
+    listed = table(f"Ranges against {against}; median and robust spread", header, rows)
     return [
-        _section("Residuals per anchor", residual_chart(track, anchors, height)),
+        section("Residuals per anchor", residual_chart(track, anchors, height)),
         about,
-        _section("Whom the scheduler asked, by where the tag was", maps, "wide"),
-        _section("Anchors", table, "wide"),
+        section("Whom the scheduler asked, by where the tag was", maps, "wide"),
+        section("Anchors", listed, "wide"),
     ]
 
 
@@ -181,7 +188,7 @@ def _answered(tracks: Mapping[str, Track], reports: Sequence[Mapping[str, Any]])
              report.get("mirror"), held or "-", said]
         )  # fmt: skip
     header = ["tracker", "model", "others answered", "restarts", "mirror", "held back", "states"]
-    return _table("Who answered, and what the watch did", header, rows)
+    return table("Who answered, and what the watch did", header, rows)
 
 
 def _parameters(report: Mapping[str, Any], anchors: Anchors, about: Mapping[str, object]) -> str:
@@ -193,7 +200,7 @@ def _parameters(report: Mapping[str, Any], anchors: Anchors, about: Mapping[str,
     rows += [[name, value] for name, value in about.items()]
     rows.append(["locdreamer_ros", __version__])
     rows.append(["python, numpy", f"{platform.python_version()}, {np.__version__}"])
-    return _table("Of the first tracker", ["what", "value"], rows)
+    return table("Of the first tracker", ["what", "value"], rows)
 
 
 def _data(

@@ -54,6 +54,8 @@ caption{text-align:left}th,td{text-align:right;padding:3px 8px;border-bottom:1px
 th:first-child,td:first-child{text-align:left}td{white-space:nowrap}.long td{white-space:normal}
 .scale{display:inline-block;width:90px;height:10px;vertical-align:middle;
 background:linear-gradient(90deg,transparent,var(--c0));border:1px solid var(--grid)}
+img{display:block;max-width:100%;height:auto;margin:auto}
+@media(prefers-color-scheme:dark){img{filter:invert(.88) hue-rotate(180deg)}}
 @media print{body{background:#fff}.play{display:none}}
 """
 

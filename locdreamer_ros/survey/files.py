@@ -92,6 +92,11 @@ def load_places(path: Path, ids: tuple[str, ...]) -> FloatArray:
     return places
 
 
+def between_path(recording: Path) -> Path:
+    """Where the lengths between anchors of a recording are."""
+    return recording.with_name(f"{recording.stem}_between.csv")
+
+
 def load_between(path: Path, ids: tuple[str, ...]) -> Between:
     """Lengths between anchors: CSV `anchor,other,distance` (taped) or `anchor,other,range`.
 

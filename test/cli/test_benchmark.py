@@ -25,6 +25,7 @@ def result(folder, name):
     """The JSON of a benchmark, after checking that its other files are there."""
     for suffix in ("csv", "md", "png"):
         assert (folder / f"{name}.{suffix}").stat().st_size > 100
+    assert f"<h1>Benchmark {name}</h1>" in (folder / "report.html").read_text()
     return json.loads((folder / f"{name}.json").read_text())
 
 

@@ -37,8 +37,8 @@ def test_options_say_it_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert places.shape == (5, 3)
     printed = capsys.readouterr().out
     assert f"robot.launch.py device:=decar params_file:={site}" in printed
-    assert "locdreamer survey walk --anchors" in printed
-    assert "free_count:=5" in printed
+    assert "locdreamer survey walk.csv --anchors" in printed
+    assert "survey:=walk.csv" in printed
     ids = load_anchors(tmp_path / "survey_ids.csv").ids
     assert list(ids) == [row.split(",")[0] for row in rows[1:]]
     assert json.loads(result.read_text(encoding="utf-8"))["next"]

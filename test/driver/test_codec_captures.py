@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from locdreamer_ros.driver.codec import (
+    BetweenEvent,
     CycleEvent,
     DroppedEvent,
     Event,
@@ -171,6 +172,11 @@ def test_trek1000(line: bytes, expected: dict[str, float] | None) -> None:
     events = codec.feed(line + b"\r\n")
     assert ranges(events) == (expected or {})
     assert any(isinstance(e, CycleEvent) for e in events) == (expected is not None)
+    whole = line.startswith(b"ma") and line.endswith(b"a0:0")
+    between = {(e.anchor, e.other): e.range for e in events if isinstance(e, BetweenEvent)}
+    words = [int(word, 16) / 1000.0 for word in line.split()[3:6]] if whole else []
+    assert list(between.values()) == words
+    assert list(between) == [("A0", "A1"), ("A0", "A2"), ("A1", "A2")][: len(words)]
 
 
 RYUW: list[tuple[str, float, float] | None] = [

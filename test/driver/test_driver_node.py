@@ -22,11 +22,17 @@ from locdreamer_ros.msg import RangeArray
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from locdreamer_ros.datasets.range_table import save_anchors
+from locdreamer_ros.driver.devices import make_codec
 from locdreamer_ros.driver.devices.decar.codec import TICK_M
+from locdreamer_ros.driver.ranger import Ranger
+from locdreamer_ros.driver.session import Session
+from locdreamer_ros.driver.transport import Transport
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.conversions import from_anchors
 from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.lifecycle import LOSSLESS
+from locdreamer_ros.nodes.survey_log import SurveyLog
+from locdreamer_ros.survey.files import load_unplaced
 from locdreamer_ros.types import Anchors
 
 
@@ -168,6 +174,50 @@ def test_it_ranges_freely_round_robin_until_a_schedule_comes(graph: Graph) -> No
     heard.clear()
     graph.spin(lambda: False, 0.5)
     assert not heard
+
+
+def test_a_survey_writes_what_the_survey_command_reads(graph: Graph) -> None:
+    tag = graph.emulate()
+    walk = graph.folder / "walk.csv"
+    walk.write_text("t_s,anchor,range\n0,1,2.5\n")
+    (graph.folder / "site_offsets.csv").write_text("id,offset\n1,5.0\n")  # not in a survey
+    assert graph.start(survey=str(walk)) == SUCCESS
+    assert graph.spin(lambda: min(graph.node._survey.counts.values()) >= 3, 20.0)
+    assert "ranges: walk on" in graph.node.health()[0]
+    graph.node.close()
+    recording = load_unplaced(walk)
+    assert set(recording.anchors.ids) == set(tag.anchors.ids)
+    for anchor, ranges in zip(recording.anchors.ids, recording.ranges.T, strict=True):
+        column = tag._walk.ranges[:, tag._columns[tag.anchors.ids.index(anchor)]]
+        for metres in ranges[np.isfinite(ranges)]:
+            assert np.nanmin(np.abs(column - metres)) <= TICK_M + 1e-4
+    assert (graph.folder / "walk_1.csv").read_text() == "t_s,anchor,range\n0,1,2.5\n"
+
+
+def test_lengths_between_anchors_are_written_by_the_sites_ids(tmp_path: Path) -> None:
+    """Of anchors of the site only, medians; an older survey's are kept with it."""
+    codec, site = make_codec("trek1000"), Anchors(("left", "right", "far"), np.zeros((3, 3)))
+    session = Session(Transport(str(tmp_path / "none"), 115200), codec)
+    ranger = Ranger(site, session, names=("A0", "A2", "A5"))
+    for number in (0x699, 0x69C, 0x6A5):
+        ranger._take(
+            codec.feed(b"ma 0e 00000000 000006d9 %08x 0000026b 1 51 0 a0:0\r\n" % number), None
+        )
+    table = tmp_path / "walk_between.csv"
+    for metres in ("1.6920", "1.7000"):
+        log = SurveyLog(tmp_path / "walk.csv", site)
+        log.add_between({pair: [*values] for pair, values in ranger.between.items()})
+        log.close()
+        assert table.read_text() == f"anchor,other,range\nleft,right,{metres}\n"
+        ranger.between[("left", "right")].extend([1.7, 1.7, 1.7, 1.7])
+    assert "1.6920" in (tmp_path / "walk_1_between.csv").read_text()
+
+
+def test_a_survey_with_offsets_of_before_is_refused(graph: Graph) -> None:
+    graph.emulate()
+    given = {"survey": "walk.csv", "offsets_file": "x.csv"}
+    assert graph.start(**given) == TransitionCallbackReturn.FAILURE
+    assert "survey: finds the offsets" in graph.node.problem
 
 
 def test_a_passive_tracker_tracks_what_is_ranged_freely(graph: Graph) -> None:

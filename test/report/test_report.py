@@ -24,6 +24,7 @@ from locdreamer_ros.evaluation.metrics import Asking, Track
 from locdreamer_ros.evaluation.run import track_all
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.report.benchmark import write_benchmark
 from locdreamer_ros.report.charts import heat_maps, residual_rows
 from locdreamer_ros.report.page import MOST_ROWS, write_report
 from locdreamer_ros.report.recorded import asking_of
@@ -116,6 +117,42 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
     assert data["asked"][-1] == np.flatnonzero(tracks[0].asking.chosen[-1]).tolist()
     off = np.linalg.norm(tracks[0].mean[-1, :2] - tracks[0].truth[-1, :2])
     assert data["tracks"][0]["error"][-1] == pytest.approx(off, abs=1e-3)
+
+
+def test_a_benchmarks_page_is_whole_and_shows_each_measure_with_its_interval(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        {"method": "<ekf>", "mae": 0.25, "mae_ci": 0.05, "seeds": np.int64(3), "lost": True},
+        {"method": "grid", "mae": 0.5, "mae_ci": float("nan"), "seeds": 3, "lost": False},
+        {"method": "none", "mae": float("nan"), "mae_ci": 0.1, "seeds": 3, "lost": False},
+    ]
+    columns = {"method": "method", "mae": "MAE m", "seeds": "seeds", "lost": "lost"}
+    (tmp_path / "x.png").write_bytes(b"\x89PNG")
+    path = tmp_path / "report.html"
+    write_benchmark(
+        path, "house", rows, rows, columns, {"below & far": 0.125}, notes=["a <note>"],
+        drawing=tmp_path / "x.png",
+    )  # fmt: skip
+    page = path.read_text(encoding="utf-8")
+    whole = Whole()
+    whole.feed(page)
+    assert whole.open == []
+    assert all(whole.labels)
+    assert "src='data:image/png;base64,iVBORw==" in page
+    assert not re.findall(r"href=|url\(|@import|src='(?!data:)", page)
+    for wild in ("<ekf>", "<note>"):
+        assert wild not in page
+    charts = page.split("<svg")[1:]
+    assert [re.findall(r'id="chart-(\w+)"', chart) for chart in charts] == [["mae"], ["seeds"]]
+    assert re.findall(r"<title>(?!MAE)([^<]*)</title>", charts[0]) == [
+        "&lt;ekf&gt;: 0.250 ± 0.050",
+        "grid: 0.500",
+    ]
+    (line,) = re.findall(r'<line x1="([\d.]+)" x2="([\d.]+)"[^>]* class="median"', charts[0])
+    (dot, _) = re.findall(r'cx="([\d.]+)"', charts[0])
+    assert float(line[0]) + float(line[1]) == pytest.approx(2.0 * float(dot), abs=0.02)
+    assert "<b>0.125</b><span>below &amp; far</span>" in page
 
 
 def test_a_long_run_is_thinned_and_one_without_truth_has_no_errors(tmp_path: Path) -> None:

@@ -198,6 +198,15 @@ def test_the_command_writes_what_the_driver_reads(
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_lengths_between_anchors_beside_the_recording_are_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_range_table(tmp_path / "walk.csv", replace(room(flat=True), truth=None, odometry=None))
+    (tmp_path / "walk_between.csv").write_text("anchor,other,range\nA1,A1,3\n", encoding="utf-8")
+    assert main(["survey", str(tmp_path / "walk.csv")]) == 2
+    assert "walk_between.csv: row 2: expected two anchors" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "text", "complaint"),
     [
