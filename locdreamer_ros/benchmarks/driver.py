@@ -155,7 +155,7 @@ def overhead(folder: Path) -> dict[str, float]:
         [*command, str(OVERHEAD_SCHEDULES), str(file)], check=True, stdout=subprocess.DEVNULL
     )
     found = json.loads(file.read_text(encoding="utf-8"))
-    return {f"overhead_{key}": float(found[key]) for key in ("ms_p50", "ms_p99")}
+    return {f"overhead_{key}": float(found[key]) for key in ("ms_p50", "ms_p99", "busy_ms_p50")}
 
 
 def run(settings: Settings) -> Result:

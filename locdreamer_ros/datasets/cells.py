@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import IO
@@ -18,6 +19,7 @@ from locdreamer_ros.errors import InputError
 DELIMITERS = ",;\t"
 MISSING = ("", "nan", "na", "n/a", "null", "none", "-")
 """Words for a cell without a value, in lower case."""
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 LONGEST_LINE = 1 << 20
 """Characters. No row of ours is longer, and memory is to stay bounded."""
 MAX_CELLS = 200_000_000
@@ -34,11 +36,12 @@ NO_ANSWER = (65.535, 65535.0, float("inf"))
 def read_rows(path: Path, stream: IO[str]) -> Iterator[tuple[int, list[str]]]:
     """The rows that are not blank, header first, each with its number in the file, stripped.
 
-    Raises InputError where it is not CSV, is empty, or has a row without end.
+    Lines before the header that begin with # are comments. Between semicolons and tabs a number may
+    have a decimal comma. Raises InputError where it is not CSV, is empty, or has a row without end.
     """
     lines = _lines(path, stream)
     blank = 0
-    while (first := next(lines, "")) and not first.strip():
+    while (first := next(lines, "")) and (not first.strip() or first.startswith("#")):
         blank += 1
     delimiter = max(DELIMITERS, key=first.count)
     seen = False
@@ -46,6 +49,8 @@ def read_rows(path: Path, stream: IO[str]) -> Iterator[tuple[int, list[str]]]:
         reader = csv.reader(chain([first], lines), strict=True, delimiter=delimiter)
         for number, row in enumerate(reader, start=1 + blank):
             cells = [cell.strip() for cell in row]
+            if delimiter != ",":
+                cells = [c.replace(",", ".") if DECIMAL_COMMA.fullmatch(c) else c for c in cells]
             if any(cells):
                 seen = True
                 yield number, cells
@@ -134,6 +139,21 @@ def check_count(path: Path, numbers: int) -> None:
     """Raises InputError where a table holds more numbers than memory is meant for."""
     if numbers > MAX_CELLS:
         raise InputError(f"{path}: more than {MAX_CELLS} numbers; cut the table into parts")
+
+
+def plain_header(
+    header: Sequence[str], roles: Sequence[str], kept: Collection[str] = ()
+) -> list[str]:
+    """The header with our own names as we write them, where it has them in capitals.
+
+    kept: names that somebody else goes by.
+    """
+    known = {role.lower(): role for role in roles}
+    plain = [name if name in kept else known.get(name.lower(), name) for name in header]
+    return [
+        own if own not in header and plain.count(own) == 1 else name
+        for own, name in zip(plain, header, strict=True)
+    ]
 
 
 def find_columns(

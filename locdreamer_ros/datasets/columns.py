@@ -21,6 +21,8 @@ from locdreamer_ros.types import Anchors, FloatArray, IntArray
 log = logging.getLogger(__name__)
 
 TIME, ANCHOR, RANGE = "t_s", "anchor", "range"
+MOST_NAMED = 12
+"""Columns that a complaint lists."""
 RANGE_UNITS = {RANGE: 1.0, "range_mm": 1e-3, "range_cm": 1e-2}
 """What a column of ranges may be called, and its unit in m."""
 VARIANCE = "variance"
@@ -74,10 +76,19 @@ def unknown_anchor(path: Path, where: str, anchor: str, ids: AnchorIds) -> Input
     )
 
 
-def check_groups(path: Path, found: Mapping[str, int]) -> None:
+def missing(path: Path, header: Sequence[str], role: str) -> InputError:
+    """The complaint about a column that is not there."""
+    there = ", ".join(filter(None, header[:MOST_NAMED])) + (", ..." * (len(header) > MOST_NAMED))
+    name = "time" if role == TIME else role
+    return InputError(
+        f"{path}: row 1: missing column {role}; it has {there}; --columns {name}=NAME says which"
+    )
+
+
+def check_groups(path: Path, header: Sequence[str], found: Mapping[str, int]) -> None:
     """Raises InputError where a time, or a part of a place or pose is missing."""
     if TIME not in found:
-        raise InputError(f"{path}: row 1: missing column t_s (or --columns time=NAME)")
+        raise missing(path, header, TIME)
     for what, names, needed in (
         ("ground truth", TRUTH, TRUTH[:2]),
         ("odometry", ODOMETRY, ODOMETRY),

@@ -37,6 +37,7 @@ from locdreamer_ros.datasets.columns import (
     VARIANCE,
     AnchorIds,
     check_groups,
+    missing,
     note,
     note_unused,
     read_times,
@@ -68,12 +69,12 @@ def read_long(
     metres = next((role for role in RANGE_UNITS if role in found), RANGE)
     for role in (ANCHOR, metres):
         if role not in found:
-            raise InputError(f"{path}: row 1: missing column {role} (or --columns {role}=NAME)")
+            raise missing(path, header, role)
     if TRUTH[0] not in found:
         place = find_columns(path, header, PLACE, {})
         found |= {truth: place[axis] for truth, axis in zip(TRUTH, PLACE, strict=True)
                   if axis in place}  # fmt: skip
-    check_groups(path, found)
+    check_groups(path, header, found)
     note_unused(path, [name for i, name in enumerate(header) if i not in found.values()])
     names = [role for role in found if role not in (TIME, ANCHOR, *RANGE_UNITS, *TAG)]
     ids, cells, clock = AnchorIds(anchors), RangeCells(RANGE_UNITS[metres]), TimeCells()

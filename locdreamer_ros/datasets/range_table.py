@@ -28,12 +28,15 @@ from locdreamer_ros.datasets.cells import (
     check_count,
     find_columns,
     number,
+    plain_header,
     read_rows,
     write_number,
 )
 from locdreamer_ros.datasets.columns import (
     ANCHOR,
+    MOST_NAMED,
     RANGE_UNITS,
+    ROLES,
     TIME,
     AnchorIds,
     check_groups,
@@ -44,7 +47,7 @@ from locdreamer_ros.datasets.columns import (
     together,
     unknown_anchor,
 )
-from locdreamer_ros.datasets.long_table import read_long, save_long_table
+from locdreamer_ros.datasets.long_table import PLACE, TAG, read_long, save_long_table
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import open_text, replaced, write_atomically
 from locdreamer_ros.recording import Recording
@@ -70,7 +73,7 @@ def load_anchors(path: Path, height: float = 0.0) -> Anchors:
     """Read an anchors CSV; anchors without z are at `height` m. InputError names file and row."""
     with open_text(path) as stream:
         rows = read_rows(path, stream)
-        _, header = next(rows)
+        header = plain_header(next(rows)[1], (*ANCHOR_ID, "x", "y", "z"))
         name = next((name for name in ANCHOR_ID if name in header), None)
         if name is None or not {"x", "y"} <= {*header}:
             raise InputError(f"{path}: row 1: expected the header id,x,y,z")
@@ -126,14 +129,14 @@ def load_range_table(
     mapping = roles_of(columns)
     with open_text(path) as stream:
         rows = read_rows(path, stream)
-        _, header = next(rows)
+        header = plain_header(next(rows)[1], (*ROLES, *TAG, *PLACE), {*mapping.values()})
         if {ANCHOR, *RANGE_UNITS} & {*header, *mapping}:
             return read_long(path, anchors, header, rows, mapping)
         ids = AnchorIds(anchors)
         roles = (TIME, *TRUTH, *ODOMETRY, *GYRO)
         found = find_columns(path, header, roles, {k: v for k, v in mapping.items() if k in roles})
         column = _range_columns(path, header, ids, mapping, {*found.values()})
-        check_groups(path, found)
+        check_groups(path, header, found)
         used = {*found.values(), *column}
         note_unused(path, [name for i, name in enumerate(header) if i not in used])
         numbers = array("d")
@@ -199,6 +202,12 @@ def _range_columns(
             )
         else:
             columns[row] = i
+    if not columns:
+        raise InputError(
+            f"{path}: row 1: no ranges: expected columns r_<id> of the anchors "
+            f"{', '.join(ids.anchors.ids[:MOST_NAMED])}, or anchor and range; it has "
+            f"{', '.join(filter(None, header[:MOST_NAMED]))}; --columns says what is what"
+        )
     for row, anchor in enumerate(ids.anchors.ids):
         if row not in columns:
             raise InputError(f"{path}: row 1: missing column r_{anchor} of anchor {anchor!r}")

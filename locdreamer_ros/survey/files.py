@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from locdreamer_ros.datasets.cells import MAX_RANGE_M, find_columns, number, read_rows
-from locdreamer_ros.datasets.columns import RANGE_UNITS, AnchorIds, roles_of
+from locdreamer_ros.datasets.cells import MAX_RANGE_M, find_columns, number, plain_header, read_rows
+from locdreamer_ros.datasets.columns import RANGE_UNITS, ROLES, AnchorIds, missing, roles_of
 from locdreamer_ros.datasets.range_table import load_range_table
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import open_text
@@ -45,11 +45,11 @@ def _ids(path: Path, mapping: Mapping[str, str]) -> tuple[str, ...]:
     """Ids of the anchors that a table has ranges of."""
     with open_text(path) as stream:
         rows = read_rows(path, stream)
-        _, header = next(rows)
+        header = plain_header(next(rows)[1], ROLES, {*mapping.values()})
         if {*RANGE_UNITS} & {*header, *mapping}:
             column = find_columns(path, header, ("anchor",), _only(mapping, "anchor")).get("anchor")
             if column is None:
-                raise InputError(f"{path}: row 1: missing column anchor")
+                raise missing(path, header, "anchor")
             found = dict.fromkeys(row[column] for _, row in rows if len(row) == len(header))
         else:
             named = [role for role in mapping if role.startswith("r_")]
@@ -74,7 +74,7 @@ def load_places(path: Path, ids: tuple[str, ...]) -> FloatArray:
     places = np.full((len(ids), 3), np.nan)
     with open_text(path) as stream:
         rows = read_rows(path, stream)
-        _, header = next(rows)
+        header = plain_header(next(rows)[1], ("id", "x", "y", "z"))
         columns = find_columns(path, header, ("id", "x", "y", "z"), {})
         if "id" not in columns or not {"x", "y", "z"} & {*columns}:
             raise InputError(f"{path}: row 1: expected the header id,x,y,z")

@@ -109,6 +109,26 @@ def test_places_of_anchors_are_not_the_truth(
     np.testing.assert_array_equal(tag.truth, [[1, 1, 1], [1, 2, 1]])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# by hand, 2026\n# in the hall\nt_s,anchor,range\n0.5,A1,1.25\n",
+        "T_S,Anchor,RANGE\n0.5,A1,1.25\n",
+        "t_s;anchor;range\n0,5;A1;1,25\n",
+        "t_s\tanchor\trange\n,5\tA1\t12,5e-1\n",
+    ],
+)
+def test_comments_capitals_and_decimal_commas(tmp_path: Path, text: str) -> None:
+    recording = load(tmp_path, text)
+    assert recording.times.tolist() == [0.5]
+    assert recording.ranges.tolist() == [[1.25]]
+
+
+def test_a_mapping_comes_before_capitals(tmp_path: Path) -> None:
+    text = "t_s,Range,dist,ID\n0,7,1.25,A1\n"
+    assert load(tmp_path, text, anchor="ID", range="Range").ranges.tolist() == [[7.0]]
+
+
 def test_columns_by_a_mapping_and_milliseconds(tmp_path: Path) -> None:
     text = "stamp,id,dist\n" + "".join(f"{1000 + 100 * i},A1,{1 + i}\n" for i in range(4))
     recording = load(tmp_path, text, time="stamp", anchor="id", range="dist")
@@ -120,8 +140,15 @@ def test_columns_by_a_mapping_and_milliseconds(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("t_s,anchor,range\n", "no ranges below the header"),
-        ("t_s,anchor\n0,A1\n", r"row 1: missing column range \(or --columns range=NAME\)"),
-        ("anchor,range\nA1,1\n", r"row 1: missing column t_s \(or --columns time=NAME\)"),
+        ("stamp,beacon,dist\n0,A1,2\n", "no ranges: expected columns r_<id> of the anchors A1, 2,"),
+        (
+            "t_s,anchor\n0,A1\n",
+            "missing column range; it has t_s, anchor; --columns range=NAME says",
+        ),
+        (
+            "anchor,range\nA1,1\n",
+            "missing column t_s; it has anchor, range; --columns time=NAME says",
+        ),
         ("t_s,anchor,range\n0,A9,1\n", "row 2, column anchor: no anchor 'A9' in the anchors file"),
         ("t_s,anchor,range\n0,A1,1\n0.1,A1\n", "row 3: expected 3 columns, got 2"),
         ("t_s,anchor,range\nnow,A1,1\n", "row 2, column t_s: expected a number, got 'now'"),

@@ -31,7 +31,7 @@ from locdreamer_ros.report.recorded import asking_of
 from locdreamer_ros.report.svg import ticks
 from locdreamer_ros.types import Anchors
 
-VOID = {"meta", "input"}
+VOID = {"meta", "input", "img"}
 
 
 class Whole(HTMLParser):
