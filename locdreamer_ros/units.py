@@ -30,6 +30,8 @@ TOGETHER_S = 2.0
 """Ranges this close in time are of one place, give or take the slack."""
 LOOKED_AT = 200
 """Epochs and pairs of anchors that are looked at, evenly spread, at most."""
+LEAST_M = 0.05
+"""Anchors of one site are farther apart; all at one place are those of a survey, without any."""
 FARTHEST_M = 1e9
 """A coordinate beyond this is no place on Earth in any map projection."""
 
@@ -51,6 +53,12 @@ def check_units(anchors: Anchors, times: FloatArray, ranges: FloatArray, where: 
     times (T,) s, ranges (T, A) m. A pair of ranges need not be of one epoch, but lie within
     TOGETHER_S.
     """
+    spread = float(np.ptp(anchors.positions, axis=0).max())
+    if len(anchors) >= FEWEST_ANCHORS and 0.0 < spread < LEAST_M:
+        raise InputError(
+            f"{where}: the anchors are all within {spread:.2g} m: expected places in metres, "
+            "not latitude and longitude"
+        )
     held = _held(times, ranges)
     pairs = _pairs(len(anchors))
     if len(anchors) < FEWEST_ANCHORS or len(held) < FEWEST_EPOCHS:

@@ -76,3 +76,11 @@ def test_cells_of_a_large_site_are_not_compared_across_time() -> None:
 def test_places_beyond_any_map() -> None:
     with pytest.raises(InputError, match=r"a.csv: anchor 'A': expected metres, got z = 1e\+300"):
         check_places(Anchors(("A",), np.array([[0, 0, 1e300]])), "a.csv")
+
+
+def test_latitude_and_longitude_are_no_metres() -> None:
+    degrees = np.array([[48.1, 11.5, 2], [48.1001, 11.5, 2], [48.1001, 11.5001, 2]])
+    found = np.full((200, 3), 4.0)
+    with pytest.raises(InputError, match="a.csv: the anchors are all within 0.0001 m"):
+        check_units(Anchors(("A", "B", "C"), degrees), TIMES, found, "a.csv")
+    check_units(Anchors(("A", "B", "C"), 0.0 * degrees), TIMES, found, "a.csv")  # of a survey

@@ -14,6 +14,7 @@ from locdreamer_ros.cli.options import (
     check_output,
     check_seed,
     positive,
+    refuse_inputs,
 )
 from locdreamer_ros.cli.recordings import add_columns
 from locdreamer_ros.errors import InputError
@@ -173,9 +174,7 @@ def run_bag(options: argparse.Namespace) -> int:
 
 def refuse_source(options: argparse.Namespace) -> None:
     """Raises InputError where the output would replace what is read."""
-    source, output = options.source, options.output
-    if source.exists() and output.exists() and output.samefile(source):
-        raise InputError(f"{output}: is the source; choose another name")
+    refuse_inputs(options.output, options.source, options.anchors)
 
 
 def check_places(options: argparse.Namespace) -> None:

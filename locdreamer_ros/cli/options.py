@@ -86,6 +86,15 @@ def check_output(path: Path | None, suffixes: tuple[str, ...] = ()) -> None:
     check_folder(path.parent)
 
 
+def refuse_inputs(output: Path | None, *inputs: Path | None) -> None:
+    """Raises InputError where an output would replace a file that is read."""
+    if output is None or not output.exists():
+        return
+    for source in inputs:
+        if source is not None and source.exists() and output.samefile(source):
+            raise InputError(f"{output}: is the source; choose another name")
+
+
 def check_folder(path: Path) -> None:
     """The same for a folder to be written to; it need not exist. Raises InputError."""
     existing = path

@@ -7,7 +7,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from locdreamer_ros.cli.options import PICTURES, PLACES, add_common, check_output, count, positive
+from locdreamer_ros.cli.options import (
+    PICTURES,
+    PLACES,
+    add_common,
+    check_output,
+    count,
+    positive,
+    refuse_inputs,
+)
 from locdreamer_ros.errors import InputError
 
 
@@ -39,6 +47,7 @@ def run(options: argparse.Namespace) -> None:
     check_output(options.output, (".csv",))
     check_output(options.plot, PICTURES)
     check_output(options.json)
+    refuse_inputs(options.output, Path(options.map))
 
     import numpy as np
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from locdreamer_ros.cli.options import PICTURES, add_common, check_output
+from locdreamer_ros.cli.options import PICTURES, add_common, check_output, refuse_inputs
 from locdreamer_ros.cli.recordings import add_columns
 
 HEADING = {
@@ -73,6 +73,7 @@ def run(options: argparse.Namespace) -> None:
     check_output(output, (".csv",))
     check_output(options.plot, PICTURES)
     check_output(options.json)
+    refuse_inputs(output, options.recording, options.anchors, options.between)
 
     import numpy as np
 

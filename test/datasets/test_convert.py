@@ -170,6 +170,10 @@ def test_bregar_to_bag_and_to_csv_are_the_same_walk(tmp_path: Path) -> None:
         (["csv", "none.csv", "--output", "bag"], "none.csv: no such file"),
         (["csv", "x.txt", "--output", "bag"], "x.txt: expected a range table"),
         (["csv", "x.csv", "--output", "x.csv"], "x.csv: is the source; choose another name"),
+        (
+            ["csv", "x.csv", "--anchors", "x_anchors.csv", "--output", "x_anchors.csv"],
+            "x_anchors.csv: is the source; choose another name",
+        ),
         (["csv", "bad.csv", "--output", "bag"], "bad.csv: row 2, column r_1"),
         (["csv", "x.csv", "--output", "x.mcap"], "a rosbag2 is a folder"),
         (["csv", "x.csv", "--output", "x.csv/bag"], "x.csv is not a folder"),

@@ -198,6 +198,17 @@ def test_the_command_writes_what_the_driver_reads(
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_what_is_known_is_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "walk.csv").write_text("t_s,r_A,r_B,r_C\n0.0,1,2,3\n", encoding="utf-8")
+    known_file = tmp_path / "known.csv"
+    known_file.write_text("id,x,y\nA,0,0\n", encoding="utf-8")
+    files = ["--anchors", str(known_file), "--output", str(known_file)]
+    assert main(["survey", str(tmp_path / "walk.csv"), *files]) == 2
+    assert "known.csv: is the source; choose another name" in capsys.readouterr().err
+
+
 def test_lengths_between_anchors_beside_the_recording_are_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
