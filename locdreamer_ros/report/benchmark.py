@@ -86,7 +86,7 @@ def _label(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
 
 def _chart(key: str, heading: str, labels: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     """One measure of all rows: a dot each, with its interval."""
-    found = []
+    found: list[tuple[str, float, float]] = []
     for label, row in zip(labels, rows, strict=True):
         value, half = _number(row.get(key)), _number(row.get(f"{key}_ci")) or 0.0
         if value is not None and len(found) < MOST_ROWS:
@@ -109,8 +109,8 @@ def _chart(key: str, heading: str, labels: Sequence[str], rows: Sequence[Mapping
         y = TOP + LINE * (number + 0.5)
         parts.append(text(left - 8, y + 4, label, "end", "tick"))
         if half:
-            ends = {"x1": across(value - half), "x2": across(value + half)}
-            parts.append(element("line", **ends, y1=y, y2=y, class_="median"))
+            one, other = across(value - half), across(value + half)
+            parts.append(element("line", x1=one, x2=other, y1=y, y2=y, class_="median"))
         words = f"{label}: {cell(value)}" + (f" ± {cell(half)}" if half else "")
         dot = element("circle", element("title", escape(words)), cx=across(value), cy=y, r=5.0,
                       class_="dot c0")  # fmt: skip
