@@ -81,6 +81,6 @@ def test_places_beyond_any_map() -> None:
 def test_latitude_and_longitude_are_no_metres() -> None:
     degrees = np.array([[48.1, 11.5, 2], [48.1001, 11.5, 2], [48.1001, 11.5001, 2]])
     found = np.full((200, 3), 4.0)
-    with pytest.raises(InputError, match="a.csv: the anchors are all within 0.0001 m"):
+    with pytest.raises(InputError, match=r"a.csv: the anchors are all within 0\.0001 m"):
         check_units(Anchors(("A", "B", "C"), degrees), TIMES, found, "a.csv")
     check_units(Anchors(("A", "B", "C"), 0.0 * degrees), TIMES, found, "a.csv")  # of a survey

@@ -242,7 +242,6 @@ def test_emulate_then_doctor_as_a_user_does(
 def test_bad_input_is_one_line(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["emulate", *wrong]) == 2
     assert capsys.readouterr().err.count("\n") == 1
-    assert time.monotonic() - begin < 10.0
 
 
 def test_help_names_every_device_and_fault(capsys: pytest.CaptureFixture[str]) -> None:
