@@ -19,6 +19,8 @@ SENTENCE, LONGEST = 10, 80
 """Tests in which a named anchor must fit to be cleared; twice as many each time it is named."""
 FITS_M = (-0.4, 1.5)
 """Residuals of an anchor that fits again."""
+AGREES_M = 0.7
+"""An anchor whose ranges of the window are off by no more agrees with the track."""
 FITTING = 0.6
 """Mean cost of the anchors that agree, beyond which nobody is to be blamed."""
 BIASED_M = 0.5
@@ -60,6 +62,12 @@ class Naming:
                     self.accuse(anchor, residual)
             else:
                 self._forgive(anchor, value)
+
+    def others_agree(self, anchor: int, residual: Mapping[int, float]) -> bool:
+        """Whether the track fits the other anchors of the window, by residual m."""
+        others = [off for other, off in residual.items() if other != anchor]
+        agree = sum(abs(off) < AGREES_M for off in others)
+        return agree >= self._site.dimensions and 3 * agree >= 2 * len(others)
 
     def accuse(self, anchor: int, heard: Collection[int]) -> None:
         """Name an anchor, if enough of those heard lately are left to tell where the tag is."""

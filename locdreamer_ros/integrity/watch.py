@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from locdreamer_ros import compiled
 from locdreamer_ros.geometry import FLOOR_M
 from locdreamer_ros.integrity.first_fix import STILL_S, fix_of, ready
+from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.snapshot import (
     MIRROR,
@@ -46,13 +48,16 @@ DOUBTFUL_COST = 1.0
 """A snapshot that costs so much less makes the track doubtful."""
 DOUBTS_S = 1.0
 """How long the ranges must go unexplained before it is said."""
+AT_ONCE_S = 0.15
+"""Ranges no older than this are of one moment, for a tag that turns."""
+SLACK_M_S, FAST_M_S = 3.0, 15.0
+"""Places that overrule lie no farther apart than this, beyond their velocity; those of one moment,
+which have none, than a tag goes."""
 AGREE = 3
 """Tests in a row that decide between two mirrored places."""
 LONG_GATE_M, SHORT_GATE_M, SPIKES, ACCUSED = 4.3, 1.0, 3, 12
 """A range off by more, beyond 3 sigma, is a spike; at most so many of an anchor in a row, unless
 the other anchors go on agreeing with the track: then so many name it."""
-AGREES_M = 0.7
-"""An anchor whose ranges of the window are off by no more agrees with the track."""
 OPEN_S = 1.0
 """With nothing used for so long the gate opens."""
 COAST_S = 3.0
@@ -79,6 +84,7 @@ class Watch:
         self.site = site
         self.tracker = tracker
         self.naming = Naming(site)
+        self._mirror = Mirror(site)
         self.window = Window()
         self.excluded: Counter[str] = Counter()
         """Ranges held back, by anchor."""
@@ -114,6 +120,7 @@ class Watch:
         self._next = -math.inf
         self._better_since: float | None = None
         self._better_last: Snapshot | None = None
+        self._turned: Snapshot | None = None
         self._odd_since: float | None = None
         self._doubt: FloatArray | None = None
         self.suspect = False
@@ -138,7 +145,7 @@ class Watch:
             state = State.LOST
         elif silence > COAST_S and silence > 2.0 * self._usual:
             state = State.COASTING
-        elif self._twin is not None or self._doubt is not None:
+        elif self._twin is not None or self._doubt is not None or self._ambiguous:
             state = State.DOUBTFUL
         else:
             state = State.TRACKING
@@ -146,10 +153,20 @@ class Watch:
             state,
             tuple(sorted(self.naming.named)),
             self.restarts,
-            self._twin is not None,
+            self._twin is not None or self._mirror.flat,
             silence,
             self._skew,
         )
+
+    @property
+    def _ambiguous(self) -> bool:
+        """Whether the anchors that are left cannot tell where the tag is, or who of them is wrong.
+
+        All on a line; or two and more named, and no more left than there are unknowns and one.
+        """
+        left = len(self.window.last.keys() - self.naming.named)
+        unchecked = len(self.naming.named) > 1 and left <= self.site.dimensions + 1
+        return self._mirror.flat or unchecked
 
     @property
     def _silence(self) -> float:
@@ -178,9 +195,9 @@ class Watch:
             self._start(gathered, found[0], twin=found[0].mirror)
 
     def _start(self, gathered: Gathered, snapshot: Snapshot, *, twin: Snapshot | None) -> None:
+        moving = float(gathered.age.min()) < -1.0 or snapshot is self._turned
         self._begin()
         self._seeking = False
-        moving = snapshot.time + float(gathered.age.min()) < snapshot.time - 1.0
         self.tracker.start(fix_of(self.site, gathered, snapshot, moving=moving))
         if twin is not None:
             self._twin = self.tracker.fork()
@@ -246,7 +263,7 @@ class Watch:
         _remember(self._track, estimate)
         if self._twin is not None:
             _remember(self._twin_track, self._twin.update(used))
-            self.mirrored += 1
+        self.mirrored += self._twin is not None or self._mirror.flat
         if time >= self._next or time < self._next - TEST_S:
             self._next = time + TEST_S
             begun = self.restarts
@@ -269,6 +286,8 @@ class Watch:
             away.append(self._twin.estimate.position - estimate.position)
         if self._doubt is not None:
             away.append(self._doubt)
+        if self._mirror.flat:
+            away.append(self._mirror.across(estimate.position))
         if away:
             d = estimate.dimensions
             covariance = estimate.covariance.copy()
@@ -347,17 +366,11 @@ class Watch:
                 del spikes[anchor]
                 continue
             # An anchor of late in doubt is not believed in between either, if others are.
-            held = self._others_agree(anchor)
+            held = self.naming.others_agree(anchor, self._fit)
             keep[row] = spikes[anchor] > SPIKES and not held
             if count and held and spikes[anchor] >= ACCUSED:
                 self.naming.accuse(anchor, self._fit)
         return keep
-
-    def _others_agree(self, anchor: int) -> bool:
-        """Whether the track fits the other anchors of the window: no tag leaps away from one."""
-        others = [off for other, off in self._fit.items() if other != anchor]
-        agree = sum(abs(off) < AGREES_M for off in others)
-        return agree >= self.site.dimensions and 3 * agree >= 2 * len(others)
 
     # The tests.
 
@@ -382,6 +395,8 @@ class Watch:
             return
         spent, offset = cost_of(trusted, rest)
         self._fit = gathered.per_anchor(residual - offset)
+        estimate = self.tracker.estimate
+        assert estimate is not None
         if self._twin is not None:
             self._compare(rest, spent, now)
         self.suspect = False
@@ -389,8 +404,6 @@ class Watch:
             self._better_since = self._odd_since = self._doubt = None
             self.naming.calm(self._fit)
             return
-        estimate = self.tracker.estimate
-        assert estimate is not None
         found = explain(self.site, gathered, time=now, seeds=[estimate.position])
         if not found:
             self._better_since = None
@@ -405,10 +418,34 @@ class Watch:
                 self.restarts += 1
                 self._start(gathered, best, twin=None)
                 return
+        if best.good < self.site.dimensions + 2:
+            latest = gathered.kept(gathered.age > -AT_ONCE_S)
+            turned = self._turned_to(latest, estimate, now)
+            if turned:
+                found, best, gathered = turned, turned[0], latest
+                residual = self._residuals(latest, self._track, now)
         spent, _ = cost_of(residual, gathered)
         self.suspect = spent - best.cost > DOUBTFUL_COST
         self._consider(gathered, best, spent, estimate, now)
         self._wonder(found, spent, estimate, now)
+
+    def _turned_to(self, latest: Gathered, estimate: Estimate, now: float) -> list[Snapshot]:
+        """Where the ranges of one moment alone say that the tag is, if they agree.
+
+        A tag that turns fast has no one velocity over a window: it is told from two such places.
+        """
+        enough, before = self.site.dimensions + 2, self._turned
+        self._turned = None
+        if latest.anchors < enough:
+            return []
+        found = explain(self.site, latest, time=now, seeds=[estimate.position], still=True)
+        if not found or found[0].good < enough:
+            return []
+        if before is not None and 0.0 < now - before.time < 1.0:
+            velocity = (found[0].position - before.position) / (now - before.time)
+            found[0] = replace(found[0], velocity=velocity)
+        self._turned = found[0]
+        return found
 
     def _consider(
         self, gathered: Gathered, best: Snapshot, spent: float, estimate: Estimate, now: float
@@ -428,8 +465,12 @@ class Watch:
         )
         last = self._better_last
         if better and last is not None and self._better_since is not None:
-            leap = float(np.linalg.norm(best.position - last.position))
-            if leap > 1.0 + 3.0 * (now - last.time):
+            dt = now - last.time
+            # What is of one moment knows no velocity but from two of them.
+            slack = FAST_M_S if best is self._turned else SLACK_M_S
+            moved = dt * best.velocity * (best is not self._turned)
+            leap = float(np.linalg.norm(best.position - last.position - moved))
+            if leap > 1.0 + slack * dt:
                 self._better_since = now
         if not better:
             self._better_since = None

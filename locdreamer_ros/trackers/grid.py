@@ -33,7 +33,7 @@ class GridConfig:
     velocity_time: float = parameter(1.0, "time over which the velocity is learned, s", low=0.05)
     max_speed: float = parameter(2.0, "speed beyond which the velocity is cut, m/s", low=0.0)
     offset: float = parameter(0.0, "how much longer than the distance a range is, m")
-    slope: float = parameter(0.05, "and how much more per metre of distance")
+    slope: float = parameter(0.05, "and how much more per metre of distance, up to 10 m")
     sigma: float = parameter(0.25, "range noise, m", low=1e-3)
     huber_long: float = parameter(0.7, "sigmas beyond which a longer range costs linearly", low=0.0)
     huber_short: float = parameter(2.0, "sigmas beyond which a shorter one does", low=0.0)
@@ -44,6 +44,8 @@ class GridConfig:
 
 FASTER = 1.5
 """The speed limit is at least this many times the speed of the first fix."""
+SLOPE_M = 10.0
+"""Farther away there are no more walls in between: a hall is no large house."""
 MOST_CELLS = 10_000
 """Beyond this (a large hall, 3-D) cells are made larger: a step stays near a millisecond."""
 
@@ -170,7 +172,7 @@ class GridTracker(Tracker):
             used.stamp - now.time, self._velocity
         )
         expected = self.site.expected(there, used.anchor)
-        expected = config.offset + (1.0 + config.slope) * expected
+        expected = config.offset + expected + config.slope * np.minimum(expected, SLOPE_M)
         cost = asymmetric_huber(
             (used.value - expected) / used.sigma(config.sigma),
             config.huber_short,
