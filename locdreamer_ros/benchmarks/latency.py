@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter, process_time_ns
 
@@ -89,9 +90,10 @@ def answer(recording: Recording, row: int, asked: IntArray) -> Ranges:
     return Ranges.of(heard, recording.ranges[row, heard], float(recording.times[row]))
 
 
-def stepper(method: Method, recording: Recording, site: Site) -> Step:
-    """A method's steps along a walk."""
+def stepper(method: Method, recording: Recording, site: Site, lives: ExitStack) -> Step:
+    """A method's steps along a walk; its tracker's life ends with `lives`."""
     tracker, scheduler = method.make_tracker(site), method.make_scheduler(site)
+    lives.callback(tracker.close)
     tracker.start(first_fix(recording, site))
     anchors, budget = site.anchors, method.budget
 
@@ -170,7 +172,9 @@ def take_turns(
     return {name: values[int(WARM * epochs) :] for name, values in spent.items()}
 
 
-def contenders(recording: Recording, site: Site, seed: int) -> dict[tuple[str, str], Step]:
+def contenders(
+    recording: Recording, site: Site, seed: int, lives: ExitStack
+) -> dict[tuple[str, str], Step]:
     """Every tracker beside filterpy with 3 random anchors, zero-shot with every scheduler."""
     pairs = [(tracker, "random") for tracker in CLASSICAL]
     pairs += [("ekf", "foresight")]
@@ -181,7 +185,7 @@ def contenders(recording: Recording, site: Site, seed: int) -> dict[tuple[str, s
         found[FILTERPY] = beside
     for tracker, scheduler in pairs:
         method = Method(tracker=tracker, scheduler=scheduler, budget=BUDGET, seed=seed)
-        found[tracker, scheduler] = stepper(method, recording, site)
+        found[tracker, scheduler] = stepper(method, recording, site, lives)
     return found
 
 
@@ -199,13 +203,14 @@ def spread_out(recording: Recording, site: Site, count: int) -> Site:
 def growth(recording: Recording, site: Site, seed: int) -> dict[tuple[str, str], FloatArray]:
     """The default method's steps on sites of more and more anchors."""
     method = Method(budget=BUDGET, seed=seed)
-    steps = {
-        (OWN[0], f"{OWN[1]}, {count} anchors"): stepper(
-            method, recording, spread_out(recording, site, count)
-        )
-        for count in SITES
-    }
-    return take_turns(steps, len(recording))
+    with ExitStack() as lives:
+        steps = {
+            (OWN[0], f"{OWN[1]}, {count} anchors"): stepper(
+                method, recording, spread_out(recording, site, count), lives
+            )
+            for count in SITES
+        }
+        return take_turns(steps, len(recording))
 
 
 def run(settings: Settings) -> Result:
@@ -213,7 +218,8 @@ def run(settings: Settings) -> Result:
     timed: list[dict[tuple[str, str], FloatArray]] = []
     for seed in settings.seeds:
         recording, site = house(SHORT_S, seed)
-        spent = take_turns(contenders(recording, site, seed), len(recording))
+        with ExitStack() as lives:
+            spent = take_turns(contenders(recording, site, seed, lives), len(recording))
         timed.append(spent | growth(recording, site, seed))
     rows: list[Row] = []
     p50: dict[tuple[str, str], float] = {}

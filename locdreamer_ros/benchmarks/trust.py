@@ -11,7 +11,6 @@ the way back takes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -63,9 +62,8 @@ class Watched:
 
 def watched(recording: Recording, site: Site, method: Method) -> Watched:
     """Run a method on a recording."""
-    scheduler = method.make_scheduler(site)
-    with closing(method.make_tracker(site)) as tracker:
-        track = run_offline(recording, site, tracker, scheduler, budget=method.budget).tracks[0]
+    tracker, scheduler = method.make_tracker(site), method.make_scheduler(site)
+    track = run_offline(recording, site, tracker, scheduler, budget=method.budget).tracks[0]
     assert track.states is not None
     assert track.asking is not None
     error = np.hypot(*(track.mean[:, :2] - track.truth[:, :2]).T)

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 
@@ -210,15 +212,18 @@ def step_cost(seeds: Sequence[int]) -> dict[str, float]:
             fix = first_fix(site, source.measure(everybody, 0.0), time=0.0)
             if fix is None:
                 continue
-            trackers = {name: make_tracker(name, site) for name in spent}
-            for tracker in trackers.values():
-                tracker.start(fix)
-            rng = stream(seed, RUN_STREAM)
-            for before, now in zip(recording.times[:-1], recording.times[1:], strict=True):
-                ranges = source.measure(np.sort(rng.permutation(everybody)[:budget]), float(now))
-                for name, tracker in trackers.items():
-                    begin = perf_counter()
-                    tracker.predict(float(now - before))
-                    tracker.update(ranges)
-                    spent[name].append(perf_counter() - begin)
+            with ExitStack() as lives:
+                trackers = {
+                    name: lives.enter_context(closing(make_tracker(name, site))) for name in spent
+                }
+                for tracker in trackers.values():
+                    tracker.start(fix)
+                rng = stream(seed, RUN_STREAM)
+                for before, now in pairwise(recording.times.tolist()):
+                    ranges = source.measure(np.sort(rng.permutation(everybody)[:budget]), now)
+                    for name, tracker in trackers.items():
+                        begin = perf_counter()
+                        tracker.predict(now - before)
+                        tracker.update(ranges)
+                        spent[name].append(perf_counter() - begin)
     return {name: 1e6 * float(np.median(values)) for name, values in spent.items()}

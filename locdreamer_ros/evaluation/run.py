@@ -52,7 +52,8 @@ def run_offline(
 ) -> Run:
     """Track a recording; trackers `beside` it are given the same ranges, as a baseline node is.
 
-    Raises InputError for a budget that is not positive.
+    Here the trackers' lives end: they are closed, however the run ends. Raises InputError for a
+    budget that is not positive.
     """
     if budget < 1:
         raise InputError(f"budget: expected at least 1 anchor per fix, got {budget}")
@@ -66,24 +67,27 @@ def run_offline(
     table = (len(recording), len(site.anchors))
     asking = Asking(np.zeros(table, dtype=bool), np.full(table, np.nan), np.zeros(table, bool))
     seconds = np.empty((len(loops), len(recording)))
-    for row, time in enumerate(_shown(recording, progress)):
-        motion = recording.motion(row - 1, row) if row > 0 else None
-        begin = perf_counter()
-        step = own.step(EpochSource(source, row), float(time), motion)
-        seconds[0, row] = perf_counter() - begin
-        answered[0].append(_bare(step.estimate))
-        states[0].append(step.status.state)
-        asked.append(step.plan.anchor.size)
-        asking.chosen[row, step.plan.anchor] = True
-        asking.heard[row, step.ranges.anchor] = step.ranges.value
-        asking.excluded[row, list(step.status.excluded)] = True
-        for number, listener in enumerate(listeners, start=1):
+    with ExitStack() as ends:
+        for loop in loops:
+            ends.callback(loop.close)
+        for row, time in enumerate(_shown(recording, progress)):
+            motion = recording.motion(row - 1, row) if row > 0 else None
             begin = perf_counter()
-            plan = listener.plan(step.time, motion)
-            estimate = listener.absorb(plan, step.ranges)
-            seconds[number, row] = perf_counter() - begin
-            answered[number].append(_bare(estimate))
-            states[number].append(listener.status().state)
+            step = own.step(EpochSource(source, row), float(time), motion)
+            seconds[0, row] = perf_counter() - begin
+            answered[0].append(_bare(step.estimate))
+            states[0].append(step.status.state)
+            asked.append(step.plan.anchor.size)
+            asking.chosen[row, step.plan.anchor] = True
+            asking.heard[row, step.ranges.anchor] = step.ranges.value
+            asking.excluded[row, list(step.status.excluded)] = True
+            for number, listener in enumerate(listeners, start=1):
+                begin = perf_counter()
+                plan = listener.plan(step.time, motion)
+                estimate = listener.absorb(plan, step.ranges)
+                seconds[number, row] = perf_counter() - begin
+                answered[number].append(_bare(estimate))
+                states[number].append(listener.status().state)
     tracks = [
         Track.of(
             estimates,
@@ -219,20 +223,16 @@ def track_all(
     place = method.site(recording.anchors) if site is None else site
     scheduler = method.make_scheduler(place)
     methods = (method, *beside)
-    with ExitStack() as stack:
-        trackers = []
-        for each in methods:
-            trackers.append(each.make_tracker(place))
-            stack.callback(trackers[-1].close)
-        done = run_offline(
-            recording,
-            place,
-            trackers[0],
-            scheduler,
-            budget=method.budget,
-            beside=trackers[1:],
-            progress=progress,
-        )
+    own, *others = (each.make_tracker(place) for each in methods)
+    done = run_offline(
+        recording,
+        place,
+        own,
+        scheduler,
+        budget=method.budget,
+        beside=others,
+        progress=progress,
+    )
     reports = []
     for each, loop, track, spent in zip(methods, done.loops, *done, strict=True):
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.estimates import save_estimates
 from locdreamer_ros.evaluation.run import evaluate, run_offline
 from locdreamer_ros.methods import Method, make_scheduler, make_tracker
+from locdreamer_ros.roles import Tracker
+from locdreamer_ros.schedulers.simple import All
 from locdreamer_ros.types import Site
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME
 
@@ -120,6 +123,28 @@ def test_a_tracker_beside_is_the_same_alone_when_given_the_same_ranges():
     np.testing.assert_array_equal(own.mean, beside.mean)
     np.testing.assert_array_equal(own.covariance, beside.covariance)
     assert seconds.shape == (2, len(recording))
+
+
+class Stubborn(All):
+    """Gives up after a while."""
+
+    def select(self, prediction, anchors, budget):
+        if prediction is not None and prediction.time > 1.0:
+            raise InputError("enough")
+        return super().select(prediction, anchors, budget)
+
+
+@pytest.mark.parametrize("scheduler", [All(), Stubborn()])
+def test_trackers_are_closed_however_a_run_ends(monkeypatch, scheduler):
+    closed = []
+    monkeypatch.setattr(Tracker, "close", lambda tracker: closed.append(tracker))
+    recording = circle_recording(duration=2.0)
+    site = Site(recording.anchors)
+    trackers = [make_tracker("ekf", site) for _ in range(2)]
+    ends = pytest.raises(InputError) if isinstance(scheduler, Stubborn) else nullcontext()
+    with ends:
+        run_offline(recording, site, trackers[0], scheduler, budget=3, beside=trackers[1:])
+    assert set(map(id, closed)) == set(map(id, trackers))
 
 
 def test_no_first_fix_is_said():
