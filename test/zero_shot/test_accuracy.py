@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The accuracy of the default method, held to figures that were written down.
 
-Both ways: a model that is better than its record is another model than the one the pages speak of.
-After a change that is meant to change results, look at the new figures, then write them down:
+One way: who is more accurate than the record is welcome to it. After a change that is meant to
+change results, look at the new figures, then write them down:
 
     PYTHONPATH=.:test python test/zero_shot/test_accuracy.py
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -24,21 +26,21 @@ from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.simulation import make_world, simulate
 from locdreamer_ros.types import Site
-from locdreamer_ros.zero_shot.model_file import Weights, save_weights, shipped
+from locdreamer_ros.zero_shot.model_file import SHIPPED, Weights, save_weights, shipped
 
 RECORD = Path(__file__).with_name("accuracy.json")
 LIAS = Path(__file__).parents[3] / "shared" / "data" / "lias"
 LIAS_S = 30.0
 """Of each recording: enough to tell models apart."""
-SIMULATED = {"house": (150.0, 1.0), "hall": (60.0, 2.0), "lab": (15.0, 10.0)}
+SIMULATED = {"hall": (60.0, 2.0), "house": (150.0, 1.0), "lab": (15.0, 10.0)}
 """Duration s and rate Hz; seeds from 200 on, which no claim is measured with."""
-SEEDS = (200, 201)
-MAE_WITHIN = 0.03
-"""Relative. Another processor's arithmetic moves it by far less; other weights by more."""
-SCORE_WITHIN = 0.05
-"""Nats of the mean log score: it tells a covariance that is wrong, too."""
-WORST_SCORE = 8.0
-"""A lost estimate counts as this: its own score would hide all others."""
+SEEDS = (200, 201, 202)
+WORSE_BY = 0.03
+"""Relative. Another processor's arithmetic moves the figures by far less."""
+COVERED = 0.85
+"""Least share of errors within their 95 % ellipses: too small a covariance is worse, too."""
+DRAWS, NOTICED = 4, 2
+"""Of so many models with shaken weights so many are noticed at least: some are none the worse."""
 
 needs_lias = pytest.mark.skipif(
     not LIAS.is_dir(), reason="the LIAS recordings are not beside the repository"
@@ -64,35 +66,40 @@ def walks(place: str) -> list[tuple[Recording, Site]]:
 
 
 def figures(place: str, model: str = "") -> tuple[float, float]:
-    """MAE m, and the mean negative log density of the errors under the covariance, nats."""
-    errors, scores = [], []
-    for recording, site in walks(place):
-        track, row = evaluate(recording, Method(model=model), site=site)
-        errors.append(row["mae"])
-        scored = track.scored()
-        error = (track.mean[:, :2] - track.truth[:, :2])[scored]
-        covariance = track.covariance[scored][:, :2, :2]
-        square = np.einsum("ni,nij,nj->n", error, np.linalg.inv(covariance), error)
-        score = 0.5 * (square + np.log(np.linalg.det(covariance))) + np.log(2.0 * np.pi)
-        scores.append(np.minimum(score, WORST_SCORE).mean())
-    return float(np.mean(errors)), float(np.mean(scores))
+    """MAE m, and the share of errors within their 95 % ellipses."""
+    rows = [
+        evaluate(recording, Method(model=model), site=site)[1] for recording, site in walks(place)
+    ]
+    mae, covered = (float(np.mean([row[key] for row in rows])) for key in ("mae", "coverage95"))
+    return mae, covered
 
 
-def off(place: str, found: tuple[float, float]) -> bool:
-    """Whether figures are not those of the record."""
-    known = json.loads(RECORD.read_text())[place]
-    mae, score = found
-    return abs(mae / known["mae"] - 1.0) > MAE_WITHIN or abs(score - known["score"]) > SCORE_WITHIN
+def known(place: str) -> float:
+    """MAE m of the record."""
+    return float(json.loads(RECORD.read_text())["mae"][place])
+
+
+def fails(mae: float, record: float) -> bool:
+    """Whether an MAE is worse than that of the record."""
+    return mae > (1.0 + WORSE_BY) * record
 
 
 @pytest.mark.promise(
-    "The default method is as accurate as its record, within 3 %, in the simulated house, hall and "
-    "laboratory and on LIAS."
+    "The default method is no more than 3 % less accurate than its record, in the simulated house, "
+    "hall and laboratory and on LIAS."
 )
 @pytest.mark.parametrize("place", [*SIMULATED, pytest.param("LIAS", marks=needs_lias)])
 def test_the_default_is_as_accurate_as_its_record(place: str) -> None:
-    found = figures(place)
-    assert not off(place, found), f"{place}: MAE and score {found}, {RECORD.name} has others"
+    mae, covered = figures(place)
+    assert not fails(mae, known(place)), f"{place}: MAE {mae:.4f} m, {RECORD.name} has less"
+    assert covered > COVERED
+
+
+def test_worse_fails_and_better_does_not() -> None:
+    record = known("house")
+    assert fails(1.2 * record, record)
+    assert not fails(record, record)
+    assert not fails(0.5 * record, record)
 
 
 def worse(folder: Path, seed: int) -> str:
@@ -105,22 +112,28 @@ def worse(folder: Path, seed: int) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_worse_weights_are_noticed_in_simulation(tmp_path: Path, seed: int) -> None:
-    model = worse(tmp_path, seed)
-    assert any(off(place, figures(place, model)) for place in SIMULATED)
+def noticed(folder: Path, *places: str) -> int:
+    """How many of the models with worse weights fail in one of the places."""
+    models = [worse(folder, seed) for seed in range(DRAWS)]
+    return sum(any(fails(figures(p, model)[0], known(p)) for p in places) for model in models)
+
+
+def test_worse_weights_are_noticed_in_simulation(tmp_path: Path) -> None:
+    assert noticed(tmp_path, *SIMULATED) >= NOTICED
 
 
 @needs_lias
-@pytest.mark.parametrize("seed", [0, 1])
-def test_worse_weights_are_noticed_on_lias(tmp_path: Path, seed: int) -> None:
-    assert off("LIAS", figures("LIAS", worse(tmp_path, seed)))
+def test_worse_weights_are_noticed_on_lias(tmp_path: Path) -> None:
+    assert noticed(tmp_path, "LIAS") >= NOTICED
 
 
 if __name__ == "__main__":
-    record = json.loads(RECORD.read_text())
+    model = files("locdreamer_ros.zero_shot").joinpath(SHIPPED).read_bytes()
+    made = f"test/zero_shot/test_accuracy.py; {SHIPPED}, sha256 {hashlib.sha256(model).hexdigest()}"
+    record = {**json.loads(RECORD.read_text()), "from": made}
     for place in [*SIMULATED, *(["LIAS"] if LIAS.is_dir() else [])]:
-        mae, score = figures(place)
-        record[place] = {"mae": round(mae, 4), "score": round(score, 4)}
+        mae, covered = figures(place)
+        record["mae"][place] = round(mae, 4)
+        sys.stderr.write(f"{place}: {covered:.3f} within the 95 % ellipse\n")
     RECORD.write_text(json.dumps(record, indent=2) + "\n")
     sys.stdout.write(RECORD.read_text())
