@@ -23,6 +23,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # runs on other wheels hands its library path down.
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH PYTHONPATH RMW_IMPLEMENTATION
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+# Hundreds of processes import the tree: each would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
 ifdef ROS_DISTRO
 unexport LD_LIBRARY_PATH
 endif

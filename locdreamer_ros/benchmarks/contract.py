@@ -47,7 +47,11 @@ def attacked(name: str, *arguments: object, within: Sequence[str] = ()) -> Found
         return None
     done = subprocess.run(
         [*within, sys.executable, str(ROOT / "test/contract" / name), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'test'}"},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'test'}",
+            "PYTHONDONTWRITEBYTECODE": "",  # an installed package is compiled, too
+        },
         capture_output=True,
         text=True,
     )

@@ -15,7 +15,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPILER = shutil.which("g++")
-OPTIONS = "-std=c++17 -O1 -g -shared -fPIC -fsanitize=address,undefined -fno-sanitize-recover=all"
+OPTIONS = "-std=c++17 -O0 -g1 -shared -fPIC -fsanitize=address,undefined -fno-sanitize-recover=all"
+"""Not optimised: compiling takes four times as long as the tests gain by it."""
 
 
 @pytest.mark.slow
