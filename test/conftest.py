@@ -52,7 +52,7 @@ class Promises:
         self.held: dict[str, dict[str, str]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        for name, text in dict(report.user_properties).items():
+        for name, text in report.user_properties:
             if name == "promise" and (report.when == "call" or report.skipped or report.failed):
                 test = report.nodeid.partition("[")[0]
                 outcomes = self.held.setdefault(text, {})

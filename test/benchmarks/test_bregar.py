@@ -44,7 +44,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     changes = {"epochs": 1, "imagine_epochs": 1, "minibatches": 1, "batch": 4, "steps": 4}
     monkeypatch.setattr(learned, "EPOCHS", changes)
     monkeypatch.setattr(table2, "RIVALS", ("robust-ekf",))
-    for name, epochs in (("TRAIN_EPOCHS", 30), ("VALIDATE_EPOCHS", 12), ("TEST_EPOCHS", 25)):
+    for name, epochs in (("TRAIN_EPOCHS", 30), ("VALIDATE_EPOCHS", 12), ("TEST_EPOCHS", 16)):
         monkeypatch.setattr(bregar, name, epochs)
 
 

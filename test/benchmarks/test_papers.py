@@ -21,8 +21,9 @@ def quick(monkeypatch):
     from locdreamer_ros.benchmarks import figures, learned, table2
     from locdreamer_ros.locdreamer.learning import tasks
 
-    monkeypatch.setattr(learned, "EPOCHS", {"epochs": 1, "imagine_epochs": 2, "minibatches": 1})
-    monkeypatch.setattr(learned, "DURATION_S", 24.0)
+    small = {"epochs": 1, "imagine_epochs": 2, "minibatches": 1, "batch": 4, "steps": 4}
+    monkeypatch.setattr(learned, "EPOCHS", small)
+    monkeypatch.setattr(learned, "DURATION_S", 20.0)
     monkeypatch.setattr(table2, "RIVALS", ("robust-ekf",))
     monkeypatch.setattr(tasks, "WALKS", 1)
     monkeypatch.setattr(tasks, "VALIDATION_WALKS", 1)
@@ -93,10 +94,7 @@ def converted_bregar(folder):
 
 
 @pytest.mark.usefixtures("quick")
-def test_table2_on_a_converted_survey(tmp_path, monkeypatch):
-    from locdreamer_ros.benchmarks import learned
-
-    monkeypatch.setitem(learned.EPOCHS, "steps", 4)
+def test_table2_on_a_converted_survey(tmp_path):
     walk = converted_bregar(tmp_path)
     command = ["benchmark", "table2", "--recording", str(walk), "--seeds", "1"]
     command += ["--bootstrap", "A3,A6,A8", "--deploy", "A1,A2,A4,A5,A7", "--output", str(tmp_path)]

@@ -48,7 +48,7 @@ def test_house(tmp_path, capsys):
 
 def test_processes_change_nothing(tmp_path, capsys):
     # Spawned processes do not see the patched constants, so this one runs without them.
-    walk = circle_recording(duration=4.0)
+    walk = circle_recording(duration=2.0)
     save_range_table(tmp_path / "walk.csv", walk)
     save_anchors(tmp_path / "walk_anchors.csv", walk.anchors)
     claims = []

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -202,14 +203,15 @@ def test_a_recording_replayed_through_the_graph_gives_the_offline_metrics(
     assert_same(tracks["ekf_node"], alone[1])
 
 
-@pytest.mark.parametrize("stops", [{}, {"accuracy": 0.3, "price": 0.02}])
-def test_a_fix_in_several_schedules_is_the_offline_fix(
-    tmp_path: Path, walk: Recording, stops: dict[str, float]
-) -> None:
-    asks = Method(tracker="robust-ekf", scheduler="sequential", budget=4, seed=SEED, **stops)
-    metrics = run_graph(walking(tmp_path), asks, beside=PAPER)
+def test_a_fix_in_several_schedules_is_the_offline_fix_and_odometry_too(tmp_path: Path) -> None:
+    stops = {"accuracy": 0.3, "price": 0.02}
+    asks = Method(tracker="bias-ekf", scheduler="sequential", budget=4, seed=SEED, **stops)
+    params = tmp_path / "params.yaml"
+    params.write_text("source_node: {ros__parameters: {odometry_drift: 0.02}}", encoding="utf-8")
+    metrics = run_graph(replace(walking(tmp_path), params=params), asks, beside=PAPER)
+    walk = simulate("house", duration=6.0, rate=10.0, seed=SEED, odometry=0.02)
     site = Site.of(walk.anchors)
-    trackers = (make_tracker("robust-ekf", site), make_tracker("ekf", site, preset="paper"))
+    trackers = (make_tracker("bias-ekf", site), make_tracker("ekf", site, preset="paper"))
     chooser = make_scheduler("sequential", site, **stops)
     alone = run_offline(walk, site, trackers[0], chooser, budget=4, beside=trackers[1:]).tracks
     _, tracks = load_tracks(tmp_path / "tracks.npz")
@@ -221,11 +223,13 @@ def test_a_fix_in_several_schedules_is_the_offline_fix(
     for name in ("lost", "duplicated", "not_as_asked", "unscheduled", "unfinished"):
         assert accounts[name] == 0, name
     assert accounts["unused_by_tracker_node"] == accounts["unused_by_ekf_node"] == 0
-    asked = alone[0].asked[1:]
-    assert (asked < 4).any() if stops else (asked == 4).all()
+    assert (alone[0].asked[1:] < 4).any()
     recorded = load_recording(tmp_path / "bag", None)  # the parts of a fix are one epoch
     np.testing.assert_array_equal(recorded.times, walk.times)
     assert np.isfinite(recorded.ranges).sum() == accounts["released"]
+    np.testing.assert_array_equal(recorded.odometry[:, :2], walk.odometry[:, :2])
+    np.testing.assert_allclose(recorded.odometry[:, 2], walk.odometry[:, 2], atol=1e-12)
+    np.testing.assert_array_equal(recorded.turn_rate, walk.turn_rate)
 
 
 def children_of(parent: int) -> list[int]:
@@ -243,16 +247,10 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.promise("No node outlives an interrupted graph.")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_no_node_outlives_an_interrupted_graph(tmp_path: Path, number: signal.Signals) -> None:
+def test_no_node_outlives_a_killed_graph(tmp_path: Path) -> None:
     code = (
-        "import signal\n"
         "from pathlib import Path\n"
         "from locdreamer_ros.nodes.graph import Job, run_graph\n"
-        # A shell that runs the tests in the background has made them deaf to it, and rclpy in
-        # another test may have left it blocked: both are inherited.
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))\n"
         f"run_graph(Job(Path({str(tmp_path)!r}), duration=3600.0, speed=1.0))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -262,8 +260,7 @@ def test_no_node_outlives_an_interrupted_graph(tmp_path: Path, number: signal.Si
         deadline = monotonic() + 20.0
         while len(nodes := children_of(parent.pid)) < 5 and monotonic() < deadline:
             sleep(0.05)
-        sleep(2.0)
-        parent.send_signal(number)
+        parent.kill()
         parent.wait(20.0)
     assert len(nodes) == 5
     deadline = monotonic() + 10.0

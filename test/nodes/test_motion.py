@@ -27,17 +27,14 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Imu
 
 from locdreamer_ros.datasets import load_recording
-from locdreamer_ros.datasets.bag import read_bag
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.evaluation.run import run_offline
-from locdreamer_ros.methods import Method, make_scheduler, make_tracker
+from locdreamer_ros.methods import Method, make_scheduler
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
-from locdreamer_ros.nodes.graph import Job, run_graph
 from locdreamer_ros.nodes.lifecycle import LOSSLESS
 from locdreamer_ros.nodes.listening import BEST_EFFORT
 from locdreamer_ros.nodes.tracker_node import TrackerNode
-from locdreamer_ros.nodes.tracks import load_tracks
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.simulation import simulate
 from locdreamer_ros.stamps import to_nanoseconds
@@ -241,27 +238,3 @@ def test_a_sensor_that_publishes_best_effort_is_heard(
     gyro.publish(c.to_imu(0.5, 10_000_000))
     gyro.publish(c.to_imu(0.5, 20_000_000))
     tracker.until(lambda: tracker.node._motion.between(0.01, 0.02) is not None, "the turn")
-
-
-def test_the_whole_graph_records_the_odometry_and_gives_the_offline_estimates(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ROS_PYTHON_CHECK_FIELDS", "1")
-    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
-    params = tmp_path / "params.yaml"
-    params.write_text("source_node: {ros__parameters: {odometry_drift: 0.02}}", encoding="utf-8")
-    run_graph(
-        Job(tmp_path / "out", environment="lab", duration=4.0, params=params),
-        Method(tracker="bias-ekf", seed=3),
-    )
-    drawn = simulate("lab", duration=4.0, seed=3, odometry=0.02)
-    recorded = read_bag(tmp_path / "out" / "bag")
-    np.testing.assert_array_equal(recorded.odometry[:, :2], drawn.odometry[:, :2])
-    np.testing.assert_allclose(recorded.odometry[:, 2], drawn.odometry[:, 2], atol=1e-12)
-    np.testing.assert_array_equal(recorded.turn_rate, drawn.turn_rate)
-    site = Site.of(drawn.anchors)
-    alone = run_offline(
-        drawn, site, make_tracker("bias-ekf", site), make_scheduler("foresight", site), budget=3
-    ).tracks[0]
-    _, tracks = load_tracks(tmp_path / "out" / "tracks.npz")
-    np.testing.assert_allclose(tracks["tracker_node"].mean, alone.mean, rtol=0.0, atol=1e-9)
