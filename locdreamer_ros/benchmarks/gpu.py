@@ -9,6 +9,7 @@ Each seed repeats all of it; the methods take turns.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -175,8 +176,9 @@ def tracker_times(where: str, seed: int) -> FloatArray:
         rows = np.sort(rng.permutation(ANCHORS)[:BUDGET])
         return tracker.update(Ranges.of(rows, site.expected(here[None, :2], rows), now[0]))
 
-    found = _timed(step, STEPS)
-    assert not tracker.fallback, tracker.fallback
+    with closing(tracker):
+        found = _timed(step, STEPS)
+        assert not tracker.fallback, tracker.fallback
     return found
 
 
