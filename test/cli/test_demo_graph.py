@@ -37,8 +37,6 @@ def may_be_alone() -> bool:
     return subprocess.run([*ALONE, "true"], capture_output=True).returncode == 0
 
 
-OFFLINE = "The ROS graph gives the offline estimates, and every released range is accounted for."
-NO_NETWORK = "The ROS graph runs where there is no network but loopback."
 IS_ALONE = may_be_alone()
 
 
@@ -75,8 +73,9 @@ def test_without_ros_it_says_what_to_do(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not HAS_ROS, reason="needs rclpy and the compiled messages")
-@pytest.mark.promise(OFFLINE)
-@pytest.mark.promise(NO_NETWORK if IS_ALONE else OFFLINE)
+@pytest.mark.promise(
+    "The ROS graph gives the offline estimates, and every released range is accounted for."
+)
 def test_graph_and_offline_agree(tmp_path, capfd):
     """The graph where there is no network but loopback, where such a place can be made."""
     command = ["--duration", "5", "--tracker", "particle", "--scheduler", "random", "--seed", "4"]
