@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-INTERFACE, WATCH = 1, 1
-"""What goes in and comes out of the filter's functions, and of the watch's; an installed kernel of
-another number, or of none, is older than this tree."""
+INTERFACE, WATCH, TOGETHER = 1, 1, 1
+"""What goes in and comes out of the filter's functions, of the watch's, and of those for several
+filters at once; an installed kernel of another number, or of none, is older than this tree."""
 
 
 def _load(part: str, number: int) -> Any:
@@ -28,6 +28,8 @@ kernel: Any = _load("INTERFACE", INTERFACE)
 """The extension module, or None."""
 watch: Any = _load("WATCH", WATCH)
 """The same for what `integrity` asks of it."""
+together: Any = _load("TOGETHER", TOGETHER)
+"""The same for what serves several filters in one call."""
 
 
 def backend() -> str:

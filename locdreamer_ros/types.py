@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,12 +212,21 @@ Foreseen = Callable[[IntArray], Foresight]
 """Foresight of anchors (rows), computed when somebody asks for it: most schedulers do not."""
 
 
+class Chosen(NamedTuple):
+    """Anchors chosen with the prediction already: for which budget and noise sigma m, and rows."""
+
+    budget: int
+    sigma: float
+    rows: IntArray
+
+
 @dataclass(frozen=True, eq=False)
 class Estimate(Unchanging):
     """Where the tag is: mean (S,), covariance (S, S), at `time` s.
 
     foresight: where the tracker has one; offset m: what all ranges are thought to be too long by,
-    where the tracker or the first fix knows.
+    where the tracker or the first fix knows; chosen: by foresight, where many tags were predicted
+    at once.
     """
 
     time: float
@@ -225,6 +234,7 @@ class Estimate(Unchanging):
     covariance: FloatArray
     foresight: Foreseen | None = None
     offset: float = 0.0
+    chosen: Chosen | None = None
 
     @property
     def dimensions(self) -> int:

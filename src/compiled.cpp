@@ -114,6 +114,35 @@ PyObject * answer(bool done)
   return PyBool_FromLong(done);
 }
 
+// Call with the members of each tuple of a list; false, and an exception, where it is none, a
+// tuple has another length, or the function says false.
+template<class Function>
+bool each_tuple(PyObject * list, Py_ssize_t length, Function function)
+{
+  if (!PyList_Check(list)) {
+    PyErr_SetString(PyExc_TypeError, "expected a list of tuples");
+    return false;
+  }
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+    PyObject * tuple = PyList_GET_ITEM(list, i);
+    if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) != length) {
+      PyErr_Format(PyExc_TypeError, "expected tuples of %zd arguments", length);
+      return false;
+    }
+    if (!function(&PyTuple_GET_ITEM(tuple, 0))) {return false;}
+  }
+  return true;
+}
+
+PyObject * list_of(const std::vector<int> & values)
+{
+  PyObject * list = PyList_New(values.size());
+  for (size_t i = 0; list && i < values.size(); i++) {
+    PyList_SET_ITEM(list, i, PyLong_FromLong(values[i]));
+  }
+  return list;
+}
+
 // network(flat): weights and constants in the order of Network, matrices as (output, input).
 PyObject * make_network(PyObject *, PyObject * flat)
 {
@@ -165,43 +194,181 @@ PyObject * make_network(PyObject *, PyObject * flat)
   return capsule;
 }
 
+// One prediction: its arguments, borrowed while it lives.
+struct PredictCall
+{
+  static constexpr int ARGUMENTS = 13;
+
+  explicit PredictCall(PyObject * const * given)
+  : net(network_of(given[0])), mean(given[4]), covariance(given[5]), age(given[6]),
+    context(given[7]), next(given[8]), next_covariance(given[9]), shown(given[10]),
+    shown_covariance(given[11]), next_age(given[12]), climbs(given[2] == Py_True)
+  {
+    good = net && number(given[3], dt);
+    axes = good ? PyLong_AsLong(given[1]) : 0;
+    good = good && !PyErr_Occurred();
+  }
+
+  bool run() const
+  {
+    if (!age.ok() || age.count() < 1 || (axes != 2 && axes != 3)) {return false;}
+    const size_t slots = age.count(), size = FIRST + 2 * slots;
+    if (!mean.holds(size) || !covariance.holds(size * size) || !context.holds(CONTEXT) ||
+      !next.holds(size) || !next_covariance.holds(size * size) || !shown.holds(2 * axes) ||
+      !shown_covariance.holds(4 * axes * axes) || !next_age.holds(slots))
+    {
+      return false;
+    }
+    if (!predict(
+        *net, climbs, dt, static_cast<int>(slots), mean.data<double>(),
+        covariance.data<double>(), context.data<double>(), next.data<double>(),
+        next_covariance.data<double>()) ||
+      !publish(
+        *net, context.data<double>(), next.data<double>(), next_covariance.data<double>(),
+        static_cast<int>(size), static_cast<int>(axes), shown.data<double>(),
+        shown_covariance.data<double>()))
+    {
+      return false;
+    }
+    for (size_t i = 0; i < slots; i++) {
+      next_age.data<double>()[i] = std::min(age.data<double>()[i] + dt, net->silent);
+    }
+    return true;
+  }
+
+  const Network * net;
+  const In mean, covariance, age, context;
+  const Out next, next_covariance, shown, shown_covariance, next_age;
+  const bool climbs;
+  double dt = 0.0;
+  int64_t axes = 0;
+  bool good;
+};
+
 // predict(network, axes, climbs, dt, mean, covariance, age, context;
 //         new mean, new covariance, shown mean, shown covariance, new age)
 PyObject * step_predict(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  double dt = 0.0;
-  if (!arguments(count, 13)) {return nullptr;}
-  const Network * net = network_of(given[0]);
-  if (!net || !number(given[3], dt)) {return nullptr;}
-  const int64_t axes = PyLong_AsLong(given[1]);
-  if (PyErr_Occurred()) {return nullptr;}
-  const In mean(given[4]), covariance(given[5]), age(given[6]), context(given[7]);
-  const Out next(given[8]), next_covariance(given[9]), shown(given[10]);
-  const Out shown_covariance(given[11]), next_age(given[12]);
-  if (!age.ok() || age.count() < 1 || (axes != 2 && axes != 3)) {return answer(false);}
-  const size_t slots = age.count(), size = FIRST + 2 * slots;
-  if (!mean.holds(size) || !covariance.holds(size * size) || !context.holds(CONTEXT) ||
-    !next.holds(size) || !next_covariance.holds(size * size) || !shown.holds(2 * axes) ||
-    !shown_covariance.holds(4 * axes * axes) || !next_age.holds(slots))
-  {
-    return answer(false);
-  }
-  if (!predict(
-      *net, given[2] == Py_True, dt, static_cast<int>(slots), mean.data<double>(),
-      covariance.data<double>(), context.data<double>(), next.data<double>(),
-      next_covariance.data<double>()) ||
-    !publish(
-      *net, context.data<double>(), next.data<double>(), next_covariance.data<double>(),
-      static_cast<int>(size), static_cast<int>(axes), shown.data<double>(),
-      shown_covariance.data<double>()))
-  {
-    return answer(false);
-  }
-  for (size_t i = 0; i < slots; i++) {
-    next_age.data<double>()[i] = std::min(age.data<double>()[i] + dt, net->silent);
-  }
-  return answer(true);
+  if (!arguments(count, PredictCall::ARGUMENTS)) {return nullptr;}
+  const PredictCall call(given);
+  return call.good ? answer(call.run()) : nullptr;
 }
+
+// One update: its arguments, borrowed while it lives. axes 0: not as expected.
+class UpdateCall
+{
+public:
+  static constexpr int ARGUMENTS = 21;
+
+  // Numbers that are none raise: see `good`.
+  explicit UpdateCall(PyObject * const * given)
+  : net_(network_of(given[0])), places_(given[5]), slot_(given[6]), mean_(given[7]),
+    covariance_(given[8]), age_(given[9]), surprise_(given[10]), context_(given[11]),
+    anchor_(given[12], "lq"), value_(given[13], "d"), stamp_(given[14], "d"),
+    status_(given[15], "B"), blocked_(given[16], "d"), next_(given[17]),
+    next_covariance_(given[18]), shown_(given[19]), shown_covariance_(given[20])
+  {
+    good_ = net_ && number(given[2], time_) && number(given[3], memory_.since) &&
+      number(given[4], memory_.updates);
+    axes_ = good_ ? PyLong_AsLong(given[1]) : 0;
+    good_ = good_ && !PyErr_Occurred();
+  }
+
+  bool good() const {return good_;}
+
+  // Look at the arrays; what there is to say already: ranges used, 0, -1 or -2; 1: to be run.
+  int begin()
+  {
+    if (!age_.ok() || age_.count() < 1 || !slot_.ok() || !anchor_.ok() ||
+      (axes_ != 2 && axes_ != 3))
+    {
+      return -1;
+    }
+    const size_t slots = age_.count(), size = FIRST + 2 * slots;
+    const int64_t anchors = slot_.count(), ranges = anchor_.count();
+    if (!places_.holds(anchors * SPACE) || !mean_.holds(size) || !covariance_.holds(size * size) ||
+      !surprise_.holds(slots) || !context_.holds(CONTEXT) || !anchor_.is_line(ranges) ||
+      !value_.is_line(ranges) || !stamp_.is_line(ranges) || !status_.is_line(ranges) ||
+      !blocked_.is_line(ranges) || !next_.holds(size) || !next_covariance_.holds(size * size) ||
+      !shown_.holds(2 * axes_) || !shown_covariance_.holds(4 * axes_ * axes_))
+    {
+      return -1;
+    }
+    bool stranger = false;
+    for (int64_t i = 0; i < ranges; i++) {
+      const double metres = value_.at<double>(i), ahead = stamp_.at<double>(i) - time_;
+      const int64_t row = anchor_.at<int64_t>(i);
+      if (status_.at<uint8_t>(i) != 0 || !std::isfinite(metres) || !(metres > 0.0) ||
+        !(std::fabs(ahead) <= net_->most_ahead))
+      {
+        continue;
+      }
+      if (row < 0 || row >= anchors) {return -1;}
+      const int64_t where = slot_.data<int64_t>()[row];
+      if (where < 0 || where >= static_cast<int64_t>(slots)) {return -1;}
+      stranger = stranger || where == 0;
+      heard_.value.push_back(metres);
+      heard_.ahead.push_back(ahead);
+      heard_.blocked.push_back(blocked_.at<double>(i));
+      heard_.slot.push_back(static_cast<int>(where));
+      const double * place = places_.data<double>() + row * SPACE;
+      heard_.place.insert(heard_.place.end(), place, place + SPACE);
+    }
+    if (heard_.count() == 0) {return 0;}
+    if (stranger) {return -2;}
+    memory_.age = age_.data<double>();
+    memory_.surprise = surprise_.data<double>();
+    memory_.context = context_.data<double>();
+    update_ = std::make_unique<Update>(
+      *net_, static_cast<int>(slots), mean_.data<double>(), covariance_.data<double>(), memory_,
+      heard_);
+    return 1;
+  }
+
+  // Take the ranges in: how many were used, -1 or -2, as `update` says.
+  int run()
+  {
+    const int said = begin();
+    return said == 1 ? end() : said;
+  }
+
+private:
+  // Run it: how many ranges were used, or -1.
+  int end()
+  {
+    if (!update_->run(next_.data<double>(), next_covariance_.data<double>())) {return -1;}
+    double news[CONTEXT];
+    Numbers surprises;
+    update_->remember(news, surprises);
+    if (!publish(
+        *net_, news, next_.data<double>(), next_covariance_.data<double>(),
+        static_cast<int>(next_.count()), static_cast<int>(axes_), shown_.data<double>(),
+        shown_covariance_.data<double>()))
+    {
+      return -1;
+    }
+    std::copy(news, news + CONTEXT, memory_.context);
+    for (int k = 0; k < heard_.count(); k++) {
+      memory_.surprise[heard_.slot[k]] = surprises[k];
+      memory_.age[heard_.slot[k]] = 0.0;
+    }
+    return heard_.count();
+  }
+
+  const Network * net_;
+  const In places_;
+  const Indices slot_;
+  const In mean_, covariance_;
+  const Out age_, surprise_, context_;
+  const Line anchor_, value_, stamp_, status_, blocked_;
+  const Out next_, next_covariance_, shown_, shown_covariance_;
+  double time_ = 0.0;
+  Memory memory_{nullptr, nullptr, nullptr, 0.0, 0.0};
+  int64_t axes_ = 0;
+  bool good_ = false;
+  Heard heard_;
+  std::unique_ptr<Update> update_;
+};
 
 // update(network, axes, time, since, updates, places, slot, mean, covariance, age, surprise,
 //        context, anchor, value, stamp, status, blocked;
@@ -210,84 +377,23 @@ PyObject * step_predict(PyObject *, PyObject * const * given, Py_ssize_t count)
 // -2: an anchor is heard for the first time.
 PyObject * step_update(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  double time = 0.0;
-  Memory memory{nullptr, nullptr, nullptr, 0.0, 0.0};
-  if (!arguments(count, 21)) {return nullptr;}
-  const Network * net = network_of(given[0]);
-  if (!net || !number(given[2], time) || !number(given[3], memory.since) ||
-    !number(given[4], memory.updates))
-  {
-    return nullptr;
-  }
-  PyObject * const * at = given + 5;
-  const int64_t axes = PyLong_AsLong(given[1]);
-  if (PyErr_Occurred()) {return nullptr;}
-  const In places(at[0]);
-  const Indices slot(at[1]);
-  const In mean(at[2]), covariance(at[3]);
-  const Out age(at[4]), surprise(at[5]), context(at[6]);
-  const Line anchor(at[7], "lq"), value(at[8], "d"), stamp(at[9], "d"), status(at[10], "B");
-  const Line blocked(at[11], "d");
-  const Out next(at[12]), next_covariance(at[13]), shown(at[14]), shown_covariance(at[15]);
-  if (!age.ok() || age.count() < 1 || !slot.ok() || !anchor.ok() || (axes != 2 && axes != 3)) {
-    return PyLong_FromLong(-1);
-  }
-  const size_t slots = age.count(), size = FIRST + 2 * slots;
-  const int64_t anchors = slot.count(), ranges = anchor.count();
-  if (!places.holds(anchors * SPACE) || !mean.holds(size) || !covariance.holds(size * size) ||
-    !surprise.holds(slots) || !context.holds(CONTEXT) || !anchor.is_line(ranges) ||
-    !value.is_line(ranges) || !stamp.is_line(ranges) || !status.is_line(ranges) ||
-    !blocked.is_line(ranges) || !next.holds(size) || !next_covariance.holds(size * size) ||
-    !shown.holds(2 * axes) || !shown_covariance.holds(4 * axes * axes))
-  {
-    return PyLong_FromLong(-1);
-  }
-  Heard heard;
-  bool stranger = false;
-  for (int64_t i = 0; i < ranges; i++) {
-    const double metres = value.at<double>(i), ahead = stamp.at<double>(i) - time;
-    const int64_t row = anchor.at<int64_t>(i);
-    if (status.at<uint8_t>(i) != 0 || !std::isfinite(metres) || !(metres > 0.0) ||
-      !(std::fabs(ahead) <= net->most_ahead))
-    {
-      continue;
-    }
-    if (row < 0 || row >= anchors) {return PyLong_FromLong(-1);}
-    const int64_t where = slot.data<int64_t>()[row];
-    if (where < 0 || where >= static_cast<int64_t>(slots)) {return PyLong_FromLong(-1);}
-    stranger = stranger || where == 0;
-    heard.value.push_back(metres);
-    heard.ahead.push_back(ahead);
-    heard.blocked.push_back(blocked.at<double>(i));
-    heard.slot.push_back(static_cast<int>(where));
-    const double * place = places.data<double>() + row * SPACE;
-    heard.place.insert(heard.place.end(), place, place + SPACE);
-  }
-  if (heard.count() == 0) {return PyLong_FromLong(0);}
-  if (stranger) {return PyLong_FromLong(-2);}
-  memory.age = age.data<double>();
-  memory.surprise = surprise.data<double>();
-  memory.context = context.data<double>();
-  Update update(
-    *net, static_cast<int>(slots), mean.data<double>(), covariance.data<double>(), memory, heard);
-  if (!update.run(next.data<double>(), next_covariance.data<double>())) {
-    return PyLong_FromLong(-1);
-  }
-  double news[CONTEXT];
-  Numbers surprises;
-  update.remember(news, surprises);
-  if (!publish(
-      *net, news, next.data<double>(), next_covariance.data<double>(), static_cast<int>(size),
-      static_cast<int>(axes), shown.data<double>(), shown_covariance.data<double>()))
-  {
-    return PyLong_FromLong(-1);
-  }
-  std::copy(news, news + CONTEXT, memory.context);
-  for (int k = 0; k < heard.count(); k++) {
-    memory.surprise[heard.slot[k]] = surprises[k];
-    memory.age[heard.slot[k]] = 0.0;
-  }
-  return PyLong_FromLong(heard.count());
+  if (!arguments(count, UpdateCall::ARGUMENTS)) {return nullptr;}
+  UpdateCall call(given);
+  return call.good() ? PyLong_FromLong(call.run()) : nullptr;
+}
+
+// update_many(list of tuples, each what `update` takes): list of what it returns.
+PyObject * step_update_many(PyObject *, PyObject * const * given, Py_ssize_t count)
+{
+  if (!arguments(count, 1)) {return nullptr;}
+  std::vector<int> said;
+  const bool listed = each_tuple(
+    given[0], UpdateCall::ARGUMENTS, [&](PyObject * const * one) {
+      UpdateCall call(one);
+      if (call.good()) {said.push_back(call.run());}
+      return call.good();
+    });
+  return listed ? list_of(said) : nullptr;
 }
 
 // foresee(network, slots, axes, mean, covariance, places, slot, rows; position, cross, ranges)
@@ -369,6 +475,83 @@ PyObject * choose(PyObject *, PyObject * const * given, Py_ssize_t count)
   if (!done) {return answer(false);}
   std::copy(best.begin(), best.end(), out.data<int64_t>());
   return answer(true);
+}
+
+// A prediction, and whom to ask after it.
+struct PlanCall
+{
+  static constexpr int ARGUMENTS = PredictCall::ARGUMENTS + 8;
+
+  explicit PlanCall(PyObject * const * given)
+  : prediction(given), places(given[13]), slot(given[14]), weights(given[15]),
+    rows(given[20], PyBUF_WRITABLE)
+  {
+    good = prediction.good && number(given[17], sigma) && number(given[18], most) &&
+      number(given[19], clearly);
+    budget = good ? PyLong_AsLong(given[16]) : 0;
+    good = good && !PyErr_Occurred();
+  }
+
+  // 0: nothing, numpy's turn; 1: predicted; 2: chosen too.
+  int run() const
+  {
+    if (!prediction.run()) {return 0;}
+    const int64_t anchors = slot.ok() ? slot.count() : 0, axes = prediction.axes;
+    const int64_t slots = prediction.age.count();
+    if (budget < 1 || budget >= anchors || anchors > MOST_ANCHORS || !(clearly >= 0.0) ||
+      !places.holds(anchors * SPACE) || !weights.holds(axes) || !rows.holds(budget))
+    {
+      return 1;
+    }
+    int64_t everybody[MOST_ANCHORS];
+    for (int64_t i = 0; i < anchors; i++) {
+      everybody[i] = i;
+      const int64_t where = slot.data<int64_t>()[i];
+      if (where < 0 || where >= slots) {return 1;}
+    }
+    Numbers position(axes * axes), cross(anchors * axes), ranges(anchors * anchors);
+    foresee(
+      *prediction.net, static_cast<int>(slots), prediction.next.data<double>(),
+      prediction.next_covariance.data<double>(), places.data<double>(), slot.data<int64_t>(),
+      everybody, static_cast<int>(anchors), static_cast<int>(axes), position.data(), cross.data(),
+      ranges.data());
+    std::vector<int> best;
+    const auto in_space = axes == 2 ? choose_in<2> : choose_in<3>;
+    if (!in_space(
+        position.data(), cross.data(), ranges.data(), weights.data<double>(),
+        static_cast<int>(anchors), static_cast<int>(budget), sigma, most, clearly, best))
+    {
+      return 1;
+    }
+    std::copy(best.begin(), best.end(), rows.data<int64_t>());
+    return 2;
+  }
+
+  static constexpr int64_t MOST_ANCHORS = 64;
+  const PredictCall prediction;
+  const In places;
+  const Indices slot;
+  const In weights;
+  const Indices rows;
+  double sigma = 0.0, most = 0.0, clearly = 0.0;
+  int64_t budget = 0;
+  bool good;
+};
+
+// plan_many(list of tuples, each what `predict` takes, then places, slot, weights of the axes,
+//           budget, sigma, most subsets, clearly; rows (budget,)):
+// of each 0: numpy's turn; 1: predicted; 2: and rows chosen among all anchors.
+PyObject * step_plan_many(PyObject *, PyObject * const * given, Py_ssize_t count)
+{
+  if (!arguments(count, 1)) {return nullptr;}
+  std::vector<int> said;
+  const bool listed = each_tuple(
+    given[0], PlanCall::ARGUMENTS, [&](PyObject * const * one) {
+      const PlanCall call(one);
+      if (call.good) {said.push_back(call.run());}
+      return call.good;
+    });
+  return listed ? list_of(said) : nullptr;
 }
 
 // near(places (A, 3), position (D); rows (C,) of the nearest, increasing)
@@ -556,6 +739,8 @@ PyMethodDef methods[] = {
   {"network", make_network, METH_O, "Weights and constants as the other functions take them."},
   {"predict", quick<step_predict>(), METH_FASTCALL, "Move the state ahead."},
   {"update", quick<step_update>(), METH_FASTCALL, "Take ranges in."},
+  {"plan_many", quick<step_plan_many>(), METH_FASTCALL, "Predict several filters, and choose."},
+  {"update_many", quick<step_update_many>(), METH_FASTCALL, "The same for several filters."},
   {"foresee", quick<step_foresee>(), METH_FASTCALL, "What ranges not asked yet would say."},
   {"choose", quick<choose>(), METH_FASTCALL, "The subset that leaves the least variance."},
   {"near", quick<near>(), METH_FASTCALL, "The nearest anchors."},
@@ -577,7 +762,8 @@ PyMODINIT_FUNC PyInit__compiled()
   PyObject * made = PyModule_Create(&module);
   // Raised with every change of what goes in or comes out: locdreamer_ros/compiled.py has the same.
   if (made && (PyModule_AddIntConstant(made, "INTERFACE", 1) < 0 ||
-    PyModule_AddIntConstant(made, "WATCH", 1) < 0))
+    PyModule_AddIntConstant(made, "WATCH", 1) < 0 ||
+    PyModule_AddIntConstant(made, "TOGETHER", 1) < 0))
   {
     Py_DECREF(made);
     return nullptr;

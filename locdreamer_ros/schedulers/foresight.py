@@ -101,11 +101,19 @@ class ForesightScheduler(Scheduler):
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """The best subset, rows increasing."""
         sigma = self._pace.at(prediction.time)
+        chosen = prediction.chosen
+        if chosen is not None and (chosen.budget, chosen.sigma) == (budget, sigma):
+            return chosen.rows
         rows = near(prediction, anchors)
         foresight = self._foresight(prediction, rows)
         if budget >= len(anchors):
             return np.arange(len(anchors))
         return np.asarray(rows[best_subset(foresight, budget, sigma)])
+
+    def choice(self, time: float, budget: int) -> tuple[FloatArray, int, float, int, float]:
+        """What `select` at `time` s chooses by, as the kernel takes it."""
+        weights = AXES[: self._site.dimensions]
+        return weights, budget, self._pace.at(time), MOST_SUBSETS, CLEARLY
 
     def _foresight(self, prediction: Estimate, rows: IntArray) -> Foresight:
         if prediction.foresight is not None:

@@ -57,11 +57,18 @@ class CompiledStep(Unchanging):
     def __init__(self, kernel: Any, network: Any, site: Site, climbs: bool) -> None:
         self._kernel = kernel
         self._network = network
-        self._places = site.anchors.positions
+        self.places = site.anchors.positions
         self._axes = site.dimensions
-        self._climbs = climbs
+        self.of_model = (network, site.dimensions, climbs)
+        """What comes first in the kernel's arguments; the last is of a prediction only."""
 
-    def _room(self, mean: FloatArray) -> Stepped:
+    def of(self, ranges: Ranges) -> tuple[Any, ...]:
+        """What an update takes of ranges."""
+        given = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
+        return (*given, ranges.nlos_probability)
+
+    def room(self, mean: FloatArray) -> Stepped:
+        """Empty arrays for the step from a state (N,)."""
         size, shown = mean.size, 2 * self._axes
         empty = np.empty
         return Stepped(empty(size), empty((size, size)), empty(shown), empty((shown, shown)))
@@ -75,8 +82,8 @@ class CompiledStep(Unchanging):
         dt: float,
     ) -> tuple[Stepped, FloatArray] | None:
         """The state dt s ahead, and the new ages (slots,) s."""
-        room, ages = self._room(mean), np.empty(age.size)
-        given = (self._network, self._axes, self._climbs, dt, mean, covariance, age, context)
+        room, ages = self.room(mean), np.empty(age.size)
+        given = (*self.of_model, dt, mean, covariance, age, context)
         return (room, ages) if self._kernel.predict(*given, *room, ages) else None
 
     def update(
@@ -93,10 +100,10 @@ class CompiledStep(Unchanging):
         memory: age (slots,) s, surprise (slots,) m and context, changed in place; times: the
         tracker's, since the last update, and updates so far.
         """
-        room = self._room(mean)
+        room = self.room(mean)
         used = self._kernel.update(
-            *(self._network, self._axes, *times, self._places, slot, mean, covariance, *memory),
-            *(ranges.anchor, ranges.value, ranges.stamp, ranges.status, ranges.nlos_probability),
+            *(self._network, self._axes, *times, self.places, slot, mean, covariance, *memory),
+            *self.of(ranges),
             *room,
         )
         return used, room
@@ -107,7 +114,7 @@ class CompiledStep(Unchanging):
         """Foresight of anchors `rows` (C,)."""
         axes, count = self._axes, rows.size
         found = np.empty((axes, axes)), np.empty((count, axes)), np.empty((count, count))
-        given = (self._network, slots, axes, mean, covariance, self._places, slot, rows)
+        given = (self._network, slots, axes, mean, covariance, self.places, slot, rows)
         return Foresight(*found) if self._kernel.foresee(*given, *found) else None
 
 

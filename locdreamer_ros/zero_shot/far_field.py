@@ -60,6 +60,11 @@ class FarFieldTracker(Tracker):
         self._ekf = self._ekf and self._ekf.fork()
 
     @property
+    def near(self) -> ZeroShotTracker | None:
+        """The model, while it answers."""
+        return self.model if self._ekf is None else None
+
+    @property
     def _answers(self) -> Tracker:
         return self.model if self._ekf is None else self._ekf
 

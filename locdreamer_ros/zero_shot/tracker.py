@@ -11,13 +11,23 @@ is trained; a test holds the two together. Here only numpy is needed. Where the 
 from __future__ import annotations
 
 from copy import copy
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from locdreamer_ros.geometry import slant
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.kalman import recent, started
-from locdreamer_ros.types import Estimate, FloatArray, Foresight, IntArray, Motion, Ranges, Site
+from locdreamer_ros.types import (
+    Chosen,
+    Estimate,
+    FloatArray,
+    Foresight,
+    IntArray,
+    Motion,
+    Ranges,
+    Site,
+)
 from locdreamer_ros.zero_shot import odometry_frame as frame
 from locdreamer_ros.zero_shot.compiled_step import STRANGER, Stepped, compiled_step
 from locdreamer_ros.zero_shot.foresight import foresee
@@ -47,6 +57,18 @@ TURN_KNOWN = 0.2
 """What is left of the acceleration's density where a gyro says how the tag turned."""
 
 
+class Beforehand(NamedTuple):
+    """A step that `together` made: from the state `mean`, for what `given`."""
+
+    mean: FloatArray
+    given: object
+    answer: Any
+
+    def fits(self, mean: FloatArray, given: object) -> bool:
+        """Whether it is the step from this very state, which is replaced at each, for this."""
+        return self.mean is mean and self.given == given
+
+
 class ZeroShotTracker(Tracker):
     """Tracker over `Weights`; any anchors known by place, any subset of them, any order."""
 
@@ -62,6 +84,8 @@ class ZeroShotTracker(Tracker):
         self._climbs = site.dimensions == SPACE or site.height_sigma > 0.0
         self._compiled = compiled_step(weights, site, self._climbs)
         self._estimate: Estimate | None = None
+        self.predicted: Beforehand | None = None
+        self.updated: Beforehand | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -151,7 +175,13 @@ class ZeroShotTracker(Tracker):
         shown = self._shown
         return self._say(time, self._mean[shown], covariance[np.ix_(shown, shown)] * scale)
 
-    def _say(self, time: float, shown: FloatArray, shown_covariance: FloatArray) -> Estimate:
+    def _say(
+        self,
+        time: float,
+        shown: FloatArray,
+        shown_covariance: FloatArray,
+        chosen: Chosen | None = None,
+    ) -> Estimate:
         # The arrays are replaced at each step, never written into: they may wait for a reader.
         site, mean, covariance, slot = self.site, self._mean, self._covariance, self._slot
         compiled, slots = self._compiled, self._age.size
@@ -160,13 +190,14 @@ class ZeroShotTracker(Tracker):
             found = compiled and compiled.foresee(mean, covariance, slots, slot, rows)
             return found or foresee(site, mean, covariance, slot, rows)
 
-        self._estimate = Estimate(time, shown, shown_covariance, foreseen, float(mean[COMMON]))
+        offset = float(mean[COMMON])
+        self._estimate = Estimate(time, shown, shown_covariance, foreseen, offset, chosen)
         return self._estimate
 
-    def _take(self, time: float, step: Stepped) -> Estimate:
+    def _take(self, time: float, step: Stepped, chosen: Chosen | None = None) -> Estimate:
         """What the kernel made of a step."""
         self._mean, self._covariance = step.mean, step.covariance
-        return self._say(time, step.shown, step.shown_covariance)
+        return self._say(time, step.shown, step.shown_covariance, chosen)
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
@@ -174,15 +205,19 @@ class ZeroShotTracker(Tracker):
         if dt == 0.0:
             return now
         if self._compiled and motion is None and not self._framed:
-            done = self._compiled.predict(
-                self._mean, self._covariance, self._age, self._context, dt
-            )
+            chosen, ready = None, self.predicted
+            if ready is not None and ready.fits(self._mean, dt):
+                done, chosen = ready.answer
+            else:
+                done = self._compiled.predict(
+                    self._mean, self._covariance, self._age, self._context, dt
+                )
             if done is not None:
                 self._finder.clear()
                 self._age = done[1]
                 self._since += dt
                 self._riding = False
-                return self._take(now.time + dt, done[0])
+                return self._take(now.time + dt, done[0], chosen)
         moved = None if motion is None else motion.displacement
         self._find_frame(moved)
         w, n, mean = self._w, self._n, self._mean
@@ -359,6 +394,13 @@ class ZeroShotTracker(Tracker):
         """`update` by the kernel; whether it answered."""
         if self._compiled is None:
             return False
+        ready = self.updated
+        if ready is not None and ready.fits(self._mean, ranges):
+            used, step, (self._age, self._surprise, self._context) = ready.answer
+            self._since = 0.0
+            self._updates += 1
+            self._take(time, step)
+            return True
         used, step = self._compiled.update(
             self._mean,
             self._covariance,

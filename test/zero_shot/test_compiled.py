@@ -257,7 +257,7 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
     step = tracker._compiled
     assert step is not None
     n = tracker._mean.size
-    ages, room = np.empty(1), step._room(tracker._mean)
+    ages, room = np.empty(1), step.room(tracker._mean)
     given = [step._network, 2, False, 0.1, tracker._mean, tracker._covariance, tracker._age]
     predict = [*given, tracker._context, *room, ages]
     assert KERNEL.predict(*predict) is True
