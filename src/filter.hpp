@@ -33,7 +33,7 @@ inline bool predict(
   }
   const double own = std::exp(-dt / net.own_time);
   const double local =
-    std::exp(-dt / net.local_time - way / net.local_way * std::exp(-climate[2]));
+    std::exp(-dt / net.local_time - way / net.local_way * std::exp(-climate[1]));
   const double density = square(net.acceleration * std::exp(climate[0]));
   Numbers scale(size, 1.0);
   std::fill_n(scale.begin() + FIRST, slots, own);
@@ -54,7 +54,7 @@ inline bool predict(
     double * row = covariance + static_cast<size_t>(i) * size;
     for (int j = 0; j < SPACE; j++) {row[j] += dt * row[SPACE + j];}
   }
-  const double climb = climbs ? square(net.vertical) : 0.0;
+  const double climb = climbs ? square(net.vertical * std::exp(climate[3])) : 0.0;
   const double noise[] = {density, density, climb};
   const double rest[] = {1e-7, 1e-7, 0.0};
   for (int i = 0; i < SPACE; i++) {
@@ -65,9 +65,11 @@ inline bool predict(
     position[SPACE + i] += noise[i] * dt * dt / 2.0;
     speed[i] += noise[i] * dt * dt / 2.0;
   }
-  const double walk = square(net.common_walk * std::exp(climate[3])) * dt;
-  const double own_noise = square(net.own) * (1.0 - own * own);
-  const double local_noise = square(net.local * std::exp(climate[1])) * (1.0 - local * local);
+  double large[3];
+  sizes(net, context, large);
+  const double walk = square(net.common_walk * std::exp(climate[2])) * dt;
+  const double own_noise = square(net.own * large[1]) * (1.0 - own * own);
+  const double local_noise = square(net.local * large[2]) * (1.0 - local * local);
   for (int i = COMMON; i < size; i++) {
     const double more = i == COMMON ? walk : i < FIRST + slots ? own_noise : local_noise;
     covariance[static_cast<size_t>(i) * size + i] += 1e-7 + more;
@@ -99,7 +101,7 @@ public:
   : net_(net), slots_(slots), size_(FIRST + 2 * slots), count_(heard.count()), prior_(prior),
     covariance_(covariance), memory_(memory), heard_(heard), distance_(count_),
     direction_(static_cast<size_t>(count_) * SPACE), bias_(count_), innovation_(count_),
-    residual_(count_), spread_(static_cast<size_t>(count_) * size_),
+    residual_(count_), whitened_(count_), spread_(static_cast<size_t>(count_) * size_),
     inner_(static_cast<size_t>(count_) * count_)
   {
   }
@@ -144,9 +146,14 @@ public:
   }
 
   // Running means of how far ranges were off: context (CONTEXT), and of each heard its surprise.
-  void remember(double * context, Numbers & surprise) const
+  // What they say of the sizes of the biases rescales the covariance.
+  void remember(
+    const double * mean, double * covariance, double * context, Numbers & surprise) const
   {
-    double news[CONTEXT / 2] = {0.0, 0.0, 0.0, 0.0};
+    double news[NEWS] = {}, slow = 0.0, local_square = 0.0;
+    auto second = [&](int i) {
+        return square(mean[i]) + covariance[static_cast<size_t>(i) * (size_ + 1)];
+      };
     surprise.resize(count_);
     for (int k = 0; k < count_; k++) {
       const double off = std::fabs(first_[k]), seen = squash(off);
@@ -154,13 +161,29 @@ public:
       news[1] += squash(first_[k]) / count_;
       news[2] += squash(std::fabs(residual_[k])) / count_;
       news[3] = k ? std::max(news[3], seen) : seen;
+      news[4] += std::fabs(whitened_[k]) / count_;
+      slow += second(own(k)) / count_;
+      local_square += second(local(k)) / count_;
       const double before = memory_.surprise[heard_.slot[k]];
-      surprise[k] = before + net_.fast * (off - before);
+      surprise[k] = before + net_.pace[0] * (off - before);
     }
+    news[5] = squash(std::sqrt(slow + 1e-6));
+    news[6] = squash(std::sqrt(local_square + 1e-6));
+    news[7] = std::log(double(count_));
     for (int i = 0; i < CONTEXT; i++) {
-      const double least = i < CONTEXT / 2 ? net_.fast : net_.slow;
-      const double weight = std::max(least, 1.0 / (memory_.updates + 1.0));
-      context[i] = memory_.context[i] + weight * (news[i % (CONTEXT / 2)] - memory_.context[i]);
+      const double weight = std::max(net_.pace[i / NEWS], 1.0 / (memory_.updates + 1.0));
+      context[i] = memory_.context[i] + weight * (news[i % NEWS] - memory_.context[i]);
+    }
+    double before[3], after[3];
+    sizes(net_, memory_.context, before);
+    sizes(net_, context, after);
+    Numbers scale(size_, 1.0);
+    scale[COMMON] = after[0] / before[0];
+    std::fill_n(scale.begin() + FIRST, slots_, after[1] / before[1]);
+    std::fill_n(scale.begin() + FIRST + slots_, slots_, after[2] / before[2]);
+    for (int i = 0; i < size_; i++) {
+      double * row = covariance + static_cast<size_t>(i) * size_;
+      for (int j = i < COMMON ? COMMON : 0; j < size_; j++) {row[j] *= scale[i] * scale[j];}
     }
   }
 
@@ -298,7 +321,7 @@ private:
         squash(prior_[local(k)]),
         0.5 * std::log(variance(own(k))) + 2.0,
         0.5 * std::log(variance(local(k))) + 2.0,
-        distance_[k] / 10.0,
+        std::asinh(distance_[k] / 10.0),
         -u[2],
         u[0] * prior_[VX] + u[1] * prior_[VX + 1],
         0.5 * std::log(memory_.age[slot] + 0.05),
@@ -311,7 +334,10 @@ private:
         since,
         many,
       };
-      for (int i = 0; i < 5; i++) {seen[21 + i] = memory_.context[SEEN_CONTEXT[i]];}
+      whitened_[k] = seen[1];
+      for (int i = OWN_FEATURES; i < KNOWN; i++) {
+        seen[i] = memory_.context[SEEN_CONTEXT[i - OWN_FEATURES]];
+      }
       if (!finite(seen, KNOWN)) {return false;}
       accumulate(seen, KNOWN, net_.token, before[k]);
     }
@@ -323,7 +349,7 @@ private:
   const double * prior_, * covariance_;
   const Memory & memory_;
   const Heard & heard_;
-  Numbers distance_, direction_, bias_, innovation_, first_, residual_, spread_, inner_;
+  Numbers distance_, direction_, bias_, innovation_, first_, residual_, whitened_, spread_, inner_;
 };
 
 }  // namespace locdreamer_ros

@@ -5,12 +5,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from locdreamer_ros.errors import InputError
 
 PRESET = "zero-shot"
-UPDATES = 1400
+WORKERS = 8
+"""Processes that draw dreams, at most."""
+UPDATES = 2700
+POOLS = {"cpu": 96, "cuda": 512}
+"""Dreams at once: on a GPU many cost as much as few."""
 FOREIGN: dict[str, Any] = {
     "recording": None,
     "environment": None,
@@ -26,7 +31,6 @@ FOREIGN: dict[str, Any] = {
     "minibatches": None,
     "imagine_epochs": None,
     "budget": 3,
-    "device": "auto",
     "curves": None,
 }
 """Options of the other presets, with their defaults: this model belongs to no site."""
@@ -49,12 +53,15 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
 
     from locdreamer_ros import __version__
     from locdreamer_ros.evaluation.tables import save_json
+    from locdreamer_ros.locdreamer.device import device_of
     from locdreamer_ros.zero_shot.model_file import Weights, save_weights
     from locdreamer_ros.zero_shot.training.dreams import TRAINED
     from locdreamer_ros.zero_shot.training.train import train
 
     begin = perf_counter()
     updates = options.updates or UPDATES
+    device = device_of(options.device)
+    pool = POOLS[device]
     checkpoint = options.output.with_suffix(checkpoint_suffix)
     if not options.resume:
         checkpoint.unlink(missing_ok=True)
@@ -66,12 +73,22 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
             bar.set_postfix(error_m=f"{error:.3f}", refresh=False)
             bar.update(update + 1 - bar.n)
 
-        model = train(updates, seed=options.seed, curve=shown, checkpoint=checkpoint, ahead=True)
+        model = train(
+            updates,
+            seed=options.seed,
+            curve=shown,
+            checkpoint=checkpoint,
+            pool=pool,
+            workers=min(WORKERS, os.cpu_count() or 1),
+            device=device,
+        )
     header = {
         "version": __version__,
         "seed": options.seed,
         "updates": updates,
         "families": list(TRAINED),
+        "device": device,
+        "pool": pool,
     }
     seconds = perf_counter() - begin
     arrays = {name: value.numpy() for name, value in model.state_dict().items()}

@@ -23,7 +23,7 @@ from locdreamer_ros.types import (
     Site,
     Unchanging,
 )
-from locdreamer_ros.zero_shot.layout import FAST, SIGMA_M, SILENT_S, SLOW, VERTICAL
+from locdreamer_ros.zero_shot.layout import LARGEST, SIGMA_M, SILENT_S, WEIGHTS
 from locdreamer_ros.zero_shot.model_file import Weights
 
 ARRAYS = (
@@ -34,10 +34,21 @@ ARRAYS = (
     "motion_head",
     "climate",
     "climate_head",
+    "size",
+    "size_head",
     "trust",
     "trust_head",
 )
-NOISES = ("acceleration", "common_walk", "own", "own_time", "local", "local_time", "local_way")
+NOISES = (
+    "acceleration",
+    "vertical",
+    "common_walk",
+    "own",
+    "own_time",
+    "local",
+    "local_time",
+    "local_way",
+)
 STRANGER = -2
 """The kernel's answer to ranges of an anchor without a slot."""
 
@@ -125,7 +136,7 @@ def compiled_step(weights: Weights, site: Site, climbs: bool) -> CompiledStep | 
         return None
     parts = [weights[f"{name}.{part}"] for name in ARRAYS for part in ("weight", "bias")]
     parts += [np.exp(weights.noise[name]) for name in NOISES]
-    constants = (SIGMA_M, FAST, SLOW, SILENT_S, VERTICAL, FLOOR_M, MAX_AGE_S)
+    constants = (SIGMA_M, *WEIGHTS, SILENT_S, LARGEST, FLOOR_M, MAX_AGE_S)
     flat = np.concatenate([np.ravel(part) for part in parts] + [np.array(constants)])
     try:
         network = kernel.network(flat)

@@ -11,15 +11,18 @@ The rule is geometry alone, with a margin for the way back.
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from locdreamer_ros.geometry import slant
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
 from locdreamer_ros.trackers.kalman import started
 from locdreamer_ros.types import Estimate, Motion, Ranges, Site
+from locdreamer_ros.zero_shot.layout import SPACE
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights, load_weights, shipped
 from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
 
@@ -29,6 +32,11 @@ BACK_M = 2.0
 """It is near again this much farther in."""
 UNSURE_M, UNSURE_M_S = 0.5, 0.5
 """What is added to the EKF's sigmas on the way back in."""
+LASTING_M = 0.1
+"""What lasts of a range's error, per anchor; the EKF takes all for fresh noise. Far out, where
+directions are nearly one, that is most of the error, so it is added to the covariance it tells."""
+LOOSE = 1e-6
+"""1/m^2: what is known of the position without any range."""
 FAR = "far outside the anchors: robust-ekf"
 
 
@@ -76,12 +84,26 @@ class FarFieldTracker(Tracker):
     @property
     def estimate(self) -> Estimate | None:
         """The current estimate; None before `start`."""
-        return self._answers.estimate
+        now = self._answers.estimate
+        return now if now is None else self._told(now)
 
     @property
     def offset(self) -> float:
         """What all ranges are thought to be too long by, m."""
         return self._answers.offset
+
+    def _told(self, estimate: Estimate) -> Estimate:
+        """The estimate with what lasts of the ranges' errors in its covariance, where it is far."""
+        if self._ekf is None:
+            return estimate
+        axes = estimate.dimensions
+        place = np.append(estimate.position, self.site.tag_height)[:SPACE]
+        _, direction = slant(place - self.site.anchors.positions)
+        seen = direction[:, :axes]
+        information = seen.T @ seen / LASTING_M**2 + LOOSE * np.eye(axes)
+        covariance = estimate.covariance.copy()
+        covariance[:axes, :axes] += np.linalg.inv(information)
+        return replace(estimate, covariance=covariance)
 
     def _is_far(self, estimate: Estimate) -> bool:
         x, y = estimate.mean[:2].tolist()
@@ -93,9 +115,9 @@ class FarFieldTracker(Tracker):
         """Hand over where the tag went out or came in."""
         far = self._is_far(estimate)
         if far is (self._ekf is not None):
-            return estimate
+            return self._told(estimate)
+        covariance = self._told(estimate).covariance
         self._go(far)
-        covariance = estimate.covariance
         if not far:
             d = estimate.dimensions
             covariance = covariance + np.diag([UNSURE_M**2] * d + [UNSURE_M_S**2] * d)
@@ -109,11 +131,11 @@ class FarFieldTracker(Tracker):
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
-        return self._answers.predict(dt, motion)
+        return self._told(self._answers.predict(dt, motion))
 
     def coast(self, dt: float, slowing: float, speed_variance: float) -> Estimate:
         """Move dt s ahead with nothing heard."""
-        return self._answers.coast(dt, slowing, speed_variance)
+        return self._told(self._answers.coast(dt, slowing, speed_variance))
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""

@@ -21,15 +21,18 @@ FIRST = COMMON + 1
 
 SIGMA_M = 0.15
 """Noise of a range before anything is learned, and in the leave-one-out residual always."""
-FAST, SLOW = 0.2, 0.03
-"""Weights of the newest update in the running means of the context."""
-CONTEXT = 8
-SEEN_CONTEXT = (0, 2, 3, 4, 6)
+NEWS = 8
+"""What each update says of how its ranges were off: `Hybrid.remember`."""
+WEIGHTS = (0.2, 0.03, 0.005)
+"""Of the newest update in the running means of the context, which holds each of the news thrice."""
+FAST = WEIGHTS[0]
+CONTEXT = NEWS * len(WEIGHTS)
+SEEN_CONTEXT = (0, 2, 3, 4, 8, 10, 12, 13, 14, 16, 18, 20, 21, 22)
 """Which of the running means each range is seen beside."""
-RANGE_FEATURES = 28
+RANGE_FEATURES = 23 + len(SEEN_CONTEXT)
+LARGEST = 2.5
+"""Logarithm of how much larger, or smaller, a site's biases can be than usual."""
 SILENT_S = 30.0
 """An anchor not asked for longer is as good as never asked."""
-VERTICAL = 0.3
-"""Sigma of the vertical acceleration, m/s^1.5: bodies and robots climb slowly. Not learned yet."""
 VERTICAL_SPEED = 0.3
 """First sigma of the vertical velocity, m/s."""

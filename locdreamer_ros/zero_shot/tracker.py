@@ -37,20 +37,20 @@ from locdreamer_ros.zero_shot.layout import (
     FAST,
     FIRST,
     KINEMATIC,
+    NEWS,
     SEEN_CONTEXT,
     SIGMA_M,
     SILENT_S,
-    SLOW,
     SPACE,
-    VERTICAL,
     VERTICAL_SPEED,
     VX,
     VZ,
+    WEIGHTS,
 )
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights
-from locdreamer_ros.zero_shot.network import Seen, look_at, project, silu, squash
+from locdreamer_ros.zero_shot.network import Seen, look_at, project, silu, sizes, squash
 
-WEIGHT = np.array([FAST] * (CONTEXT // 2) + [SLOW] * (CONTEXT // 2))
+WEIGHT = np.repeat(WEIGHTS, NEWS)
 RIDING = 0.1
 """What is left of the motion's learned jumps where odometry says how the tag moved."""
 TURN_KNOWN = 0.2
@@ -152,9 +152,10 @@ class ZeroShotTracker(Tracker):
         self._reset()
         site = self.site
         variance = np.zeros(self._size)
-        variance[COMMON] = self._n["common"] ** 2
-        variance[self._own] = self._n["own"] ** 2
-        variance[self._local] = self._n["local"] ** 2
+        common, own, local = sizes(self._w, self._context)
+        variance[COMMON] = (self._n["common"] * common) ** 2
+        variance[self._own] = (self._n["own"] * own) ** 2
+        variance[self._local] = (self._n["local"] * local) ** 2
         if site.dimensions < SPACE:
             self._mean[SPACE - 1] = site.tag_height
             variance[SPACE - 1] = site.height_sigma**2
@@ -228,7 +229,7 @@ class ZeroShotTracker(Tracker):
         climate = w["climate_head.weight"] @ silu(w["climate.weight"] @ look + w["climate.bias"])
         climate = 2.0 * np.tanh((climate + w["climate_head.bias"]) / 2.0)
         own = np.exp(-dt / n["own_time"])
-        local = np.exp(-dt / n["local_time"] - way / n["local_way"] * np.exp(-climate[2]))
+        local = np.exp(-dt / n["local_time"] - way / n["local_way"] * np.exp(-climate[1]))
         scale = np.ones(mean.size)
         scale[self._own], scale[self._local] = own, local
         mean = mean * scale
@@ -251,12 +252,13 @@ class ZeroShotTracker(Tracker):
         mean[level] += dt * mean[speed]
         covariance[level] += dt * covariance[speed]
         covariance[:, level] += dt * covariance[:, speed]
-        climb = VERTICAL**2 if self._climbs else 0.0
+        climb = (n["vertical"] * np.exp(climate[3])) ** 2 if self._climbs else 0.0
         diagonal[SPACE - 1] += climb * dt**3 / 3.0
         diagonal[VZ] += climb * dt
-        diagonal[COMMON] += (n["common_walk"] * np.exp(climate[3])) ** 2 * dt
-        diagonal[self._own] += n["own"] ** 2 * (1.0 - own**2)
-        diagonal[self._local] += (n["local"] * np.exp(climate[1])) ** 2 * (1.0 - local**2)
+        _, own_size, local_size = sizes(w, self._context)
+        diagonal[COMMON] += (n["common_walk"] * np.exp(climate[2])) ** 2 * dt
+        diagonal[self._own] += (n["own"] * own_size) ** 2 * (1.0 - own**2)
+        diagonal[self._local] += (n["local"] * local_size) ** 2 * (1.0 - local**2)
         covariance[np.diag_indices(mean.size)] += diagonal
         for axis, both in ((0, cross), (1, cross), (2, climb * dt**2 / 2.0)):
             covariance[axis, axis + SPACE] += both
@@ -385,7 +387,7 @@ class ZeroShotTracker(Tracker):
         if self._riding:
             self._slip.add(point[:2] - prior[:2], (gain @ spread)[:2, :2], self._since)
         self._mean, self._covariance = point, 0.5 * (posterior + posterior.T)
-        self._remember(first, residual, slot)
+        self._remember(first, features[:, 1], residual, seen)
         if self._riding and self._slip.slips:
             self._drop_frame()
         return self._publish(now.time)
@@ -433,7 +435,7 @@ class ZeroShotTracker(Tracker):
         level = direction[:, :2]
         along = np.maximum(((level @ covariance[:2, :2]) * level).sum(axis=1), 1e-6)
         known = ~np.isnan(seen.blocked)
-        features = np.empty((k, 26))
+        features = np.empty((k, 21 + len(SEEN_CONTEXT)))
         features[:, 0] = squash(innovation)
         features[:, 1] = np.arcsinh(innovation / np.sqrt(np.diag(inner)))
         features[:, 2] = squash(innovation - innovation.mean())
@@ -443,7 +445,7 @@ class ZeroShotTracker(Tracker):
         features[:, 6] = squash(mean[seen.local])
         features[:, 7] = 0.5 * np.log(variance[seen.own]) + 2.0
         features[:, 8] = 0.5 * np.log(variance[seen.local]) + 2.0
-        features[:, 9] = distance / 10.0
+        features[:, 9] = np.arcsinh(distance / 10.0)
         features[:, 10] = -direction[:, 2]
         features[:, 11] = level @ mean[VX : VX + 2]
         features[:, 12] = 0.5 * np.log(self._age[seen.slot] + 0.05)
@@ -458,20 +460,32 @@ class ZeroShotTracker(Tracker):
         features[:, 21:] = self._context[list(SEEN_CONTEXT)]
         return features
 
-    def _remember(self, innovation: FloatArray, residual: FloatArray, slot: IntArray) -> None:
-        """Running means of how far ranges were off."""
+    def _remember(
+        self, innovation: FloatArray, whitened: FloatArray, residual: FloatArray, seen: Seen
+    ) -> None:
+        """Running means of how far ranges were off, and of what they say of the biases' sizes."""
         off = np.abs(innovation)
+        mean, variance = self._mean, np.diag(self._covariance)
         news = np.array(
             [
                 squash(off).mean(),
                 squash(innovation).mean(),
                 squash(np.abs(residual)).mean(),
                 squash(off).max(),
+                np.abs(whitened).mean(),
+                squash(np.sqrt((mean[seen.own] ** 2 + variance[seen.own]).mean() + 1e-6)),
+                squash(np.sqrt((mean[seen.local] ** 2 + variance[seen.local]).mean() + 1e-6)),
+                np.log(off.size),
             ]
         )
         weight = np.maximum(WEIGHT, 1.0 / (self._updates + 1.0))
-        self._context = self._context + weight * (np.tile(news, 2) - self._context)
-        self._surprise[slot] += FAST * (off - self._surprise[slot])
-        self._age[slot] = 0.0
+        before = sizes(self._w, self._context)
+        self._context = self._context + weight * (np.tile(news, len(WEIGHTS)) - self._context)
+        common, own, local = sizes(self._w, self._context) / before
+        scale = np.ones(mean.size)
+        scale[COMMON], scale[self._own], scale[self._local] = common, own, local
+        self._covariance = self._covariance * (scale[:, None] * scale)
+        self._surprise[seen.slot] += FAST * (off - self._surprise[seen.slot])
+        self._age[seen.slot] = 0.0
         self._since = 0.0
         self._updates += 1

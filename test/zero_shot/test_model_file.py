@@ -22,6 +22,7 @@ def test_the_shipped_model_is_small_and_whole():
     assert sum(value.size for value in weights.arrays.values()) * 4 < 5_000_000
     assert set(weights.noise) == {
         "acceleration",
+        "vertical",
         "common",
         "common_walk",
         "own",

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
+from itertools import count, islice
 
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ from locdreamer_ros.errors import InputError
 torch = pytest.importorskip("torch")
 
 from locdreamer_ros.zero_shot.model_file import load_weights  # noqa: E402
+from locdreamer_ros.zero_shot.training import pools, walks  # noqa: E402
 from locdreamer_ros.zero_shot.training import train as module  # noqa: E402
+from locdreamer_ros.zero_shot.training.chunk import chunk, tamed  # noqa: E402
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, dream  # noqa: E402
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid  # noqa: E402
 from locdreamer_ros.zero_shot.training.pools import drawn, dreams_of  # noqa: E402
@@ -30,37 +34,60 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def short(monkeypatch):
+    """Dreams of 8 steps, in two chunks."""
+    monkeypatch.setattr(pools, "STEPS", (8,))
+    monkeypatch.setattr(module, "CHUNK", 4)
+
+
+def begun(model: Hybrid, size: int, steps: int):
+    """What `chunk` takes besides the model: dreams of the family held out, from first fixes."""
+    generator = torch.Generator().manual_seed(0)
+    found = dream(size, steps, 5, np.random.default_rng(5), families=(HELD_OUT,))
+    walk = walks.walks(found, generator).to("cpu")
+    fixes = walks.first_fixes(walk, 0, torch.ones(size, dtype=torch.bool), generator)
+    order = walks.orders(walk, range(steps), generator)
+    return walk, walks.nowhere(model, walk), fixes, order
+
+
 @torch.no_grad()
 def loss_on_held_out(model: Hybrid) -> float:
     """The training's own loss where it was not trained."""
-    generator = torch.Generator().manual_seed(0)
-    rng = np.random.default_rng(5)
-    walk = module.walks(dream(24, 30, 5, rng, families=(HELD_OUT,)), generator)
-    belief = module.begin(model, walk, generator)
-    losses = []
-    for t, now in module.follow(model, walk, belief, range(30), generator):
-        losses.append(float(module.loss_of(module.score(model, now, walk.truth[:, t]))))
-    return float(np.mean(losses[3:]))
+    model = model.to(walks.PRECISION)
+    return float(chunk(model, *begun(model, 24, 30))[0])
 
 
 def test_the_loss_falls(monkeypatch):
-    size = 12
-    monkeypatch.setattr(module, "STEPS", 16)
+    monkeypatch.setattr(pools, "STEPS", (16,))
     monkeypatch.setattr(module, "CHUNK", 8)
     torch.manual_seed(0)
     before = loss_on_held_out(Hybrid())
     found: list[float] = []
+    model = Hybrid()
     module.train(
         16,
         seed=0,
         rate=2e-2,
-        pool=size,
-        batch=size,
+        pool=12,
         curve=lambda update, loss, error: found.append(loss),
-        model=(model := Hybrid()),
+        model=model,
     )
     assert len(found) == 16, "whole pools"
     assert loss_on_held_out(model) < before - 0.05
+
+
+def test_no_track_outweighs_all_others():
+    """A track that nearly gets lost has a gradient a thousand times that of the others."""
+    model = Hybrid().to(walks.PRECISION)
+    _, belief, *_ = begun(model, 3, 1)
+    mean = torch.zeros_like(belief.mean, requires_grad=True)
+    held = tamed(replace(belief, mean=mean + 0.0)).mean
+    (held.sum(dim=1) * torch.tensor([1e-3, 1e3, torch.nan])).sum().backward()
+    said = (mean.grad * (belief.covariance @ mean.grad[..., None])[..., 0]).sum(dim=1).sqrt()
+    assert float(mean.grad[0].mean()) == pytest.approx(1e-3), "a small one is as it was"
+    assert float(said[1]) == pytest.approx(2.0 / 3)
+    assert float(said[2]) == 0.0
 
 
 def same(a: Hybrid, b: Hybrid) -> bool:
@@ -68,10 +95,8 @@ def same(a: Hybrid, b: Hybrid) -> bool:
     return all(torch.equal(x, y) for x, y in pairs)
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "STEPS", 8)
-    monkeypatch.setattr(module, "CHUNK", 4)
-    tiny = {"seed": 3, "pool": 4, "batch": 4}
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, short):
+    tiny = {"seed": 3, "pool": 4}
     path = tmp_path / "c.safetensors"
     whole = module.train(8, **tiny)
 
@@ -95,9 +120,9 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):
 
 
 def test_dreams_drawn_ahead_are_the_same():
-    imagine = partial(dreams_of, seed=1, size=2, steps=5)
-    near = list(drawn(imagine, range(3), ahead=False))
-    ahead = list(drawn(imagine, range(3), ahead=True))
+    imagine = partial(dreams_of, seed=1, size=2)
+    near = list(islice(drawn(imagine, count(), workers=0), 3))
+    ahead = list(islice(drawn(imagine, count(), workers=2), 3))
     for (i, a), (j, b) in zip(near, ahead, strict=True):
         assert i == j
         np.testing.assert_array_equal(a.distance, b.distance)
@@ -107,17 +132,15 @@ def test_dreams_drawn_ahead_are_the_same():
 @pytest.mark.parametrize(
     ("change", "complaint"), [({"seed": 4}, "seed differs"), ({"updates": 12}, "updates differs")]
 )
-def test_a_checkpoint_of_another_run_is_refused(tmp_path, monkeypatch, change, complaint):
-    monkeypatch.setattr(module, "STEPS", 8)
-    monkeypatch.setattr(module, "CHUNK", 4)
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, short, change, complaint):
     path = tmp_path / "c.safetensors"
-    module.train(2, seed=3, pool=2, batch=2, checkpoint=path)
+    module.train(2, seed=3, pool=2, checkpoint=path)
     run = {"updates": 2, "seed": 3, **change}
     with pytest.raises(InputError, match=complaint):
-        module.train(**run, pool=2, batch=2, checkpoint=path)
+        module.train(**run, pool=2, checkpoint=path)
     path.write_bytes(b"\x80\x04K\x01.")  # a pickle
     with pytest.raises(InputError, match="expected a checkpoint"):
-        module.train(2, seed=3, pool=2, batch=2, checkpoint=path)
+        module.train(2, seed=3, pool=2, checkpoint=path)
 
 
 def test_the_command_writes_a_model_with_its_story(tmp_path, monkeypatch, capsys):
@@ -132,7 +155,7 @@ def test_the_command_writes_a_model_with_its_story(tmp_path, monkeypatch, capsys
     model = tmp_path / "m.safetensors"
     command = ["train", "--preset", "zero-shot", "--output", str(model), "--seed", "7"]
     assert main([*command, "--updates", "3", "--json", str(tmp_path / "r.json")]) == 0
-    assert (given["updates"], given["seed"], given["ahead"]) == (3, 7, True)
+    assert (given["updates"], given["seed"], given["workers"] > 0) == (3, 7, True)
     header = load_weights(model).header
     assert (header["seed"], header["updates"]) == (7, 3)
     assert HELD_OUT not in header["families"]

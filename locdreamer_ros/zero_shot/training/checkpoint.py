@@ -24,29 +24,35 @@ class Learning:
     optimiser: torch.optim.Optimizer
 
 
-def save(path: Path, learning: Learning, pools: int, run: Mapping[str, Any]) -> None:
-    """Write what there is after `pools` pools of `run`; a kill meanwhile leaves the file before."""
+def save(path: Path, learning: Learning, done: tuple[int, int], run: Mapping[str, Any]) -> None:
+    """Write what there is after `done` pools and updates of `run`.
+
+    A kill meanwhile leaves the file before.
+    """
     checkpoint.save(
         path,
         run={"kind": "zero-shot", **run},
-        progress={"pools": pools},
+        progress={"pools": done[0], "updates": done[1]},
         groups={"now": learning.model.state_dict(), "kept": learning.kept.state_dict()},
         optimisers=[learning.optimiser],
     )
 
 
-def load(path: Path, learning: Learning, run: Mapping[str, Any]) -> int:
-    """Take a run up; returns its pools so far.
+def load(path: Path, learning: Learning, run: Mapping[str, Any]) -> tuple[int, int]:
+    """Take a run up; returns its pools and updates so far.
 
     Raises InputError for a file that is damaged or of another run.
     """
     found = checkpoint.load(path, {"kind": "zero-shot", **run})
-    pools = found.progress.get("pools")
-    if type(pools) is not int or pools < 0:
-        raise InputError(f"{path}: pools: expected a whole number >= 0, got {pools!r:.40}")
+    done = []
+    for name in ("pools", "updates"):
+        number = found.progress.get(name)
+        if type(number) is not int or number < 0:
+            raise InputError(f"{path}: {name}: expected a whole number >= 0, got {number!r:.40}")
+        done.append(number)
     now = found.group("now", learning.model.state_dict())
     kept = found.group("kept", learning.kept.state_dict())
     found.restore([learning.optimiser])
     learning.model.load_state_dict(now)
     learning.kept.load_state_dict(kept)
-    return pools
+    return done[0], done[1]

@@ -6,8 +6,9 @@ The state is `layout`'s: position and velocity in space, a bias c common to all 
 anchor a slow offset o and a local bias l that is forgotten with time and with the way walked,
 because blocked links belong to places. A small network looks at how the asked ranges disagree with
 the prior and gives each a noise, a shift and a jump of its local bias, and the motion a jump of its
-own; a second pass looks again from where the first one ended. `zero_shot/tracker.py` is the same in
-numpy.
+own; a second pass looks again from where the first one ended. How large biases are differs from
+site to site: that, too, is read off how ranges were off so far (`sizes`). `zero_shot/tracker.py` is
+the same in numpy.
 
 Shape legend: B sequences, A anchors, N = 7 + 2 A states, F features of a range, G of all.
 """
@@ -25,18 +26,20 @@ from locdreamer_ros.zero_shot.layout import (
     FAST,
     FIRST,
     KINEMATIC,
+    LARGEST,
+    NEWS,
     RANGE_FEATURES,
     SEEN_CONTEXT,
     SIGMA_M,
     SILENT_S,
-    SLOW,
     SPACE,
-    VERTICAL,
     VX,
-    VZ,
+    WEIGHTS,
 )
 
-WIDTH = 48
+WIDTH, HIDDEN = 48, 24
+FLOOR = 1e-7
+"""Of what a step adds to a variance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,17 @@ def squash(metres: Tensor) -> Tensor:
     return torch.asinh(metres / 0.1) / 3.0
 
 
+def only(here: Tensor, values: Tensor, otherwise: float = 0.0) -> Tensor:
+    """The values here; no scalar is copied to a GPU, as `torch.where` does."""
+    return values.masked_fill(~here, otherwise)
+
+
+def inverse(matrix: Tensor) -> Tensor:
+    """Of regular matrices; a GPU is not waited for, as it is by `torch.linalg.inv`."""
+    found: Tensor = torch.linalg.inv_ex(matrix).inverse
+    return found
+
+
 class Hybrid(nn.Module):
     """The filter. All its noises are learned; what a network adds starts at nothing."""
 
@@ -80,17 +94,25 @@ class Hybrid(nn.Module):
         self.mix = nn.Linear(2 * width, width)
         self.range_head = nn.Linear(width, 3)
         self.motion_head = nn.Linear(width, 2)
-        self.climate = nn.Linear(CONTEXT + 2, 16)
-        self.climate_head = nn.Linear(16, 4)
-        self.trust = nn.Linear(CONTEXT + 1, 16)
-        self.trust_head = nn.Linear(16, 1)
-        for head in (self.range_head, self.motion_head, self.climate_head, self.trust_head):
+        self.climate = nn.Linear(CONTEXT + 2, HIDDEN)
+        self.climate_head = nn.Linear(HIDDEN, 4)
+        self.size = nn.Linear(CONTEXT, HIDDEN)
+        self.size_head = nn.Linear(HIDDEN, 3)
+        self.trust = nn.Linear(CONTEXT + 1, HIDDEN)
+        self.trust_head = nn.Linear(HIDDEN, 1)
+        heads = (self.range_head, self.motion_head, self.climate_head, self.size_head)
+        for head in (*heads, self.trust_head):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
+        floor = FLOOR * torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0, 0.0])
+        self.register_buffer("floor", floor, persistent=False)
+        weights = torch.tensor(WEIGHTS).repeat_interleave(NEWS)
+        self.register_buffer("weights", weights, persistent=False)
         # Logarithms: acceleration density, walks and sigmas of the biases, forgetting.
         self.noise = nn.ParameterDict(
             {
-                "acceleration": nn.Parameter(torch.tensor(-1.0)),  # m^2/s^3
+                "acceleration": nn.Parameter(torch.tensor(-1.0)),  # m/s^1.5
+                "vertical": nn.Parameter(torch.tensor(-1.5)),  # m/s^1.5
                 "common": nn.Parameter(torch.tensor(-1.5)),  # m, at the start
                 "common_walk": nn.Parameter(torch.tensor(-4.5)),  # m/sqrt(s)
                 "own": nn.Parameter(torch.tensor(-2.5)),  # m
@@ -108,28 +130,35 @@ class Hybrid(nn.Module):
         """
         size, count = anchor.shape[:2]
         n = FIRST + 2 * count
-        full = mean.new_zeros(size, n)
-        full[:, :KINEMATIC] = mean
+        context = mean.new_zeros(size, CONTEXT)
+        sizes = self.sizes(context).square()
         variance = torch.cat(
             [
-                mean.new_zeros(KINEMATIC),
-                torch.exp(2 * self.noise["common"])[None],
-                torch.exp(2 * self.noise["own"]).expand(count),
-                torch.exp(2 * self.noise["local"]).expand(count),
-            ]
+                mean.new_zeros(size, KINEMATIC),
+                torch.exp(2 * self.noise["common"]) * sizes[:, :1],
+                torch.exp(2 * self.noise["own"]) * sizes[:, 1:2].expand(-1, count),
+                torch.exp(2 * self.noise["local"]) * sizes[:, 2:].expand(-1, count),
+            ],
+            dim=1,
         )
+        full = nn.functional.pad(mean, (0, n - KINEMATIC))
         pad = nn.functional.pad(covariance, (0, n - KINEMATIC, 0, n - KINEMATIC))
         return Belief(
             anchor,
             (covariance[:, SPACE - 1, SPACE - 1] > 0.0).to(mean.dtype),
             full,
-            torch.diag(variance) + pad,
+            torch.diag_embed(variance) + pad,
             mean.new_full((size, count), SILENT_S),
             mean.new_full((size, count), 0.1),
-            mean.new_zeros(size, CONTEXT),
+            context,
             mean.new_zeros(size),
             mean.new_zeros(size),
         )
+
+    def sizes(self, context: Tensor) -> Tensor:
+        """How many times as large (B, 3) a site's common, slow and local biases are as usual."""
+        size = self.size_head(nn.functional.silu(self.size(context)))
+        return torch.exp(LARGEST * torch.tanh(size / LARGEST))
 
     def predict(self, belief: Belief, dt: Tensor) -> Belief:
         """The prior dt (B,) s later."""
@@ -143,7 +172,7 @@ class Hybrid(nn.Module):
         own = torch.exp(-dt / torch.exp(noise["own_time"]))  # (B,)
         local = torch.exp(
             -dt / torch.exp(noise["local_time"])
-            - way * torch.exp(-noise["local_way"] - climate[:, 2])
+            - way * torch.exp(-noise["local_way"] - climate[:, 1])
         )
         scale = torch.cat(
             [
@@ -161,12 +190,12 @@ class Hybrid(nn.Module):
         columns = covariance[:, :, :SPACE] + step[..., None] * covariance[:, :, SPACE:KINEMATIC]
         covariance = torch.cat([columns, covariance[:, :, SPACE:]], dim=2)
         density = torch.exp(2 * noise["acceleration"] + 2 * climate[:, 0])
-        own_noise = torch.exp(2 * noise["own"]) * (1 - own.square())
-        local_noise = torch.exp(2 * noise["local"] + 2 * climate[:, 1]) * (1 - local.square())
-        walk = torch.exp(2 * noise["common_walk"] + 2 * climate[:, 3]) * dt
-        densities = torch.stack([density, density, VERTICAL**2 * belief.climbs], dim=-1)  # (B, 3)
-        floor = torch.full_like(mean, 1e-7)
-        floor[:, [SPACE - 1, VZ]] = 0.0
+        sizes = self.sizes(belief.context).square()
+        own_noise = torch.exp(2 * noise["own"]) * sizes[:, 1] * (1 - own.square())
+        local_noise = torch.exp(2 * noise["local"]) * sizes[:, 2] * (1 - local.square())
+        walk = torch.exp(2 * noise["common_walk"] + 2 * climate[:, 2]) * dt
+        climb = torch.exp(2 * noise["vertical"] + 2 * climate[:, 3]) * belief.climbs
+        densities = torch.stack([density, density, climb], dim=-1)  # (B, 3)
         diagonal = torch.cat(
             [
                 densities * step**3 / 3.0,
@@ -180,6 +209,8 @@ class Hybrid(nn.Module):
         cross = torch.diag_embed(densities * step**2 / 2.0, offset=SPACE)
         cross = cross + cross.transpose(1, 2)  # (B, 6, 6)
         rest = mean.shape[1] - KINEMATIC
+        # A floor for all but z and its velocity, which may be known.
+        floor = nn.functional.pad(self.floor, (0, rest), value=FLOOR)
         covariance = covariance + torch.diag_embed(diagonal + floor)
         covariance = covariance + nn.functional.pad(cross, (0, rest, 0, rest))
         return replace(
@@ -222,11 +253,11 @@ class Hybrid(nn.Module):
         """
         count = belief.anchor.shape[1]
         prior, covariance = belief.mean, belief.covariance
-        measured = torch.where(asked, measured, 0.0)
+        measured = only(asked, measured)
         own, local = prior[:, FIRST : FIRST + count], prior[:, FIRST + count :]
         bias = prior[:, COMMON : COMMON + 1] + own + local
         distance, direction = self.geometry(belief, belief.position)
-        innovation = torch.where(asked, measured - distance - bias, 0.0)
+        first = innovation = only(asked, measured - distance - bias)
         features = self.features(
             belief, innovation, distance, direction, asked, blocked
         )  # (B, A, F - 1)
@@ -242,43 +273,38 @@ class Hybrid(nn.Module):
                 distance, direction = self.geometry(belief, point[:, :SPACE])
                 innovation = measured - distance - bias
                 innovation = innovation + (direction @ (point - prior)[:, :SPACE, None])[..., 0]
-                innovation = torch.where(asked, innovation, 0.0)
+                innovation = only(asked, innovation)
             diagonal = torch.cat(
                 [
                     motion[:, :1].expand(-1, 2),
                     torch.zeros_like(prior[:, :1]),
                     motion[:, 1:].expand(-1, 2),
                     torch.zeros_like(prior[:, : 2 + count]),
-                    torch.where(asked, jump, 0.0),
+                    only(asked, jump),
                 ],
                 dim=-1,
             )
             wide = covariance + torch.diag_embed(diagonal)
-            direction = torch.where(asked[..., None], direction, 0.0)
+            direction = only(asked[..., None], direction)
             spread, inner = self.project(wide, direction)
-            spread = torch.where(asked[..., None], spread, 0.0)
+            spread = only(asked[..., None], spread)
             both = asked[:, :, None] & asked[:, None, :]
-            inner = torch.where(both, inner, 0.0) + torch.diag_embed(
-                torch.where(asked, sigma.square(), 1.0)
-            )
-            gain = torch.linalg.solve(inner, spread).transpose(1, 2)  # (B, N, A)
-            off = torch.where(asked, innovation - shift, 0.0)
+            noise = torch.diag_embed(only(asked, sigma.square(), 1.0))
+            inner = only(both, inner) + noise
+            gain = spread.transpose(1, 2) @ inverse(inner)  # (B, N, A)
+            off = only(asked, innovation - shift)
             point = prior + (gain @ off[..., None])[..., 0]
-            residual = torch.where(
+            residual = only(
                 asked,
                 measured
                 - self.geometry(belief, point[:, :SPACE])[0]
                 - point[:, COMMON : COMMON + 1]
                 - point[:, FIRST : FIRST + count]
                 - point[:, FIRST + count :],
-                0.0,
             )
         posterior = wide - gain @ spread
         posterior = 0.5 * (posterior + posterior.transpose(1, 2))
-        first = torch.where(
-            asked, measured - self.geometry(belief, prior[:, :SPACE])[0] - bias, 0.0
-        )
-        return self.remember(belief, point, posterior, first, residual, asked)
+        return self.remember(belief, point, posterior, first, features[..., 1], residual, asked)
 
     def features(
         self,
@@ -294,12 +320,12 @@ class Hybrid(nn.Module):
         covariance = belief.covariance
         _, inner = self.project(covariance, direction)
         both = asked[:, :, None] & asked[:, None, :]
-        inner = torch.where(both, inner, 0.0)
-        plain = inner + torch.diag_embed(torch.where(asked, SIGMA_M**2, 1.0))
-        inverse = torch.linalg.inv(plain)
+        noise = only(asked, torch.full_like(innovation, SIGMA_M**2), 1.0)
+        plain = only(both, inner) + torch.diag_embed(noise)
+        inverted = inverse(plain)
         spread = plain.diagonal(dim1=1, dim2=2).sqrt()
-        precision = inverse.diagonal(dim1=1, dim2=2).clamp(min=1e-6)
-        alone = (inverse @ innovation[..., None])[..., 0] / precision  # leave-one-out residual
+        precision = inverted.diagonal(dim1=1, dim2=2).clamp(min=1e-6)
+        alone = (inverted @ innovation[..., None])[..., 0] / precision  # leave-one-out residual
         number = asked.sum(dim=1, keepdim=True).clamp(min=1)
         middle = innovation - innovation.sum(dim=1, keepdim=True) / number
         level = direction[..., :2]
@@ -317,13 +343,13 @@ class Hybrid(nn.Module):
             squash(belief.mean[:, FIRST + count :]),
             0.5 * variance[:, FIRST : FIRST + count].log() + 2.0,
             0.5 * variance[:, FIRST + count :].log() + 2.0,
-            distance / 10.0,
+            torch.asinh(distance / 10.0),
             -direction[..., 2],
             (level * velocity).sum(-1),
             0.5 * (belief.age + 0.05).log(),
             (belief.surprise + 0.02).log() + 2.0,
             0.5 * along.log() + 1.0,
-            torch.where(known, blocked - 0.3, 0.0),
+            only(known, blocked - 0.3),
             known.to(innovation.dtype),
         ]
         all_ranges = [
@@ -341,8 +367,8 @@ class Hybrid(nn.Module):
         token = nn.functional.silu(self.token(seen))  # (B, A, W)
         mask = asked[..., None]
         number = asked.sum(dim=1, keepdim=True).clamp(min=1)
-        mean = torch.where(mask, token, 0.0).sum(dim=1) / number
-        most = torch.where(mask, token, -1.0).amax(dim=1)
+        mean = only(mask, token).sum(dim=1) / number
+        most = only(mask, token, -1.0).amax(dim=1)
         pooled = nn.functional.silu(self.pool(torch.cat([mean, most], dim=-1)))  # (B, W)
         both = torch.cat([token, pooled[:, None].expand_as(token)], dim=-1)
         head = self.range_head(nn.functional.silu(self.mix(both)))
@@ -352,42 +378,65 @@ class Hybrid(nn.Module):
         motion = 4.0 * torch.tanh(self.motion_head(pooled) / 4.0)
         return sigma, 0.3 * head[..., 1], jump, (0.01 * torch.exp(motion)).square()
 
-    @staticmethod
     def remember(
+        self,
         belief: Belief,
         mean: Tensor,
         covariance: Tensor,
         innovation: Tensor,
+        whitened: Tensor,
         residual: Tensor,
         asked: Tensor,
     ) -> Belief:
-        """The belief with its running means; unchanged where nobody answered."""
+        """The belief with its running means; unchanged where nobody answered.
+
+        What they say of the sizes of the site's biases rescales what is not known of these.
+        """
         some = asked.any(dim=1, keepdim=True)
         number = asked.sum(dim=1).clamp(min=1)
+        count = asked.shape[1]
         off = innovation.abs()
+        # E[o^2] and E[l^2] of the anchors asked: how large biases turn out to be.
+        second = mean[:, FIRST:].square() + covariance.diagonal(dim1=1, dim2=2)[:, FIRST:]
+        second = only(asked[:, None], second.unflatten(1, (2, count)))
+        size = (second.sum(dim=-1) / number[:, None] + 1e-6).sqrt()  # (B, 2)
         news = torch.stack(
             [
                 squash(off).sum(dim=1) / number,
                 squash(innovation).sum(dim=1) / number,
                 squash(residual.abs()).sum(dim=1) / number,
                 squash(off).amax(dim=1),
+                whitened.abs().sum(dim=1) / number,
+                squash(size[:, 0]),
+                squash(size[:, 1]),
+                number.to(off.dtype).log(),
             ],
             dim=-1,
-        )  # (B, 4)
-        news = torch.cat([news, news], dim=-1)
-        weight = news.new_tensor([FAST] * 4 + [SLOW] * 4)
+        )  # (B, NEWS)
         # The first updates weigh more, so that the slow means are of use soon.
-        weight = torch.maximum(weight, 1.0 / (belief.count[:, None] + 1.0))
-        context = belief.context + weight * (news - belief.context)
-        surprise = belief.surprise + torch.where(asked, FAST * (off - belief.surprise), 0.0)
+        weight = torch.maximum(self.weights, 1.0 / (belief.count[:, None] + 1.0))
+        context = belief.context + weight * (news.repeat(1, len(WEIGHTS)) - belief.context)
+        context = torch.where(some, context, belief.context)
+        surprise = belief.surprise + only(asked, FAST * (off - belief.surprise))
+        resized = self.sizes(context) / self.sizes(belief.context)
+        scale = torch.cat(
+            [
+                torch.ones_like(mean[:, :KINEMATIC]),
+                resized[:, :1],
+                resized[:, 1:2].expand(-1, count),
+                resized[:, 2:].expand(-1, count),
+            ],
+            dim=1,
+        )
+        covariance = covariance * scale[:, :, None] * scale[:, None, :]
         return replace(
             belief,
             mean=torch.where(some, mean, belief.mean),
             covariance=torch.where(some[..., None], covariance, belief.covariance),
-            age=torch.where(asked, 0.0, belief.age),
+            age=only(~asked, belief.age),
             surprise=surprise,
-            context=torch.where(some, context, belief.context),
-            since=torch.where(some[:, 0], 0.0, belief.since),
+            context=context,
+            since=only(~some[:, 0], belief.since),
             count=belief.count + some[:, 0],
         )
 

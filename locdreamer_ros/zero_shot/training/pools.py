@@ -4,17 +4,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
 
 from locdreamer_ros.zero_shot.training.dreams import Dreams, dream
 
-STEPS = 256
-"""Of a dream; the belief lives through all of it."""
-POOL = 384
+STEPS = (256, 512, 1024)
+"""Of a dream, all of one pool alike: the belief lives through all of it."""
+EARLY = 32
+"""The first pools are short: there is much to learn at once, and nobody waits for them."""
+POOL = 512
 """Dreams drawn at once."""
 
 
@@ -23,27 +26,33 @@ def anchors_for(rng: np.random.Generator) -> int:
     return int(
         rng.choice(
             [3, 4, 5, 6, 7, 8, 10, 12, 16, 20],
-            p=[0.05, 0.12, 0.2, 0.15, 0.12, 0.16, 0.08, 0.06, 0.04, 0.02],
+            p=[0.05, 0.15, 0.15, 0.15, 0.1, 0.2, 0.08, 0.06, 0.04, 0.02],
         )
     )
 
 
-def dreams_of(number: int, *, seed: int, size: int, steps: int) -> Dreams:
+def dreams_of(number: int, *, seed: int, size: int) -> Dreams:
     """The dreams of one pool: they depend on nothing else."""
     rng = np.random.default_rng([seed, number])
+    steps = STEPS[0] if number < EARLY else int(rng.choice(STEPS))
     return dream(size, steps, anchors_for(rng), rng)
 
 
 def drawn(
-    imagine: Callable[[int], Dreams], numbers: Sequence[int], *, ahead: bool
-) -> Iterator[tuple[int, Dreams]]:
-    """The pools `numbers`, the next ones drawn `ahead` in a process of their own."""
-    if not ahead:
+    imagine: Callable[[int], Dreams], numbers: Iterator[int], *, workers: int
+) -> Generator[tuple[int, Dreams], None, None]:
+    """The pools `numbers` in their order, the next ones drawn ahead by `workers` processes."""
+    if workers == 0:
         yield from ((number, imagine(number)) for number in numbers)
         return
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
-        waiting = [other.submit(imagine, number) for number in numbers[:2]]
-        for number in numbers:
-            if number + 2 <= numbers[-1]:
-                waiting.append(other.submit(imagine, number + 2))
-            yield number, waiting.pop(0).result()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as others:
+        waiting: deque[tuple[int, Future[Dreams]]] = deque()
+        try:
+            while True:
+                while len(waiting) <= workers + 1:
+                    number = next(numbers)
+                    waiting.append((number, others.submit(imagine, number)))
+                number, first = waiting.popleft()
+                yield number, first.result()
+        finally:
+            others.shutdown(wait=False, cancel_futures=True)

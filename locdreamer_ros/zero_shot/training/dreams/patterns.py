@@ -16,11 +16,13 @@ from locdreamer_ros.zero_shot.training.dreams.rooms import (
     STANDING,
     Doubles,
     Room,
+    delays,
+    lateness,
     log_uniform,
     sometimes,
     waves,
 )
-from locdreamer_ros.zero_shot.training.dreams.walls import CALIBRATED, guess
+from locdreamer_ros.zero_shot.training.dreams.walls import calmness, guess
 
 PERSON_M = 0.3
 """A person this near to the line of sight is in it."""
@@ -31,23 +33,18 @@ def errors(room: Room, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
     site, link = room.site, room.link
     distance = room.distance
     direction = room.offset / np.maximum(distance, 0.05)[..., None]
-    calm = np.where(rng.random(site) < CALIBRATED, rng.uniform(0.0, 0.3, site), 1.0)
-    lasting = sometimes(rng, 0.7, rng.uniform(-0.3, 0.5, site))
-    lasting = lasting + sometimes(rng, 0.85, log_uniform(rng, 0.02, 0.2, site)) * (
-        rng.standard_normal(link)
-    )
-    lasting = lasting + sometimes(rng, 0.3, 0.012 * rng.standard_normal(site)) * distance
+    calm = calmness(room, rng)
+    rough = np.maximum(calm, 1.0)
+    lasting = sometimes(rng, 0.3, 0.012 * rng.standard_normal(site)) * distance
     lasting = lasting + _antennas(room, direction, rng)
     length = log_uniform(rng, 0.5, 4.0, (site[0],))
     field = sometimes(rng, 0.8, log_uniform(rng, 0.02, 0.2, site)) * log_uniform(rng, 0.4, 2, link)
     lasting = lasting + field * waves(room.truth, link[2], length, rng)
-    # A stamp is late or early: the tag was elsewhere.
-    lag = sometimes(rng, 0.4, rng.uniform(-0.05, 0.05, link) + rng.uniform(-0.05, 0.05, site))
-    moved = (room.velocity[:, :, None] * direction).sum(-1) * lag
     blocked = _people(room, rng)
     excess = blocked * log_uniform(rng, 0.05, 0.6, site) * log_uniform(rng, 0.5, 2.0, link)
     fresh = log_uniform(rng, 0.015, 0.12, site) * log_uniform(rng, 0.7, 1.5, link)
-    error = calm * (lasting + excess) + moved + fresh * rng.standard_normal(distance.shape)
+    error = calm * (lasting + excess) + lateness(room, rng)
+    error = error + rough * (delays(room, rng) + fresh * rng.standard_normal(distance.shape))
     error = error + _bursts(room, rng)
     share = sometimes(rng, 0.7, rng.uniform(0.0, 0.08, site)) + sometimes(
         rng, 0.3, 0.6 * (rng.random(link) < 0.15)

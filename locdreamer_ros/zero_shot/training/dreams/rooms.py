@@ -17,10 +17,15 @@ from scipy.special import expit
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-SUBSTEP_S = 0.1
+SUBSTEP_S, SUBSTEPS = 0.1, 12
+"""How finely walks are drawn; at most so many between two fixes."""
 WAVES = 24
 OUTSIDE = 0.2
 """Share of the places where the tag is mostly outside of its anchors."""
+FIELDS = 0.15
+"""Share of the places that are fields outdoors: far ways, anchors round about or in one corner."""
+RESTING = 0.08
+"""Share of the tags that mostly stand."""
 PARALLEL = 1e-9
 """m^2: a line and a wall that span less never meet."""
 STANDING = 0.1
@@ -82,21 +87,42 @@ def sometimes(rng: np.random.Generator, share: float, values: NDArray[np.floatin
     return np.where(here, np.asarray(values, dtype=np.float64), 0.0)
 
 
+def delays(room: Room, rng: np.random.Generator) -> Doubles:
+    """What antenna delays nobody calibrated add, (B, 1, A) m: to all ranges, to those of an anchor.
+
+    They say nothing of how good the rest of a site is. Means and spreads as on recordings of
+    several makers' modules: all ranges too long by -.05 to .3 m, anchors apart by .01 to .1 m.
+    """
+    common = sometimes(rng, 0.6, 0.1 + 0.12 * rng.standard_normal(room.site))
+    own = sometimes(rng, 0.85, log_uniform(rng, 0.01, 0.12, room.site))
+    return common + own * rng.standard_normal(room.link)
+
+
+def lateness(room: Room, rng: np.random.Generator) -> Doubles:
+    """Errors (B, T, A) m of stamps and truth that are late or early: the tag was elsewhere."""
+    late = sometimes(rng, 0.5, 0.07 * rng.standard_normal(room.site))
+    late = late + sometimes(rng, 0.3, rng.uniform(-0.05, 0.05, room.link))
+    direction = room.offset / np.maximum(room.distance, 0.05)[..., None]
+    return np.asarray((room.velocity[:, :, None] * direction).sum(-1) * late)
+
+
 def room(
     size: int, steps: int, anchors: int, rng: np.random.Generator, *, rate: float | None = None
 ) -> Room:
     """Random rooms, anchors and walks; at paces of their own where no rate Hz is given."""
     extent = log_uniform(rng, 3.0, 25.0, (size, 2))
     extent = np.where(rng.random((size, 1)) < 0.1, 2.0 * extent, extent)
+    field = rng.random((size, 1)) < FIELDS
+    extent = np.where(field, log_uniform(rng, 20.0, 100.0, (size, 2)), extent)
     flat = rng.random(size) < 0.5
     base = rng.uniform(0.05, 1.8, size)
-    anchor = _anchors(extent, base, flat, anchors, rng)
+    anchor = _anchors(extent, base, flat, field, anchors, rng)
     surveyed = anchor + log_uniform(rng, 0.003, 0.1, (size, 1, 1)) * rng.standard_normal(
         anchor.shape
     )
     known = rng.random(size) < np.where(flat, 0.9, 0.3)
     dt = _steps(size, steps, rng) if rate is None else np.full((size, steps), 1.0 / rate)
-    truth, velocity = _walks(extent, dt, rng)
+    truth, velocity = _walks(extent, dt, np.where(field[:, 0], 2.0, 1.0), rng)
     z = _heights(base, known, dt, rng)
     climb = np.diff(z, axis=1, prepend=z[:, :1]) / dt
     truth = np.concatenate([truth, z[..., None]], axis=-1)
@@ -125,12 +151,13 @@ def _anchors(
     extent: Doubles,
     base: Doubles,
     flat: NDArray[np.bool_],
+    field: NDArray[np.bool_],
     count: int,
     rng: np.random.Generator,
 ) -> Doubles:
     """Places (B, A, 3) m: the best spread of a few draws; of one height where `flat`, or of many.
 
-    base (B,) m: the height of the tag.
+    base (B,) m: the height of the tag; field (B, 1).
     """
     size = extent.shape[0]
     tries = rng.random((size, 4, count, 2))
@@ -144,6 +171,8 @@ def _anchors(
     best = tries[np.arange(size), narrow.argmax(axis=1)]
     # Or all in one part of the place: a tag outdoors, or one that leaves the room.
     part = np.where(rng.random((size, 1)) < OUTSIDE, rng.uniform(0.1, 0.6, (size, 1)), 1.0)
+    corner = field & (rng.random((size, 1)) < 0.6)
+    part = np.where(corner, log_uniform(rng, 0.03, 0.3, (size, 1)), part)
     best = best * part[..., None] + (rng.random((size, 2)) * (1.0 - part))[:, None]
     level = (
         base[:, None]
@@ -190,23 +219,30 @@ def _heights(
     return np.where(z < 0.03, 0.06 - z, z)
 
 
-def _walks(extent: Doubles, dt: Doubles, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
-    """Positions and velocities (B, T, 2): from goal to goal, turning no faster than one can."""
+def _walks(
+    extent: Doubles, dt: Doubles, haste: Doubles, rng: np.random.Generator
+) -> tuple[Doubles, Doubles]:
+    """Positions and velocities (B, T, 2): from goal to goal, turning no faster than one can.
+
+    haste (B,): how many times as fast as in rooms.
+    """
     size, steps = dt.shape
     margin = 0.3
     place = rng.uniform(margin, 1.0, (size, 2)) * (extent - 2 * margin) + margin
     heading = rng.uniform(-np.pi, np.pi, size)
-    cruise = log_uniform(rng, 0.15, 2.5, (size,)) * np.where(rng.random(size) < 0.1, 2.0, 1.0)
+    cruise = log_uniform(rng, 0.15, 2.5, (size,)) * np.where(rng.random(size) < 0.1, 2.0, haste)
     agility = log_uniform(rng, 0.7, 4.0, (size,))  # rad/s at most
     wander = log_uniform(rng, 0.05, 1.0, (size,))
     roaming = rng.random(size) < 0.35  # without goals: only turned back at the edge
-    stops = rng.random(size) < 0.4
+    resting = rng.random(size) < RESTING
+    stops = (rng.random(size) < 0.4) | resting
+    rest = np.where(resting, 40.0, 3.0)
     goal = rng.random((size, 2)) * extent
     speed, turn = cruise.copy(), np.zeros(size)
     pause = np.zeros(size)
     truth, velocity = np.empty((size, steps, 2)), np.empty((size, steps, 2))
     for t in range(steps):
-        count = np.maximum(1, np.ceil(dt[:, t] / SUBSTEP_S).astype(int))
+        count = np.clip(np.ceil(dt[:, t] / SUBSTEP_S).astype(int), 1, SUBSTEPS)
         step = dt[:, t] / count
         moved = place.copy()
         for i in range(int(count.max())):
@@ -215,7 +251,7 @@ def _walks(extent: Doubles, dt: Doubles, rng: np.random.Generator) -> tuple[Doub
             reached = (np.linalg.norm(toward, axis=1) < 0.5) | (rng.random(size) < 0.02 * h)
             goal = np.where(reached[:, None], rng.random((size, 2)) * extent, goal)
             pause = np.where(
-                reached & stops & (rng.random(size) < 0.5), rng.exponential(3.0, size), pause - h
+                reached & stops & (rng.random(size) < 0.5), rng.exponential(rest), pause - h
             )
             outside = ((place < margin) | (place > extent - margin)).any(axis=1)
             wish = np.arctan2(toward[:, 1], toward[:, 0])

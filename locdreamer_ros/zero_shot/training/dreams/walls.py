@@ -14,26 +14,36 @@ from scipy.special import gammaincinv, ndtr, ndtri
 from locdreamer_ros.zero_shot.training.dreams.rooms import (
     Doubles,
     Room,
+    delays,
+    lateness,
     log_uniform,
     meeting,
-    sometimes,
     waves,
 )
 
 DISTRIBUTIONS = ("exponential", "weibull", "lognormal", "gamma")
 """Of the excess of a blocked range over places."""
-CALIBRATED = 0.25
-"""Share of the sites whose anchors were surveyed and calibrated well, and where all is in sight."""
+CALM, ROUGH = 0.4, 0.06
+"""Shares of the sites where anchors were calibrated and most is in sight; where all is worse."""
 
 
 def errors(room: Room, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
     """Errors (B, T, A) m, NaN where a range is lost; what a device guesses of it."""
     clear, excess, blocked = _place_bound(room, rng)
     distance = room.distance
-    calm = np.where(rng.random(room.site) < CALIBRATED, rng.uniform(0.0, 0.3, room.site), 1.0)
-    error = calm * (clear + excess + _along_the_way(distance, rng)) + _fresh(distance.shape, rng)
+    calm = calmness(room, rng)
+    rough = np.maximum(calm, 1.0)
+    error = calm * (clear + excess + _along_the_way(distance, rng)) + lateness(room, rng)
+    error = error + rough * (delays(room, rng) + _fresh(distance.shape, rng))
     lost = rng.random(distance.shape) < rng.uniform(0.0, 0.1, room.site)
     return np.where(lost, np.nan, error), guess(blocked, calm * excess, rng)
+
+
+def calmness(room: Room, rng: np.random.Generator) -> Doubles:
+    """How large the errors of a site are beside those of others, (B, 1, 1)."""
+    kind = rng.random(room.site)
+    calm = np.where(kind < CALM, log_uniform(rng, 0.05, 1.0, room.site), 1.0)
+    return np.where(kind > 1.0 - ROUGH, log_uniform(rng, 1.5, 8.0, room.site), calm)
 
 
 def _place_bound(room: Room, rng: np.random.Generator) -> tuple[Doubles, Doubles, Doubles]:
@@ -43,8 +53,6 @@ def _place_bound(room: Room, rng: np.random.Generator) -> tuple[Doubles, Doubles
     def each(low: float, high: float) -> Doubles:
         return log_uniform(rng, low, high, site)
 
-    common = sometimes(rng, 0.7, rng.uniform(-0.2, 0.4, site))
-    own = each(0.01, 0.12) * rng.standard_normal(room.link)
     length = log_uniform(rng, 0.15, 2.5, (site[0],))
     place = room.truth[..., :2]
     field = waves(place, count, length, rng)
@@ -70,7 +78,7 @@ def _place_bound(room: Room, rng: np.random.Generator) -> tuple[Doubles, Doubles
         amount[here] = quantile(distribution, share[here], shape[here])
     scale = each(0.02, 0.5) * np.sqrt(blocked)
     delay = rng.uniform(0.0, 0.15, site) * np.where(bare, 0.0, crossed)
-    clear = common + own + np.where(blocked > 0, 0.0, ripple)
+    clear = np.where(blocked > 0, 0.0, ripple)
     return clear, scale * amount + delay, blocked
 
 

@@ -1,0 +1,221 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A chunk of a dream: track through it, score, and the gradient of that; on a GPU in one launch.
+
+Shape legend: B dreams, T steps, A anchors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from locdreamer_ros.zero_shot.training.asking import choose
+from locdreamer_ros.zero_shot.training.hybrid import Belief, Hybrid, only
+from locdreamer_ros.zero_shot.training.walks import Fixes, Walks, lost
+
+FREEDOM = 5.0
+"""Of Student's t that scores the covariance: its 95 % ellipse is found on held-out dreams."""
+FARTHEST_M = 4.0
+"""A track lost farther than this is not worse than lost."""
+HEIGHT_SHARE = 0.2
+"""What the height counts beside the place in the plane, where it is a state."""
+SETTLE = 3
+"""Steps after a first fix that do not count."""
+TAME = 2.0
+"""Of a track's gradient, for a change of one sigma of what the filter thinks."""
+
+
+Learn = Callable[[Walks, Belief, Fixes, Tensor], tuple[Tensor, Tensor, Belief]]
+"""Loss, errors (B,) m and last belief of a chunk; gradients are set."""
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """How far beliefs are off, all (B,).
+
+    error m in the plane, its squared Mahalanobis length, the logarithm of the covariance's
+    determinant; error m and variance m^2 of the height; climbs 1 where that is a state.
+    """
+
+    error: Tensor
+    square: Tensor
+    log_determinant: Tensor
+    height_error: Tensor
+    height_variance: Tensor
+    climbs: Tensor
+
+
+def score(model: Hybrid, belief: Belief, truth: Tensor) -> Score:
+    """How far a belief is from the truth (B, 3)."""
+    off = belief.position - truth
+    covariance = model.reported(belief)
+    a, b, c = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
+    determinant = (a * c - b * b).clamp(min=1e-10)
+    square = (c * off[:, 0] ** 2 - 2 * b * off[:, 0] * off[:, 1] + a * off[:, 1] ** 2) / determinant
+    return Score(
+        (off[:, :2].square().sum(-1) + 1e-8).sqrt(),
+        square,
+        determinant.log(),
+        off[:, 2].abs(),
+        only(belief.climbs > 0.0, covariance[:, 2, 2], 1.0).clamp(min=1e-6),
+        belief.climbs,
+    )
+
+
+def loss_of(found: Score) -> Tensor:
+    """(B,): the error and its logarithm (small errors count, too), and Student's t."""
+    tail = 0.5 * (FREEDOM + 2) * torch.log1p(found.square / FREEDOM)
+    likelihood = 0.5 * found.log_determinant + tail
+    far = found.error.clamp(max=FARTHEST_M)
+    level = 1.5 * torch.log(0.03 + found.error) + far + 0.3 * likelihood
+    ratio = found.height_error.square() / found.height_variance
+    tail = 0.5 * (FREEDOM + 1) * torch.log1p(ratio / FREEDOM)
+    tall = torch.log(0.2 + found.height_error)
+    tall = tall + 0.3 * (0.5 * found.height_variance.log() + tail)
+    return level + HEIGHT_SHARE * found.climbs * tall
+
+
+def begun(model: Hybrid, belief: Belief, fixes: Fixes) -> Belief:
+    """The belief, begun anew from a first fix where there is one."""
+    fresh = model.start(belief.anchor, fixes.mean, fixes.covariance)
+
+    def merged(name: str) -> Tensor:
+        new, old = getattr(fresh, name), getattr(belief, name)
+        return torch.where(fixes.new.view(-1, *(1,) * (new.dim() - 1)), new, old)
+
+    return Belief(**{f.name: merged(f.name) for f in fields(belief)})
+
+
+def detached(belief: Belief) -> Belief:
+    """The belief without its history."""
+    return replace(belief, **{f.name: getattr(belief, f.name).detach() for f in fields(belief)})
+
+
+def tamed(belief: Belief) -> Belief:
+    """The belief; on the way back no track's gradient grows beyond `TAME`.
+
+    Through 32 steps a track that nearly gets lost has a gradient a thousand times that of all
+    others. A gradient is measured by what it says of a change of one sigma, so that all states, and
+    rooms of any size, are alike.
+    """
+    covariance = belief.covariance.detach()
+    most = TAME / len(covariance)
+
+    def shortened(gradient: Tensor, square: Tensor) -> Tensor:
+        scale = (most / (square.clamp(min=0.0) + 1e-30).sqrt()).clamp(max=1.0)
+        gradient = gradient * scale.view(-1, *(1,) * (gradient.dim() - 1))
+        return gradient.nan_to_num(0.0, 0.0, 0.0)
+
+    def of_mean(gradient: Tensor) -> Tensor:
+        return shortened(gradient, (gradient * (covariance @ gradient[..., None])[..., 0]).sum(-1))
+
+    def of_covariance(gradient: Tensor) -> Tensor:
+        change = covariance @ (0.5 * (gradient + gradient.transpose(1, 2)))
+        return shortened(gradient, (change * change.transpose(1, 2)).sum(dim=(1, 2)))
+
+    def of_others(gradient: Tensor) -> Tensor:
+        return shortened(gradient, gradient.square().sum(-1))
+
+    hooks = {"mean": of_mean, "covariance": of_covariance}
+    for name in ("mean", "covariance", "context", "surprise"):
+        tensor = getattr(belief, name)
+        if tensor.requires_grad:
+            tensor.register_hook(hooks.get(name, of_others))
+    return belief
+
+
+def chunk(
+    model: Hybrid, walk: Walks, belief: Belief, fixes: Fixes, order: Tensor
+) -> tuple[Tensor, Tensor, Belief]:
+    """Track through all steps of a walk; its loss, the error m of each (B,), and the last belief.
+
+    order (B, T, A): `orders`.
+    """
+    belief = begun(model, belief, fixes)
+    steps = walk.dt.shape[1]
+    total, errors = torch.zeros_like(walk.dt[:, 0]), torch.zeros_like(walk.dt[:, 0])
+    for t in range(steps):
+        belief = model.predict(belief, walk.dt[:, t])
+        with torch.no_grad():
+            asked = choose(model, belief, walk, order[:, t])
+        measured = walk.distance[:, t]
+        asked = asked & ~torch.isnan(measured)
+        belief = model.update(belief, measured, asked, walk.blocked[:, t])
+        belief = tamed(belief)
+        found = score(model, belief, walk.truth[:, t])
+        counts = ~lost(walk, belief, t)
+        if t < SETTLE:
+            counts = counts & ~fixes.new
+        total = total + only(counts, loss_of(found))
+        errors = errors + found.error.detach()
+    return total.mean() / steps, errors / steps, detached(belief)
+
+
+def eager(model: Hybrid) -> Learn:
+    """Forward and backward of a chunk: the gradients of the parameters are set."""
+
+    def learn(
+        walk: Walks, belief: Belief, fixes: Fixes, order: Tensor
+    ) -> tuple[Tensor, Tensor, Belief]:
+        model.zero_grad(set_to_none=True)
+        loss, error, belief = chunk(model, walk, belief, fixes, order)
+        loss.backward()
+        return loss.detach(), error, belief
+
+    return learn
+
+
+def captured(model: Hybrid) -> Learn:
+    """`eager` as CUDA graphs, one for each number of anchors: some 30,000 kernels in one launch."""
+    graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, list[Tensor], list[Tensor]]] = {}
+    pool = torch.cuda.graph_pool_handle()
+    parameters = list(model.parameters())
+
+    def tensors(*parts: Walks | Belief | Fixes) -> list[Tensor]:
+        return [getattr(part, f.name) for part in parts for f in fields(part)]
+
+    def learn(
+        walk: Walks, belief: Belief, fixes: Fixes, order: Tensor
+    ) -> tuple[Tensor, Tensor, Belief]:
+        given = [*tensors(walk, belief, fixes), order]
+        key = tuple(order.shape)
+        if key not in graphs:
+            still = [tensor.clone() for tensor in given]
+            parts = iter(still)
+            inputs = (
+                type(part)(**{f.name: next(parts) for f in fields(part)})
+                for part in (walk, belief, fixes)
+            )
+            arguments = (*inputs, still[-1])
+
+            def run() -> list[Tensor]:
+                loss, error, last = chunk(model, *arguments)
+                found = torch.autograd.grad(loss, parameters)
+                return [loss.detach(), error, *tensors(last), *found]
+
+            other = torch.cuda.Stream()
+            other.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(other):
+                run()
+            torch.cuda.current_stream().wait_stream(other)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=pool):
+                out = run()
+            graphs[key] = graph, still, out
+        graph, still, out = graphs[key]
+        for mine, tensor in zip(still, given, strict=True):
+            mine.copy_(tensor)
+        graph.replay()
+        # The next replay writes over what this one gave.
+        loss, error, *rest = [tensor.clone() for tensor in out]
+        names = [f.name for f in fields(belief)]
+        last = Belief(**dict(zip(names, rest, strict=False)))
+        for parameter, gradient in zip(parameters, rest[len(names) :], strict=True):
+            parameter.grad = gradient
+        return loss, error, last
+
+    return learn
