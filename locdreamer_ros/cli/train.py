@@ -50,9 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="P",
         help="hyperparameters: default or paper; or zero-shot, the model of the package",
     )
-    parser.add_argument(
-        "--updates", type=count, metavar="N", help="zero-shot: steps (2700)"
-    )
+    parser.add_argument("--updates", type=count, metavar="N", help="zero-shot: steps (2700)")
     parser.add_argument(
         "--mode", default="grounded", metavar="M", help="stage 2: grounded or literal (grounded)"
     )

@@ -66,14 +66,14 @@ def test_the_loss_falls(monkeypatch):
     found: list[float] = []
     model = Hybrid()
     module.train(
-        16,
+        24,
         seed=0,
         rate=2e-2,
         pool=12,
         curve=lambda update, loss, error: found.append(loss),
         model=model,
     )
-    assert len(found) == 16, "whole pools"
+    assert len(found) == 24, "whole pools"
     assert loss_on_held_out(model) < before - 0.05
 
 
