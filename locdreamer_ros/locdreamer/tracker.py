@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from locdreamer_ros.captured import Captured, Step
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.locdreamer.captured import Captured, Step
 from locdreamer_ros.locdreamer.device import device_of, quicker
 from locdreamer_ros.locdreamer.learning.data import anchor_rows
 from locdreamer_ros.locdreamer.model_file import Trained, load_model

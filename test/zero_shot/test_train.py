@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from itertools import count, islice
 
@@ -17,10 +17,12 @@ from locdreamer_ros.errors import InputError
 
 torch = pytest.importorskip("torch")
 
+from elsewhere import ELSEWHERE, Elsewhereness, Recording  # noqa: E402
+
 from locdreamer_ros.zero_shot.model_file import load_weights  # noqa: E402
 from locdreamer_ros.zero_shot.training import pools, walks  # noqa: E402
 from locdreamer_ros.zero_shot.training import train as module  # noqa: E402
-from locdreamer_ros.zero_shot.training.chunk import chunk, tamed  # noqa: E402
+from locdreamer_ros.zero_shot.training.chunk import chunk, learner, tamed  # noqa: E402
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, dream  # noqa: E402
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid  # noqa: E402
 from locdreamer_ros.zero_shot.training.pools import drawn, dreams_of  # noqa: E402
@@ -88,6 +90,28 @@ def test_no_track_outweighs_all_others():
     assert float(mean.grad[0].mean()) == pytest.approx(1e-3), "a small one is as it was"
     assert float(said[1]) == pytest.approx(2.0 / 3)
     assert float(said[2]) == 0.0
+
+
+def test_a_chunk_could_be_recorded_as_a_graph():
+    """On a device that only says it is elsewhere: nothing is made here, no number looked at."""
+    torch.manual_seed(0)
+    model = Hybrid().to(walks.PRECISION)
+    walk, belief, fixes, order = begun(model, 3, 2)
+    loss, *_ = learner(model, "cpu")(walk, belief, fixes, order)
+    gradients = [parameter.grad for parameter in model.parameters()]
+
+    def moved(part):
+        return replace(part, **{f.name: getattr(part, f.name).to(ELSEWHERE) for f in fields(part)})
+
+    with Elsewhereness():
+        model.to(ELSEWHERE)
+        there = [moved(part) for part in (walk, belief, fixes)]
+        order = order.to(ELSEWHERE)
+        with Recording():
+            found, *_ = learner(model, ELSEWHERE)(*there, order)
+        torch.testing.assert_close(found.cpu(), loss)
+        for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+            torch.testing.assert_close(parameter.grad.cpu(), gradient)
 
 
 def same(a: Hybrid, b: Hybrid) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from locdreamer_ros.locdreamer.captured import Captured
+from locdreamer_ros.captured import Captured
 from locdreamer_ros.locdreamer.learning.learner import Nets
 from locdreamer_ros.locdreamer.world_model.chance import Chance, Slots
 

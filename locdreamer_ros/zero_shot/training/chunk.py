@@ -7,12 +7,14 @@ Shape legend: B dreams, T steps, A anchors.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from locdreamer_ros.captured import Captured
 from locdreamer_ros.zero_shot.training.asking import choose
 from locdreamer_ros.zero_shot.training.hybrid import Belief, Hybrid, only
 from locdreamer_ros.zero_shot.training.walks import Fixes, Walks, lost
@@ -29,6 +31,7 @@ TAME = 2.0
 """Of a track's gradient, for a change of one sigma of what the filter thinks."""
 
 
+Part = TypeVar("Part", Walks, Belief, Fixes)
 Learn = Callable[[Walks, Belief, Fixes, Tensor], tuple[Tensor, Tensor, Belief]]
 """Loss, errors (B,) m and last belief of a chunk; gradients are set."""
 
@@ -155,67 +158,37 @@ def chunk(
     return total.mean() / steps, errors / steps, detached(belief)
 
 
-def eager(model: Hybrid) -> Learn:
-    """Forward and backward of a chunk: the gradients of the parameters are set."""
-
-    def learn(
-        walk: Walks, belief: Belief, fixes: Fixes, order: Tensor
-    ) -> tuple[Tensor, Tensor, Belief]:
-        model.zero_grad(set_to_none=True)
-        loss, error, belief = chunk(model, walk, belief, fixes, order)
-        loss.backward()
-        return loss.detach(), error, belief
-
-    return learn
-
-
-def captured(model: Hybrid) -> Learn:
-    """`eager` as CUDA graphs, one for each number of anchors: some 30,000 kernels in one launch."""
-    graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, list[Tensor], list[Tensor]]] = {}
-    pool = torch.cuda.graph_pool_handle()
+def learner(model: Hybrid, device: torch.device | str) -> Learn:
+    """Forward and backward of chunks; on CUDA from a graph for each number of anchors."""
     parameters = list(model.parameters())
 
-    def tensors(*parts: Walks | Belief | Fixes) -> list[Tensor]:
-        return [getattr(part, f.name) for part in parts for f in fields(part)]
+    def step(*given: Tensor) -> list[Tensor]:
+        values = iter(given)
+        parts = (_taken(Walks, values), _taken(Belief, values), _taken(Fixes, values))
+        loss, errors, last = chunk(model, *parts, next(values))
+        gradients = torch.autograd.grad(loss, parameters)
+        return [loss.detach(), errors, *_tensors(last), *gradients]
+
+    # All graphs in one memory: one plays at a time, and copies of its answer are given out.
+    on_cuda = torch.device(device).type == "cuda"
+    play = Captured(step, pool=torch.cuda.graph_pool_handle()) if on_cuda else step
 
     def learn(
         walk: Walks, belief: Belief, fixes: Fixes, order: Tensor
     ) -> tuple[Tensor, Tensor, Belief]:
-        given = [*tensors(walk, belief, fixes), order]
-        key = tuple(order.shape)
-        if key not in graphs:
-            still = [tensor.clone() for tensor in given]
-            parts = iter(still)
-            inputs = (
-                type(part)(**{f.name: next(parts) for f in fields(part)})
-                for part in (walk, belief, fixes)
-            )
-            arguments = (*inputs, still[-1])
-
-            def run() -> list[Tensor]:
-                loss, error, last = chunk(model, *arguments)
-                found = torch.autograd.grad(loss, parameters)
-                return [loss.detach(), error, *tensors(last), *found]
-
-            other = torch.cuda.Stream()
-            other.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(other):
-                run()
-            torch.cuda.current_stream().wait_stream(other)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool):
-                out = run()
-            graphs[key] = graph, still, out
-        graph, still, out = graphs[key]
-        for mine, tensor in zip(still, given, strict=True):
-            mine.copy_(tensor)
-        graph.replay()
-        # The next replay writes over what this one gave.
-        loss, error, *rest = [tensor.clone() for tensor in out]
-        names = [f.name for f in fields(belief)]
-        last = Belief(**dict(zip(names, rest, strict=False)))
-        for parameter, gradient in zip(parameters, rest[len(names) :], strict=True):
+        found = iter(play(*_tensors(walk), *_tensors(belief), *_tensors(fixes), order))
+        loss, errors, last = next(found), next(found), _taken(Belief, found)
+        for parameter, gradient in zip(parameters, found, strict=True):
             parameter.grad = gradient
-        return loss, error, last
+        return loss, errors, last
 
     return learn
+
+
+def _tensors(part: Walks | Belief | Fixes) -> list[Tensor]:
+    return [getattr(part, f.name) for f in fields(part)]
+
+
+def _taken(kind: type[Part], values: Iterator[Tensor]) -> Part:
+    """One of a kind, of the next values: the other way round."""
+    return kind(**{f.name: next(values) for f in fields(kind)})

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from locdreamer_ros.zero_shot.training.checkpoint import Learning, load, save
-from locdreamer_ros.zero_shot.training.chunk import captured, eager
+from locdreamer_ros.zero_shot.training.chunk import learner
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid
 from locdreamer_ros.zero_shot.training.pools import POOL, drawn, dreams_of
 from locdreamer_ros.zero_shot.training.walks import (
@@ -66,7 +66,7 @@ def train(
     pools, update = 0, 0
     if checkpoint is not None and checkpoint.is_file():
         pools, update = load(checkpoint, learning, run)
-    learn = captured(model) if torch.device(device).type == "cuda" else eager(model)
+    learn = learner(model, device)
     imagine = partial(dreams_of, seed=seed, size=pool)
     with closing(drawn(imagine, count(pools), workers=workers)) as found:
         while update < updates:

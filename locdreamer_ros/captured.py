@@ -33,18 +33,19 @@ class Captured(Unchanging):
     """`step(*tensors) -> tensors`, played from a graph per set of shapes; copies are given out.
 
     Tensors given may be on the processor. Whoever shares it (forks of a tracker) must not call it
-    from two threads.
+    from two threads. pool: memory that the recordings share, where they are large.
     """
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, *, pool: Any = None) -> None:
         self._step = step
+        self._pool = pool
         self._recorded: dict[tuple[torch.Size, ...], _Recorded] = {}
 
     def prepare(self, *given: Tensor) -> _Recorded:
         """Record the step for such tensors, if it was not yet."""
         shapes = tuple(value.shape for value in given)
         if shapes not in self._recorded:
-            self._recorded[shapes] = _record(self._step, given)
+            self._recorded[shapes] = _record(self._step, given, self._pool)
         return self._recorded[shapes]
 
     def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
@@ -56,7 +57,7 @@ class Captured(Unchanging):
         return tuple(value.clone() for value in recorded.found)
 
 
-def _record(step: Step, given: Sequence[Tensor]) -> _Recorded:
+def _record(step: Step, given: Sequence[Tensor], pool: Any) -> _Recorded:
     """The step, played a few times and then recorded."""
     slots = tuple(value.to("cuda", copy=True) for value in given)
     aside = torch.cuda.Stream()
@@ -66,6 +67,6 @@ def _record(step: Step, given: Sequence[Tensor]) -> _Recorded:
             step(*slots)
     torch.cuda.current_stream().wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, pool=pool):
         found = tuple(step(*slots))
     return _Recorded(graph, slots, found)
