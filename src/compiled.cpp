@@ -176,17 +176,13 @@ PyObject * make_network(PyObject *, PyObject * flat)
   plain(net->climate_bias, HIDDEN);
   plain(&net->climate_head[0][0], 4 * HIDDEN);
   plain(net->climate_head_bias, 4);
-  matrix(&net->size[0][0], CONTEXT, HIDDEN);
-  plain(net->size_bias, HIDDEN);
-  plain(&net->size_head[0][0], 3 * HIDDEN);
-  plain(net->size_head_bias, 3);
   matrix(&net->trust[0][0], CONTEXT + 1, HIDDEN);
   plain(net->trust_bias, HIDDEN);
   plain(net->trust_head, HIDDEN);
   for (double * value : {
       &net->trust_head_bias, &net->acceleration, &net->vertical, &net->common_walk, &net->own,
       &net->own_time, &net->local, &net->local_time, &net->local_way, &net->sigma, &net->pace[0],
-      &net->pace[1], &net->pace[2], &net->silent, &net->largest, &net->floor, &net->most_ahead})
+      &net->pace[1], &net->pace[2], &net->silent, &net->floor, &net->most_ahead})
   {
     *value = *next++;
   }
@@ -766,7 +762,7 @@ PyMODINIT_FUNC PyInit__compiled()
 {
   PyObject * made = PyModule_Create(&module);
   // Raised with every change of what goes in or comes out: locdreamer_ros/compiled.py has the same.
-  if (made && (PyModule_AddIntConstant(made, "INTERFACE", 2) < 0 ||
+  if (made && (PyModule_AddIntConstant(made, "INTERFACE", 3) < 0 ||
     PyModule_AddIntConstant(made, "WATCH", 1) < 0 ||
     PyModule_AddIntConstant(made, "TOGETHER", 1) < 0))
   {

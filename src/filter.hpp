@@ -65,11 +65,9 @@ inline bool predict(
     position[SPACE + i] += noise[i] * dt * dt / 2.0;
     speed[i] += noise[i] * dt * dt / 2.0;
   }
-  double large[3];
-  sizes(net, context, large);
   const double walk = square(net.common_walk * std::exp(climate[2])) * dt;
-  const double own_noise = square(net.own * large[1]) * (1.0 - own * own);
-  const double local_noise = square(net.local * large[2]) * (1.0 - local * local);
+  const double own_noise = square(net.own) * (1.0 - own * own);
+  const double local_noise = square(net.local) * (1.0 - local * local);
   for (int i = COMMON; i < size; i++) {
     const double more = i == COMMON ? walk : i < FIRST + slots ? own_noise : local_noise;
     covariance[static_cast<size_t>(i) * size + i] += 1e-7 + more;
@@ -146,9 +144,8 @@ public:
   }
 
   // Running means of how far ranges were off: context (CONTEXT), and of each heard its surprise.
-  // What they say of the sizes of the biases rescales the covariance.
   void remember(
-    const double * mean, double * covariance, double * context, Numbers & surprise) const
+    const double * mean, const double * covariance, double * context, Numbers & surprise) const
   {
     double news[NEWS] = {}, slow = 0.0, local_square = 0.0;
     auto second = [&](int i) {
@@ -173,17 +170,6 @@ public:
     for (int i = 0; i < CONTEXT; i++) {
       const double weight = std::max(net_.pace[i / NEWS], 1.0 / (memory_.updates + 1.0));
       context[i] = memory_.context[i] + weight * (news[i % NEWS] - memory_.context[i]);
-    }
-    double before[3], after[3];
-    sizes(net_, memory_.context, before);
-    sizes(net_, context, after);
-    Numbers scale(size_, 1.0);
-    scale[COMMON] = after[0] / before[0];
-    std::fill_n(scale.begin() + FIRST, slots_, after[1] / before[1]);
-    std::fill_n(scale.begin() + FIRST + slots_, slots_, after[2] / before[2]);
-    for (int i = 0; i < size_; i++) {
-      double * row = covariance + static_cast<size_t>(i) * size_;
-      for (int j = i < COMMON ? COMMON : 0; j < size_; j++) {row[j] *= scale[i] * scale[j];}
     }
   }
 

@@ -29,18 +29,16 @@ struct Network
   double range_bias[3], motion_bias[2];
   double climate[CONTEXT + 2][HIDDEN], climate_bias[HIDDEN];
   double climate_head[4][HIDDEN], climate_head_bias[4];
-  double size[CONTEXT][HIDDEN], size_bias[HIDDEN];
-  double size_head[3][HIDDEN], size_head_bias[3];
   double trust[CONTEXT + 1][HIDDEN], trust_bias[HIDDEN];
   double trust_head[HIDDEN], trust_head_bias;
   // Noises, and what `layout` and `types` fix.
   double acceleration, vertical, common_walk, own, own_time, local, local_time, local_way;
-  double sigma, pace[PACES], silent, largest, floor, most_ahead;
+  double sigma, pace[PACES], silent, floor, most_ahead;
 };
 
 constexpr size_t ROWS = SEEN + 1 + 2 * WIDTH + 1 + 2 * WIDTH + 1 + 3 + 2;
 constexpr size_t WEIGHTS = ROWS * WIDTH + 3 + 2 + (CONTEXT + 3) * HIDDEN + 4 * (HIDDEN + 1) +
-  (CONTEXT + 1) * HIDDEN + 3 * (HIDDEN + 1) + (CONTEXT + 2) * HIDDEN + HIDDEN + 1 + 16;
+  (CONTEXT + 2) * HIDDEN + HIDDEN + 1 + 15;
 
 struct Look
 {
@@ -103,17 +101,6 @@ inline void hidden(
   }
   silu(sum, HIDDEN);
   std::copy(sum, sum + HIDDEN, out);
-}
-
-// How many times as large common, slow and local biases are as usual: (3).
-inline void sizes(const Network & net, const double * context, double * found)
-{
-  double inner[HIDDEN];
-  hidden(net.size, net.size_bias, context, CONTEXT, inner);
-  for (int i = 0; i < 3; i++) {
-    const double said = dot(net.size_head[i], inner, HIDDEN) + net.size_head_bias[i];
-    found[i] = std::exp(limited(said, net.largest));
-  }
 }
 
 // What is shown of the state: mean (2D) and covariance (2D, 2D), multiplied by the trust's scale.

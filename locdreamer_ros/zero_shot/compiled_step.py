@@ -23,7 +23,7 @@ from locdreamer_ros.types import (
     Site,
     Unchanging,
 )
-from locdreamer_ros.zero_shot.layout import LARGEST, SIGMA_M, SILENT_S, WEIGHTS
+from locdreamer_ros.zero_shot.layout import SIGMA_M, SILENT_S, WEIGHTS
 from locdreamer_ros.zero_shot.model_file import Weights
 
 ARRAYS = (
@@ -34,8 +34,6 @@ ARRAYS = (
     "motion_head",
     "climate",
     "climate_head",
-    "size",
-    "size_head",
     "trust",
     "trust_head",
 )
@@ -136,7 +134,7 @@ def compiled_step(weights: Weights, site: Site, climbs: bool) -> CompiledStep | 
         return None
     parts = [weights[f"{name}.{part}"] for name in ARRAYS for part in ("weight", "bias")]
     parts += [np.exp(weights.noise[name]) for name in NOISES]
-    constants = (SIGMA_M, *WEIGHTS, SILENT_S, LARGEST, FLOOR_M, MAX_AGE_S)
+    constants = (SIGMA_M, *WEIGHTS, SILENT_S, FLOOR_M, MAX_AGE_S)
     flat = np.concatenate([np.ravel(part) for part in parts] + [np.array(constants)])
     try:
         network = kernel.network(flat)

@@ -30,8 +30,6 @@ CONTEXT = NEWS * len(WEIGHTS)
 SEEN_CONTEXT = (0, 2, 3, 4, 8, 10, 12, 13, 14, 16, 18, 20, 21, 22)
 """Which of the running means each range is seen beside."""
 RANGE_FEATURES = 23 + len(SEEN_CONTEXT)
-LARGEST = 2.5
-"""Logarithm of how much larger, or smaller, a site's biases can be than usual."""
 SILENT_S = 30.0
 """An anchor not asked for longer is as good as never asked."""
 VERTICAL_SPEED = 0.3

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from locdreamer_ros.types import FloatArray, IntArray
-from locdreamer_ros.zero_shot.layout import COMMON, KINEMATIC, LARGEST, SIGMA_M
+from locdreamer_ros.zero_shot.layout import COMMON, KINEMATIC, SIGMA_M
 from locdreamer_ros.zero_shot.model_file import Weights
 
 
@@ -39,12 +39,6 @@ def squash(metres: FloatArray) -> FloatArray:
 def silu(x: FloatArray) -> FloatArray:
     """X times its logistic function."""
     return np.asarray(x / (1.0 + np.exp(-x)))
-
-
-def sizes(w: Weights, context: FloatArray) -> FloatArray:
-    """`Hybrid.sizes`: how many times as large (3,) common, slow and local biases are as usual."""
-    size = w["size_head.weight"] @ silu(w["size.weight"] @ context + w["size.bias"])
-    return np.asarray(np.exp(LARGEST * np.tanh((size + w["size_head.bias"]) / LARGEST)))
 
 
 def look_at(w: Weights, seen: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

@@ -48,7 +48,7 @@ from locdreamer_ros.zero_shot.layout import (
     WEIGHTS,
 )
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights
-from locdreamer_ros.zero_shot.network import Seen, look_at, project, silu, sizes, squash
+from locdreamer_ros.zero_shot.network import Seen, look_at, project, silu, squash
 
 WEIGHT = np.repeat(WEIGHTS, NEWS)
 RIDING = 0.1
@@ -152,10 +152,9 @@ class ZeroShotTracker(Tracker):
         self._reset()
         site = self.site
         variance = np.zeros(self._size)
-        common, own, local = sizes(self._w, self._context)
-        variance[COMMON] = (self._n["common"] * common) ** 2
-        variance[self._own] = (self._n["own"] * own) ** 2
-        variance[self._local] = (self._n["local"] * local) ** 2
+        variance[COMMON] = self._n["common"] ** 2
+        variance[self._own] = self._n["own"] ** 2
+        variance[self._local] = self._n["local"] ** 2
         if site.dimensions < SPACE:
             self._mean[SPACE - 1] = site.tag_height
             variance[SPACE - 1] = site.height_sigma**2
@@ -255,10 +254,9 @@ class ZeroShotTracker(Tracker):
         climb = (n["vertical"] * np.exp(climate[3])) ** 2 if self._climbs else 0.0
         diagonal[SPACE - 1] += climb * dt**3 / 3.0
         diagonal[VZ] += climb * dt
-        _, own_size, local_size = sizes(w, self._context)
         diagonal[COMMON] += (n["common_walk"] * np.exp(climate[2])) ** 2 * dt
-        diagonal[self._own] += (n["own"] * own_size) ** 2 * (1.0 - own**2)
-        diagonal[self._local] += (n["local"] * local_size) ** 2 * (1.0 - local**2)
+        diagonal[self._own] += n["own"] ** 2 * (1.0 - own**2)
+        diagonal[self._local] += n["local"] ** 2 * (1.0 - local**2)
         covariance[np.diag_indices(mean.size)] += diagonal
         for axis, both in ((0, cross), (1, cross), (2, climb * dt**2 / 2.0)):
             covariance[axis, axis + SPACE] += both
@@ -463,7 +461,7 @@ class ZeroShotTracker(Tracker):
     def _remember(
         self, innovation: FloatArray, whitened: FloatArray, residual: FloatArray, seen: Seen
     ) -> None:
-        """Running means of how far ranges were off, and of what they say of the biases' sizes."""
+        """Running means of how far ranges were off, and of how large biases turn out to be."""
         off = np.abs(innovation)
         mean, variance = self._mean, np.diag(self._covariance)
         news = np.array(
@@ -479,12 +477,7 @@ class ZeroShotTracker(Tracker):
             ]
         )
         weight = np.maximum(WEIGHT, 1.0 / (self._updates + 1.0))
-        before = sizes(self._w, self._context)
         self._context = self._context + weight * (np.tile(news, len(WEIGHTS)) - self._context)
-        common, own, local = sizes(self._w, self._context) / before
-        scale = np.ones(mean.size)
-        scale[COMMON], scale[self._own], scale[self._local] = common, own, local
-        self._covariance = self._covariance * (scale[:, None] * scale)
         self._surprise[seen.slot] += FAST * (off - self._surprise[seen.slot])
         self._age[seen.slot] = 0.0
         self._since = 0.0

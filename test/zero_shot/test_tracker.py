@@ -10,9 +10,7 @@ from worlds import circle_recording, follow, square_anchors
 
 from locdreamer_ros.methods import make_scheduler
 from locdreamer_ros.types import Anchors, Estimate, Ranges, Site
-from locdreamer_ros.zero_shot.layout import CONTEXT
 from locdreamer_ros.zero_shot.model_file import shipped
-from locdreamer_ros.zero_shot.network import sizes
 from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
 
 HEIGHT = 1.0
@@ -210,9 +208,7 @@ def test_what_is_foreseen_of_strangers(weights):
     tracker = ZeroShotTracker(Site(anchors, 2, HEIGHT), weights)
     tracker.start(FIX)
     seen = tracker.estimate.foresight(np.array([4, 1, 2]))
-    common, own, local = sizes(weights, np.zeros(CONTEXT)) * [
-        np.exp(weights.noise[name]) for name in ("common", "own", "local")
-    ]
+    common, own, local = (np.exp(weights.noise[name]) for name in ("common", "own", "local"))
     offset = np.append(FIX.mean[:2], HEIGHT) - anchors.positions[[4, 1, 2]]
     direction = (offset / np.linalg.norm(offset, axis=1)[:, None])[:, :2]
     ranges = direction @ FIX.covariance[:2, :2] @ direction.T + common**2

@@ -6,9 +6,8 @@ The state is `layout`'s: position and velocity in space, a bias c common to all 
 anchor a slow offset o and a local bias l that is forgotten with time and with the way walked,
 because blocked links belong to places. A small network looks at how the asked ranges disagree with
 the prior and gives each a noise, a shift and a jump of its local bias, and the motion a jump of its
-own; a second pass looks again from where the first one ended. How large biases are differs from
-site to site: that, too, is read off how ranges were off so far (`sizes`). `zero_shot/tracker.py` is
-the same in numpy.
+own; a second pass looks again from where the first one ended. `zero_shot/tracker.py` is the same in
+numpy.
 
 Shape legend: B sequences, A anchors, N = 7 + 2 A states, F features of a range, G of all.
 """
@@ -26,7 +25,6 @@ from locdreamer_ros.zero_shot.layout import (
     FAST,
     FIRST,
     KINEMATIC,
-    LARGEST,
     NEWS,
     RANGE_FEATURES,
     SEEN_CONTEXT,
@@ -96,11 +94,9 @@ class Hybrid(nn.Module):
         self.motion_head = nn.Linear(width, 2)
         self.climate = nn.Linear(CONTEXT + 2, HIDDEN)
         self.climate_head = nn.Linear(HIDDEN, 4)
-        self.size = nn.Linear(CONTEXT, HIDDEN)
-        self.size_head = nn.Linear(HIDDEN, 3)
         self.trust = nn.Linear(CONTEXT + 1, HIDDEN)
         self.trust_head = nn.Linear(HIDDEN, 1)
-        heads = (self.range_head, self.motion_head, self.climate_head, self.size_head)
+        heads = (self.range_head, self.motion_head, self.climate_head)
         for head in (*heads, self.trust_head):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
@@ -131,13 +127,12 @@ class Hybrid(nn.Module):
         size, count = anchor.shape[:2]
         n = FIRST + 2 * count
         context = mean.new_zeros(size, CONTEXT)
-        sizes = self.sizes(context).square()
         variance = torch.cat(
             [
                 mean.new_zeros(size, KINEMATIC),
-                torch.exp(2 * self.noise["common"]) * sizes[:, :1],
-                torch.exp(2 * self.noise["own"]) * sizes[:, 1:2].expand(-1, count),
-                torch.exp(2 * self.noise["local"]) * sizes[:, 2:].expand(-1, count),
+                torch.exp(2 * self.noise["common"]).expand(size, 1),
+                torch.exp(2 * self.noise["own"]).expand(size, count),
+                torch.exp(2 * self.noise["local"]).expand(size, count),
             ],
             dim=1,
         )
@@ -154,11 +149,6 @@ class Hybrid(nn.Module):
             mean.new_zeros(size),
             mean.new_zeros(size),
         )
-
-    def sizes(self, context: Tensor) -> Tensor:
-        """How many times as large (B, 3) a site's common, slow and local biases are as usual."""
-        size = self.size_head(nn.functional.silu(self.size(context)))
-        return torch.exp(LARGEST * torch.tanh(size / LARGEST))
 
     def predict(self, belief: Belief, dt: Tensor) -> Belief:
         """The prior dt (B,) s later."""
@@ -190,9 +180,8 @@ class Hybrid(nn.Module):
         columns = covariance[:, :, :SPACE] + step[..., None] * covariance[:, :, SPACE:KINEMATIC]
         covariance = torch.cat([columns, covariance[:, :, SPACE:]], dim=2)
         density = torch.exp(2 * noise["acceleration"] + 2 * climate[:, 0])
-        sizes = self.sizes(belief.context).square()
-        own_noise = torch.exp(2 * noise["own"]) * sizes[:, 1] * (1 - own.square())
-        local_noise = torch.exp(2 * noise["local"]) * sizes[:, 2] * (1 - local.square())
+        own_noise = torch.exp(2 * noise["own"]) * (1 - own.square())
+        local_noise = torch.exp(2 * noise["local"]) * (1 - local.square())
         walk = torch.exp(2 * noise["common_walk"] + 2 * climate[:, 2]) * dt
         climb = torch.exp(2 * noise["vertical"] + 2 * climate[:, 3]) * belief.climbs
         densities = torch.stack([density, density, climb], dim=-1)  # (B, 3)
@@ -388,10 +377,7 @@ class Hybrid(nn.Module):
         residual: Tensor,
         asked: Tensor,
     ) -> Belief:
-        """The belief with its running means; unchanged where nobody answered.
-
-        What they say of the sizes of the site's biases rescales what is not known of these.
-        """
+        """The belief with its running means; unchanged where nobody answered."""
         some = asked.any(dim=1, keepdim=True)
         number = asked.sum(dim=1).clamp(min=1)
         count = asked.shape[1]
@@ -418,17 +404,6 @@ class Hybrid(nn.Module):
         context = belief.context + weight * (news.repeat(1, len(WEIGHTS)) - belief.context)
         context = torch.where(some, context, belief.context)
         surprise = belief.surprise + only(asked, FAST * (off - belief.surprise))
-        resized = self.sizes(context) / self.sizes(belief.context)
-        scale = torch.cat(
-            [
-                torch.ones_like(mean[:, :KINEMATIC]),
-                resized[:, :1],
-                resized[:, 1:2].expand(-1, count),
-                resized[:, 2:].expand(-1, count),
-            ],
-            dim=1,
-        )
-        covariance = covariance * scale[:, :, None] * scale[:, None, :]
         return replace(
             belief,
             mean=torch.where(some, mean, belief.mean),
