@@ -29,7 +29,7 @@ class Recording:
     nlos (T, A) 0..1 or None; rx_power, first_path_power (T, A) dBm or None; variance (T, A) m^2 or
     None: what the sender states of a range.
     odometry (T, 3) or None: x m, y m, yaw rad in the odometry's own frame; turn_rate (T,) or None:
-    rad/s about the vertical, of a gyro. NaN where unknown.
+    rad/s about the vertical, of a gyro. NaN where unknown. file: where it was read from.
     """
 
     name: str
@@ -44,6 +44,12 @@ class Recording:
     odometry: FloatArray | None = None
     turn_rate: FloatArray | None = None
     variance: FloatArray | None = None
+    file: str = ""
+
+    @property
+    def where(self) -> str:
+        """What a complaint about it names: its file, else its name."""
+        return self.file or self.name
 
     def __post_init__(self) -> None:
         shape = (self.times.size, len(self.anchors))

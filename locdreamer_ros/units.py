@@ -24,6 +24,9 @@ TOO_FAR_APART = 1.5
 """Anchors farther apart than the two ranges together reach, by this factor: not metres."""
 TOO_UNEQUAL = 8.0
 """Ranges that differ by more than this many times the anchors' distance: not metres."""
+UNEQUAL_QUARTER, UNEQUAL_HALF = 0.3, 0.9
+"""Feet are only 3 times too long: so many times the distance in a quarter and in half of the pairs.
+In metres a bad anchor brings one of them so far, not both."""
 FEWEST_ANCHORS, FEWEST_EPOCHS = 3, 10
 """With less there is too little to judge by."""
 TOGETHER_S = 2.0
@@ -47,11 +50,13 @@ def check_places(anchors: Anchors, where: str) -> None:
         )
 
 
-def check_units(anchors: Anchors, times: FloatArray, ranges: FloatArray, where: str) -> None:
-    """Raises InputError, naming `where` and the unit, where anchors do not fit the ranges.
+def check_units(
+    anchors: Anchors, times: FloatArray, ranges: FloatArray, where: str, table: str
+) -> None:
+    """Raises InputError, naming the file and the unit, where anchors do not fit the ranges.
 
-    times (T,) s, ranges (T, A) m. A pair of ranges need not be of one epoch, but lie within
-    TOGETHER_S.
+    times (T,) s, ranges (T, A) m; where, table: the files of anchors and of ranges. A pair of
+    ranges need not be of one epoch, but lie within TOGETHER_S.
     """
     spread = float(np.ptp(anchors.positions, axis=0).max())
     if len(anchors) >= FEWEST_ANCHORS and 0.0 < spread < LEAST_M:
@@ -79,12 +84,12 @@ def check_units(anchors: Anchors, times: FloatArray, ranges: FloatArray, where: 
             f"{np.median(apart):.6g} between two of them, ranges of {np.nanmedian(held):.3g} m"
         )
     unequal = np.where(known, (np.abs(one - other) - SLACK_M) / np.where(known, apart, 1.0), np.nan)
-    factor = _middle(unequal, 25.0)
-    if factor > TOO_UNEQUAL:
+    factor, half = _middle(unequal, 25.0), _middle(unequal, 50.0)
+    if factor > TOO_UNEQUAL or (factor > UNEQUAL_QUARTER and half > UNEQUAL_HALF):
         unit = _nearest(0.3 / factor)
         raise InputError(
-            f"{where}: the ranges are not in metres but, by the anchors, in {unit}: they differ by "
-            f"{factor:.3g} times the distance between the anchors"
+            f"{table}: the ranges are not in metres but, by the anchors, in {unit}: two of them "
+            f"differ by {half:.3g} times the distance between their anchors"
         )
 
 

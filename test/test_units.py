@@ -37,16 +37,21 @@ def test_anchors_in_other_units(size: float, factor: float, unit: str) -> None:
     true = site(size)
     wrong = Anchors(true.ids, true.positions * factor)
     with pytest.raises(InputError, match=f"^a.csv: the anchors are not in metres .* in {unit}"):
-        check_units(wrong, TIMES, ranges(true), "a.csv")
+        check_units(wrong, TIMES, ranges(true), "a.csv", "t.csv")
     one_a_row = np.where(np.arange(4) == np.arange(200)[:, None] % 4, ranges(true), np.nan)
     with pytest.raises(InputError, match=f"in {unit}"):
-        check_units(wrong, TIMES, one_a_row, "a.csv")
+        check_units(wrong, TIMES, one_a_row, "a.csv", "t.csv")
 
 
-def test_ranges_in_centimetres() -> None:
-    anchors = site(6.0)
-    with pytest.raises(InputError, match=r"the ranges are not in metres but.* in centimetres"):
-        check_units(anchors, TIMES, 100 * ranges(anchors), "x.csv")
+@pytest.mark.parametrize(
+    ("size", "factor", "unit"), [(6.0, 100, "centimetres"), (40.0, 1 / 0.3048, "feet")]
+)
+def test_ranges_in_other_units(size: float, factor: float, unit: str) -> None:
+    anchors = site(size)
+    found = factor * ranges(anchors, outside=size / 2)
+    complaint = f"^t.csv: the ranges are not in metres but.* in {unit}"
+    with pytest.raises(InputError, match=complaint):
+        check_units(anchors, TIMES, found, "x.csv", "t.csv")
 
 
 @pytest.mark.parametrize("size", [1.0, 2.4, 10.0, 70.0])
@@ -61,7 +66,7 @@ def test_metres_are_never_refused(size: float, count: int) -> None:
     garbage[:, 1] = RNG.uniform(0.1, 100.0, 200)
     short = np.maximum(clean - 0.8, 0.05)
     for found in (clean, bad, garbage, short, ranges(anchors, outside=20.0)):
-        check_units(anchors, TIMES, found, "x.csv")
+        check_units(anchors, TIMES, found, "x.csv", "t.csv")
 
 
 def test_cells_of_a_large_site_are_not_compared_across_time() -> None:
@@ -70,7 +75,7 @@ def test_cells_of_a_large_site_are_not_compared_across_time() -> None:
     found = np.full((200, 4), np.nan)
     found[:90, 0] = 3.0
     found[110:, 1] = 3.0
-    check_units(anchors, TIMES, found, "x.csv")
+    check_units(anchors, TIMES, found, "x.csv", "t.csv")
 
 
 def test_places_beyond_any_map() -> None:
@@ -82,5 +87,5 @@ def test_latitude_and_longitude_are_no_metres() -> None:
     degrees = np.array([[48.1, 11.5, 2], [48.1001, 11.5, 2], [48.1001, 11.5001, 2]])
     found = np.full((200, 3), 4.0)
     with pytest.raises(InputError, match=r"a.csv: the anchors are all within 0\.0001 m"):
-        check_units(Anchors(("A", "B", "C"), degrees), TIMES, found, "a.csv")
-    check_units(Anchors(("A", "B", "C"), 0.0 * degrees), TIMES, found, "a.csv")  # of a survey
+        check_units(Anchors(("A", "B", "C"), degrees), TIMES, found, "a.csv", "t.csv")
+    check_units(Anchors(("A", "B", "C"), 0.0 * degrees), TIMES, found, "a", "t")  # of a survey

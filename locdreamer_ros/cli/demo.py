@@ -107,12 +107,15 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("--source replay and --recording FILE need each other")
 
     from locdreamer_ros.cli.show import show_reports
+    from locdreamer_ros.datasets import load_recording
     from locdreamer_ros.evaluation.plots import plot_track
-    from locdreamer_ros.evaluation.run import answered_by
+    from locdreamer_ros.evaluation.run import answered_by, site_of
     from locdreamer_ros.evaluation.tables import save_json
     from locdreamer_ros.report.page import write_report
 
     method = read_method(options)
+    if options.source == "replay":  # before any node starts
+        site_of(load_recording(options.recording, options.anchors), method)
     walls, method = place(options, method)
     options.duration = options.duration or DURATION_S.get(options.source, 120.0)
     usual = pace(options, method)

@@ -30,12 +30,12 @@ def load_recording(
     see `read_bag`; height: of anchors without z, m. Raises InputError naming the file and what was
     expected, also where anchors and ranges cannot both be in metres.
     """
-    recording = _load(path, anchors, columns, height)
+    recording = dataclasses.replace(_load(path, anchors, columns, height), file=str(path))
     where = str(path if anchors is None else anchors)
     if path.suffix == ".csv" and anchors is None:
         where = str(_beside(path))
     check_places(recording.anchors, where)
-    check_units(recording.anchors, recording.times, recording.ranges, where)
+    check_units(recording.anchors, recording.times, recording.ranges, where, str(path))
     return recording
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from locdreamer_ros.errors import InputError
 
 DELIMITERS = ",;\t"
-MISSING = ("", "nan", "na", "n/a", "null", "none", "-")
+MISSING = ("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "--")
 """Words for a cell without a value, in lower case."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 LONGEST_LINE = 1 << 20
@@ -65,6 +65,13 @@ def _lines(path: Path, stream: IO[str]) -> Iterator[str]:
         if len(line) == LONGEST_LINE and not line.endswith("\n"):
             raise InputError(f"{path}: not CSV: a row of over {LONGEST_LINE} characters")
         yield line
+
+
+def check_width(where: str, row: Sequence[str], header: Sequence[str]) -> None:
+    """Raises InputError, naming `where`, for a row that has not as many cells as the header."""
+    if len(row) != len(header):
+        comma = "; decimal commas need ; between cells" if len(row) > len(header) else ""
+        raise InputError(f"{where}: expected {len(header)} columns, got {len(row)}{comma}")
 
 
 def number(text: str, where: str, *, missing: bool = False) -> float:
@@ -123,7 +130,7 @@ class RangeCells:
         if value * self.scale > MAX_RANGE_M:
             raise InputError(
                 f"{where}: expected a range of at most {MAX_RANGE_M:g} m, got {_short(str(cell))}; "
-                "is it in millimetres?"
+                "is it in millimetres or centimetres? then call it r_<id>_mm, range_mm or ..._cm"
             )
         return value * self.scale
 

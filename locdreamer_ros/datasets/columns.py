@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,8 +24,11 @@ log = logging.getLogger(__name__)
 TIME, ANCHOR, RANGE = "t_s", "anchor", "range"
 MOST_NAMED = 12
 """Columns that a complaint lists."""
-RANGE_UNITS = {RANGE: 1.0, "range_mm": 1e-3, "range_cm": 1e-2}
+UNITS_M = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
+RANGE_UNITS = {RANGE: 1.0, **{f"range_{unit}": UNITS_M[unit] for unit in ("mm", "cm")}}
 """What a column of ranges may be called, and its unit in m."""
+UNIT_OF_NAME = re.compile(r"(.+?)[\s_]*[\s_(\[](mm|cm|m)[)\]]?")
+"""A wide column of ranges with its unit: `r_A1_mm`, `A1 (cm)`."""
 VARIANCE = "variance"
 SIGNAL = ("nlos", "rx_power", "first_path_power", VARIANCE)
 ROLES = (TIME, ANCHOR, *RANGE_UNITS, *TRUTH, *ODOMETRY, *GYRO, *SIGNAL)
@@ -57,6 +61,12 @@ class AnchorIds:
         """The row, None: no such anchor."""
         found = self._exact.get(text)
         return self._plain.get(_plain(text)) if found is None else found
+
+
+def without_unit(name: str) -> tuple[str, float]:
+    """A wide column's name without `_mm`, `_cm` or `_m`, and its unit in m."""
+    match = UNIT_OF_NAME.fullmatch(name)
+    return (name, 1.0) if match is None else (match[1], UNITS_M[match[2]])
 
 
 def _plain(anchor: str) -> str:

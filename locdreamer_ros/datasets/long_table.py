@@ -13,6 +13,7 @@ import csv
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from locdreamer_ros.datasets.cells import (
     RangeCells,
     TimeCells,
     check_count,
+    check_width,
     find_columns,
     number,
     write_number,
@@ -81,8 +83,7 @@ def read_long(
     numbers, tags = array("d"), set[str]()
     for at, row in rows:
         where = f"{path}: row {at}"
-        if len(row) != len(header):
-            raise InputError(f"{where}: expected {len(header)} columns, got {len(row)}")
+        check_width(where, row, header)
         anchor = ids.row(row[found[ANCHOR]])
         if anchor is None:
             column = f"row {at}, column {header[found[ANCHOR]]}"
@@ -153,7 +154,7 @@ def recording_of_rows(
     assert ranges is not None
     stamps = np.where(np.isnan(stamps), times[last][:, None], stamps)
     final = {name: value[last] for name, value in values.items()}
-    signal = {name: spread(values.get(name)) for name in SIGNAL}
+    of_range: dict[str, Any] = {name: spread(values.get(name)) for name in SIGNAL}
     return Recording(
         path.stem,
         anchors,
@@ -163,7 +164,7 @@ def recording_of_rows(
         None if (stamps == times[last][:, None]).all() else stamps,
         odometry=together(final, ODOMETRY),
         turn_rate=final.get(GYRO[0]),
-        **signal,
+        **of_range,
     )
 
 

@@ -26,6 +26,7 @@ from locdreamer_ros.datasets.cells import (
     RangeCells,
     TimeCells,
     check_count,
+    check_width,
     find_columns,
     number,
     plain_header,
@@ -46,6 +47,7 @@ from locdreamer_ros.datasets.columns import (
     roles_of,
     together,
     unknown_anchor,
+    without_unit,
 )
 from locdreamer_ros.datasets.long_table import PLACE, TAG, read_long, save_long_table
 from locdreamer_ros.errors import InputError
@@ -82,10 +84,7 @@ def load_anchors(path: Path, height: float = 0.0) -> Anchors:
         positions: list[list[float]] = []
         unknown = 0
         for at, row in rows:
-            if len(row) != len(header):
-                raise InputError(
-                    f"{path}: row {at}: expected {','.join(header)}, got {len(row)} columns"
-                )
+            check_width(f"{path}: row {at}", row, header)
             if not row[columns[name]]:
                 raise InputError(f"{path}: row {at}, column {name}: expected an anchor id")
             ids.append(row[columns[name]])
@@ -135,17 +134,16 @@ def load_range_table(
         ids = AnchorIds(anchors)
         roles = (TIME, *TRUTH, *ODOMETRY, *GYRO)
         found = find_columns(path, header, roles, {k: v for k, v in mapping.items() if k in roles})
-        column = _range_columns(path, header, ids, mapping, {*found.values()})
+        column, unit = _range_columns(path, header, ids, mapping, {*found.values()})
         check_groups(path, header, found)
         used = {*found.values(), *column}
         note_unused(path, [name for i, name in enumerate(header) if i not in used])
         numbers = array("d")
-        cells, clock = RangeCells(), TimeCells()
+        cells, clock = RangeCells(unit), TimeCells()
         others = [(i, f"column {header[i]}") for role, i in found.items() if role != TIME]
         for at, row in rows:
             where = f"{path}: row {at}"
-            if len(row) != len(header):
-                raise InputError(f"{where}: expected {len(header)} columns, got {len(row)}")
+            check_width(where, row, header)
             numbers.append(clock.stamp(row[found[TIME]], f"{where}, column {header[found[TIME]]}"))
             numbers.extend(number(row[i], f"{where}, {what}", missing=True) for i, what in others)
             numbers.extend(cells.metres(row[c], f"{where}, column {header[c]}") for c in column)
@@ -176,22 +174,28 @@ def _range_columns(
     ids: AnchorIds,
     mapping: Mapping[str, str],
     taken: set[int],
-) -> list[int]:
-    """Column of each anchor (A,): named by the mapping, `r_<id>`, or by the id alone."""
+) -> tuple[list[int], float]:
+    """Column of each anchor (A,), and the ranges' unit in m.
+
+    Named by the mapping, `r_<id>`, or by the id alone, each with `_mm` or `_cm` behind it or not.
+    """
     columns: dict[int, int] = {}
+    units: dict[float, str] = {}
     for role, name in mapping.items():
-        row = ids.row(role[2:]) if role.startswith("r_") else None
-        if role.startswith("r_") and row is None:
+        if not role.startswith("r_"):
+            continue
+        row, unit = _anchor_of(role[2:], ids)
+        if row is None:
             raise unknown_anchor(path, f"--columns {role}", role[2:], ids)
-        if row is not None:
-            if name not in header:
-                raise InputError(f"{path}: row 1: no column {name!r} for {role}")
-            columns[row] = header.index(name)
+        if name not in header:
+            raise InputError(f"{path}: row 1: no column {name!r} for {role}")
+        columns[row] = header.index(name)
+        units[min(unit, without_unit(name)[1])] = name
     bare = not any(name.startswith("r_") for name in header)
     for i, name in enumerate(header):
         if i in taken or i in columns.values() or not (bare or name.startswith("r_")):
             continue
-        row = ids.row(name.removeprefix("r_"))
+        row, unit = _anchor_of(name.removeprefix("r_"), ids)
         if row is None:
             if name.startswith("r_"):
                 raise unknown_anchor(path, f"column {name}", name[2:], ids)
@@ -202,6 +206,7 @@ def _range_columns(
             )
         else:
             columns[row] = i
+            units[unit] = name
     if not columns:
         raise InputError(
             f"{path}: row 1: no ranges: expected columns r_<id> of the anchors "
@@ -211,7 +216,19 @@ def _range_columns(
     for row, anchor in enumerate(ids.anchors.ids):
         if row not in columns:
             raise InputError(f"{path}: row 1: missing column r_{anchor} of anchor {anchor!r}")
-    return [columns[row] for row in range(len(ids.anchors))]
+    if len(units) > 1:
+        columns_of_each = " and ".join(units.values())
+        raise InputError(f"{path}: row 1: columns {columns_of_each}: expected one unit")
+    return [columns[row] for row in range(len(ids.anchors))], next(iter(units))
+
+
+def _anchor_of(name: str, ids: AnchorIds) -> tuple[int | None, float]:
+    """Row of the anchor that a column is of, None: of none; and the unit of its ranges in m."""
+    row = ids.row(name)
+    if row is not None:
+        return row, 1.0
+    stem, unit = without_unit(name)
+    return ids.row(stem), unit
 
 
 def save_range_table(path: Path, recording: Recording) -> None:

@@ -64,7 +64,7 @@ def calibrate(recording: Recording) -> Calibration:
     """
     if recording.truth is None:
         raise InputError(
-            f"{recording.name}: calibration needs the tag's true places (columns gt_x, gt_y, gt_z)"
+            f"{recording.where}: calibration needs the tag's true places (columns gt_x, gt_y, gt_z)"
         )
     places = recording.anchors.positions
     distance = np.linalg.norm(recording.truth[:, None, :] - places, axis=-1)  # (T, A)
@@ -79,12 +79,12 @@ def calibrate(recording: Recording) -> Calibration:
         offset[row], spread[row] = centre(mine)
         if abs(offset[row]) > MAX_OFFSET_M:
             raise InputError(
-                f"{recording.name}: anchor {recording.anchors.ids[row]!r} is off by "
+                f"{recording.where}: anchor {recording.anchors.ids[row]!r} is off by "
                 f"{offset[row]:.1f} m: wrong place, wrong id or wrong unit, not an antenna delay"
             )
     if not np.isfinite(offset).any():
         raise InputError(
-            f"{recording.name}: no anchor has {MIN_RANGES} ranges at known places; "
+            f"{recording.where}: no anchor has {MIN_RANGES} ranges at known places; "
             f"the most is {count.max()}"
         )
     return Calibration(recording.anchors, offset, spread, count)

@@ -25,6 +25,8 @@ LISTEN_S = 0.7
 """Seven cycles of a tag that streams at its fastest."""
 ANSWER_S = 0.25
 WAIT_S = 0.01
+LONGEST_S = 9.5
+"""A port is given up after so long, however busy the machine is."""
 BOARD_PORTS = ("/dev/serial0", "/dev/serial1")
 """A Raspberry Pi's UARTs on its header, where modules are wired to without USB."""
 SLOW_LATENCY_MS = 4
@@ -102,6 +104,7 @@ def examine(port: Port) -> None:
             "ModemManager runs and writes to new ports for some seconds. "
             f"Install the udev rule {RULES}, which makes it leave UWB modules alone."
         )
+    until = time.monotonic() + LONGEST_S
     for baud in BAUDS:
         transport = Transport(port.path, baud)
         try:
@@ -109,7 +112,7 @@ def examine(port: Port) -> None:
                 port.advice.insert(0, transport.problem)
                 return
             port.usable = True
-            device, heard = recognise(transport)
+            device, heard = recognise(transport, until)
         finally:
             transport.close()
         if device is not None:
@@ -127,9 +130,12 @@ def examine(port: Port) -> None:
     )
 
 
-def recognise(transport: Transport) -> tuple[Found | None, int]:
-    """The device at the other end of an open port, and how many bytes were heard from it."""
-    received, first, last = _listen(transport, LISTEN_S)
+def recognise(transport: Transport, until: float) -> tuple[Found | None, int]:
+    """The device at the other end of an open port, and how many bytes were heard from it.
+
+    until: when to give up, s of `time.monotonic`.
+    """
+    received, first, last = _listen(transport, LISTEN_S, until)
     found = _match(received)
     if found is not None:
         rate = (received.count(b"\n") - 1) / (last - first) if last > first else float("nan")
@@ -138,7 +144,7 @@ def recognise(transport: Transport) -> tuple[Found | None, int]:
         asked = time.monotonic()
         if not transport.write(question):
             break
-        answer, first, _ = _listen(transport, ANSWER_S)
+        answer, first, _ = _listen(transport, ANSWER_S, until)
         received = received[-256:] + answer
         found = _match(received)
         if found is not None:
@@ -163,14 +169,15 @@ def _device(
     return Found(name, mode, baud, able.schedulable, able.max_rate, rate, reply_ms)
 
 
-def _listen(transport: Transport, seconds: float) -> tuple[bytes, float, float]:
+def _listen(transport: Transport, seconds: float, until: float) -> tuple[bytes, float, float]:
     """What comes within the time, and when its first and last bytes came (NaN without any).
 
-    Silence is counted in waits: on a busy machine each takes longer, as the answer may.
+    Silence is counted in waits, and ends at `until`: on a busy machine each takes longer, as the
+    answer may.
     """
     data, first, last = b"", float("nan"), float("nan")
     left = seconds
-    while left > 0.0 and transport.up:
+    while left > 0.0 and transport.up and time.monotonic() < until:
         begin = time.monotonic()
         chunk = transport.read(WAIT_S)
         if chunk:

@@ -29,7 +29,7 @@ def truth_delay(recording: Recording) -> float:
     with the distance. Raises InputError without ground truth or motion.
     """
     if recording.truth is None:
-        raise InputError(f"{recording.name}: no ground truth (gt_x, gt_y, gt_z)")
+        raise InputError(f"{recording.where}: no ground truth (gt_x, gt_y, gt_z)")
     truth = recording.truth
     distance = np.linalg.norm(truth[:, None] - recording.anchors.positions, axis=2)  # (T, A)
     rate = np.gradient(distance, recording.times, axis=0)
@@ -47,7 +47,7 @@ def truth_delay(recording: Recording) -> float:
             value = column[rows, anchor]
             values.append(value - bend @ np.linalg.lstsq(bend, value, rcond=None)[0])
     if not rates or (square := float((np.concatenate(rates) ** 2).sum())) < 1e-6:
-        raise InputError(f"{recording.name}: no motion that would show the clocks' difference")
+        raise InputError(f"{recording.where}: no motion that would show the clocks' difference")
     return float(np.concatenate(rates) @ np.concatenate(errors)) / square
 
 

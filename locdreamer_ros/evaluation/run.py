@@ -206,6 +206,14 @@ def answered_by(row: Report) -> str:
     return f"{name} [{others} updates by another]" if others else name
 
 
+def site_of(recording: Recording, method: Method) -> Site:
+    """The recording's site as the method reads it. Raises InputError naming the file."""
+    try:
+        return method.site(recording.anchors)
+    except InputError as reason:
+        raise InputError(f"{recording.where}: {reason}") from None
+
+
 def track_all(
     recording: Recording,
     method: Method,
@@ -220,7 +228,7 @@ def track_all(
     Raises InputError for an unknown name, a bad parameter, a model that is missing or does not
     fit, or nothing to score.
     """
-    place = method.site(recording.anchors) if site is None else site
+    place = site_of(recording, method) if site is None else site
     scheduler = method.make_scheduler(place)
     methods = (method, *beside)
     own, *others = (each.make_tracker(place) for each in methods)
@@ -250,7 +258,7 @@ def track_all(
                 )
             )
         except InputError as reason:
-            raise InputError(f"{recording.name}: {reason}") from None
+            raise InputError(f"{recording.where}: {reason}") from None
     return done.tracks, reports
 
 

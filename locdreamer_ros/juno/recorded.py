@@ -143,7 +143,7 @@ def train_policy(
     how = settings or Training()
     count = len(site.anchors)
     if recording.truth is None or not np.isfinite(recording.truth[:, :2]).all(axis=1).any():
-        raise InputError(f"{recording.name}: training needs ground truth (gt_x, gt_y)")
+        raise InputError(f"{recording.where}: training needs ground truth (gt_x, gt_y)")
     check_budget(budget, count)
     recording = _with_truth(recording)
     assert recording.truth is not None

@@ -84,6 +84,8 @@ class UwbNode(LifecycleNode):
         self.counts: Counter[str] = Counter()
         self.problem = ""
         """Why the last message was dropped, or the last transition failed."""
+        self.starting = False
+        """Whether `run_node` starts it, and says itself what was refused."""
         self._configured = False
         self._dropped_at = -RECENT_S
         self._complaint, self._say_at, self._said = "", 0.0, False
@@ -269,6 +271,8 @@ class UwbNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Any -> finalized."""
+        if self.active:
+            self.deactivate()
         self.active = False
         return self.on_cleanup(state)
 
@@ -281,18 +285,20 @@ class UwbNode(LifecycleNode):
         try:
             work()
         except InputError as reason:
-            self.problem = str(reason)
-            self.get_logger().error(self.problem)
-            return TransitionCallbackReturn.FAILURE
+            return self._refuse(str(reason))
         except ModuleNotFoundError as missing:
-            self.problem = f"{self.get_name()}: {not_installed(missing)}"
-            self.get_logger().error(self.problem)
-            return TransitionCallbackReturn.FAILURE
+            return self._refuse(f"{self.get_name()}: {not_installed(missing)}")
         except Exception:
             self.problem = traceback.format_exc()
             self.get_logger().error(self.problem)
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
+
+    def _refuse(self, problem: str) -> TransitionCallbackReturn:
+        self.problem = problem
+        if not self.starting:
+            self.get_logger().error(problem)
+        return TransitionCallbackReturn.FAILURE
 
     def _destroy_made(self, kept: int) -> None:
         while len(self._made) > kept:
@@ -383,9 +389,11 @@ def run_node(make: Callable[[], UwbNode]) -> int:
 
 def _start(node: UwbNode) -> None:
     """Configure and activate. Raises InputError for what parameters name, RuntimeError else."""
+    node.starting = True
     for transition in (node.trigger_configure, node.trigger_activate):
         result = transition()
         if result == TransitionCallbackReturn.FAILURE:
             raise InputError(node.problem)
         if result == TransitionCallbackReturn.ERROR:
             raise RuntimeError(f"{node.get_name()}: could not start")
+    node.starting = False

@@ -178,14 +178,14 @@ class RecorderNode(UwbNode):
         self.counts["recorded"] += 1
 
     def deactivate(self) -> None:
-        """Take in what has arrived and not been read, and complete the bag."""
-        for subscription in self._heard:
-            self.catch_up(subscription())
+        """Complete the bag."""
         self.close()
 
     def close(self) -> None:
-        """Complete the bag."""
+        """Take in what has arrived and not been read, and complete the bag."""
         if self._bag is not None:
+            for subscription in self._heard:
+                self.catch_up(subscription())
             bag, self._bag = self._bag, None
             try:
                 bag.close()

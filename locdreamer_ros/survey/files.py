@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from locdreamer_ros.datasets.cells import MAX_RANGE_M, find_columns, number, plain_header, read_rows
-from locdreamer_ros.datasets.columns import RANGE_UNITS, ROLES, AnchorIds, missing, roles_of
+from locdreamer_ros.datasets.columns import (
+    RANGE_UNITS,
+    ROLES,
+    AnchorIds,
+    missing,
+    roles_of,
+    without_unit,
+)
 from locdreamer_ros.datasets.range_table import load_range_table
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import open_text
@@ -38,7 +45,7 @@ def load_unplaced(path: Path, columns: Mapping[str, str] | None = None) -> Recor
     heard = np.isfinite(recording.ranges).any(axis=0)
     recording = recording.only(tuple(np.array(recording.anchors.ids)[heard].tolist()))
     nowhere = Anchors(recording.anchors.ids, np.zeros((len(recording.anchors), 3)))
-    return replace(recording, anchors=nowhere, truth=None)
+    return replace(recording, anchors=nowhere, truth=None, file=str(path))
 
 
 def _ids(path: Path, mapping: Mapping[str, str]) -> tuple[str, ...]:
@@ -54,7 +61,9 @@ def _ids(path: Path, mapping: Mapping[str, str]) -> tuple[str, ...]:
         else:
             named = [role for role in mapping if role.startswith("r_")]
             found = dict.fromkeys(
-                name[2:] for name in [*named, *header] if name.startswith("r_") and name[2:]
+                without_unit(name[2:])[0]
+                for name in [*named, *header]
+                if name.startswith("r_") and name[2:]
             )
     if not found:
         raise InputError(f"{path}: row 1: expected columns r_<id>, or anchor and range")

@@ -86,13 +86,14 @@ def _check(recording: Recording, known: Known, dimensions: int) -> None:
     heard = np.isfinite(recording.ranges).sum(axis=0)
     few = [i for i, n in zip(recording.anchors.ids, heard, strict=True) if n < FEWEST_RANGES]
     if few:
+        count = heard[recording.anchors.ids.index(few[0])]
         raise InputError(
-            f"{recording.name}: anchor {few[0]!r} has {heard[recording.anchors.ids.index(few[0])]} "
-            f"ranges, a survey needs at least {FEWEST_RANGES} of each: walk where it is heard"
+            f"{recording.where}: anchor {few[0]!r} has {count} ranges, a survey needs at "
+            f"least {FEWEST_RANGES} of each: walk where it is heard"
         )
     if len(heard) < dimensions + 1:
         raise InputError(
-            f"{recording.name}: a survey in {dimensions} dimensions needs at least "
+            f"{recording.where}: a survey in {dimensions} dimensions needs at least "
             f"{dimensions + 1} anchors, there are {len(heard)}"
         )
 

@@ -17,7 +17,7 @@ from worlds import circle_recording
 from locdreamer_ros.cli import main
 from locdreamer_ros.cli.demo import radio_costs
 from locdreamer_ros.datasets import load_recording
-from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
+from locdreamer_ros.datasets.range_table import save_anchors, save_range_table, save_recording
 from locdreamer_ros.simulation import simulate
 
 
@@ -94,6 +94,17 @@ def test_bad_input_leaves_nothing(tmp_path, capsys, arguments, expected):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("locdreamer: ")
     assert expected in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("offline", [["--offline"], []])
+def test_too_few_anchors_are_said_of_their_file_before_work(tmp_path, capsys, offline):
+    walk = circle_recording(duration=2.0)
+    save_recording(tmp_path / "pair.csv", walk.only(walk.anchors.ids[:2]))
+    arguments = ["--source", "replay", "--recording", str(tmp_path / "pair.csv"), *offline]
+    assert main(["demo", *arguments, "--output", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("pair.csv: 2-D tracking needs at least 3 anchors, the site has 2")
     assert not (tmp_path / "out").exists()
 
 

@@ -134,7 +134,9 @@ def test_odometry_and_gyro_have_columns(tmp_path: Path, anchors: Anchors) -> Non
         ("t_s,r_1,r_2\n0,1,1\n\n0.1,1,far\n", "row 4, column r_2: expected a number, got 'far'"),
         ("t_s,r_1,r_2\n0,1,1\nnan,1,1\n", "row 3, column t_s: expected a finite number"),
         ("t_s,r_1,r_2\n,1,1\n", "row 2, column t_s: expected a number"),
-        ("t_s,r_1,r_2\n0,1,4500\n", "row 2, column r_2: expected a range .* in millimetres?"),
+        ("t_s,r_1,r_2\n0,1,4500\n", "row 2, column r_2: expected a range .* call it r_<id>_mm"),
+        ("t_s,r_1_mm,r_2\n0,1,4\n", "row 1: columns r_1_mm and r_2: expected one unit"),
+        ("t_s,r_1,r_2\n0,1,0,2,5\n", "row 2: .* got 5; decimal commas need ; between cells"),
         ("t_s,r_1,r_2\n1e300,1,1\n", "column t_s: no time in seconds: 1e\\+300"),
         ("t_s,r_1,r_2\n" + "9" * 100_000 + ",1,1\n", "column t_s: expected a finite number"),
         ("t_s,r_1,r_2\n0,1," + "1" * 2_000_000, "not CSV: a row of over"),
@@ -160,7 +162,7 @@ def test_bad_tables_are_one_line(tmp_path: Path, anchors: Anchors, text: str, me
         ("id,x,z\n1,0,2\n", "row 1: expected the header id,x,y,z"),
         ("id,x,y,z\n1,0,1e300,2\n", "anchor '1': expected metres, got y = 1e\\+300"),
         ("id,x,y,z\n", "no anchors below the header"),
-        ("id,x,y,z\n1,0,0\n", "row 2: expected id,x,y,z, got 3 columns"),
+        ("id,x,y,z\n1,0,0\n", "row 2: expected 4 columns, got 3"),
         ("id,x,y,z\n\n1,0,up,2\n", "row 3, column y: expected a number, got 'up'"),
         ("id,x,y,z\n1,0,nan,2\n", "row 2, column y: expected a finite number"),
         ("id,x,y,z\n,0,0,2\n", "row 2, column id: expected an anchor id"),
@@ -351,11 +353,22 @@ def test_names_of_columns_by_a_mapping(
             load_range_table(path, anchors, wrong)
 
 
-def test_bare_ids_are_columns_too(tmp_path: Path, anchors: Anchors) -> None:
-    (tmp_path / "x.csv").write_text("t_s,2.0,1\n0,4.5,2.5\n")
-    np.testing.assert_array_equal(
-        load_range_table(tmp_path / "x.csv", anchors).ranges, [[2.5, 4.5]]
-    )
+@pytest.mark.parametrize(
+    ("header", "row", "columns"),
+    [
+        ("2.0,1", "4.5,2.5", None),
+        ("r_1_mm,r_2_mm", "2500,4500", None),
+        ("2 (cm),1 [cm]", "450,250", None),
+        ("left,right", "2500,4500", {"r_1_mm": "left", "r_2_mm": "right"}),
+        ("left_cm,right_cm", "250,450", {"r_1": "left_cm", "r_2": "right_cm"}),
+    ],
+)
+def test_wide_columns_by_bare_ids_and_with_their_unit(
+    tmp_path: Path, anchors: Anchors, header: str, row: str, columns: dict[str, str] | None
+) -> None:
+    (tmp_path / "x.csv").write_text(f"t_s,{header}\n0,{row}\n")
+    found = load_range_table(tmp_path / "x.csv", anchors, columns).ranges
+    np.testing.assert_allclose(found, [[2.5, 4.5]])
 
 
 def test_anchors_without_height(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,6 +15,7 @@ import threading
 import time
 import tty
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,9 @@ def test_an_answer_is_waited_for_by_waits_and_not_by_the_clock() -> None:
             self.waits += 1
             return b"late" if self.waits == 24 else b""
 
-    assert detect._listen(Slow(), 0.25)[0] == b"late"  # type: ignore[arg-type]
+    slow: Any = Slow()
+    assert detect._listen(slow, 0.25, np.inf)[0] == b"late"
+    assert detect._listen(slow, np.inf, time.monotonic() + 0.05)[0] == b""  # nor for ever
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,11 @@ from sensor_msgs.msg import Range
 from tf2_msgs.msg import TFMessage
 
 from locdreamer_ros.datasets.range_table import save_anchors
+from locdreamer_ros.driver.emulator import emulate
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.launching import RESPAWN_DELAY_S
+from locdreamer_ros.survey.files import load_unplaced
 from locdreamer_ros.types import Anchors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -225,7 +227,30 @@ def test_a_node_that_refuses_its_input_is_not_started_again(tmp_path: Path) -> N
         sleep(2.0 * RESPAWN_DELAY_S)
         assert set(launch.nodes()) == {"tracker_node"}
     assert launch.text.count("driver_node refused what it was given") == 1
-    assert "id '6E01' appears twice" in launch.text
+    assert launch.text.count("id '6E01' appears twice") == 1
+
+
+def test_a_survey_is_walked_with_the_robots_launch_file(tmp_path: Path) -> None:
+    """Anchors without places: the tracker beside it says so and waits."""
+    module, site = emulate("decar", link=tmp_path / "uwb", walk_s=600.0)
+    save_anchors(tmp_path / "ids.csv", Anchors(site.ids, 0.0 * site.positions))
+    (tmp_path / "mine.yaml").write_text(
+        f"/**/driver_node: {{ros__parameters: {{survey: {tmp_path}/walk.csv, free_rate: 20.0}}}}"
+    )
+    arguments = [
+        "device:=decar", f"port:={tmp_path}/uwb", f"anchors:={tmp_path}/ids.csv",
+        f"params_file:={tmp_path}/mine.yaml", "namespace:=robot1",
+    ]  # fmt: skip
+    walk = tmp_path / "walk.csv"
+    try:
+        with launched(tmp_path, ROBOT, *arguments) as (launch, _):
+            enough = 30 * len(site)
+            wait(lambda: walk.exists() and walk.read_text().count("\n") > enough, "rows", launch)
+    finally:
+        module.close()
+    found = load_unplaced(walk)
+    assert found.anchors.ids == site.ids
+    assert np.isfinite(found.ranges).sum(axis=0).min() >= 20
 
 
 def test_a_replay_with_recorder_and_without_rviz(tmp_path: Path) -> None:

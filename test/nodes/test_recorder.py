@@ -16,6 +16,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ro
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from locdreamer_ros.msg import AnchorArray, RangeArray
+from nodes.hosted import hosting
 from nodes.ros_graph import Graph, graph
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
@@ -23,6 +24,7 @@ from locdreamer_ros.datasets.bag import read_bag
 from locdreamer_ros.datasets.rosbag2 import read_messages
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED
+from locdreamer_ros.nodes.recorder_node import RecorderNode
 from locdreamer_ros.types import Anchors, Ranges
 
 ANCHORS = Anchors(("a", "b", "c"), np.array([[0.0, 0.0, 2.0], [8.0, 0.0, 2.5], [8.0, 6.0, 2.0]]))
@@ -85,6 +87,19 @@ def test_a_killed_recorder_leaves_all_but_its_last_second(
     np.testing.assert_allclose(read_bag(bag).ranges[:, 0], 2.5 + np.arange(30) / 100)
     assert "bag.mcap was not finished" in caplog.text
     assert [p.name for p in nodes.folder.iterdir() if p.name.startswith(".bag")] == []
+
+
+def test_what_has_arrived_is_in_the_bag_when_the_node_is_told_to_end(tmp_path: Path) -> None:
+    """Nobody spins any more: `run_node` only closes it."""
+    with hosting(RecorderNode, output=str(tmp_path / "bag")) as hosted:
+        out = hosted.say(RangeArray, "uwb/ranges", KEPT)
+        ranges = Ranges.of([0], np.full(1, 2.5), 0.1)
+        for _ in range(5):
+            out.publish(RangeArray(ranges=c.to_ranges(ranges, ANCHORS)))
+        assert out.wait_for_all_acked()
+        hosted.node.close()
+    kept = read_messages(tmp_path / "bag", "/uwb/ranges", "locdreamer_ros/msg/RangeArray")
+    assert len(list(kept)) == 5
 
 
 def test_ranges_of_anybody_are_recorded(nodes: Graph) -> None:

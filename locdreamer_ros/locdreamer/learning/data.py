@@ -108,7 +108,7 @@ class Walks:
             self._first_fixes(walk, recording, site)
         if not self.starts:
             raise InputError(
-                f"{recordings[0].name}: no stretch of {steps + 1} fixes {self.step_s:g} s apart "
+                f"{recordings[0].where}: no stretch of {steps + 1} fixes {self.step_s:g} s apart "
                 "that begins with ranges of at least 3 anchors"
             )
 

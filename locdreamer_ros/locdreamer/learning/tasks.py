@@ -110,7 +110,7 @@ def piece(recording: Recording, begin: int, end: int, *, truth: bool = False) ->
     Raises InputError where nothing is left.
     """
     if end - begin < 2:
-        raise InputError(f"{recording.name}: {len(recording)} epochs are too few to learn from")
+        raise InputError(f"{recording.where}: {len(recording)} epochs are too few to learn from")
     rows = np.arange(begin, end)
     return Recording(
         recording.name,
