@@ -232,8 +232,8 @@ def test_a_node_that_refuses_its_input_is_not_started_again(tmp_path: Path) -> N
 
 def test_a_survey_is_walked_with_the_robots_launch_file(tmp_path: Path) -> None:
     """Anchors without places: the tracker beside it says so and waits."""
-    module, site = emulate("decar", link=tmp_path / "uwb", walk_s=600.0)
-    save_anchors(tmp_path / "ids.csv", Anchors(site.ids, 0.0 * site.positions))
+    module, tag = emulate("decar", link=tmp_path / "uwb", walk_s=600.0)
+    save_anchors(tmp_path / "ids.csv", Anchors(tag.anchors.ids, 0.0 * tag.anchors.positions))
     (tmp_path / "mine.yaml").write_text(
         f"/**/driver_node: {{ros__parameters: {{survey: {tmp_path}/walk.csv, free_rate: 20.0}}}}"
     )
@@ -244,12 +244,12 @@ def test_a_survey_is_walked_with_the_robots_launch_file(tmp_path: Path) -> None:
     walk = tmp_path / "walk.csv"
     try:
         with launched(tmp_path, ROBOT, *arguments) as (launch, _):
-            enough = 30 * len(site)
+            enough = 30 * len(tag.anchors)
             wait(lambda: walk.exists() and walk.read_text().count("\n") > enough, "rows", launch)
     finally:
         module.close()
     found = load_unplaced(walk)
-    assert found.anchors.ids == site.ids
+    assert found.anchors.ids == tag.anchors.ids
     assert np.isfinite(found.ranges).sum(axis=0).min() >= 20
 
 
