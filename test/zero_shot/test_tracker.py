@@ -9,6 +9,7 @@ import pytest
 from worlds import circle_recording, follow, square_anchors
 
 from locdreamer_ros.methods import make_scheduler
+from locdreamer_ros.simulation import simulate
 from locdreamer_ros.types import Anchors, Estimate, Ranges, Site
 from locdreamer_ros.zero_shot.model_file import shipped
 from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
@@ -225,3 +226,26 @@ def test_biases_are_learned(weights):
     assert np.mean(errors[200:]) < 0.08
     # The shift of each range takes a part that all share.
     assert np.corrcoef(tracker.biases, bias)[0, 1] > 0.8
+
+
+class Halved(ZeroShotTracker):
+    """The same tracker, moved ahead in two steps instead of one."""
+
+    def predict(self, dt, motion=None):
+        super().predict(dt / 2, motion)
+        return super().predict(dt / 2, motion)
+
+
+@pytest.mark.parametrize("rate", [0.5, 3.0, 10.0])
+def test_half_the_step_is_the_same_error(weights, rate):
+    errors = []
+    for seed in range(3):
+        recording = simulate("house", duration=60.0 / min(rate, 3.0), rate=rate, seed=40 + seed)
+        site = Site.of(recording.anchors, "2", HEIGHT)
+        for kind in (ZeroShotTracker, Halved):
+            _, found = follow(
+                recording.blind(), kind(site, weights), make_scheduler("all", site), site, budget=5
+            )
+            errors.append(np.nanmean(found[5:]))
+    whole, half = np.reshape(errors, (-1, 2)).mean(axis=0)
+    assert half == pytest.approx(whole, rel=0.05)
