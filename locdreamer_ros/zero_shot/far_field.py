@@ -26,7 +26,7 @@ from locdreamer_ros.zero_shot.layout import SPACE
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights, load_weights, shipped
 from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
 
-FAR_M = 10.0
+FAR_M = 5.0
 """The tag is far this many metres outside the anchors' box, or its width where that is more."""
 BACK_M = 2.0
 """It is near again this much farther in."""
