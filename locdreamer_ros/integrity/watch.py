@@ -48,6 +48,8 @@ DOUBTFUL_COST = 1.0
 """A snapshot that costs so much less makes the track doubtful."""
 DOUBTS_S = 1.0
 """How long the ranges must go unexplained before it is said."""
+UNEXPLAINED = 1.0
+"""Cost per anchor that is doubt enough, wherever else the tag might be."""
 AT_ONCE_S = 0.15
 """Ranges no older than this are of one moment, for a tag that turns."""
 SLACK_M_S, FAST_M_S = 3.0, 15.0
@@ -123,6 +125,7 @@ class Watch:
         self._turned: Snapshot | None = None
         self._odd_since: float | None = None
         self._doubt: FloatArray | None = None
+        """What doubt adds to the covariance (D, D) m^2 of the position."""
         self.suspect = False
         """Whether the ranges of the window are explained better elsewhere."""
 
@@ -284,13 +287,13 @@ class Watch:
         away = []
         if self._twin is not None and self._twin.estimate is not None:
             away.append(self._twin.estimate.position - estimate.position)
-        if self._doubt is not None:
-            away.append(self._doubt)
         if self._mirror.flat:
             away.append(self._mirror.across(estimate.position))
-        if away:
+        if away or self._doubt is not None:
             d = estimate.dimensions
             covariance = estimate.covariance.copy()
+            if self._doubt is not None:
+                covariance[:d, :d] += self._doubt
             for vector in away:
                 covariance[:d, :d] += np.outer(vector, vector)
             estimate = Estimate(
@@ -424,10 +427,11 @@ class Watch:
             if turned:
                 found, best, gathered = turned, turned[0], latest
                 residual = self._residuals(latest, self._track, now)
+        unexplained = spent > UNEXPLAINED * rest.anchors
         spent, _ = cost_of(residual, gathered)
         self.suspect = spent - best.cost > DOUBTFUL_COST
         self._consider(gathered, best, spent, estimate, now)
-        self._wonder(found, spent, estimate, now)
+        self._wonder(found, spent, estimate, now, unexplained=unexplained)
 
     def _turned_to(self, latest: Gathered, estimate: Estimate, now: float) -> list[Snapshot]:
         """Where the ranges of one moment alone say that the tag is, if they agree.
@@ -484,16 +488,30 @@ class Watch:
             self._start(gathered, best, twin=None)
 
     def _wonder(
-        self, found: Sequence[Snapshot], spent: float, estimate: Estimate, now: float
+        self,
+        found: Sequence[Snapshot],
+        spent: float,
+        estimate: Estimate,
+        now: float,
+        *,
+        unexplained: bool,
     ) -> None:
-        """What goes unexplained for long widens the covariance to where the tag may be instead."""
+        """What goes unexplained for long widens the covariance to where the tag may be instead.
+
+        Where no place is better, and none good, by as much as the ranges are off.
+        """
         if self._odd_since is None:
             self._odd_since = now
         if now - self._odd_since < DOUBTS_S:
             return
         near = [s for s in found if s.cost < min(spent, found[0].cost + MIRROR)]
         away = [s.position - estimate.position for s in near]
-        self._doubt = max(away, key=lambda v: float(v @ v), default=None)
+        if away:
+            farthest = max(away, key=lambda v: float(v @ v))
+            self._doubt = np.outer(farthest, farthest)
+        elif unexplained:
+            off = [v for a, v in self._fit.items() if a not in self.naming.named]
+            self._doubt = float(np.mean(np.square(off))) * np.eye(estimate.dimensions)
 
     def _compare(self, rest: Gathered, spent: float, now: float) -> None:
         """Which of two mirrored places explains the ranges better; the worse is dropped."""
