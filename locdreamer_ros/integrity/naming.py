@@ -13,8 +13,11 @@ from locdreamer_ros.types import Site
 SHORT_M, LONG_M = -0.8, 4.3
 """Residuals beyond these are not those of walls: nothing shortens a range, little lengthens it
 so far."""
-NAMED = 4
-"""So many votes name an anchor; none clears it."""
+NAMED, NAMED_LONG = 4, 7
+"""So many votes name an anchor that is short, or long, as a wall makes it for a second or two; none
+clears it."""
+LINGERS_M, LINGERS_S = 4.0, 2.0
+"""An anchor that the track, right by the others, finds so long for so long is named too."""
 SENTENCE, LONGEST = 10, 80
 """Tests in which a named anchor must fit to be cleared; twice as many each time it is named."""
 FITS_M = (-0.4, 1.5)
@@ -35,6 +38,7 @@ class Naming:
         self._votes: Counter[int] = Counter()
         self._times: Counter[int] = Counter()
         self._voted: dict[int, float] = {}
+        self._long: dict[int, float] = {}
         self.named: frozenset[int] = frozenset()
 
     def judges(self, snapshot: Snapshot) -> bool:
@@ -58,10 +62,21 @@ class Naming:
                     continue
                 self._voted[anchor] = heard[anchor]
                 self._votes[anchor] += 1
-                if self._votes[anchor] >= NAMED:
+                if self._votes[anchor] >= (NAMED if value < 0.0 else NAMED_LONG):
                     self.accuse(anchor, residual)
             else:
                 self._forgive(anchor, value)
+
+    def linger(self, residual: Mapping[int, float], heard: Mapping[int, float]) -> None:
+        """Name an anchor whose residual m by the track stays long from one range to a later one.
+
+        heard: when each was heard last, s. Snapshots need more witnesses than the track does.
+        """
+        for anchor, off in residual.items():
+            if off <= LINGERS_M or not self.others_agree(anchor, residual):
+                self._long.pop(anchor, None)
+            elif heard[anchor] - self._long.setdefault(anchor, heard[anchor]) >= LINGERS_S:
+                self.accuse(anchor, residual)
 
     def others_agree(self, anchor: int, residual: Mapping[int, float]) -> bool:
         """Whether the track fits the other anchors of the window, by residual m."""

@@ -398,6 +398,7 @@ class Watch:
             return
         spent, offset = cost_of(trusted, rest)
         self._fit = gathered.per_anchor(residual - offset)
+        self.naming.linger(self._fit, self.window.last)
         estimate = self.tracker.estimate
         assert estimate is not None
         if self._twin is not None:
