@@ -50,6 +50,9 @@ DOUBTS_S = 1.0
 """How long the ranges must go unexplained before it is said."""
 UNEXPLAINED = 1.0
 """Cost per anchor that is doubt enough, wherever else the tag might be."""
+SETTLED_S, UNSURE_S = 3.0, 30.0
+"""Ranges that go unexplained so long after an anchor was named, with few others left, say that it
+may be the wrong one; so long it is doubted."""
 AT_ONCE_S = 0.15
 """Ranges no older than this are of one moment, for a tag that turns."""
 SLACK_M_S, FAST_M_S = 3.0, 15.0
@@ -109,6 +112,7 @@ class Watch:
         self._seeking_since = 0.0
         self._used: dict[int, tuple[float, float]] = {}
         self._skew = 0.0
+        self._named, self._named_at, self._unsure_at = self.naming.named, -math.inf, -math.inf
         self._begin()
 
     def _begin(self) -> None:
@@ -148,7 +152,7 @@ class Watch:
             state = State.LOST
         elif silence > COAST_S and silence > 2.0 * self._usual:
             state = State.COASTING
-        elif self._twin is not None or self._doubt is not None or self._ambiguous:
+        elif self._twin is not None or self._doubt is not None or self._ambiguous(estimate.time):
             state = State.DOUBTFUL
         else:
             state = State.TRACKING
@@ -161,15 +165,15 @@ class Watch:
             self._skew,
         )
 
-    @property
-    def _ambiguous(self) -> bool:
+    def _ambiguous(self, now: float) -> bool:
         """Whether the anchors that are left cannot tell where the tag is, or who of them is wrong.
 
-        All on a line; or two and more named, and no more left than there are unknowns and one.
+        All on a line; or two and more named, and no more left than there are unknowns and one; or
+        one of few was named and the others disagreed even then, of late.
         """
         left = len(self.window.last.keys() - self.naming.named)
         unchecked = len(self.naming.named) > 1 and left <= self.site.dimensions + 1
-        return self._mirror.flat or unchecked
+        return self._mirror.flat or unchecked or now - self._unsure_at < UNSURE_S
 
     @property
     def _silence(self) -> float:
@@ -403,9 +407,13 @@ class Watch:
         assert estimate is not None
         if self._twin is not None:
             self._compare(rest, spent, now)
+        if self.naming.named != self._named:
+            self._named, self._named_at = self.naming.named, now
         self.suspect = False
         if spent < SUSPECT * rest.anchors:
-            self._better_since = self._odd_since = self._doubt = None
+            self._better_since = self._odd_since = None
+            if not self._ambiguous(now):
+                self._doubt = None
             self.naming.calm(self._fit)
             return
         found = explain(self.site, gathered, time=now, seeds=[estimate.position])
@@ -505,6 +513,11 @@ class Watch:
             self._odd_since = now
         if now - self._odd_since < DOUBTS_S:
             return
+        left = len(self.window.last.keys() - self._named)
+        few = bool(self._named) and left <= self.site.dimensions + 2
+        apart = float(np.linalg.norm(found[0].position - estimate.position))
+        if few and now - self._named_at > SETTLED_S and self.suspect and apart > APART_M:
+            self._unsure_at = now
         near = [s for s in found if s.cost < min(spent, found[0].cost + MIRROR)]
         away = [s.position - estimate.position for s in near]
         if away:

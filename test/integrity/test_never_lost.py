@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from locdreamer_ros.benchmarks import trust as benchmark
 from locdreamer_ros.evaluation.run import Run, run_offline
 from locdreamer_ros.integrity.status import State
 from locdreamer_ros.loop import Loop
@@ -323,3 +324,30 @@ def test_clocks_apart_are_noticed_and_nothing_old_is_used() -> None:
     assert loop.estimate is None
     assert loop.status().skew == pytest.approx(-7.0)
     assert loop.watch.late == 4 * len(recording)
+
+
+def test_ranges_that_no_place_explains_are_said() -> None:
+    """Four radios on a field, each 0 to 6 m too long where it is seen badly; 3.6 m/s, 1 Hz."""
+    field = np.array([[-69.0, 18.0, 0.0], [-38.0, 69.0, 0.0], [-34.0, 27.0, 0.0], [2.0, -6.0, 0.0]])
+    recording = walk(
+        field, duration=120.0, rate=1.0, speed=3.6, centre=(-30.0, 32.0), radius=28.0, height=0.0
+    )
+    bearing = np.arctan2(*(recording.truth[:, None, :2] - field[:, :2]).T[::-1]).T
+    long = 3.0 + 3.0 * np.sin(4.0 * bearing + np.arange(4))
+    run, error = tracked(replace(recording, ranges=recording.ranges + long), tag_height=0.0)
+    track = run.tracks[0]
+    wrong = (error > 2.0) & (track.states == State.TRACKING)
+    assert np.mean(error > 2.0) > 0.2, "it is off"
+    assert wrong.sum() < 3, "and says so"
+
+
+def test_whom_to_believe_of_five_with_two_swapped_is_doubted() -> None:
+    """Whoever is named first, the rest disagrees again later."""
+    world = make_world("house", 0)
+    whole = benchmark.walk(world, 0, 90.0, 10.0).only(world.deploy)
+    hurt = benchmark.broken(whole, 3, "swapped", np.random.default_rng(0))
+    run, error = tracked(hurt, dimensions="2", tag_height=world.tag_height)
+    states = run.tracks[0].states
+    off = error > 1.0
+    assert off[300:].mean() > 0.2, "it is off"
+    assert (off & (states == State.TRACKING)).sum() < 10, "and says so"
