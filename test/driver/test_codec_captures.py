@@ -255,6 +255,8 @@ def test_mauwb() -> None:
     assert ranges(codec.feed(four + b"\r\n")) == {"0": 5.22, "1": 3.60, "2": 1.22, "3": 3.43}
     contradiction = four.replace(b"mask:0F,seq:79", b"mask:07,seq:80")
     assert not ranges(codec.feed(contradiction + b"\r\n"))
+    cut = four[: four.index(b",ancid")].replace(b"seq:79", b"seq:81")
+    assert not ranges(codec.feed(cut + b"\r\n"))  # whose they are is lost
 
 
 CDK: list[dict[str, float]] = [{}, {"0001": 2.10}, {}, {}, {}]

@@ -103,14 +103,12 @@ def _uwb650_carried(data: bytes, asked: Iterable[str]) -> Carried:
 def _mauwb_carried(data: bytes, asked: Iterable[str]) -> Carried:
     carried: Carried = set()
     for line in _lines(data):
-        words = re.split(r"range:\(|\),", line[max(line.rfind("AT+RANGE="), 0) :])
-        if "AT+RANGE=" in line and len(words) >= 3:
-            numbers = words[1].split(",")
-            ids = words[-1].partition("ancid:(")[2].rstrip(")").split(",")
-            for place, number in enumerate(numbers):
-                if re.fullmatch(r"\d+", number, re.ASCII):
-                    anchor = ids[place] if len(ids) == 8 else str(place)
-                    carried.add((anchor, int(number) / 100.0))
+        said = dict(re.findall(r"(range|ancid):\(([^)]*)\)", line[max(line.rfind("AT+"), 0) :]))
+        ids = said.get("ancid", "").split(",")
+        for place, number in enumerate(said.get("range", "").split(",")):
+            if re.fullmatch(r"\d+", number, re.ASCII):
+                anchor = ids[place] if len(ids) == 8 else str(place)
+                carried.add((anchor, int(number) / 100.0))
     return carried
 
 

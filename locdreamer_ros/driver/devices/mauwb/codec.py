@@ -7,7 +7,8 @@ r"""Makerfabs MaUWB (DW3000, STM32 with AT firmware): the tag ranges by itself, 
 
 Ranges in cm, eight places; the mask (hexadecimal) has a bit for each place that holds a range. The
 second form says in ancid whose place it is. A place without its bit is 0 and has no id: a line in
-which mask, ranges and ids contradict each other is damaged.
+which mask, ranges and ids contradict each other is damaged, and one that lacks rssi or ancid where
+lines before it had them: without its ancid a range would be another anchor's.
 """
 
 from __future__ import annotations
@@ -51,10 +52,12 @@ class MauwbCodec(Passive, LineCodec):
     def __init__(self) -> None:
         super().__init__()
         self._reports = Reports("Makerfabs MaUWB, AT firmware", 256)
+        self._parts = 0
 
     def start(self) -> bytes:
         """Nothing to send: it speaks by itself, once set up (AT+SETRPT=1)."""
         self._reports.reset()
+        self._parts = 0
         return super().start()
 
     def _take(self, line: bytes, events: list[Event]) -> None:
@@ -64,9 +67,11 @@ class MauwbCodec(Passive, LineCodec):
             line = line[begin:]
         found = _LINE.fullmatch(line.decode("ascii", "replace"))
         reported = None if found is None else _places(found)
-        if found is None or reported is None:
+        parts = 0 if found is None else (found[5] is not None) + (found[6] is not None)
+        if found is None or reported is None or parts < self._parts:
             events.append(DroppedEvent(len(line), "no line of a MaUWB"))
         elif self._reports.is_news(line, int(found[3]), tag := found[1], events):
+            self._parts = parts
             for anchor, metres, power in reported:
                 if plausible(metres):
                     events.append(RangeEvent(anchor, metres, power, tag=tag))
