@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A ROS domain of one's own: nodes of another graph on this machine must not be heard."""
+"""Who hears whom: a ROS domain of one's own, and nodes that find each other soon."""
 
 from __future__ import annotations
 
@@ -10,11 +10,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.nodes.catalogue import shared_file
 
 DOMAINS = range(1, 102)
 """Higher ones share their ports with those that Linux hands out to any program."""
 PARTICIPANTS = 24
 """Nodes looked for in a domain: one that started early may be the only one left."""
+
+
+PROFILE_OF = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+"""What names a profile to Fast DDS 3, and to 2 and, with a warning, to 3."""
+FAST_DDS_2 = ("humble", "iron", "jazzy")
+BESIDE = ("DEFAULT_FASTDDS_PROFILES.xml", "DEFAULT_FASTRTPS_PROFILES.xml")
+"""Profiles that Fast DDS takes from the working directory."""
+
+
+def find_soon() -> None:
+    """Let this process announce itself as config/discovery.xml says, unless a profile is set.
+
+    To be called before the process's first node; other middleware than Fast DDS does not read it.
+    """
+    if any(os.environ.get(name) for name in PROFILE_OF) or any(map(os.path.exists, BESIDE)):
+        return
+    name = PROFILE_OF[os.environ.get("ROS_DISTRO") in FAST_DDS_2]
+    os.environ[name] = str(shared_file("config/discovery.xml"))
 
 
 def _ports(domain: int) -> list[int]:

@@ -27,7 +27,7 @@ from locdreamer_ros.start import BAD_INPUT
 
 TRACKERS = ("tracker_node", "ekf_node")
 SEEDED = ("source_node", *TRACKERS, "evaluator_node")
-RESPAWN_DELAY_S = 0.5
+RESPAWN_DELAY_S = 0.1
 REFUSED = "{0} refused what it was given (its last line says what): it is not started again"
 NODE_ARGUMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     # launch argument: parameter, nodes that get it; the first one's description is shown, on a

@@ -30,6 +30,7 @@ from rclpy.signals import SignalHandlerOptions
 from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError, not_installed
 from locdreamer_ros.nodes.catalogue import refuse_unknown
+from locdreamer_ros.nodes.domain import find_soon
 from locdreamer_ros.nodes.parameters import Fields, declare, fields_of, read
 
 LOSSLESS = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
@@ -350,6 +351,7 @@ def run_node(make: Callable[[], UwbNode]) -> int:
     it names.
     """
     os.environ.setdefault("HOME", tempfile.gettempdir())  # rcl's log wants one
+    find_soon()
     told = False
 
     def end(number: int, frame: object) -> None:

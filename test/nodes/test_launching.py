@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shlex
 import textwrap
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -19,10 +21,12 @@ pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import catalogue, launching
+from locdreamer_ros.nodes.domain import PROFILE_OF, find_soon
 from locdreamer_ros.nodes.launching import Plan, Started, plan
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = str(Path(__file__))
+TAG = "{http://www.eprosima.com}leaseAnnouncement"
 
 
 def by_name(planned: Plan) -> dict[str, Started]:
@@ -228,3 +232,24 @@ def test_the_filter_of_robot_localization_is_fed_topics_that_there_are() -> None
             if key.endswith("_config"):  # x y z, roll pitch yaw, and their rates and accelerations
                 assert len(flags) == 15, key
         assert [i for i, flag in enumerate(values["pose0_config"]) if flag] == [0, 1, 5]
+
+
+@pytest.mark.parametrize(
+    ("environment", "taken"),
+    [
+        ({}, "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ({"ROS_DISTRO": "jazzy"}, "FASTRTPS_DEFAULT_PROFILES_FILE"),
+        ({"FASTDDS_DEFAULT_PROFILES_FILE": "mine.xml"}, ""),
+        ({"FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml"}, ""),
+    ],
+)
+def test_nodes_announce_themselves_often_unless_somebody_says_how(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], taken: str
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(environment))
+    find_soon()
+    new = os.environ.keys() & PROFILE_OF - environment.keys()
+    assert new == ({taken} if taken else set())
+    for profile in new:
+        (period,) = ElementTree.parse(os.environ[profile]).getroot().iter(TAG)
+        assert [int(str(part.text)) for part in period] == [0, 500_000_000]
