@@ -155,18 +155,30 @@ def not_offered(anchor: str, ns: int) -> AnchorRange:
 
 def to_ranges(ranges: Ranges, anchors: Anchors) -> list[AnchorRange]:
     """One entry per range, in order."""
+    columns = (
+        ranges.anchor,
+        ranges.stamp,
+        ranges.value,
+        ranges.variance,
+        ranges.status,
+        ranges.rx_power,
+        ranges.first_path_power,
+        ranges.nlos_probability,
+    )
     return [
         AnchorRange(
-            anchor=anchors.ids[ranges.anchor[i]],
-            stamp=to_stamp(to_nanoseconds(float(ranges.stamp[i]))),
-            range=float(ranges.value[i]),
-            variance=float(ranges.variance[i]),
-            status=int(ranges.status[i]),
-            rx_power=float(ranges.rx_power[i]),
-            first_path_power=float(ranges.first_path_power[i]),
-            nlos_probability=float(ranges.nlos_probability[i]),
+            anchor=anchors.ids[row],
+            stamp=to_stamp(to_nanoseconds(stamp)),
+            range=value,
+            variance=variance,
+            status=status,
+            rx_power=rx_power,
+            first_path_power=first_path_power,
+            nlos_probability=nlos,
         )
-        for i in range(len(ranges))
+        for row, stamp, value, variance, status, rx_power, first_path_power, nlos in zip(
+            *(column.tolist() for column in columns), strict=True
+        )
     ]
 
 

@@ -45,9 +45,13 @@ SCHEDULED_S = 1.0
 
 @dataclass(frozen=True)
 class _Asked:
-    """A schedule; `free`: our own, which nobody sent, so that its answer has sequence 0."""
+    """A schedule, and its answer but for the ranges: made before there is haste.
+
+    free: our own, which nobody sent, so that its answer has sequence 0.
+    """
 
     message: AnchorSchedule
+    answer: RangeArray
     free: bool = False
 
 
@@ -190,8 +194,9 @@ class DriverNode(UwbNode):
         self.counts["schedules"] += 1
         self._scheduled_at = time.monotonic()
         again, self._fix = message.header.stamp == self._fix, message.header.stamp
+        asked = self._asked(message)
         if not message.anchors:  # the tracker knows enough for this fix
-            self._publish(message, NOTHING)
+            self._publish(asked, NOTHING)
             return
         deadline, now = nanoseconds(message.deadline) * 1e-9, time.time()
         if deadline <= nanoseconds(message.header.stamp) * 1e-9:
@@ -199,12 +204,12 @@ class DriverNode(UwbNode):
         elif deadline < now:  # many of them: the tracker's clock and ours differ
             self.counts["expired"] += 1
         known = [anchor for anchor in message.anchors if anchor in self.site.ids]
-        self._worker.ask(_Asked(message), self.site.rows(known), deadline, again=again)
+        self._worker.ask(asked, self.site.rows(known), deadline, again=again)
 
     def _answer(self, asked: _Asked, ranges: Ranges) -> None:
         """Publish, then see to the rest; called in the ranging thread."""
+        self._publish(asked, ranges)
         message = asked.message
-        self._publish(message, ranges, free=asked.free)
         if self._survey is not None and self.active:
             self._survey.add(ranges)
         same = message.header.stamp == self._costed
@@ -223,11 +228,10 @@ class DriverNode(UwbNode):
         """Answer a schedule that another has overtaken: nobody was asked."""
         if asked.free:
             return
-        message = asked.message
-        known = [anchor for anchor in message.anchors if anchor in self.site.ids]
+        known = [anchor for anchor in asked.message.anchors if anchor in self.site.ids]
         rows = self.site.rows(known)
         self.counts["superseded"] += 1
-        self._publish(message, Ranges.of(rows, np.full(rows.size, np.nan), time.time()))
+        self._publish(asked, Ranges.of(rows, np.full(rows.size, np.nan), time.time()))
 
     def _write_between(self) -> None:
         if self._survey is not None:
@@ -257,30 +261,33 @@ class DriverNode(UwbNode):
         message.header.stamp = to_stamp(round(now * 1e9))
         self.counts["free"] += 1
         wait = max(1.0 / self._free_rate, self._device.answer_time)
-        self._worker.ask(_Asked(message, free=True), np.array(rows, dtype=np.intp), now + wait)
+        self._worker.ask(self._asked(message, free=True), np.array(rows, dtype=np.intp), now + wait)
 
-    def _publish(self, message: AnchorSchedule, ranges: Ranges, *, free: bool = False) -> None:
-        ns = nanoseconds(message.header.stamp)
+    def _asked(self, message: AnchorSchedule, *, free: bool = False) -> _Asked:
+        answer = RangeArray(
+            header=header(nanoseconds(message.header.stamp), self.config.frame),
+            tag=message.tag,
+            session=message.session,
+            sequence=message.sequence,
+            more=message.more,
+        )
+        return _Asked(message, answer, free)
+
+    def _publish(self, asked: _Asked, ranges: Ranges) -> None:
+        wanted = asked.message.anchors
         entries = to_ranges(ranges, self.site)
-        if len(entries) != len(message.anchors):  # some are not of this site
+        if len(entries) != len(wanted):  # some are not of this site
+            ns = nanoseconds(asked.message.header.stamp)
             given = {entry.anchor: entry for entry in entries}
-            entries = [given.get(a) or not_offered(a, ns) for a in message.anchors]
-        if free:  # nobody waits for an answer of each
+            entries = [given.get(a) or not_offered(a, ns) for a in wanted]
+        if asked.free:  # nobody waits for an answer of each
             entries = [entry for entry in entries if entry.status == RangeStatus.OK]
             if not entries:
                 return
         if not self.active:
             return
-        self._ranges.publish(
-            RangeArray(
-                header=header(ns, self.config.frame),
-                tag=message.tag,
-                session=message.session,
-                sequence=message.sequence,
-                ranges=entries,
-                more=message.more,
-            )
-        )
+        asked.answer.ranges = entries
+        self._ranges.publish(asked.answer)
         self.counts["answers"] += 1
 
     def health(self) -> tuple[str, dict[str, object]]:
