@@ -98,7 +98,9 @@ class Fleet:
         for tag, (plan, ranges) in given.items():
             loop = self.add(tag)
             model = _model(loop)
-            if model is not None and plan.prediction is not None and not loop.watch.seeking:
+            if model is None or ranges.free:
+                continue
+            if plan.prediction is not None and not loop.watch.seeking:
                 together.append((model, ranges))
         update_together(together)
         found = self._each(given, lambda tag: _finite(self.add(tag).absorb(*given[tag])))

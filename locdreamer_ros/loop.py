@@ -17,6 +17,7 @@ from itertools import repeat
 
 import numpy as np
 
+from locdreamer_ros.differences import lifted
 from locdreamer_ros.integrity.status import Status
 from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.roles import RangeSource, Scheduler, Tracker
@@ -149,6 +150,9 @@ class Loop:
 
     def absorb(self, plan: Plan, ranges: Ranges) -> Estimate | None:
         """Update with the answer to `plan`; None until the answers so far give a first fix."""
+        if ranges.free:
+            known = None if self.watch.seeking else self.tracker.estimate
+            ranges = lifted(self.site, ranges, known, self.tracker.offset)
         if plan.prediction is None or self.watch.seeking:
             return self.watch.update(ranges, plan.time)
         kept = self.scheduler.keep(plan.prediction, ranges, self.budget)

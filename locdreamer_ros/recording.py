@@ -30,6 +30,8 @@ class Recording:
     None: what the sender states of a range.
     odometry (T, 3) or None: x m, y m, yaw rad in the odometry's own frame; turn_rate (T,) or None:
     rad/s about the vertical, of a gyro. NaN where unknown. file: where it was read from.
+    differences: `ranges` are time differences, each epoch a blink that all anchors heard: its
+    values share an unknown offset (`types.Ranges.free`).
     """
 
     name: str
@@ -44,6 +46,7 @@ class Recording:
     odometry: FloatArray | None = None
     turn_rate: FloatArray | None = None
     variance: FloatArray | None = None
+    differences: bool = False
     file: str = ""
 
     @property
@@ -97,6 +100,18 @@ class Recording:
             first_path_power=pick(self.first_path_power),
             variance=pick(self.variance),
         )
+
+    def as_differences(self) -> Recording:
+        """The same epochs as blinks: less the first anchor's range, or the first that was heard.
+
+        Such a recording holds what a TDoA system whose anchors' clocks agree would have measured:
+        the tag sends, and nobody knows when. Device powers stay. Epochs with stamps of their own
+        for each range are taken as one moment: the epoch's.
+        """
+        heard = np.isfinite(self.ranges)
+        first = np.argmax(heard, axis=1)
+        values = self.ranges - self.ranges[np.arange(len(self)), first][:, None]
+        return replace(self, ranges=values, stamps=None, differences=True)
 
     def rows(self, which: BoolArray | slice) -> Recording:
         """The same recording with only these epochs."""
@@ -179,6 +194,7 @@ class RecordingSource:
             rx_power=pick(record.rx_power),
             first_path_power=pick(record.first_path_power),
             variance=pick(record.variance),
+            free=record.differences,
         )
 
     def measure(self, anchor: IntArray, deadline: float) -> Ranges:

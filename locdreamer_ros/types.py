@@ -100,6 +100,11 @@ class Ranges(Unchanging):
     anchor (N,) row in `Anchors`; value (N,) m, slant; stamp (N,) s, the time of each range;
     status (N,) `RangeStatus`; variance (N,) m^2, what the sender states of its own noise; powers
     (N,) dBm; nlos_probability (N,). NaN where the device does not say.
+
+    free: these are of one blink that all anchors heard (time differences of arrival). A value is
+    then a range less an offset that all of them share, unknown and new at each blink; less the
+    range of a reference anchor it is the difference to that one. Only differences of the values
+    mean anything, and they may be negative.
     """
 
     anchor: IntArray
@@ -110,6 +115,7 @@ class Ranges(Unchanging):
     rx_power: FloatArray
     first_path_power: FloatArray
     nlos_probability: FloatArray
+    free: bool = False
 
     @classmethod
     def of(
@@ -123,6 +129,7 @@ class Ranges(Unchanging):
         rx_power: FloatArray | None = None,
         first_path_power: FloatArray | None = None,
         nlos_probability: FloatArray | None = None,
+        free: bool = False,
     ) -> Ranges:
         """Ranges with unknown quality. Without `status`, a NaN value is a TIMEOUT, others OK."""
         rows = np.asarray(anchor, dtype=np.intp)
@@ -141,6 +148,7 @@ class Ranges(Unchanging):
             unknown if rx_power is None else rx_power,
             unknown if first_path_power is None else first_path_power,
             unknown if nlos_probability is None else nlos_probability,
+            free,
         )
 
     def __len__(self) -> int:
@@ -164,20 +172,24 @@ class Ranges(Unchanging):
             self.rx_power[which],
             self.first_path_power[which],
             self.nlos_probability[which],
+            self.free,
         )
 
     def joined(self, more: Ranges) -> Ranges:
-        """These and `more`, in this order."""
-        return Ranges(
-            *(
-                np.concatenate([getattr(self, f.name), getattr(more, f.name)])
-                for f in dataclasses.fields(self)
-            )
-        )
+        """These and `more`, in this order. Raises ValueError: two blinks share no offset."""
+        if self.free or more.free:
+            raise ValueError("the ranges of two blinks have an offset each")
+        both: dict[str, Any] = {
+            f.name: np.concatenate([getattr(self, f.name), getattr(more, f.name)])
+            for f in dataclasses.fields(self)
+            if f.name != "free"
+        }
+        return Ranges(**both)
 
     def usable(self) -> Ranges:
-        """Only the ranges a tracker may use: status OK, finite and positive."""
-        good = (self.status == OK) & (self.value > 0.0) & (self.value < np.inf)
+        """Only the ranges a tracker may use: status OK, finite and, unless free, positive."""
+        least = -np.inf if self.free else 0.0
+        good = (self.status == OK) & (self.value > least) & (self.value < np.inf)
         return self if good.all() else self[good]
 
 

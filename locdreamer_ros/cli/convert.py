@@ -150,26 +150,29 @@ def run_published(options: argparse.Namespace) -> int:
 
 def run_csv(options: argparse.Namespace) -> int:
     """Range table to bag."""
-    from locdreamer_ros.datasets import load_recording
-
     check_places(options)
     if options.source.suffix != ".csv":
         raise InputError(f"{options.source}: expected a range table (.csv)")
     refuse_source(options)
-    recording = load_recording(options.source, options.anchors, columns=options.columns)
-    return write(recording, options)
+    return write(load(options), options)
 
 
 def run_bag(options: argparse.Namespace) -> int:
     """Bag to range table."""
-    from locdreamer_ros.datasets import load_recording
-
     check_places(options)
     if options.source.suffix == ".csv":
         raise InputError(f"{options.source}: expected a rosbag2 (folder, .mcap, .db3)")
     refuse_source(options)
-    recording = load_recording(options.source, options.anchors, columns=options.columns)
-    return write(recording, options)
+    return write(load(options), options)
+
+
+def load(options: argparse.Namespace) -> Recording:
+    """What is to be converted. Raises InputError."""
+    from locdreamer_ros.datasets import load_recording
+
+    return load_recording(
+        options.source, options.anchors, columns=options.columns, differences=True
+    )
 
 
 def refuse_source(options: argparse.Namespace) -> None:
@@ -191,6 +194,8 @@ def write(recording: Recording, options: argparse.Namespace, *, long: bool = Fal
 
     long: as a table with a row per range, which keeps the ranges' stamps.
     """
+    import numpy as np
+
     from locdreamer_ros.datasets.bag import write_bag
     from locdreamer_ros.datasets.range_table import save_recording
     from locdreamer_ros.evaluation.tables import save_json
@@ -205,7 +210,7 @@ def write(recording: Recording, options: argparse.Namespace, *, long: bool = Fal
         "epochs": len(recording),
         "anchors": list(recording.anchors.ids),
         "duration_s": float(recording.times[-1] - recording.times[0]),
-        "ranges": int((recording.ranges > 0.0).sum()),
+        "ranges": int(np.isfinite(recording.ranges).sum()),
         "ground_truth": recording.truth is not None,
         "seed": options.seed,
     }

@@ -31,6 +31,7 @@ from locdreamer_ros.methods import Method
 
 if TYPE_CHECKING:
     from locdreamer_ros.evaluation.metrics import Track
+    from locdreamer_ros.recording import Recording
     from locdreamer_ros.types import Anchors, FloatArray
 
 SOURCES = ("simulator", "replay", "serial")
@@ -103,11 +104,14 @@ def run(options: argparse.Namespace) -> None:
     view = check_view_option(options.view)
     if options.source == "serial" and options.offline:
         raise InputError("--source serial runs the driver in the ROS 2 graph: leave out --offline")
+    if options.measurement == "tdoa" and not (options.offline and options.source == "simulator"):
+        raise InputError(
+            "--measurement tdoa: the demo's graph asks for ranges; give --offline with a simulator"
+        )
     if (options.source == "replay") != (options.recording is not None):
         raise InputError("--source replay and --recording FILE need each other")
 
     from locdreamer_ros.cli.show import show_reports
-    from locdreamer_ros.datasets import load_recording
     from locdreamer_ros.evaluation.plots import plot_track
     from locdreamer_ros.evaluation.run import answered_by, site_of
     from locdreamer_ros.evaluation.tables import save_json
@@ -115,7 +119,7 @@ def run(options: argparse.Namespace) -> None:
 
     method = read_method(options)
     if options.source == "replay":  # before any node starts
-        site_of(load_recording(options.recording, options.anchors), method)
+        site_of(load(options), method)
     walls, method = place(options, method)
     options.duration = options.duration or DURATION_S.get(options.source, 120.0)
     usual = pace(options, method)
@@ -131,8 +135,8 @@ def run(options: argparse.Namespace) -> None:
         name = answered_by(row)
         tracks[f"{name}, baseline" if name in tracks else name] = track
     title = (
-        f"{what}: {method.budget} of {len(outcome.anchors)} anchors per fix, "
-        f"chosen by {method.scheduler}"
+        f"{what}: {reports[0]['budget']} of {len(outcome.anchors)} anchors per fix, "
+        f"chosen by {reports[0]['scheduler']}"
     )
     plot_track(options.output / "track.png", outcome.anchors, tracks, title=title, walls=walls)
     write_report(
@@ -161,6 +165,13 @@ def run(options: argparse.Namespace) -> None:
         print(", ".join(f"{name} {value}" for name, value in metrics["accounts"].items()))
     print("written:", ", ".join(str(options.output / n) for n in WRITTEN))
     print("recorded:", options.output / "bag")
+
+
+def load(options: argparse.Namespace) -> Recording:
+    """The recording to replay; time differences without the graph only. Raises InputError."""
+    from locdreamer_ros.datasets import load_recording
+
+    return load_recording(options.recording, options.anchors, differences=options.offline)
 
 
 def place(options: argparse.Namespace, method: Method) -> tuple[FloatArray | None, Method]:
@@ -208,17 +219,17 @@ def radio_costs(device: str, metrics: dict[str, Any]) -> dict[str, object]:
 
 def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
     """The loop in this process, at its own speed."""
-    from locdreamer_ros.datasets import load_recording
     from locdreamer_ros.datasets.bag import write_bag
     from locdreamer_ros.evaluation.run import summary, track_all
     from locdreamer_ros.simulation import simulate
 
     if options.source == "replay":
-        recording = load_recording(options.recording, options.anchors)
+        recording = load(options)
     else:
         recording = simulate(
             options.environment, duration=options.duration, rate=options.rate, seed=options.seed
         )
+        recording = recording.as_differences() if options.measurement == "tdoa" else recording
     tracks, reports = track_all(
         recording, method, beside=[method.beside(BASELINE, BASELINE_PRESET)], progress=True
     )

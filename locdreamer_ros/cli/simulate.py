@@ -16,6 +16,12 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
     """--environment and --rate: what `demo` has too."""
     parser.add_argument("--environment", default="house", metavar="E", help=f"{PLACES} (house)")
     parser.add_argument("--rate", type=positive, default=10.0, metavar="HZ", help="epochs/s (10)")
+    parser.add_argument(
+        "--measurement",
+        choices=("twr", "tdoa"),
+        default="twr",
+        help="ranges, or their differences in blinks that all anchors hear (twr)",
+    )
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -67,6 +73,8 @@ def run(options: argparse.Namespace) -> None:
         deploy=None if deploy is None else tuple(part.strip() for part in deploy.split(",")),
         odometry=options.odometry,
     )
+    if options.measurement == "tdoa":
+        recording = recording.as_differences()
     result = {
         "environment": options.environment,
         "recording": str(options.output),

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     # Where nobody says how high the anchors are, they are as high as the tag.
     height = 0.0 if method.tag_height == UNKNOWN_HEIGHT else method.tag_height
     recording = load_recording(
-        options.recording, options.anchors, columns=options.columns, height=height
+        options.recording, options.anchors, columns=options.columns, height=height, differences=True
     )
     track, report = evaluate(recording, method, progress=True)
     show_reports([report])
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
         from locdreamer_ros.evaluation.estimates import save_estimates
 
         save_estimates(options.output, track)
-    title = f"{recording.name}: {method.scheduler}, {report['ranges_per_fix']:.3g} ranges a fix"
+    title = f"{recording.name}: {report['scheduler']}, {report['ranges_per_fix']:.3g} ranges a fix"
     if options.plot is not None:
         from locdreamer_ros.evaluation.plots import plot_track
 

@@ -19,6 +19,7 @@ def load_recording(
     *,
     columns: Mapping[str, str] | None = None,
     height: float = 0.0,
+    differences: bool = False,
 ) -> Recording:
     """Load a range table (.csv), a rosbag2 (folder, .mcap, .db3) or a point survey (.json, .npz).
 
@@ -27,14 +28,19 @@ def load_recording(
     walk is drawn (seed 0).
 
     columns: how a table calls its columns, see `load_range_table`, or a bag its topics and fields,
-    see `read_bag`; height: of anchors without z, m. Raises InputError naming the file and what was
-    expected, also where anchors and ranges cannot both be in metres.
+    see `read_bag`; height: of anchors without z, m; differences: whether the caller can use time
+    differences in place of ranges. Raises InputError naming the file and what was expected, also
+    where anchors and ranges cannot both be in metres.
     """
     recording = dataclasses.replace(_load(path, anchors, columns, height), file=str(path))
     where = str(path if anchors is None else anchors)
     if path.suffix == ".csv" and anchors is None:
         where = str(_beside(path))
     check_places(recording.anchors, where)
+    if recording.differences:
+        if not differences:
+            raise InputError(f"{path}: expected ranges, it holds time differences (TDoA)")
+        return recording
     check_units(recording.anchors, recording.times, recording.ranges, where, str(path))
     return recording
 

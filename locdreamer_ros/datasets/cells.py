@@ -107,11 +107,19 @@ class TimeCells:
 class RangeCells:
     """Reads ranges in units of `scale` m, and counts those that say that there was none.
 
-    no_answer: values that say so, besides 0 and what lies below it.
+    no_answer: values that say so, besides 0 and what lies below it; signed: they are differences
+    of ranges, to which these are values like any other.
     """
 
-    def __init__(self, scale: float = 1.0, *, no_answer: tuple[float, ...] = NO_ANSWER) -> None:
+    def __init__(
+        self,
+        scale: float = 1.0,
+        *,
+        no_answer: tuple[float, ...] = NO_ANSWER,
+        signed: bool = False,
+    ) -> None:
         self.scale = scale
+        self._signed = signed
         self._no_answer = no_answer
         self.unanswered: Counter[str] = Counter()
 
@@ -123,11 +131,11 @@ class RangeCells:
             value = float(cell)
         except ValueError:
             raise InputError(f"{where}: expected a number, got {_short(str(cell))}") from None
-        if not value > 0.0 or value in self._no_answer:
+        if value != value or (not self._signed and (value <= 0.0 or value in self._no_answer)):
             named = value == 0.0 or value != value or value in self._no_answer
             self.unanswered[f"{value:g}" if named else "< 0"] += 1
             return float("nan")
-        if value * self.scale > MAX_RANGE_M:
+        if abs(value) * self.scale > MAX_RANGE_M:
             raise InputError(
                 f"{where}: expected a range of at most {MAX_RANGE_M:g} m, got {_short(str(cell))}; "
                 "is it in millimetres or centimetres? then call it r_<id>_mm, range_mm or ..._cm"

@@ -4,6 +4,7 @@
 
 Header `t_s,gt_x,gt_y,gt_z,odom_x,odom_y,odom_yaw,gyro_z,r_<id>,...` (ground truth, its height,
 odometry and gyro optional; empty or `nan`: unknown, no range), metres, seconds, rad and rad/s.
+With `d_<id>` in place of `r_<id>` each row is a blink: what its values share means nothing (TDoA).
 Anchors: `id,x,y,z`. What other people's tables do otherwise is read and said (logged): no z, units
 of time, columns of other names, values that stand for no answer. A table with a column `anchor` is
 a long one: see `long_table`.
@@ -67,6 +68,8 @@ __all__ = [
 
 ANCHOR_ID = ("id", "anchor", "anchor_id", "name")
 """What the first column of an anchors file may be called."""
+RANGE_OF, DIFFERENCE = "r_", "d_"
+"""How a column of ranges begins, and one of differences."""
 SIZE_OF_SITE = 10_000
 """Anchors of one file, at most."""
 
@@ -134,12 +137,13 @@ def load_range_table(
         ids = AnchorIds(anchors)
         roles = (TIME, *TRUTH, *ODOMETRY, *GYRO)
         found = find_columns(path, header, roles, {k: v for k, v in mapping.items() if k in roles})
-        column, unit = _range_columns(path, header, ids, mapping, {*found.values()})
+        kind = _kind(header, ids)
+        column, unit = _range_columns(path, header, ids, mapping, {*found.values()}, kind)
         check_groups(path, header, found)
         used = {*found.values(), *column}
         note_unused(path, [name for i, name in enumerate(header) if i not in used])
         numbers = array("d")
-        cells, clock = RangeCells(unit), TimeCells()
+        cells, clock = RangeCells(unit, signed=kind == DIFFERENCE), TimeCells()
         others = [(i, f"column {header[i]}") for role, i in found.items() if role != TIME]
         for at, row in rows:
             where = f"{path}: row {at}"
@@ -165,7 +169,17 @@ def load_range_table(
         together(values, TRUTH),
         odometry=together(values, ODOMETRY),
         turn_rate=values.get(GYRO[0]),
+        differences=kind == DIFFERENCE,
     )
+
+
+def _kind(header: Sequence[str], ids: AnchorIds) -> str:
+    """How the columns of ranges begin: `DIFFERENCE` where the table has those and no others."""
+    if any(name.startswith(RANGE_OF) for name in header):
+        return RANGE_OF
+    found = [name for name in header if name.startswith(DIFFERENCE)]
+    known = any(_anchor_of(name.removeprefix(DIFFERENCE), ids)[0] is not None for name in found)
+    return DIFFERENCE if known else RANGE_OF
 
 
 def _range_columns(
@@ -174,10 +188,12 @@ def _range_columns(
     ids: AnchorIds,
     mapping: Mapping[str, str],
     taken: set[int],
+    kind: str,
 ) -> tuple[list[int], float]:
     """Column of each anchor (A,), and the ranges' unit in m.
 
-    Named by the mapping, `r_<id>`, or by the id alone, each with `_mm` or `_cm` behind it or not.
+    Named by the mapping, `r_<id>` (or another `kind`), or by the id alone, each with `_mm` or `_cm`
+    behind it or not.
     """
     columns: dict[int, int] = {}
     units: dict[float, str] = {}
@@ -191,13 +207,13 @@ def _range_columns(
             raise InputError(f"{path}: row 1: no column {name!r} for {role}")
         columns[row] = header.index(name)
         units[min(unit, without_unit(name)[1])] = name
-    bare = not any(name.startswith("r_") for name in header)
+    bare = not any(name.startswith(kind) for name in header)
     for i, name in enumerate(header):
-        if i in taken or i in columns.values() or not (bare or name.startswith("r_")):
+        if i in taken or i in columns.values() or not (bare or name.startswith(kind)):
             continue
-        row, unit = _anchor_of(name.removeprefix("r_"), ids)
+        row, unit = _anchor_of(name.removeprefix(kind), ids)
         if row is None:
-            if name.startswith("r_"):
+            if name.startswith(kind):
                 raise unknown_anchor(path, f"column {name}", name[2:], ids)
         elif row in columns:
             raise InputError(
@@ -215,7 +231,7 @@ def _range_columns(
         )
     for row, anchor in enumerate(ids.anchors.ids):
         if row not in columns:
-            raise InputError(f"{path}: row 1: missing column r_{anchor} of anchor {anchor!r}")
+            raise InputError(f"{path}: row 1: missing column {kind}{anchor} of anchor {anchor!r}")
     if len(units) > 1:
         columns_of_each = " and ".join(units.values())
         raise InputError(f"{path}: row 1: columns {columns_of_each}: expected one unit")
@@ -234,12 +250,13 @@ def _anchor_of(name: str, ids: AnchorIds) -> tuple[int | None, float]:
 def save_range_table(path: Path, recording: Recording) -> None:
     """Write a range table (epoch times only; stamps and powers do not fit this format)."""
     rate = recording.turn_rate
+    kind = DIFFERENCE if recording.differences else RANGE_OF
     blocks = [
         (("t_s",), recording.times[:, None]),
         (TRUTH, recording.truth),
         (ODOMETRY, recording.odometry),
         (GYRO, None if rate is None else rate[:, None]),
-        (tuple(f"r_{anchor}" for anchor in recording.anchors.ids), recording.ranges),
+        (tuple(f"{kind}{anchor}" for anchor in recording.anchors.ids), recording.ranges),
     ]
     names = [name for block, values in blocks if values is not None for name in block]
     columns = [values for _, values in blocks if values is not None]

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from locdreamer_ros.differences import lifted
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import SKIP, Asking, Track, as_dict, score
 from locdreamer_ros.loop import Loop
-from locdreamer_ros.methods import Method
+from locdreamer_ros.methods import LISTENS, Method
 from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.schedulers.simple import All
@@ -79,7 +80,10 @@ def run_offline(
             states[0].append(step.status.state)
             asked.append(step.plan.anchor.size)
             asking.chosen[row, step.plan.anchor] = True
-            asking.heard[row, step.ranges.anchor] = step.ranges.value
+            heard = step.ranges
+            if heard.free and step.estimate is not None:  # as ranges, to be compared with
+                heard = lifted(site, heard, step.estimate)
+            asking.heard[row, heard.anchor] = heard.value
             asking.excluded[row, list(step.status.excluded)] = True
             for number, listener in enumerate(listeners, start=1):
                 begin = perf_counter()
@@ -225,10 +229,14 @@ def track_all(
 ) -> tuple[list[Track], list[Report]]:
     """Track `recording` by a method, with others beside it on the same ranges, and score them all.
 
+    Where it holds time differences nobody chooses: a blink reaches all anchors.
     Raises InputError for an unknown name, a bad parameter, a model that is missing or does not
     fit, or nothing to score.
     """
     place = site_of(recording, method) if site is None else site
+    if recording.differences:
+        everyone = len(recording.anchors)
+        method = replace(method, scheduler=LISTENS, budget=everyone, accuracy=0.0, price=0.0)
     scheduler = method.make_scheduler(place)
     methods = (method, *beside)
     own, *others = (each.make_tracker(place) for each in methods)

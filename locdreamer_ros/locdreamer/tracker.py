@@ -146,7 +146,12 @@ class LocDreamerTracker(Tracker):
         return self._answer(standby, reason)
 
     def update(self, ranges: Ranges) -> Estimate:
-        """Take ranges in by equation (11), and remember by (7); returns the posterior."""
+        """Take ranges in by equation (11), and remember by (7); returns the posterior.
+
+        Raises InputError for the differences of a blink: the model is one of ranges.
+        """
+        if ranges.free:
+            raise InputError("tracker locdreamer takes ranges, no time differences (TDoA)")
         now = started(self._estimate)
         used = recent(ranges, now.time)
         if len(used) == 0:

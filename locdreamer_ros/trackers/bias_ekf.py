@@ -137,6 +137,7 @@ class BiasEkf(Tracker):
             linearise,
             huber=self.config.huber,
             iterations=self.config.iterations,
+            free=used.free,
         )
         return self._publish(now.time)
 

@@ -93,6 +93,7 @@ class KalmanTracker(Tracker):
                 lambda state: linearise_ranges(self.site, state, now.time, used),
                 huber=self._huber,
                 iterations=self._iterations,
+                free=used.free,
             )
             now = Estimate(now.time, mean, covariance)
             self._estimate = now

@@ -173,8 +173,11 @@ class GridTracker(Tracker):
         )
         expected = self.site.expected(there, used.anchor)
         expected = config.offset + expected + config.slope * np.minimum(expected, SLOPE_M)
+        error = used.value - expected
+        if used.free:
+            error -= np.median(error, axis=1, keepdims=True)
         cost = asymmetric_huber(
-            (used.value - expected) / used.sigma(config.sigma),
+            error / used.sigma(config.sigma),
             config.huber_short,
             config.huber_long,
         ).sum(axis=1)

@@ -85,14 +85,22 @@ def huber_update(
     *,
     huber: float,
     iterations: int,
+    free: bool = False,
 ) -> tuple[FloatArray, FloatArray]:
     """Posterior mean (S,) and covariance (S, S) from ranges `measured` (N,) of `sigma` (N,) m.
 
     Minimises |x - prior|^2_P + sum rho(residual / sigma) by Gauss-Newton (the iterated EKF), with
     Huber's rho at `huber` sigma; one iteration with huber = inf is the plain EKF. In the weights a
     residual is scaled by its innovation sigma, so a badly known state does not reject good ranges.
+
+    free: the ranges share an unknown offset (`Ranges.free`). Then what is linear in the state are
+    their N - 1 differences to the first: an offset of infinite variance, done exactly.
     """
     state = prior
+    if free and measured.size < 2:
+        return prior, covariance
+    each = np.eye(measured.size)
+    pairs = each[1:] - each[0] if free else None
     for _ in range(iterations):
         expected, jacobian = linearise(state)
         residual = measured - expected - jacobian @ (prior - state)
@@ -100,9 +108,14 @@ def huber_update(
         innovation_covariance = spread @ jacobian.T
         noise = sigma**2
         if np.isfinite(huber):
+            off = measured - expected
+            off = off - np.median(off) if free else off  # from what most of them say of the offset
             scale = np.sqrt(np.diag(innovation_covariance) + noise)
-            noise = noise * np.maximum(1.0, np.abs(measured - expected) / (huber * scale))
+            noise = noise * np.maximum(1.0, np.abs(off) / (huber * scale))
         innovation_covariance[np.diag_indices_from(innovation_covariance)] += noise
+        if pairs is not None:
+            residual, jacobian, spread = pairs @ residual, pairs @ jacobian, pairs @ spread
+            innovation_covariance = pairs @ innovation_covariance @ pairs.T
         gain = np.linalg.solve(innovation_covariance, spread).T
         moved = prior + gain @ residual
         converged = float(np.abs(moved - state).max()) < 1e-3
@@ -111,5 +124,6 @@ def huber_update(
             break
     # Joseph's form keeps the covariance symmetric and positive however the gain was rounded.
     keep = np.eye(prior.size) - gain @ jacobian
-    posterior = keep @ covariance @ keep.T + (gain * noise) @ gain.T
+    weighed = gain if pairs is None else gain @ pairs
+    posterior = keep @ covariance @ keep.T + (weighed * noise) @ weighed.T
     return state, 0.5 * (posterior + posterior.T)

@@ -11,6 +11,7 @@ is trained; a test holds the two together. Here only numpy is needed. Where the 
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +54,8 @@ from locdreamer_ros.zero_shot.network import Seen, look_at, project, silu, squas
 WEIGHT = np.repeat(WEIGHTS, NEWS)
 RIDING = 0.1
 """What is left of the motion's learned jumps where odometry says how the tag moved."""
+FREE_M = 1.0
+"""First sigma of the bias that the ranges of a blink share, beyond what the prior says of it."""
 TURN_KNOWN = 0.2
 """What is left of the acceleration's density where a gyro says how the tag turned."""
 
@@ -336,6 +339,8 @@ class ZeroShotTracker(Tracker):
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
         now = started(self._estimate)
+        if ranges.free:
+            ranges = self._free(ranges, now.time)
         plain = not (self._framed or self._riding or np.isfinite(ranges.variance).any())
         if plain and self._update_compiled(ranges, now.time):
             return started(self._estimate)
@@ -389,6 +394,25 @@ class ZeroShotTracker(Tracker):
         if self._riding and self._slip.slips:
             self._drop_frame()
         return self._publish(now.time)
+
+    def _free(self, ranges: Ranges, time: float) -> Ranges:
+        """Ranges of one blink for the same step: their common bias is unknown, all of it.
+
+        They are moved to where most of them are as expected, and what is left of the offset is a
+        common bias that nothing else knows of, for this update.
+        """
+        used = recent(ranges, time)
+        if len(used) < 2:
+            return used[np.empty(0, dtype=np.intp)]
+        mean, covariance, common = self._mean.copy(), self._covariance.copy(), COMMON
+        mean[common] = 0.0
+        covariance[common] = covariance[:, common] = 0.0
+        covariance[common, common] = FREE_M**2
+        self._mean, self._covariance = mean, covariance
+        position = mean[:SPACE] + (used.stamp - time)[:, None] * mean[SPACE:KINEMATIC]
+        distance, _ = slant(position - self.site.anchors.positions[used.anchor])
+        off = used.value - distance - self.biases[used.anchor]
+        return replace(used, value=used.value - np.median(off))
 
     def _update_compiled(self, ranges: Ranges, time: float) -> bool:
         """`update` by the kernel; whether it answered."""
