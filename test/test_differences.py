@@ -18,9 +18,13 @@ from locdreamer_ros.datasets.range_table import save_recording
 from locdreamer_ros.differences import lifted
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.run import evaluate, run_offline
+from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import Method, make_scheduler, make_tracker
+from locdreamer_ros.recording import RecordingSource
 from locdreamer_ros.trackers.kalman import huber_update, linearise_ranges
 from locdreamer_ros.types import Estimate, Ranges, Site
+from locdreamer_ros.zero_shot.layout import COMMON
+from locdreamer_ros.zero_shot.tracker import FREE_M
 
 WITHIN_M = {"zero-shot": 0.15, "grid": 0.25, "particle": 0.3}
 """Mean error on the circle; of the Kalman trackers 0.13."""
@@ -163,3 +167,37 @@ def test_a_table_of_differences_comes_back_and_is_not_taken_for_ranges(tmp_path:
     path.write_text(path.read_text().replace("d_A1", "d_B9"))
     with pytest.raises(InputError, match=r"column d_B9: no anchor"):
         load_recording(path, differences=True)
+
+
+def test_nothing_that_was_known_of_a_common_bias_counts_in_a_blink() -> None:
+    """`zero-shot` after ranges, which tell it much of the bias that all of them share."""
+    site = Site(square_anchors(6), 2, 1.0)
+    tracker = make_tracker("zero-shot", site).model
+    tracker.start(Estimate(0.0, np.array([5.0, 4.0, 0.1, 0.1]), np.eye(4) * 0.09, offset=0.5))
+    values = site.expected(np.array([[4.8, 4.1]]), np.arange(6))
+    tracker.update(Ranges.of(np.arange(6), values + 0.5, 0.0))
+    assert abs(tracker._covariance[COMMON, 0]) > 1e-4
+    tracker.predict(0.2)
+    kept = tracker._covariance.copy()
+    tracker._free(blink(values, 3.0), 0.2)
+    kept[COMMON] = kept[:, COMMON] = 0.0
+    kept[COMMON, COMMON] = FREE_M**2
+    np.testing.assert_array_equal(tracker._covariance, kept)
+    assert tracker.offset == 0.0
+
+
+def test_a_lost_tag_is_looked_for_by_the_blinks_alone() -> None:
+    """After a long silence, 8 m from where it was: the offset is not taken from the old place."""
+    recording = circle_recording(duration=3.0)
+    later = replace(recording, times=recording.times + 30.0)
+    later.ranges[:] = np.linalg.norm(
+        later.truth[:, None] + [-6.5, -4.0, 0.0] - later.anchors.positions, axis=-1
+    )
+    site = Site(recording.anchors, 2, 1.0)
+    loop = Loop(make_tracker("robust-ekf", site), make_scheduler("all", site), site, budget=8)
+    for part in (recording.as_differences(), later.as_differences()):
+        source = RecordingSource(part)
+        for time in part.times[:3]:
+            step = loop.step(source, float(time))
+    error = step.estimate.position - later.truth[2, :2] - [-6.5, -4.0]
+    assert np.linalg.norm(error) < 0.3
