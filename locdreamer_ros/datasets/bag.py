@@ -18,8 +18,8 @@ import numpy as np
 
 from locdreamer_ros.datasets.bag_writer import VERSIONS, BagWriter
 from locdreamer_ros.datasets.cells import RangeCells
-from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, TIME, VARIANCE, note
-from locdreamer_ros.datasets.foreign_bag import read_places, read_ranges, topic_named
+from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, SIZE_OF_SITE, TIME, VARIANCE, note
+from locdreamer_ros.datasets.foreign_bag import ids_heard, read_places, read_ranges, topic_named
 from locdreamer_ros.datasets.rosbag2 import (
     Bag,
     find_topic,
@@ -45,8 +45,6 @@ ODOMETRY_FRAME, BASE_FRAME = "odom", "base_link"
 """Frames of a robot (REP-105)."""
 NOT_MEASURED = -1.0
 """First element of a covariance in `Imu`: the message does not hold that quantity."""
-SIZE_OF_SITE = 10_000
-"""Anchors, at most."""
 ROLES = ("anchors", "ranges", "truth", "odometry", "imu", "time", ANCHOR, *RANGE_UNITS, VARIANCE)
 GAP_S = 0.5
 """What has other stamps than the epochs is interpolated over gaps up to this."""
@@ -212,8 +210,7 @@ def read_bag(
         anchors = _read_anchors(bag, where)
     elif find_topic(bag, where) is not None:
         _read_anchors(bag, where).rows(anchors.ids)  # complains of one that is not there
-    alone = any(role.startswith("r_") for role in named)
-    if alone or ("ranges" in named and topic_named(bag, named["ranges"]).type != RANGES[1]):
+    if _is_foreign(bag, named):
         recording = read_ranges(bag, named, anchors)
     else:
         recording = _read_range_arrays(bag, named.get("ranges", RANGES[0]), anchors, picked)
@@ -224,6 +221,22 @@ def read_bag(
         odometry=_read_odometry(path, named.get("odometry"), times),
         turn_rate=_read_gyro(path, named.get("imu"), times),
     )
+
+
+def foreign_ids(path: Path, topics: Mapping[str, str]) -> tuple[str, ...]:
+    """Ids of the anchors whose ranges another's bag holds; none where the ranges are our own type.
+
+    topics: see `read_bag`. Raises InputError.
+    """
+    bag, named = open_bag(path), _checked(dict(topics))
+    return ids_heard(bag, named) if _is_foreign(bag, named) else ()
+
+
+def _is_foreign(bag: Bag, named: Mapping[str, str]) -> bool:
+    """Whether ranges are of other types than ours."""
+    if any(role.startswith("r_") for role in named):
+        return True
+    return "ranges" in named and topic_named(bag, named["ranges"]).type != RANGES[1]
 
 
 def _checked(named: dict[str, str]) -> dict[str, str]:

@@ -22,6 +22,8 @@ from locdreamer_ros.types import Anchors, FloatArray, IntArray
 log = logging.getLogger(__name__)
 
 TIME, ANCHOR, RANGE = "t_s", "anchor", "range"
+SIZE_OF_SITE = 10_000
+"""Anchors of one file, at most."""
 MOST_NAMED = 12
 """Columns that a complaint lists."""
 UNITS_M = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}

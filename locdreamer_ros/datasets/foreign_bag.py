@@ -20,7 +20,15 @@ import numpy as np
 
 from locdreamer_ros.datasets.cells import RangeCells, check_count
 from locdreamer_ros.datasets.clock import row_order
-from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, TIME, VARIANCE, AnchorIds, note
+from locdreamer_ros.datasets.columns import (
+    ANCHOR,
+    RANGE_UNITS,
+    SIZE_OF_SITE,
+    TIME,
+    VARIANCE,
+    AnchorIds,
+    note,
+)
 from locdreamer_ros.datasets.long_table import recording_of_rows
 from locdreamer_ros.datasets.mcap import Channel
 from locdreamer_ros.datasets.rosbag2 import Bag, decoded
@@ -88,6 +96,20 @@ def read_ranges(bag: Bag, mapping: Mapping[str, str], anchors: Anchors) -> Recor
     table = table if order is None else table[order]
     names = (VARIANCE,) if VARIANCE in mapping else ()
     return recording_of_rows(bag.path, anchors, table[:, 0], table[:, : 3 + len(names)], names)
+
+
+def ids_heard(bag: Bag, mapping: Mapping[str, str]) -> tuple[str, ...]:
+    """Ids of the anchors whose ranges the mapping names. Raises InputError."""
+    ids = dict.fromkeys(role[2:] for role in mapping if role.startswith("r_"))
+    if "ranges" in mapping:
+        topic = mapping["ranges"]
+        for number, (_, body) in enumerate(decoded(bag, topic_named(bag, topic)), start=1):
+            where = f"{bag.path}: {topic}: message {number}"
+            heard = fields(body, mapping.get(ANCHOR, "header.frame_id"), where)
+            ids |= dict.fromkeys(map(str, heard))
+            if len(ids) > SIZE_OF_SITE:
+                raise InputError(f"{where}: more than {SIZE_OF_SITE} anchors")
+    return tuple(ids)
 
 
 def read_places(bag: Bag, topic: str) -> Iterator[tuple[int, tuple[float, float, float]]]:

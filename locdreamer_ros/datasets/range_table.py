@@ -39,6 +39,7 @@ from locdreamer_ros.datasets.columns import (
     MOST_NAMED,
     RANGE_UNITS,
     ROLES,
+    SIZE_OF_SITE,
     TIME,
     AnchorIds,
     check_groups,
@@ -70,8 +71,6 @@ ANCHOR_ID = ("id", "anchor", "anchor_id", "name")
 """What the first column of an anchors file may be called."""
 RANGE_OF, DIFFERENCE = "r_", "d_"
 """How a column of ranges begins, and one of differences."""
-SIZE_OF_SITE = 10_000
-"""Anchors of one file, at most."""
 
 
 def load_anchors(path: Path, height: float = 0.0) -> Anchors:

@@ -35,17 +35,20 @@ def load_unplaced(path: Path, columns: Mapping[str, str] | None = None) -> Recor
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     if path.is_dir() or path.suffix in (".mcap", ".db3"):
-        from locdreamer_ros.datasets.bag import read_bag
+        from locdreamer_ros.datasets.bag import foreign_ids, read_bag
 
-        recording = read_bag(path, None, columns)
+        ids = foreign_ids(path, columns or {})
+        recording = read_bag(path, _nowhere(ids) if ids else None, columns)
     else:
         ids = _ids(path, roles_of(columns))
-        anchors = Anchors(ids, np.zeros((len(ids), 3)))
-        recording = load_range_table(path, anchors, columns)
+        recording = load_range_table(path, _nowhere(ids), columns)
     heard = np.isfinite(recording.ranges).any(axis=0)
     recording = recording.only(tuple(np.array(recording.anchors.ids)[heard].tolist()))
-    nowhere = Anchors(recording.anchors.ids, np.zeros((len(recording.anchors), 3)))
-    return replace(recording, anchors=nowhere, truth=None, file=str(path))
+    return replace(recording, anchors=_nowhere(recording.anchors.ids), truth=None, file=str(path))
+
+
+def _nowhere(ids: tuple[str, ...]) -> Anchors:
+    return Anchors(ids, np.zeros((len(ids), 3)))
 
 
 def _ids(path: Path, mapping: Mapping[str, str]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from locdreamer_ros.datasets.bag import write_bag
 from locdreamer_ros.datasets.range_table import save_anchors
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.survey.files import load_unplaced
 
 rosbag2 = pytest.importorskip("rosbags.rosbag2")
 typesys = pytest.importorskip("rosbags.typesys")
@@ -152,6 +153,9 @@ def test_sensor_msgs_range(tmp_path: Path, walk: Recording, alone: bool) -> None
     recording = load_recording(tmp_path / "bag", tmp_path / "site.csv", columns=columns)
     np.testing.assert_allclose(recording.ranges, walk.ranges, atol=1e-5)
     assert recording.anchors.ids == walk.anchors.ids
+    nowhere = load_unplaced(tmp_path / "bag", columns)  # for a survey, which finds the places
+    assert nowhere.anchors.ids == walk.anchors.ids
+    np.testing.assert_array_equal(nowhere.ranges, recording.ranges)
 
 
 def test_our_own_type_under_another_name(tmp_path: Path, walk: Recording) -> None:
