@@ -67,16 +67,23 @@ class Naming:
             else:
                 self._forgive(anchor, value)
 
-    def linger(self, residual: Mapping[int, float], heard: Mapping[int, float]) -> None:
+    def linger(self, residual: Mapping[int, float], heard: Mapping[int, float]) -> bool:
         """Name an anchor whose residual m by the track stays long from one range to a later one.
 
-        heard: when each was heard last, s. Snapshots need more witnesses than the track does.
+        heard: when each was heard last, s. Snapshots need more witnesses than the track does; but
+        without one of four a field of long ranges leads the track anywhere: True where there are no
+        more.
         """
+        few = len(residual) < self._site.dimensions + 3
+        stays = False
         for anchor, off in residual.items():
             if off <= LINGERS_M or not self.others_agree(anchor, residual):
                 self._long.pop(anchor, None)
             elif heard[anchor] - self._long.setdefault(anchor, heard[anchor]) >= LINGERS_S:
-                self.accuse(anchor, residual)
+                stays = True
+                if not few:
+                    self.accuse(anchor, residual)
+        return stays and few
 
     def others_agree(self, anchor: int, residual: Mapping[int, float]) -> bool:
         """Whether the track fits the other anchors of the window, by residual m."""

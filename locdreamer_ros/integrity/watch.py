@@ -402,7 +402,7 @@ class Watch:
             return
         spent, offset = cost_of(trusted, rest)
         self._fit = gathered.per_anchor(residual - offset)
-        self.naming.linger(self._fit, self.window.last)
+        lingers = self.naming.linger(self._fit, self.window.last)
         estimate = self.tracker.estimate
         assert estimate is not None
         if self._twin is not None:
@@ -410,7 +410,7 @@ class Watch:
         if self.naming.named != self._named:
             self._named, self._named_at = self.naming.named, now
         self.suspect = False
-        if spent < SUSPECT * rest.anchors:
+        if spent < SUSPECT * rest.anchors and not lingers:
             self._better_since = self._odd_since = None
             if not self._ambiguous(now):
                 self._doubt = None
@@ -436,7 +436,7 @@ class Watch:
             if turned:
                 found, best, gathered = turned, turned[0], latest
                 residual = self._residuals(latest, self._track, now)
-        unexplained = spent > UNEXPLAINED * rest.anchors
+        unexplained = lingers or spent > UNEXPLAINED * rest.anchors
         spent, _ = cost_of(residual, gathered)
         self.suspect = spent - best.cost > DOUBTFUL_COST
         self._consider(gathered, best, spent, estimate, now)

@@ -338,7 +338,7 @@ def test_ranges_that_no_place_explains_are_said() -> None:
     track = run.tracks[0]
     wrong = (error > 2.0) & (track.states == State.TRACKING)
     assert np.mean(error > 2.0) > 0.2, "it is off"
-    assert wrong.sum() < 3, "and says so"
+    assert wrong.sum() < 0.25 * (error > 2.0).sum(), "and mostly says so"
 
 
 def test_whom_to_believe_of_five_with_two_swapped_is_doubted() -> None:
