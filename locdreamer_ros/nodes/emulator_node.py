@@ -4,7 +4,9 @@
 
 The module is on a pseudo-terminal and known to the driver by the port only. The tag's true place
 goes out on `ground_truth/pose`, which no tracker listens to, at the stamp of each schedule: an
-evaluator then finds it by the same stamp as in a replay.
+evaluator then finds it by the same stamp as in a replay. The first is that of the first schedule
+once whoever is to hear it is there and the driver has had a range: how long nodes take to come up
+does not count.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from locdreamer_ros.config import parameter
 from locdreamer_ros.driver.devices import NAMES
 from locdreamer_ros.driver.emulator import Emulator, emulate
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.msg import AnchorSchedule
+from locdreamer_ros.msg import AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import to_pose_stamped
 from locdreamer_ros.nodes.lifecycle import KEPT, NodeConfig, UwbNode, run_node
 from locdreamer_ros.simulation import ENVIRONMENTS
 from locdreamer_ros.stamps import nanoseconds
+from locdreamer_ros.types import RangeStatus
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,9 @@ class EmulatorConfig(NodeConfig):
     seed: int = parameter(0, "seed of walk and errors", low=0, high=2**31 - 1)
     link: str = parameter("", "name that points to the pseudo-terminal; needed")
     epochs: int = parameter(300, "schedules after which it is complete", low=1, high=10**9)
+    listeners: int = parameter(
+        0, "how many listeners to the ground truth to wait for", low=0, high=1000
+    )
     tag: str = parameter("", "id of the tag")
     frame: str = parameter("map", "frame of the ground truth (REP-105)")
 
@@ -52,6 +58,7 @@ class EmulatorNode(UwbNode):
             raise InputError("emulator_node: needs the parameter link, a name for the port")
         self._truth = self.advertise(PoseStamped, "ground_truth/pose")
         self.listen(AnchorSchedule, "uwb/schedule", self._on_schedule, KEPT)
+        self.listen(RangeArray, "uwb/ranges", self._on_ranges, KEPT)
         self._emulator, self._tag = emulate(
             self.config.device,
             environment=self.config.environment,
@@ -60,8 +67,9 @@ class EmulatorNode(UwbNode):
         )
 
     def activate(self) -> None:
-        """Count from the first schedule."""
+        """Count from the first schedule that everybody knows of."""
         self.counts["epochs"] = 0
+        self._ranged = False
         self._last_ns: int | None = None
 
     def close(self) -> None:
@@ -75,8 +83,17 @@ class EmulatorNode(UwbNode):
         """Whether the truth of all epochs is out."""
         return self.counts["epochs"] >= int(self.config.epochs)
 
+    def _on_ranges(self, message: RangeArray) -> None:
+        self._ranged = self._ranged or any(
+            entry.status == RangeStatus.OK for entry in message.ranges
+        )
+
     def _on_schedule(self, message: AnchorSchedule) -> None:
         if message.tag != self.config.tag or self.complete:
+            return
+        if self.counts["epochs"] == 0 and not (
+            self._ranged and self._truth.get_subscription_count() >= self.config.listeners
+        ):
             return
         ns = nanoseconds(message.header.stamp)
         if ns == self._last_ns:  # the tracker asks on for the same fix

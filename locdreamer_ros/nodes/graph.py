@@ -95,6 +95,7 @@ def run_graph(
         shared = {k: v for k, v in merged["tracker_node"].items() if k in ("tag", "frame")}
         epochs = round(job.duration * job.rate)
         world = {"environment": job.environment, "seed": method.seed, "epochs": epochs}
+        world["listeners"] = 2 + job.view  # evaluator, recorder, view
         merged |= _emulated(job.output.resolve(), job.device, world, shared)
     else:
         merged["source_node"] = _base(job, "source_node") | {
