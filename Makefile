@@ -45,8 +45,12 @@ install: $(VENV)/.tools
 demo: $(VENV)/.core
 	$(RUN) $(VENV)/bin/locdreamer demo --output demo_output
 
-# A process for each core, each with one thread: the arrays and tensors of the tests are tiny.
-TEST := OMP_NUM_THREADS=1 $(RUN) $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
+# Half as many processes again as cores, because a third of the time tests wait for nodes; each with
+# one thread: the arrays and tensors of the tests are tiny.
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+PROCESSES := $(shell expr \( $(CORES) \* 3 + 1 \) / 2)
+TEST := OMP_NUM_THREADS=1 $(RUN) $(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) \
+    --dist worksteal
 
 test: $(VENV)/.tools
 	$(TEST)

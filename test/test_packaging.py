@@ -321,10 +321,14 @@ def test_core_installs_without_ros(tmp_path: Path, compiler: str) -> None:
     ignored = shutil.ignore_patterns(".*", "build", "install", "log", "*_output", "*.egg-info")
     shutil.copytree(ROOT, tree, ignore=ignored)
     build = "import setuptools.build_meta as b, sys; print(b.build_wheel(sys.argv[1]))"
+    quick = tmp_path / compiler
+    if shutil.which(compiler):  # the last option counts: a third of the time
+        quick.write_text(f'#!/bin/sh\nexec {shutil.which(compiler)} "$@" -O0\n')
+        quick.chmod(0o755)
     subprocess.run(
         [sys.executable, "-c", build, str(tmp_path)],
         cwd=tree,
-        env={**os.environ, "LOCDREAMER_NO_ROS": "1", "CXX": compiler, "CFLAGS": "-O0"},
+        env={**os.environ, "LOCDREAMER_NO_ROS": "1", "CXX": str(quick)},
         check=True,
         capture_output=True,
     )

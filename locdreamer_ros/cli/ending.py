@@ -67,7 +67,12 @@ def heeding(*, last: bool) -> Iterator[None]:
         for each in heard:
             signal.signal(each, tell)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, heard)  # a parent may hand them down blocked
-        yield
+        try:
+            yield
+        except Exception:
+            if told:  # somebody made another exception of it, as an import in C does
+                raise Told(told) from None
+            raise
         if told:  # somebody caught it who should not have
             raise Told(told)
     finally:

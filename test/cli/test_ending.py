@@ -81,10 +81,13 @@ def test_a_signal_in_a_destructor_is_not_lost(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.usefixtures("heard")
-def test_a_signal_that_was_caught_still_decides_the_status(tmp_path, monkeypatch):
+@pytest.mark.parametrize("then", ["goes on", "another exception"])
+def test_a_signal_that_was_caught_still_decides_the_status(tmp_path, monkeypatch, then):
     def told(*_: object, **__: object) -> object:
         with contextlib.suppress(BaseException):  # as some libraries do
             os.kill(os.getpid(), signal.SIGTERM)
+        if then != "goes on":
+            raise ImportError("cannot be imported")  # numpy, interrupted in its own import
         return simulate("house", duration=5.0)
 
     monkeypatch.setattr("locdreamer_ros.simulation.simulate", told)
