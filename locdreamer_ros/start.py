@@ -8,15 +8,34 @@ installed is one line.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 
 from locdreamer_ros.errors import InputError, not_installed
 
 BAD_INPUT = 2
+LAUNCHED_BY = "LOCDREAMER_LAUNCHED_BY"
+"""Environment: the process of `ros2 launch`, with which a node ends, however that ends."""
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent(number: int) -> None:
+    """Have the kernel (Linux) send a signal to this process when its parent ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+
+
+def _end_with_launch() -> None:
+    """`ros2 launch` that is killed, or told to end as it starts, ends none of its nodes."""
+    if launch := os.environ.get(LAUNCHED_BY):
+        end_with_parent(signal.SIGTERM)
+        if not Path(f"/proc/{launch}").exists():  # it ended before we asked
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -26,6 +45,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def _run(node: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)  # until the node takes them over
+    _end_with_launch()
     try:
         status: int = import_module(f"locdreamer_ros.nodes.{node}").main()
         return status

@@ -261,6 +261,35 @@ sys.exit(start.tracker_node())
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_node_ends_with_the_launch_that_started_it() -> None:
+    """However that ends; what `ros2 run` or a shell has started lives on."""
+    node = """
+import os, sys, time
+from locdreamer_ros import start
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "locdreamer_ros.nodes":
+            print(os.getpid(), flush=True)
+            time.sleep(10)
+            print("outlived it", flush=True)
+            os._exit(1)
+sys.meta_path.insert(0, Slow())
+start.tracker_node()
+"""
+    launch = "import os, subprocess, sys; os.environ['LOCDREAMER_LAUNCHED_BY'] = str(os.getpid()); "
+    launch += "subprocess.call([sys.executable, '-c', sys.argv[1]])"
+    with subprocess.Popen(
+        [sys.executable, "-c", launch, node],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert int(running.stdout.readline()) != running.pid
+        running.kill()
+        assert running.stdout.read() == ""  # the node has let go of it
+
+
 def test_ros_requirements_leave_other_machines_alone() -> None:
     marker = 'platform_machine == "x86_64" and sys_platform == "linux"'
     requires = re.findall(r"'(ros-.*)'", (ROOT / "pyproject.toml").read_text())

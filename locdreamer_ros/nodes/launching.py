@@ -9,6 +9,7 @@ file calls. An argument that is left empty is what config/*.yaml and `params_fil
 from __future__ import annotations
 
 import difflib
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from locdreamer_ros.nodes import catalogue, foreign
 from locdreamer_ros.nodes.catalogue import shared_file
 from locdreamer_ros.nodes.robot_frames import read_lever_arm
 from locdreamer_ros.report.live import check_view
-from locdreamer_ros.start import BAD_INPUT
+from locdreamer_ros.start import BAD_INPUT, LAUNCHED_BY
 
 TRACKERS = ("tracker_node", "ekf_node")
 SEEDED = ("source_node", *TRACKERS, "evaluator_node")
@@ -346,6 +347,7 @@ def _process(started: Started, namespace: str) -> Any:
         parameters=[*map(str, started.files), started.parameters] if started.files else None,
         remappings=list(started.remapped),
         arguments=list(started.arguments),
+        additional_env={LAUNCHED_BY: str(os.getpid())},
         on_exit=ended,
         output="screen",
     )

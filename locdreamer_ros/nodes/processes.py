@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -17,9 +16,9 @@ from types import TracebackType
 import locdreamer_ros
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes.lifecycle import BAD_INPUT
+from locdreamer_ros.start import end_with_parent
 
 PATIENCE_S = 8.0
-PR_SET_PDEATHSIG = 1
 QUIET = ("--disable-external-lib-logs",)
 """No second log in ~/.ros: what a node prints is kept."""
 
@@ -49,7 +48,7 @@ def _end_with_parent() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
 
 
 class NodeProcesses:

@@ -218,6 +218,14 @@ def test_a_tracker_that_dies_is_started_again(tmp_path: Path) -> None:
         wait(lambda: "no-such-port" in launch.text, "a word on the port that is missing", launch)
 
 
+def test_a_launch_that_is_killed_leaves_no_node(tmp_path: Path) -> None:
+    with launched(tmp_path, TRACKING, "duration:=60.0", f"output:={tmp_path}/out") as (launch, _):
+        wait(lambda: len(launch.nodes()) == 4, "four nodes", launch)
+        started = launch.nodes().values()
+        launch.process.kill()
+        wait(lambda: not any(Path(f"/proc/{n}").exists() for n in started), "their end", launch)
+
+
 def test_a_node_that_refuses_its_input_is_not_started_again(tmp_path: Path) -> None:
     (tmp_path / "site.csv").write_text("id,x,y,z\n6E01,0,0,2\n6E01,5,0,2\n", encoding="utf-8")
     arguments = [f"anchors:={tmp_path}/site.csv", "device:=dwm1001", "port:=/dev/null"]
