@@ -34,8 +34,16 @@ def _end_with_launch() -> None:
     """`ros2 launch` that is killed, or told to end as it starts, ends none of its nodes."""
     if launch := os.environ.get(LAUNCHED_BY):
         end_with_parent(signal.SIGTERM)
-        if not Path(f"/proc/{launch}").exists():  # it ended before we asked
+        if not _runs(launch):  # it ended before we asked
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _runs(process: str) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return not state.rpartition(")")[2].startswith(" Z")
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
