@@ -258,15 +258,15 @@ PyObject * step_predict(PyObject *, PyObject * const * given, Py_ssize_t count)
 class UpdateCall
 {
 public:
-  static constexpr int ARGUMENTS = 21;
+  static constexpr int ARGUMENTS = 22;
 
   // Numbers that are none raise: see `good`.
   explicit UpdateCall(PyObject * const * given)
   : net_(network_of(given[0])), places_(given[5]), slot_(given[6]), mean_(given[7]),
     covariance_(given[8]), age_(given[9]), surprise_(given[10]), context_(given[11]),
     anchor_(given[12], "lq"), value_(given[13], "d"), stamp_(given[14], "d"),
-    status_(given[15], "B"), blocked_(given[16], "d"), next_(given[17]),
-    next_covariance_(given[18]), shown_(given[19]), shown_covariance_(given[20])
+    status_(given[15], "B"), blocked_(given[16], "d"), variance_(given[17], "d"), next_(given[18]),
+    next_covariance_(given[19]), shown_(given[20]), shown_covariance_(given[21])
   {
     good_ = net_ && number(given[2], time_) && number(given[3], memory_.since) &&
       number(given[4], memory_.updates);
@@ -289,7 +289,7 @@ public:
     if (!places_.holds(anchors * SPACE) || !mean_.holds(size) || !covariance_.holds(size * size) ||
       !surprise_.holds(slots) || !context_.holds(CONTEXT) || !anchor_.is_line(ranges) ||
       !value_.is_line(ranges) || !stamp_.is_line(ranges) || !status_.is_line(ranges) ||
-      !blocked_.is_line(ranges) || !next_.holds(size) || !next_covariance_.holds(size * size) ||
+      !blocked_.is_line(ranges) || !variance_.is_line(ranges) || !next_.holds(size) || !next_covariance_.holds(size * size) ||
       !shown_.holds(2 * axes_) || !shown_covariance_.holds(4 * axes_ * axes_))
     {
       return -1;
@@ -310,6 +310,8 @@ public:
       heard_.value.push_back(metres);
       heard_.ahead.push_back(ahead);
       heard_.blocked.push_back(blocked_.at<double>(i));
+      const double variance = variance_.at<double>(i);
+      heard_.stated.push_back(variance > 0.0 ? std::sqrt(variance) : 0.0);
       heard_.slot.push_back(static_cast<int>(where));
       const double * place = places_.data<double>() + row * SPACE;
       heard_.place.insert(heard_.place.end(), place, place + SPACE);
@@ -361,7 +363,7 @@ private:
   const Indices slot_;
   const In mean_, covariance_;
   const Out age_, surprise_, context_;
-  const Line anchor_, value_, stamp_, status_, blocked_;
+  const Line anchor_, value_, stamp_, status_, blocked_, variance_;
   const Out next_, next_covariance_, shown_, shown_covariance_;
   double time_ = 0.0;
   Memory memory_{nullptr, nullptr, nullptr, 0.0, 0.0};
@@ -372,7 +374,7 @@ private:
 };
 
 // update(network, axes, time, since, updates, places, slot, mean, covariance, age, surprise,
-//        context, anchor, value, stamp, status, blocked;
+//        context, anchor, value, stamp, status, blocked, variance;
 //        new mean, new covariance, shown mean, shown covariance)
 // age, surprise and context change in place. Returns how many ranges were used, -1: numpy's turn,
 // -2: an anchor is heard for the first time.
@@ -762,9 +764,9 @@ PyMODINIT_FUNC PyInit__compiled()
 {
   PyObject * made = PyModule_Create(&module);
   // Raised with every change of what goes in or comes out: locdreamer_ros/compiled.py has the same.
-  if (made && (PyModule_AddIntConstant(made, "INTERFACE", 3) < 0 ||
+  if (made && (PyModule_AddIntConstant(made, "INTERFACE", 4) < 0 ||
     PyModule_AddIntConstant(made, "WATCH", 1) < 0 ||
-    PyModule_AddIntConstant(made, "TOGETHER", 1) < 0))
+    PyModule_AddIntConstant(made, "TOGETHER", 2) < 0))
   {
     Py_DECREF(made);
     return nullptr;

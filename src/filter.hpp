@@ -75,10 +75,11 @@ inline bool predict(
   return finite(mean, size) && finite(covariance, static_cast<size_t>(size) * size);
 }
 
-// Ranges of one update: value m, ahead s, blocked 0..1 or NaN, place (K, 3) m, slot (K).
+// Ranges of one update: value m, ahead s, blocked 0..1 or NaN, sigma m that is stated of it or 0,
+// place (K, 3) m, slot (K).
 struct Heard
 {
-  Numbers value, ahead, blocked, place;
+  Numbers value, ahead, blocked, stated, place;
   std::vector<int> slot;
   int count() const {return static_cast<int>(value.size());}
 };
@@ -126,7 +127,9 @@ public:
         covariance[at] = covariance_[at] + look.jump[k];  // heard twice: the last one counts
       }
       project(covariance);
-      for (int k = 0; k < count_; k++) {inner_[k * (count_ + 1)] += square(look.sigma[k]);}
+      for (int k = 0; k < count_; k++) {
+        inner_[k * (count_ + 1)] += square(std::max(look.sigma[k], heard_.stated[k]));
+      }
       if (!cholesky(inner_.data(), count_)) {return false;}
       Numbers weight(count_);
       for (int k = 0; k < count_; k++) {weight[k] = innovation_[k] - look.shift[k];}

@@ -74,7 +74,7 @@ class CompiledStep(Unchanging):
     def of(self, ranges: Ranges) -> tuple[Any, ...]:
         """What an update takes of ranges."""
         given = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
-        return (*given, ranges.nlos_probability)
+        return (*given, ranges.nlos_probability, ranges.variance)
 
     def room(self, mean: FloatArray) -> Stepped:
         """Empty arrays for the step from a state (N,)."""

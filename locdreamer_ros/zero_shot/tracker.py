@@ -341,8 +341,7 @@ class ZeroShotTracker(Tracker):
         now = started(self._estimate)
         if ranges.free:
             ranges = self._free(ranges, now.time)
-        plain = not (self._framed or self._riding or np.isfinite(ranges.variance).any())
-        if plain and self._update_compiled(ranges, now.time):
+        if not (self._framed or self._riding) and self._update_compiled(ranges, now.time):
             return started(self._estimate)
         used = recent(ranges, now.time)
         if len(used) == 0:

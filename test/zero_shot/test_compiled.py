@@ -56,7 +56,8 @@ def ranges_of(rng: np.random.Generator, site: Site, count: int, time: float) -> 
     value[rng.random(rows.size) < 0.05] = np.nan
     blocked = np.where(rng.random(rows.size) < 0.5, np.nan, rng.random(rows.size))
     stamp = time - rng.uniform(0.0, 0.1, rows.size)
-    return Ranges.of(rows, value, stamp, nlos_probability=blocked)
+    stated = np.where(rng.random(rows.size) < 0.5, np.nan, rng.uniform(-0.1, 0.5, rows.size))
+    return Ranges.of(rows, value, stamp, variance=stated, nlos_probability=blocked)
 
 
 def assert_same(pair: Both) -> None:
@@ -210,6 +211,7 @@ def test_strange_ranges_end_alike(seed: int) -> None:
             value,
             stamp,
             status=rng.integers(0, 2, count).astype(np.uint8),
+            variance=np.where(rng.random(count) < 0.3, rng.choice(STRANGE, count), np.nan),
             nlos_probability=blocked,
         )
         ends = [outcome(tracker, lambda t, given=ranges: t.update(given)) for tracker in pair]
@@ -266,7 +268,7 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
     start = [step._network, 2, 0.0, 0.1, 0, places, tracker._slot, tracker._mean]
     start += [tracker._covariance, tracker._age, tracker._surprise, tracker._context]
     update = [*start, answer.anchor, answer.value, answer.stamp, answer.status]
-    update += [answer.nlos_probability, *room]
+    update += [answer.nlos_probability, answer.variance, *room]
     assert KERNEL.update(*update) == -2
     rows = np.arange(6)
     foresee = [step._network, 1, 2, tracker._mean, tracker._covariance, places, tracker._slot]
