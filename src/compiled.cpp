@@ -669,6 +669,38 @@ PyObject * cost_of(PyObject *, PyObject * const * given, Py_ssize_t count)
   return Py_BuildValue("dd", cost, offset);
 }
 
+// medians(anchor (N,), value (N,)): dict of each anchor's median, anchors increasing, or None.
+PyObject * medians(PyObject *, PyObject * const * given, Py_ssize_t count)
+{
+  if (!arguments(count, 2)) {return nullptr;}
+  const Indices anchor(given[0]);
+  const In value(given[1]);
+  if (!anchor.ok() || !value.holds(anchor.count()) ||
+    !finite(value.data<double>(), anchor.count()))
+  {
+    Py_RETURN_NONE;
+  }
+  std::vector<std::pair<int64_t, double>> sorted(anchor.count());
+  for (size_t i = 0; i < sorted.size(); i++) {
+    sorted[i] = {anchor.data<int64_t>()[i], value.data<double>()[i]};
+  }
+  std::sort(sorted.begin(), sorted.end());
+  PyObject * found = PyDict_New();
+  for (size_t begin = 0, end; found && begin < sorted.size(); begin = end) {
+    for (end = begin; end < sorted.size() && sorted[end].first == sorted[begin].first; end++) {}
+    const size_t middle = (begin + end) / 2;
+    const bool odd = (end - begin) % 2;
+    const double median = odd ? sorted[middle].second :
+      (sorted[middle - 1].second + sorted[middle].second) / 2.0;
+    PyObject * key = PyLong_FromLongLong(sorted[begin].first);
+    PyObject * number = PyFloat_FromDouble(median);
+    if (!key || !number || PyDict_SetItem(found, key, number) < 0) {Py_CLEAR(found);}
+    Py_XDECREF(key);
+    Py_XDECREF(number);
+  }
+  return found;
+}
+
 // explain(places (A, 3), height, floor, age, anchor, value, weight (N,), seeds (M, D), still, shared,
 //         constants (8), steps, levels;
 //         states (P, 2D + 1), costs (P,), covariances (P, D, D), residuals (P, N)): how many, or -1.
@@ -750,6 +782,7 @@ PyMethodDef methods[] = {
   {"gaps", quick<gaps>(), METH_FASTCALL, "Ranges less the distances expected."},
   {"all_near", quick<all_near>(), METH_FASTCALL, "Whether ranges are near what is expected."},
   {"least_cost", quick<cost_of>(), METH_FASTCALL, "Cost of residuals over a common offset."},
+  {"medians", quick<medians>(), METH_FASTCALL, "The median of each anchor's values."},
   {"explain", quick<explain>(), METH_FASTCALL, "Places that explain a window of ranges."},
   {nullptr, nullptr, 0, nullptr},
 };
@@ -765,7 +798,7 @@ PyMODINIT_FUNC PyInit__compiled()
   PyObject * made = PyModule_Create(&module);
   // Raised with every change of what goes in or comes out: locdreamer_ros/compiled.py has the same.
   if (made && (PyModule_AddIntConstant(made, "INTERFACE", 4) < 0 ||
-    PyModule_AddIntConstant(made, "WATCH", 1) < 0 ||
+    PyModule_AddIntConstant(made, "WATCH", 2) < 0 ||
     PyModule_AddIntConstant(made, "TOGETHER", 2) < 0))
   {
     Py_DECREF(made);

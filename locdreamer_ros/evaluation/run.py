@@ -109,7 +109,9 @@ def run_offline(
 
 def _bare(estimate: Estimate | None) -> Estimate | None:
     """The estimate without its foresight, which holds the tracker's whole covariance."""
-    return None if estimate is None else replace(estimate, foresight=None)
+    if estimate is None:
+        return None
+    return Estimate(estimate.time, estimate.mean, estimate.covariance, offset=estimate.offset)
 
 
 def _shown(recording: Recording, progress: bool) -> Any:

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
 
+from locdreamer_ros import compiled
 from locdreamer_ros.types import BoolArray, FloatArray, IntArray, Ranges
 
 SHORT_S, LONG_S, OLDEST_S = 1.5, 6.0, 60.0
@@ -51,10 +51,14 @@ class Gathered:
 
     def per_anchor(self, values: FloatArray) -> dict[int, float]:
         """Median of values (N,) by anchor."""
+        if compiled.watch:
+            found: dict[int, float] | None = compiled.watch.medians(self.anchor, values)
+            if found is not None:
+                return found
         by_anchor: dict[int, list[float]] = {}
         for anchor, value in sorted(zip(self.anchor.tolist(), values.tolist(), strict=True)):
             by_anchor.setdefault(anchor, []).append(value)
-        return {anchor: median(found) for anchor, found in by_anchor.items()}
+        return {anchor: median(its) for anchor, its in by_anchor.items()}
 
 
 class Window:
@@ -91,15 +95,14 @@ class Window:
 
     def gathered(self, now: float) -> Gathered:
         """What belongs to the window at `now` s; what does not is forgotten."""
-        seen: Counter[int] = Counter()
+        seen: dict[int, int] = {}
         kept = []
-        for row in sorted(self._rows, reverse=True):
-            age = now - row[0]
-            if age <= SHORT_S or (
-                seen[row[1]] < EACH if age <= LONG_S else age <= OLDEST_S and not seen[row[1]]
-            ):
+        self._rows.sort()  # they nearly are
+        for row in reversed(self._rows):
+            age, many = now - row[0], seen.get(row[1], 0)
+            if age <= SHORT_S or (many < EACH if age <= LONG_S else age <= OLDEST_S and not many):
                 kept.append(row)
-                seen[row[1]] += 1
+                seen[row[1]] = many + 1
         self._rows = kept[::-1]
         if len(seen) > MOST_ANCHORS:
             shortest: dict[int, float] = {}

@@ -71,6 +71,10 @@ def test_they_weigh_residuals_alike() -> None:
             both = (residual + shift, gathered)
             costs = [with_kernel(k, snapshot.cost_of, *both) for k in (KERNEL, None)]
             same(*costs)
+        medians = [with_kernel(k, gathered.per_anchor, residual) for k in (KERNEL, None)]
+        assert list(medians[0].items()) == list(medians[1].items())
+        assert KERNEL is not None
+        assert KERNEL.medians(gathered.anchor, residual) == medians[1], "by the kernel itself"
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
@@ -123,6 +127,7 @@ def test_the_kernel_refuses_what_is_no_window() -> None:
         (KERNEL.gaps, gaps),
         (KERNEL.least_cost, cost),
         (KERNEL.all_near, near),
+        (KERNEL.medians, [gathered.anchor, gathered.value]),
     ):
         for at in range(len(arguments)):
             for garbage in WRONG:
