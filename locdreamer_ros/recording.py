@@ -105,13 +105,13 @@ class Recording:
         """The same epochs as blinks: less the first anchor's range, or the first that was heard.
 
         Such a recording holds what a TDoA system whose anchors' clocks agree would have measured:
-        the tag sends, and nobody knows when. Device powers stay. Epochs with stamps of their own
-        for each range are taken as one moment: the epoch's.
+        the tag sends, and nobody knows when. What a device says of each link is left out, as in
+        the message; ranges with stamps of their own are taken as of the epoch's.
         """
         heard = np.isfinite(self.ranges)
         first = np.argmax(heard, axis=1)
         values = self.ranges - self.ranges[np.arange(len(self)), first][:, None]
-        return replace(self, ranges=values, stamps=None, differences=True)
+        return replace(self.blind(), ranges=values, stamps=None, differences=True)
 
     def rows(self, which: BoolArray | slice) -> Recording:
         """The same recording with only these epochs."""

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings as rosbag2: `uwb/anchors`, `uwb/ranges`, `ground_truth/pose`, `odometry` and `imu`.
 
+Of time differences: `uwb/range_differences` in place of `uwb/ranges`.
+
 MCAP is written; MCAP and sqlite3 are read. A time that is a whole number of nanoseconds below
 100 days comes back exactly; later ones (time of day) to the float's resolution, 0.24 us.
 """
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from locdreamer_ros.datasets.bag_writer import VERSIONS, BagWriter
+from locdreamer_ros.datasets.blink_bag import DIFFERENCES, difference_array, read_differences
 from locdreamer_ros.datasets.cells import RangeCells
 from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, SIZE_OF_SITE, TIME, VARIANCE, note
 from locdreamer_ros.datasets.foreign_bag import ids_heard, read_places, read_ranges, topic_named
@@ -97,7 +100,10 @@ def write_bag(
             if recording.turn_rate is not None and np.isfinite(recording.turn_rate[epoch]):
                 rate = float(recording.turn_rate[epoch])
                 write(IMU, stamp, _imu(rate, _header(stamp, BASE_FRAME)))
-            write(RANGES, stamp, _range_array(recording, epoch, stamp, header, tag))
+            if not recording.differences:
+                write(RANGES, stamp, _range_array(recording, epoch, stamp, header, tag))
+            elif (blink := difference_array(recording, epoch, header, tag)) is not None:
+                write(DIFFERENCES, stamp, blink)
 
 
 def _time(stamp: int) -> Any:
@@ -210,7 +216,12 @@ def read_bag(
         anchors = _read_anchors(bag, where)
     elif find_topic(bag, where) is not None:
         _read_anchors(bag, where).rows(anchors.ids)  # complains of one that is not there
-    if _is_foreign(bag, named):
+    foreign = _is_foreign(bag, named)
+    blinks = find_topic(bag, RANGES[0]) is None and find_topic(bag, DIFFERENCES[0]) is not None
+    usual = DIFFERENCES[0] if blinks and not foreign and "ranges" not in named else RANGES[0]
+    if usual == DIFFERENCES[0]:
+        recording = read_differences(bag, usual, anchors, picked)
+    elif foreign:
         recording = read_ranges(bag, named, anchors)
     else:
         recording = _read_range_arrays(bag, named.get("ranges", RANGES[0]), anchors, picked)
@@ -218,8 +229,8 @@ def read_bag(
     return dataclasses.replace(
         recording,
         truth=_read_truth(bag, named.get("truth"), times),
-        odometry=_read_odometry(path, named.get("odometry"), times),
-        turn_rate=_read_gyro(path, named.get("imu"), times),
+        odometry=_read_odometry(path, named.get("odometry"), times, usual),
+        turn_rate=_read_gyro(path, named.get("imu"), times, usual),
     )
 
 
@@ -364,17 +375,19 @@ def _read_truth(bag: Bag, topic: str | None, times: list[int]) -> FloatArray | N
     return _at_epochs(known, np.array([poses[time] for time in known]), times)
 
 
-def _motion(path: Path, topic: str | None, standard: tuple[str, str]) -> Iterator[Any]:
-    """Messages of the topic named, else of the robot that the ranges are of."""
+def _motion(path: Path, topic: str | None, standard: tuple[str, str], beside: str) -> Iterator[Any]:
+    """Messages of the topic named, else of the robot whose ranges are on the topic `beside`."""
     if topic is None:
-        return read_messages(path, *standard, beside=RANGES[0])
+        return read_messages(path, *standard, beside=beside)
     return read_messages(path, topic, standard[1])
 
 
-def _read_odometry(path: Path, topic: str | None, times: list[int]) -> FloatArray | None:
+def _read_odometry(
+    path: Path, topic: str | None, times: list[int], beside: str
+) -> FloatArray | None:
     """Odometry (T, 3) x m, y m, yaw rad at the epochs' times; None where there is none."""
     poses: dict[int, tuple[float, float, float]] = {}
-    for number, body in enumerate(_motion(path, topic, ODOMETRY), start=1):
+    for number, body in enumerate(_motion(path, topic, ODOMETRY, beside), start=1):
         place, turn = body.pose.pose.position, body.pose.pose.orientation
         try:
             yaw = yaw_of(turn.x, turn.y, turn.z, turn.w)
@@ -392,10 +405,10 @@ def _read_odometry(path: Path, topic: str | None, times: list[int]) -> FloatArra
     return odometry
 
 
-def _read_gyro(path: Path, topic: str | None, times: list[int]) -> FloatArray | None:
+def _read_gyro(path: Path, topic: str | None, times: list[int], beside: str) -> FloatArray | None:
     """The turn rate (T,) rad/s at the epochs' times; None where there is none."""
     rates: dict[int, float] = {}
-    for number, body in enumerate(_motion(path, topic, IMU), start=1):
+    for number, body in enumerate(_motion(path, topic, IMU, beside), start=1):
         if body.angular_velocity_covariance[0] != NOT_MEASURED:
             _check_finite(path, IMU[0], number, body.angular_velocity.z)
             rates[nanoseconds(body.header.stamp)] = body.angular_velocity.z

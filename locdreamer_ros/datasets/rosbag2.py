@@ -33,6 +33,8 @@ STORAGES: dict[str, ModuleType] = {".mcap": mcap, ".db3": sqlite_bag}
 NEEDED = {
     "locdreamer_ros/msg/RangeArray": ("header", "ranges"),
     "locdreamer_ros/msg/AnchorRange": ("anchor", "stamp", "range", "status"),
+    "locdreamer_ros/msg/RangeDifferenceArray": ("header", "tag", "reference", "differences"),
+    "locdreamer_ros/msg/RangeDifference": ("anchor", "difference", "variance"),
     "locdreamer_ros/msg/AnchorArray": ("anchors",),
     "locdreamer_ros/msg/Anchor": ("id", "position"),
 }

@@ -30,7 +30,15 @@ from locdreamer_ros.datasets.bag import BASE_FRAME, NOT_MEASURED, ODOMETRY_FRAME
 from locdreamer_ros.datasets.range_table import MAX_RANGE_M
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.motion import yaw_of
-from locdreamer_ros.msg import Anchor, AnchorArray, AnchorRange, AnchorSchedule, RangeArray
+from locdreamer_ros.msg import (
+    Anchor,
+    AnchorArray,
+    AnchorRange,
+    AnchorSchedule,
+    RangeArray,
+    RangeDifference,
+    RangeDifferenceArray,
+)
 from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, RangeStatus
 
@@ -233,6 +241,58 @@ def from_ranges(message: RangeArray, anchors: Anchors) -> Ranges:
         _column(entries, "rx_power"),
         _column(entries, "first_path_power"),
         _column(entries, "nlos_probability"),
+    )
+
+
+def to_differences(
+    ranges: Ranges, anchors: Anchors, *, ns: int, tag: str, frame: str
+) -> RangeDifferenceArray | None:
+    """A blink at `ns`, against the first anchor that heard it; None: nobody did."""
+    heard = ranges.usable()
+    if len(heard) == 0:
+        return None
+    ids = [anchors.ids[row] for row in heard.anchor]
+    against = heard.value - heard.value[0]
+    found = zip(ids[1:], against[1:].tolist(), heard.variance[1:].tolist(), strict=True)
+    return RangeDifferenceArray(
+        header=header(ns, frame),
+        tag=tag,
+        reference=ids[0],
+        differences=[RangeDifference(anchor=a, difference=d, variance=v) for a, d, v in found],
+    )
+
+
+def from_differences(message: RangeDifferenceArray, anchors: Anchors) -> Ranges:
+    """A blink as ranges that share an unknown offset: the reference's first, which is 0.
+
+    Raises InputError: more than 1000, an unknown or repeated anchor, a difference of more than
+    1000 m, a variance that is neither NaN nor within its bounds.
+    """
+    where, entries = "uwb/range_differences", message.differences
+    if len(entries) > MAX_ANCHORS:
+        raise InputError(f"{where}: expected at most {MAX_ANCHORS}, got {len(entries)}")
+    ids = [message.reference, *(entry.anchor for entry in entries)]
+    if len(set(ids)) != len(ids):
+        raise InputError(f"{where}: an anchor is there twice; the reference has no difference")
+    rows = anchors.rows(ids)
+    low, high = QUALITY["variance"]
+    for entry in entries:
+        if not abs(entry.difference) <= MAX_RANGE_M:
+            raise InputError(
+                f"{where}: anchor {entry.anchor!r}: expected a difference within "
+                f"{MAX_RANGE_M:g} m, got {entry.difference:g}"
+            )
+        if not (math.isnan(entry.variance) or low <= entry.variance <= high):
+            raise InputError(
+                f"{where}: anchor {entry.anchor!r}: variance: expected NaN or a value in "
+                f"[{low:g}, {high:g}], got {entry.variance:g}"
+            )
+    return Ranges.of(
+        rows,
+        np.array([0.0, *(entry.difference for entry in entries)]),
+        to_seconds(nanoseconds(message.header.stamp)),
+        variance=np.array([math.nan, *(entry.variance for entry in entries)]),
+        free=True,
     )
 
 

@@ -35,6 +35,7 @@ NODE_ARGUMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     # robot the driver's
     "environment": ("environment", ("source_node",)),
     "duration": ("duration", ("source_node",)),
+    "measurement": ("measurement", ("source_node",)),
     "recording": ("recording", ("source_node",)),
     "speed": ("speed", ("source_node",)),
     "device": ("device", ("driver_node",)),
@@ -140,6 +141,9 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
     source = "serial" if robot else _choice("source", args["source"], SOURCES)
     baseline = "none" if robot else _choice("baseline", args["baseline"], BASELINES)
     live = source == "serial"
+    blinks = not robot and args["measurement"] == "tdoa"
+    if blinks and live:
+        raise InputError("measurement tdoa: a module is asked for ranges; see docs/tdoa.md")
     nodes = ["tracker_node"] + ["ekf_node"] * (baseline != "none")
     trackers = ",".join(nodes)
     viewed = not robot and _flag("view", args["view"])
@@ -149,8 +153,10 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
         except InputError as reason:
             remarks.append(f"{reason}; going on without")
             viewed = False
-    listeners = len(nodes) + 1 + viewed  # and the evaluator
-    nodes += ["evaluator_node"] * (not live) + ["recorder_node"] * bool(args["record"])
+    # The evaluator too; it scores answers to schedules, of which blinks have none.
+    listeners = len(nodes) + (0 if blinks else 1 + viewed)
+    nodes += ["evaluator_node"] * (not live and not blinks)
+    nodes += ["recorder_node"] * bool(args["record"])
     nodes += ["view_node"] * viewed
     if robot and args["device"] == NO_DEVICE:
         args["device"] = ""
@@ -171,7 +177,11 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
     for node in TRACKERS:
         usual.setdefault(node, {}).update({"tag_frame": f"{space}/tag"} if space else {})
     if "source_node" in over:
-        over["source_node"]["source"] = over["evaluator_node"]["kind"] = source
+        over["source_node"]["source"] = source
+    if "evaluator_node" in over:
+        over["evaluator_node"]["kind"] = source
+    if blinks:
+        over["tracker_node"]["passive"] = True
     if "view_node" in over and source == "simulator":
         place = _settled("source_node", files["source_node"], over["source_node"])
         over["view_node"] |= {key: place[key] for key in ("environment", "seed") if key in place}

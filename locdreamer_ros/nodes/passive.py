@@ -1,18 +1,22 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A tracking node that asks nobody: it lives on the ranges that come, whoever asked for them."""
+"""A tracking node that asks nobody: it lives on the ranges that come, whoever asked for them.
+
+Or on time differences (TDoA), which nobody asks for.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.msg import RangeArray
+from locdreamer_ros.msg import RangeArray, RangeDifferenceArray
 from locdreamer_ros.nodes import foreign
-from locdreamer_ros.nodes.conversions import from_ranges
+from locdreamer_ros.nodes.conversions import from_differences, from_ranges
 from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
 from locdreamer_ros.stamps import nanoseconds, to_seconds
@@ -43,6 +47,8 @@ class PassiveNode(TrackingNode):
     """Takes in whatever it hears, one update per fix that was asked for, or per message."""
 
     _gathered: Gathered | None = None
+    _blink: int | None = None
+    """Stamp of the last blink, ns."""
 
     def configure(self) -> None:
         """Read the mapping too."""
@@ -51,8 +57,10 @@ class PassiveNode(TrackingNode):
 
     def begin(self) -> None:
         """Listen, with no memory of an earlier time."""
-        self._gathered = None
+        self._gathered = self._blink = None
         super().begin()
+        if not self.asking:
+            hear(self, RangeDifferenceArray, "uwb/range_differences", self._on_differences)
         for mapping in self._foreign:
             for topic in mapping.topics:
                 hear(self, mapping.kind, topic, partial(self._on_foreign, mapping, topic))
@@ -61,6 +69,19 @@ class PassiveNode(TrackingNode):
         heard = mapping.ranges(message, topic, self.get_clock().now().to_msg())
         heard.tag = self.config.tag
         self._on_ranges(heard)
+
+    def _on_differences(self, message: RangeDifferenceArray) -> None:
+        """Take in one blink: no schedule, no answer, an update of its own."""
+        if self.config.tag not in ("", message.tag):
+            return
+        received = perf_counter()
+        self._heard_ranges = True
+        ranges = from_differences(message, self.known_site.anchors)
+        ns = nanoseconds(message.header.stamp)
+        if ns == self._blink:
+            raise InputError("uwb/range_differences: the same blink again")
+        self._blink = ns
+        self._take_in(Gathered(ns, ranges, (0, 0), received))
 
     def on_ranges(self, message: RangeArray, received: float) -> None:
         """Take in whatever was answered for one fix, when it is complete."""
@@ -85,7 +106,7 @@ class PassiveNode(TrackingNode):
         step = self.loop.hear(time, motion)
         self.note_times()
         if step is None:
-            raise InputError(f"uwb/ranges: stamp {time:.3f} s is far from the last")
+            raise InputError(f"a stamp of {time:.3f} s is far from the last")
         plan = replace(step, anchor=ranges.anchor)
         self.turn(
             lambda: self.loop.absorb(plan, ranges),
@@ -99,5 +120,5 @@ class PassiveNode(TrackingNode):
 
     def _use(self, anchors: Anchors) -> None:
         """Forget what other anchors answered."""
-        self._gathered = None
+        self._gathered = self._blink = None
         super()._use(anchors)

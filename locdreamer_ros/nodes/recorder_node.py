@@ -22,7 +22,13 @@ from visualization_msgs.msg import MarkerArray
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.bag_writer import STORAGE, VERSIONS, BagWriter
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
+from locdreamer_ros.msg import (
+    AnchorArray,
+    AnchorSchedule,
+    RangeArray,
+    RangeDifferenceArray,
+    TrackerStatus,
+)
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, LOSSLESS, UwbNode, run_node
 from locdreamer_ros.nodes.listening import (
     MOTION,
@@ -50,8 +56,8 @@ OF_TRACKER = {
 OF_REPLAY = ("/clock", "ground_truth/pose")
 """Published by sources that own the time; a real module does neither."""
 VOLATILE = ("/tf", "/diagnostics")
-NEEDED = ("uwb/ranges", "uwb/anchors")
-"""Without these a bag is no recording."""
+NEEDED = (("uwb/ranges", "uwb/range_differences"), ("uwb/anchors",))
+"""Without one of each of these a bag is no recording."""
 PATIENCE_S = 5.0
 """A replay waits for its listeners: so long for the trackers' topics, then it begins without."""
 WATCH_S = 0.5
@@ -127,6 +133,7 @@ class RecorderNode(UwbNode):
         if not self._recording_ranges:
             self._recording_ranges = True
             self._record("uwb/ranges", RangeArray)
+            self._record("uwb/range_differences", RangeDifferenceArray)
 
     def _flush(self) -> None:
         """Let the bag be read up to now, also while nothing comes."""
@@ -141,7 +148,7 @@ class RecorderNode(UwbNode):
         values: dict[str, object] = {"output": self.config.output}
         if self._bag is not None and self._bag.broken:
             return f"stopped recording: {self._bag.broken}", values
-        waiting = [self.resolve_topic_name(t) for t in NEEDED if not self._count_of(t)]
+        waiting = [self.resolve_topic_name(t[0]) for t in NEEDED if not any(map(self._count_of, t))]
         return f"waiting for messages on {', '.join(waiting)}" if waiting else "", values
 
     def _count_of(self, topic: str) -> int:

@@ -6,6 +6,9 @@ Epoch by epoch: publish odometry and gyro where it has them, tick, wait for the 
 that very time, release the ranges it asks for and no others, and so on while the tracker asks on
 for the same fix. `speed` 1 is real time, 0 as fast as
 the answers are used (lockstep).
+
+A recording of time differences is sent blink by blink, at its pace, to whoever listens: nobody
+asks, so there is neither tick nor lockstep.
 """
 
 from __future__ import annotations
@@ -23,12 +26,13 @@ from sensor_msgs.msg import Imu
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
+from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, RangeDifferenceArray
 from locdreamer_ros.nodes.conversions import (
     check_schedule,
     header,
     not_offered,
     to_anchors,
+    to_differences,
     to_imu,
     to_pose_stamped,
     to_ranges,
@@ -56,6 +60,11 @@ class SourceConfig(NodeConfig):
     environment: str = parameter("house", "simulator: the place", choices=ENVIRONMENTS)
     duration: float = parameter(120.0, "simulator: length of the walk, s", low=0.1, high=86400.0)
     sample_rate: float = parameter(10.0, "simulator: epochs per second", low=0.1, high=1000.0)
+    measurement: str = parameter(
+        "twr",
+        "ranges that are asked for, or time differences of blinks (docs/tdoa.md)",
+        choices=("twr", "tdoa"),
+    )
     seed: int = parameter(0, "simulator: seed of walk and errors", low=0, high=2**31 - 1)
     odometry_drift: float = parameter(
         NO_ODOMETRY,
@@ -76,7 +85,10 @@ class SourceConfig(NodeConfig):
     )
     frame: str = parameter("map", "frame of the anchors and of every position (REP-105)")
     listeners: int = parameter(
-        1, "start when this many nodes listen to uwb/ranges", low=1, high=100
+        1,
+        "start when this many nodes listen to uwb/ranges, or to uwb/range_differences",
+        low=1,
+        high=100,
     )
     answer_timeout: float = parameter(
         1.0,
@@ -108,8 +120,12 @@ def make_recording(config: SourceConfig) -> Recording:
         if not config.recording:
             raise InputError("source: replay needs the parameter recording")
         anchors = Path(config.anchors_file) if config.anchors_file else None
-        recording = load_recording(Path(config.recording), anchors)
+        recording = load_recording(Path(config.recording), anchors, differences=True)
         recording = recording.only(deploy) if deploy else recording
+    if config.measurement == "tdoa" and not recording.differences:
+        recording = recording.as_differences()
+    elif recording.differences and config.measurement != "tdoa":
+        raise InputError(f"{recording.name}: holds time differences: measurement must be tdoa")
     first, last = (to_nanoseconds(float(recording.times[i])) for i in (0, -1))
     if first < 0 or last >= LAST_NS:
         raise InputError(f"{recording.name}: times must be in 0 .. 2^31 s to be replayed")
@@ -136,8 +152,11 @@ class SourceNode(UwbNode):
             self._odometry_out = self.advertise(Odometry, "odometry")
         if self.recording.turn_rate is not None:
             self._imu_out = self.advertise(Imu, "imu")
-        self._ranges_out = self.advertise(RangeArray, "uwb/ranges")
-        self.listen(AnchorSchedule, "uwb/schedule", self._on_schedule)
+        if self.recording.differences:
+            self._ranges_out = self.advertise(RangeDifferenceArray, "uwb/range_differences")
+        else:
+            self._ranges_out = self.advertise(RangeArray, "uwb/ranges")
+            self.listen(AnchorSchedule, "uwb/schedule", self._on_schedule)
 
     def activate(self) -> None:
         """Publish the anchors and wait for listeners; always from the first epoch."""
@@ -155,7 +174,8 @@ class SourceNode(UwbNode):
 
     def _ready(self) -> bool:
         listening = self._ranges_out.get_subscription_count() >= self.config.listeners
-        return bool(listening and self.count_publishers("uwb/schedule") > 0)
+        asked = self.recording.differences or self.count_publishers("uwb/schedule") > 0
+        return bool(listening and asked)
 
     def _watch(self) -> None:
         """Start, keep the pace, and notice an epoch that nobody schedules."""
@@ -221,7 +241,23 @@ class SourceNode(UwbNode):
         tick = Clock(clock=to_stamp(self._times[self.epoch]))
         if self._clock_out is not None:
             self._clock_out.publish(tick)
-        self._tick_out.publish(tick)
+        if self.recording.differences:
+            self._blink(self._times[self.epoch])
+        else:
+            self._tick_out.publish(tick)
+
+    def _blink(self, ns: int) -> None:
+        """Release the differences of this epoch, to all who listen."""
+        anchors = self.recording.anchors
+        ranges = self._source.answer(self.epoch, np.arange(len(anchors)))
+        message = to_differences(
+            ranges, anchors, ns=ns, tag=self.config.tag, frame=self.config.frame
+        )
+        if message is not None:
+            self._ranges_out.publish(message)
+            self.counts["answers"] += 1
+            self.counts["released"] += len(message.differences)
+        self._answered = True
 
     def _on_schedule(self, message: AnchorSchedule) -> None:
         if message.tag != self.config.tag:
@@ -264,7 +300,8 @@ class SourceNode(UwbNode):
     def health(self) -> tuple[str, dict[str, object]]:
         """How far the recording has come; a parent ends the graph when it is complete."""
         waiting = self.epoch < 0
-        warning = f"waiting for {self.config.listeners} listeners to uwb/ranges" if waiting else ""
+        topic = "uwb/range_differences" if self.recording.differences else "uwb/ranges"
+        warning = f"waiting for {self.config.listeners} listeners to {topic}" if waiting else ""
         return warning, {
             "recording": self.recording.name,
             "session": self._session,

@@ -57,6 +57,22 @@ def test_what_says_no_answer_in_a_table_is_a_range_in_a_bag(tmp_path: Path) -> N
     assert_same(read_bag(tmp_path / "bag"), recording)
 
 
+def test_differences_come_back_from_a_bag(tmp_path: Path) -> None:
+    recording = circle()
+    recording.ranges[5] = np.nan  # nobody heard that blink
+    recording.ranges[7, 0] = np.nan
+    stated = np.where(np.isnan(recording.ranges), np.nan, 0.01)
+    stated[np.arange(len(stated)), np.argmax(np.isfinite(stated), axis=1)] = np.nan
+    blinks = dataclasses.replace(recording, variance=stated).as_differences()
+    write_bag(tmp_path / "bag", blinks)
+    back = read_bag(tmp_path / "bag")
+    assert back.differences
+    assert_same(back, blinks.rows(np.arange(len(blinks)) != 5))
+    some = blinks.anchors.ids[2:5]
+    picked = read_bag(tmp_path / "bag", blinks.anchors.subset(some))
+    assert_same(picked, blinks.only(some).rows(np.arange(len(blinks)) != 5))
+
+
 decimal = st.integers(1, 999_999_999).map(lambda n: n / 1e6)  # 0.000001 .. 999.999999 m
 powers = st.floats(-120, 0, width=32) | st.just(float("nan"))
 

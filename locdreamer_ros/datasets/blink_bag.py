@@ -1,0 +1,86 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Time differences in a rosbag2: one `RangeDifferenceArray` on `uwb/range_differences` a blink."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from locdreamer_ros.datasets.cells import RangeCells
+from locdreamer_ros.datasets.columns import note
+from locdreamer_ros.datasets.rosbag2 import Bag, message, read_messages
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.recording import Recording
+from locdreamer_ros.stamps import nanoseconds, to_seconds
+from locdreamer_ros.types import Anchors
+
+DIFFERENCES = ("/uwb/range_differences", "locdreamer_ros/msg/RangeDifferenceArray")
+
+
+def difference_array(recording: Recording, epoch: int, header: Any, tag: str) -> Any:
+    """An epoch as a message, against the first anchor that heard it; None: nobody did."""
+    ids, values = recording.anchors.ids, recording.ranges[epoch]
+    heard = np.flatnonzero(np.isfinite(values)).tolist()
+    if not heard:
+        return None
+    variance = recording.variance
+    found = [
+        message(
+            "locdreamer_ros/msg/RangeDifference",
+            anchor=ids[row],
+            difference=float(values[row] - values[heard[0]]),
+            variance=math.nan if variance is None else float(variance[epoch, row]),
+        )
+        for row in heard[1:]
+    ]
+    return message(
+        DIFFERENCES[1], header=header, tag=tag, reference=ids[heard[0]], differences=found
+    )
+
+
+def read_differences(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> Recording:
+    """Blinks as a recording; picked: of other anchors than `anchors` there may be some too.
+
+    Raises InputError naming the message: two tags, an unknown or repeated anchor, no number.
+    """
+    row_of = {anchor: row for row, anchor in enumerate(anchors.ids)}
+    cells = RangeCells(signed=True)
+    times: list[float] = []
+    values, variances, tags = [], [], set()
+    for number, body in enumerate(read_messages(bag.path, topic, DIFFERENCES[1]), start=1):
+        where = f"{bag.path}: {topic}: message {number}"
+        tags.add(body.tag)
+        if len(tags) > 1:
+            raise InputError(f"{where}: expected one tag, got {' and '.join(map(repr, tags))}")
+        value, variance = np.full((2, len(anchors)), np.nan)
+        entries = [(body.reference, 0.0, math.nan)]
+        entries += [(entry.anchor, entry.difference, entry.variance) for entry in body.differences]
+        if len({anchor for anchor, *_ in entries}) < len(entries):
+            raise InputError(f"{where}: an anchor is there twice; the reference has no difference")
+        for anchor, metres, noise in entries:
+            row = row_of.get(anchor)
+            if row is None and not picked:
+                raise InputError(
+                    f"{where}: unknown anchor {anchor!r}; the bag has {', '.join(row_of)}"
+                )
+            if row is not None:
+                value[row] = cells.metres(metres, f"{where}: anchor {anchor}")
+                variance[row] = noise
+        times.append(to_seconds(nanoseconds(body.header.stamp)))
+        values.append(value)
+        variances.append(variance)
+    if not times:
+        raise InputError(f"{bag.path}: no message on {topic}")
+    note(bag.path, cells.note())
+    stated = np.array(variances)
+    return Recording(
+        bag.path.stem,
+        anchors,
+        np.array(times),
+        np.array(values),
+        variance=None if np.isnan(stated).all() else stated,
+        differences=True,
+    )

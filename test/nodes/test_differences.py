@@ -1,0 +1,106 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Time differences on real topics: tracked by passive nodes, checked, and made by the source."""
+
+from __future__ import annotations
+
+from math import nan
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from locdreamer_ros.msg import RangeDifference, RangeDifferenceArray, TrackerStatus
+from nodes.hosted import ANCHORS, TRUTH, hosting, ranges_at
+
+from locdreamer_ros.evaluation.run import evaluate
+from locdreamer_ros.methods import Method
+from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes.ekf_node import EkfNode
+from locdreamer_ros.nodes.launching import plan
+from locdreamer_ros.nodes.source_node import SourceNode
+from locdreamer_ros.nodes.tracker_node import TrackerNode
+from locdreamer_ros.simulation import simulate
+
+STEP_NS = 100_000_000
+
+
+def blink(turn: int, reference: int = 0, **more: float) -> RangeDifferenceArray:
+    """What a perfect server says, against any anchor; `more`: differences to put in besides."""
+    ns = 10**9 + turn * STEP_NS
+    value = ranges_at(TRUTH, [0, 1, 2, 3], ns / 1e9).value
+    found = [
+        RangeDifference(anchor=ANCHORS.ids[k], difference=value[k] - value[reference], variance=nan)
+        for k in range(4)
+        if k != reference
+    ]
+    found += [RangeDifference(anchor=a, difference=d, variance=nan) for a, d in more.items()]
+    return RangeDifferenceArray(
+        header=c.header(ns, "map"), reference=ANCHORS.ids[reference], differences=found
+    )
+
+
+def test_a_node_lives_on_differences_and_drops_what_is_none() -> None:
+    with hosting(EkfNode, dimensions="'2'") as hosted:
+        poses = hosted.hear(PoseWithCovarianceStamped, "ekf_node/pose")
+        statuses = hosted.hear(TrackerStatus, "ekf_node/status")
+        hosted.place()
+        says = hosted.say(RangeDifferenceArray, "uwb/range_differences")
+        for turn in range(6):
+            says.publish(blink(turn, reference=turn % 4))
+        hosted.until(lambda: len(poses) == 6, "a pose for each blink")
+        place = poses[-1].pose.pose.position
+        assert np.hypot(place.x - TRUTH[0], place.y - TRUTH[1]) < 0.05
+        assert statuses[-1].ranges_used == 4
+        absurd, stated = blink(6), blink(6)
+        absurd.differences[0].difference = 1e5
+        stated.differences[0].variance = -1.0
+        bad = {
+            "uwb/range_differences: the same blink again": blink(5),
+            "unknown anchor 'zz'": blink(6, zz=1.0),
+            "an anchor is there twice": blink(6, a=0.0),
+            "anchor 'b': expected a difference within 1000 m, got 100000": absurd,
+            "got nan": blink(6, zz=nan),
+            "variance: expected NaN or a value in": stated,
+            "expected at most 1000, got 1003": blink(6, **{f"x{k}": 0.0 for k in range(1000)}),
+            "is far from the last": blink(10**6),
+        }
+        bad["got nan"].differences[0].difference = nan
+        bad["got nan"].differences.pop()
+        for dropped, (why, message) in enumerate(bad.items(), start=1):
+            says.publish(message)
+            hosted.until(lambda n=dropped: hosted.node.counts["messages_dropped"] == n, why)
+            assert why in hosted.node.problem
+        says.publish(blink(7))
+        hosted.until(lambda: len(poses) == 7, "a pose after them")
+        place = poses[-1].pose.pose.position
+        assert np.hypot(place.x - TRUTH[0], place.y - TRUTH[1]) < 0.05
+
+
+def test_what_the_source_blinks_is_tracked_as_offline() -> None:
+    given = {"environment": "lab", "duration": 3.0, "seed": 3, "tag_height": 0.97}
+    with hosting(TrackerNode, **given, passive=True, measurement="tdoa", speed=0.0) as hosted:
+        poses = hosted.hear(PoseWithCovarianceStamped, "tracker_node/pose")
+        source = SourceNode()
+        hosted.executor.add_node(source)
+        source.trigger_configure()
+        assert source.trigger_activate().name == "SUCCESS", source.problem
+        hosted.until(lambda: source.finished and len(poses) == 30, "a pose for each epoch")
+        assert not hosted.peer.get_publishers_info_by_topic("/uwb/schedule")
+        source.close()
+        source.destroy_node()
+    recording = simulate("lab", duration=3.0, seed=3).as_differences()
+    track, _ = evaluate(recording, Method(seed=3, tag_height=0.97))
+    found = [(pose.pose.pose.position.x, pose.pose.pose.position.y) for pose in poses]
+    np.testing.assert_allclose(found, track.mean[:, :2], atol=1e-9)
+
+
+def test_a_launch_with_differences_asks_nobody_and_scores_nobody() -> None:
+    planned = {each.executable: each for each in plan({"measurement": "tdoa"}).started}
+    assert list(planned) == ["source_node", "tracker_node", "ekf_node"]
+    assert planned["tracker_node"].parameters["passive"] is True
+    assert planned["source_node"].parameters["listeners"] == 2
+    assert planned["source_node"].parameters["measurement"] == "tdoa"
