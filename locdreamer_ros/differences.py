@@ -24,6 +24,8 @@ AGREES_M = 0.5
 CELLS = 32
 """Places along each side of where a tag is looked for, and `LEVELS` of them in height."""
 LEVELS = 5
+NEAREST = 24
+"""So many anchors, those that heard it first, are looked at."""
 POLISHED = 4
 """The best so many places are improved."""
 STEPS = (4.0, 2.0, 1.0, 1.0, 1.0, 1.0)
@@ -62,6 +64,8 @@ def solve(site: Site, anchor: IntArray, value: FloatArray) -> float | None:
     best of them improved by iterated reweighted Gauss-Newton.
     """
     enough = site.dimensions + 2
+    nearest = np.argsort(value, kind="stable")[:NEAREST]
+    anchor, value = anchor[nearest], value[nearest]
     if np.unique(anchor).size < enough:
         return None
     places = _grid(site)
