@@ -101,6 +101,11 @@ class Recording:
             variance=pick(self.variance),
         )
 
+    def check_ranges(self) -> None:
+        """Raises InputError where it holds time differences: for who can use ranges only."""
+        if self.differences:
+            raise InputError(f"{self.where}: expected ranges, it holds time differences (TDoA)")
+
     def as_differences(self) -> Recording:
         """The same epochs as blinks: less the first anchor's range, or the first that was heard.
 

@@ -39,7 +39,7 @@ def load_recording(
     check_places(recording.anchors, where)
     if recording.differences:
         if not differences:
-            raise InputError(f"{path}: expected ranges, it holds time differences (TDoA)")
+            recording.check_ranges()
         return recording
     check_units(recording.anchors, recording.times, recording.ranges, where, str(path))
     return recording

@@ -42,6 +42,7 @@ def load_unplaced(path: Path, columns: Mapping[str, str] | None = None) -> Recor
     else:
         ids = _ids(path, roles_of(columns))
         recording = load_range_table(path, _nowhere(ids), columns)
+    replace(recording, file=str(path)).check_ranges()
     heard = np.isfinite(recording.ranges).any(axis=0)
     recording = recording.only(tuple(np.array(recording.anchors.ids)[heard].tolist()))
     return replace(recording, anchors=_nowhere(recording.anchors.ids), truth=None, file=str(path))

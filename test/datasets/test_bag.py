@@ -23,6 +23,7 @@ from locdreamer_ros.datasets.rosbag2 import message, read_messages, typestore
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.stamps import to_seconds
+from locdreamer_ros.survey.files import load_unplaced
 from locdreamer_ros.types import Anchors, RangeStatus
 
 ANCHORS = Anchors(("A1", "b", "7"), np.array([[0.1, 0.2, 2.3], [5.0, 0.0, 2.1], [1 / 3, 4.0, 0.4]]))
@@ -68,6 +69,8 @@ def test_differences_come_back_from_a_bag(tmp_path: Path) -> None:
     back = read_bag(tmp_path / "bag")
     assert back.differences
     assert_same(back, blinks.rows(np.arange(len(blinks)) != 5))
+    with pytest.raises(InputError, match=r"/bag: expected ranges, it holds time differences"):
+        load_unplaced(tmp_path / "bag")
     some = blinks.anchors.ids[2:5]
     picked = read_bag(tmp_path / "bag", blinks.anchors.subset(some))
     assert_same(picked, blinks.only(some).rows(np.arange(len(blinks)) != 5))
