@@ -108,6 +108,8 @@ class DriverNode(UwbNode):
     def __init__(self) -> None:
         self._worker: Worker[_Asked] | None = None
         self._survey: SurveyLog | None = None
+        self._old_s = 0.0
+        """How old the last schedule was, where its deadline had passed; else 0."""
         super().__init__("driver_node", DriverConfig)
 
     def configure(self) -> None:
@@ -199,10 +201,14 @@ class DriverNode(UwbNode):
             self._publish(asked, NOTHING)
             return
         deadline, now = nanoseconds(message.deadline) * 1e-9, time.time()
-        if deadline <= nanoseconds(message.header.stamp) * 1e-9:
+        stamp = nanoseconds(message.header.stamp) * 1e-9
+        self._old_s = 0.0
+        if deadline <= stamp:
             deadline = now + (self.config.answer_time or self._device.answer_time)
         elif deadline < now:  # many of them: the tracker's clock and ours differ
             self.counts["expired"] += 1
+            self._old_s = now - stamp
+            deadline = now + deadline - stamp
         known = [anchor for anchor in message.anchors if anchor in self.site.ids]
         self._worker.ask(asked, self.site.rows(known), deadline, again=again)
 
@@ -327,6 +333,11 @@ class DriverNode(UwbNode):
             self._greeted = session.sessions
             self.get_logger().info(f"{session.identity} answers on {session.transport.name}")
         problem = session.problem or ranger.problem
+        if self._old_s and not problem:
+            problem = (
+                f"schedules are {self._old_s:.1f} s old when they come: keep the clocks of this "
+                "machine and the tracker's together (chrony)"
+            )
         if self._survey is not None:
             values["survey"] = f"{self._survey.path}: {self._survey.counts.total()} ranges"
             problem = self._survey.problem or problem or self._survey.lacking()

@@ -63,6 +63,17 @@ def test_asks_exactly_the_scheduled_anchors(graph: Graph) -> None:
     assert "ok" in values["anchor 1"]
 
 
+def test_a_tracker_whose_clock_is_behind_is_answered_and_told(graph: Graph) -> None:
+    graph.emulate()
+    graph.start()
+    graph.tracks_again(4.0)
+    (answer,) = graph.ask("3", wait=0.5, at=time.time_ns() - 3_600 * 10**9).ranges
+    assert answer.status == OK
+    assert "schedules are 3600.0 s old when they come" in graph.node.health()[0]
+    graph.ask("3")
+    assert graph.node.health()[0] == ""
+
+
 def test_each_part_of_a_fix_is_answered(graph: Graph) -> None:
     graph.emulate()
     graph.start()
