@@ -1,0 +1,35 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whom the track alone may name."""
+
+from __future__ import annotations
+
+import pytest
+from worlds import square_anchors
+
+from locdreamer_ros.integrity.naming import Naming
+from locdreamer_ros.types import Site
+
+
+def lingering(anchors: int, off: float, seconds: float) -> tuple[Naming, bool]:
+    """A naming after anchor 0 has been `off` m long for so long, the others right; what it said."""
+    naming, stuck = Naming(Site(square_anchors(anchors), 2, 1.0)), False
+    for step in range(round(seconds / 0.25) + 1):
+        residual = {anchor: 0.1 for anchor in range(anchors)} | {0: off}
+        stuck = naming.linger(residual, dict.fromkeys(residual, 0.25 * step))
+    return naming, stuck
+
+
+def test_an_anchor_that_stays_long_is_named() -> None:
+    assert lingering(5, 5.0, 2.0)[0].named == {0}
+
+
+@pytest.mark.parametrize(("off", "seconds"), [(5.0, 1.5), (3.0, 10.0), (-5.0, 1.5)])
+def test_what_a_wall_does_is_not(off: float, seconds: float) -> None:
+    assert not lingering(5, off, seconds)[0].named
+
+
+def test_of_four_none_is_named_but_it_is_said() -> None:
+    naming, stuck = lingering(4, 5.0, 2.0)
+    assert not naming.named
+    assert stuck
