@@ -15,7 +15,7 @@ def lingering(anchors: int, off: float, seconds: float) -> tuple[Naming, bool]:
     """A naming after anchor 0 has been `off` m long for so long, the others right; what it said."""
     naming, stuck = Naming(Site(square_anchors(anchors), 2, 1.0)), False
     for step in range(round(seconds / 0.25) + 1):
-        residual = {anchor: 0.1 for anchor in range(anchors)} | {0: off}
+        residual = dict.fromkeys(range(anchors), 0.1) | {0: off}
         stuck = naming.linger(residual, dict.fromkeys(residual, 0.25 * step))
     return naming, stuck
 
