@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.report.page import write_report
 
     method = read_method(options)
-    if options.source == "replay":  # before any node starts
+    if options.source == "replay" and not options.offline:  # before any node starts
         site_of(load(options), method)
     walls, method = place(options, method)
     options.duration = options.duration or DURATION_S.get(options.source, 120.0)

@@ -9,7 +9,7 @@ comes in is checked: a malformed message raises InputError, and the node that re
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -194,6 +194,17 @@ def _column(entries: Sequence[AnchorRange], name: str) -> FloatArray:
     return np.array([getattr(entry, name) for entry in entries], dtype=np.float64)
 
 
+def _check_quality(entry: AnchorRange | RangeDifference, names: Iterable[str], where: str) -> None:
+    """Raises InputError for a quality that is neither NaN nor within its bounds."""
+    for name in names:
+        value, (low, high) = getattr(entry, name), QUALITY[name]
+        if not (math.isnan(value) or low <= value <= high):
+            raise InputError(
+                f"{where}: anchor {entry.anchor!r}: {name}: expected NaN or a value in "
+                f"[{low:g}, {high:g}], got {value:g}"
+            )
+
+
 def from_ranges(message: RangeArray, anchors: Anchors) -> Ranges:
     """The ranges of an answer.
 
@@ -220,13 +231,7 @@ def from_ranges(message: RangeArray, anchors: Anchors) -> Ranges:
                 f"{where}: anchor {entry.anchor!r}: expected a range in (0, {MAX_RANGE_M:g}] m, "
                 f"got {entry.range}"
             )
-        for name, (low, high) in QUALITY.items():
-            value_of = getattr(entry, name)
-            if not (math.isnan(value_of) or low <= value_of <= high):
-                raise InputError(
-                    f"{where}: anchor {entry.anchor!r}: {name}: expected NaN or a value in "
-                    f"[{low:g}, {high:g}], got {value_of:g}"
-                )
+        _check_quality(entry, QUALITY, where)
         if abs(stamp - epoch) > MAX_OFFSET_NS:
             raise InputError(
                 f"{where}: anchor {entry.anchor!r}: stamp is {(stamp - epoch) * 1e-9:.3f} s from "
@@ -275,18 +280,13 @@ def from_differences(message: RangeDifferenceArray, anchors: Anchors) -> Ranges:
     if len(set(ids)) != len(ids):
         raise InputError(f"{where}: an anchor is there twice; the reference has no difference")
     rows = anchors.rows(ids)
-    low, high = QUALITY["variance"]
     for entry in entries:
         if not abs(entry.difference) <= MAX_RANGE_M:
             raise InputError(
                 f"{where}: anchor {entry.anchor!r}: expected a difference within "
                 f"{MAX_RANGE_M:g} m, got {entry.difference:g}"
             )
-        if not (math.isnan(entry.variance) or low <= entry.variance <= high):
-            raise InputError(
-                f"{where}: anchor {entry.anchor!r}: variance: expected NaN or a value in "
-                f"[{low:g}, {high:g}], got {entry.variance:g}"
-            )
+        _check_quality(entry, ("variance",), where)
     return Ranges.of(
         rows,
         np.array([0.0, *(entry.difference for entry in entries)]),
