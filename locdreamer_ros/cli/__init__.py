@@ -13,7 +13,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from locdreamer_ros import __version__
 from locdreamer_ros.cli.ending import Told, heeding
@@ -40,7 +40,13 @@ BAD_INPUT = 2
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one line, like any other about bad input."""
+    """A parser whose complaint is one line, like any other about bad input.
+
+    Options are not guessed from their beginnings: `--mode offline` once meant `--model offline`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{' '.join(self.prog.split()[1:])}: {message} (see --help)".lstrip(": "))

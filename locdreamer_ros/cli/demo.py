@@ -149,11 +149,6 @@ def run(options: argparse.Namespace) -> None:
         height=method.site(outcome.anchors).tag_height,
         about=radio_costs(options.device, metrics) if options.source == "serial" else None,
     )
-    if options.view is not None and (options.offline or view is not None):
-        from locdreamer_ros.report.live import show_tracks
-
-        height = method.site(outcome.anchors).tag_height
-        show_tracks(outcome.anchors, tracks, height=height, walls=walls, file=view)
     save_json(options.output / "metrics.json", metrics)
     if options.json is not None:
         save_json(options.json, metrics)
@@ -165,6 +160,11 @@ def run(options: argparse.Namespace) -> None:
         print(", ".join(f"{name} {value}" for name, value in metrics["accounts"].items()))
     print("written:", ", ".join(str(options.output / n) for n in WRITTEN))
     print("recorded:", options.output / "bag")
+    if options.view is not None and (options.offline or view is not None):
+        from locdreamer_ros.report.live import show_tracks
+
+        height = method.site(outcome.anchors).tag_height
+        show_tracks(outcome.anchors, tracks, height=height, walls=walls, file=view)
 
 
 def load(options: argparse.Namespace) -> Recording:

@@ -87,11 +87,11 @@ def run(options: argparse.Namespace) -> None:
         write_report(
             options.report, recording.anchors, tracks, [report], title=title, height=site.tag_height
         )
+    if options.json is not None:
+        save_json(options.json, report)
     if options.view is not None:
         from locdreamer_ros.report.live import show_tracks
 
         site = method.site(recording.anchors)
         tracks = {answered_by(report): track}
         show_tracks(recording.anchors, tracks, height=site.tag_height, file=view)
-    if options.json is not None:
-        save_json(options.json, report)

@@ -52,6 +52,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--updates", type=count, metavar="N", help="zero-shot: steps (2700)")
     parser.add_argument(
+        "--held-out",
+        metavar="FAMILY",
+        help="zero-shot: errors not dreamt of: physics (default), patterns or walls",
+    )
+    parser.add_argument(
         "--mode", default="grounded", metavar="M", help="stage 2: grounded or literal (grounded)"
     )
     parser.add_argument(
@@ -93,8 +98,10 @@ def run(options: argparse.Namespace) -> None:
     if options.preset == ZERO_SHOT:
         run_zero_shot(options, CHECKPOINT)
         return
-    if options.updates is not None:
-        raise InputError(f"train: --updates belongs to --preset {ZERO_SHOT}")
+    for option in ("updates", "held_out"):
+        if getattr(options, option) is not None:
+            name = option.replace("_", "-")
+            raise InputError(f"train: --{name} belongs to --preset {ZERO_SHOT}")
     if options.recording is None and options.environment is None:
         raise InputError("train: one of --recording and --environment is required (see --help)")
     from time import perf_counter

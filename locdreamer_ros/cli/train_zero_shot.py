@@ -55,11 +55,16 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
     from locdreamer_ros.evaluation.tables import save_json
     from locdreamer_ros.locdreamer.device import device_of
     from locdreamer_ros.zero_shot.model_file import Weights, save_weights
-    from locdreamer_ros.zero_shot.training.dreams import TRAINED
+    from locdreamer_ros.zero_shot.training.dreams import FAMILIES, HELD_OUT, without
     from locdreamer_ros.zero_shot.training.train import train
 
     begin = perf_counter()
     updates = options.updates or UPDATES
+    held_out = options.held_out or HELD_OUT
+    if held_out not in FAMILIES:
+        raise InputError(
+            f"train: --held-out: expected one of {', '.join(FAMILIES)}, got {held_out!r}"
+        )
     device = device_of(options.device)
     pool = POOLS[device]
     checkpoint = options.output.with_suffix(checkpoint_suffix)
@@ -79,6 +84,7 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
             curve=shown,
             checkpoint=checkpoint,
             pool=pool,
+            held_out=held_out,
             workers=min(WORKERS, os.cpu_count() or 1),
             device=device,
         )
@@ -86,7 +92,7 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
         "version": __version__,
         "seed": options.seed,
         "updates": updates,
-        "families": list(TRAINED),
+        "families": list(without(held_out)),
         "device": device,
         "pool": pool,
     }

@@ -80,6 +80,7 @@ class LiveView:
             except RuntimeError as reason:
                 raise InputError(f"{file}: cannot write: {reason}") from None
         self._anchors, self._height, self._first = anchors, height, names[0]
+        self._file = file
         self._part = {n: rerun.escape_entity_path_part(n) for n in (*names, *anchors.ids)}
         self._began: float | None = None
         self._now, self._sent_at = 0.0, monotonic()
@@ -195,10 +196,16 @@ class LiveView:
         self._sent_at = monotonic()
 
     def close(self) -> None:
-        """Send or write what is still held."""
-        self.send()
-        self._stream.flush()
-        self._stream.disconnect()
+        """Send or write what is still held. Raises InputError where a file cannot be written."""
+        try:
+            self.send()
+            self._stream.flush()
+            self._stream.disconnect()
+        except RuntimeError as reason:
+            if self._file is not None:
+                raise InputError(f"{self._file}: cannot write: {reason}") from None
+            # Whoever closes the window does not want to lose the run.
+            print("the live view: its viewer is gone; the run is not affected", file=sys.stderr)
 
     def _look(self, kind: str, path: str, colour: Sequence[int], radius: float) -> None:
         """What does not change of points or lines."""

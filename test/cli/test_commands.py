@@ -229,6 +229,7 @@ def test_text_that_is_no_text(recording, capsys):
         (["--json", "{file}/a.json"], "is not a folder"),
         (["--tag-height", "high"], "--tag-height"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
+        (["--mod", "x"], "unrecognized arguments: --mod"),
     ],
 )
 def test_bad_options(recording, capsys, arguments, expected):

@@ -167,7 +167,13 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, short, change, complai
         module.train(2, seed=3, pool=2, checkpoint=path)
 
 
-def test_the_command_writes_a_model_with_its_story(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("options", "families"),
+    [([], ["walls", "patterns"]), (["--held-out", "walls"], ["patterns", "physics"])],
+)
+def test_the_command_writes_a_model_with_its_story(
+    tmp_path, monkeypatch, capsys, options, families
+):
     given = {}
 
     def quick(updates, **options):
@@ -178,11 +184,12 @@ def test_the_command_writes_a_model_with_its_story(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(module, "train", quick)
     model = tmp_path / "m.safetensors"
     command = ["train", "--preset", "zero-shot", "--output", str(model), "--seed", "7"]
-    assert main([*command, "--updates", "3", "--json", str(tmp_path / "r.json")]) == 0
+    assert main([*command, *options, "--updates", "3", "--json", str(tmp_path / "r.json")]) == 0
     assert (given["updates"], given["seed"], given["workers"] > 0) == (3, 7, True)
     header = load_weights(model).header
     assert (header["seed"], header["updates"]) == (7, 3)
-    assert HELD_OUT not in header["families"]
+    assert header["families"] == families
+    assert given["held_out"] not in families
     assert {"version", "duration_s"} <= set(header)
     assert json.loads((tmp_path / "r.json").read_text())["curve"] == [[2, 1.0, 0.5]]
     assert "3 updates" in capsys.readouterr().out
@@ -197,6 +204,8 @@ def test_the_command_writes_a_model_with_its_story(tmp_path, monkeypatch, capsys
         (["--preset", "zero-shot", "--budget", "4"], "--budget does not belong"),
         (["--preset", "zero-shot", "--imagine-epochs", "4"], "--imagine-epochs does not belong"),
         (["--environment", "house", "--updates", "3"], "--updates belongs to --preset zero-shot"),
+        (["--environment", "house", "--held-out", "walls"], "--held-out belongs to --preset"),
+        (["--preset", "zero-shot", "--held-out", "moon"], "expected one of walls, patterns"),
         ([], "one of --recording and --environment is required"),
     ],
 )

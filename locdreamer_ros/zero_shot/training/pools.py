@@ -11,7 +11,7 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from locdreamer_ros.zero_shot.training.dreams import Dreams, dream
+from locdreamer_ros.zero_shot.training.dreams import TRAINED, Dreams, dream
 
 STEPS = (256, 512, 1024)
 """Of a dream, all of one pool alike: the belief lives through all of it."""
@@ -31,11 +31,11 @@ def anchors_for(rng: np.random.Generator) -> int:
     )
 
 
-def dreams_of(number: int, *, seed: int, size: int) -> Dreams:
+def dreams_of(number: int, *, seed: int, size: int, families: tuple[str, ...] = TRAINED) -> Dreams:
     """The dreams of one pool: they depend on nothing else."""
     rng = np.random.default_rng([seed, number])
     steps = STEPS[0] if number < EARLY else int(rng.choice(STEPS))
-    return dream(size, steps, anchors_for(rng), rng)
+    return dream(size, steps, anchors_for(rng), rng, families=families)
 
 
 def drawn(

@@ -15,6 +15,7 @@ import torch
 
 from locdreamer_ros.zero_shot.training.checkpoint import Learning, load, save
 from locdreamer_ros.zero_shot.training.chunk import learner
+from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, without
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid
 from locdreamer_ros.zero_shot.training.pools import POOL, drawn, dreams_of
 from locdreamer_ros.zero_shot.training.walks import (
@@ -45,6 +46,7 @@ def train(
     curve: Callable[[int, float, float], None] = lambda update, loss, error: None,
     model: Hybrid | None = None,
     pool: int = POOL,
+    held_out: str = HELD_OUT,
     checkpoint: Path | None = None,
     workers: int = 0,
     device: torch.device | str = "cpu",
@@ -54,6 +56,7 @@ def train(
     curve(update, loss, error m) after each. All randomness of a pool of dreams comes from seed and
     the pool's number, and a checkpoint is written after each: where there is one, training goes on
     from it exactly as if it had never stopped. workers: processes that draw the next dreams.
+    held_out: the family of errors that is not dreamt of.
     model: where to begin. On a GPU a chunk is captured once for each number of anchors.
     """
     torch.manual_seed(seed)
@@ -63,11 +66,12 @@ def train(
     )
     learning = Learning(model, kept, torch.optim.Adam(model.parameters(), lr=rate))
     run: dict[str, object] = {"seed": seed, "updates": updates, "rate": rate, "pool": pool}
+    run["held_out"] = held_out
     pools, update = 0, 0
     if checkpoint is not None and checkpoint.is_file():
         pools, update = load(checkpoint, learning, run)
     learn = learner(model, device)
-    imagine = partial(dreams_of, seed=seed, size=pool)
+    imagine = partial(dreams_of, seed=seed, size=pool, families=without(held_out))
     with closing(drawn(imagine, count(pools), workers=workers)) as found:
         while update < updates:
             number, dreams = next(found)
