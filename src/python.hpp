@@ -1,0 +1,127 @@
+// Copyright 2026 The locdreamer_ros authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// What comes from Python and goes back: arrays, numbers, lists.
+
+#ifndef LOCDREAMER_ROS__PYTHON_HPP_
+#define LOCDREAMER_ROS__PYTHON_HPP_
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace locdreamer_ros
+{
+
+// A borrowed array. Not an array as asked for: `ok` is false, and no exception is set.
+class Array
+{
+public:
+  Array(PyObject * object, const char * kinds, int flags)
+  {
+    ok_ = PyObject_GetBuffer(object, &view_, PyBUF_FORMAT | flags) == 0;
+    if (!ok_) {
+      PyErr_Clear();
+    } else {
+      held_ = true;
+      ok_ = view_.format && std::strlen(view_.format) == 1 && std::strchr(kinds, *view_.format) &&
+        view_.itemsize == (*kinds == 'B' ? 1 : 8);
+    }
+  }
+  ~Array() {if (held_) {PyBuffer_Release(&view_);}}
+  Array(const Array &) = delete;
+  Array & operator=(const Array &) = delete;
+
+  bool ok() const {return ok_;}
+  // Whether it has as many elements.
+  bool holds(size_t count) const
+  {
+    return ok_ && static_cast<size_t>(view_.len) == count * view_.itemsize;
+  }
+  int64_t count() const {return view_.len / view_.itemsize;}
+  template<class T> T * data() const {return static_cast<T *>(view_.buf);}
+  // Element of a one-dimensional array with any stride.
+  template<class T> T at(int64_t i) const
+  {
+    T value;
+    std::memcpy(&value, static_cast<char *>(view_.buf) + i * view_.strides[0], sizeof value);
+    return value;
+  }
+  bool is_line(int64_t count) const {return ok_ && view_.ndim == 1 && view_.shape[0] == count;}
+
+private:
+  Py_buffer view_;
+  bool ok_ = false, held_ = false;
+};
+
+struct In : Array
+{
+  explicit In(PyObject * object) : Array(object, "d", PyBUF_C_CONTIGUOUS) {}
+};
+struct Out : Array
+{
+  explicit Out(PyObject * object) : Array(object, "d", PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) {}
+};
+struct Indices : Array
+{
+  explicit Indices(PyObject * object, int flags = 0)
+  : Array(object, "lq", PyBUF_C_CONTIGUOUS | flags) {}
+};
+struct Line : Array
+{
+  Line(PyObject * object, const char * kinds) : Array(object, kinds, PyBUF_STRIDES) {}
+};
+
+inline bool arguments(Py_ssize_t given, Py_ssize_t expected)
+{
+  if (given == expected) {return true;}
+  PyErr_Format(PyExc_TypeError, "expected %zd arguments, got %zd", expected, given);
+  return false;
+}
+
+inline bool number(PyObject * object, double & value)
+{
+  value = PyFloat_AsDouble(object);
+  return !(value == -1.0 && PyErr_Occurred());
+}
+
+inline PyObject * answer(bool done)
+{
+  return PyBool_FromLong(done);
+}
+
+// Call with the members of each tuple of a list; false, and an exception, where it is none, a
+// tuple has another length, or the function says false.
+template<class Function>
+inline bool each_tuple(PyObject * list, Py_ssize_t length, Function function)
+{
+  if (!PyList_Check(list)) {
+    PyErr_SetString(PyExc_TypeError, "expected a list of tuples");
+    return false;
+  }
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+    PyObject * tuple = PyList_GET_ITEM(list, i);
+    if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) != length) {
+      PyErr_Format(PyExc_TypeError, "expected tuples of %zd arguments", length);
+      return false;
+    }
+    if (!function(&PyTuple_GET_ITEM(tuple, 0))) {return false;}
+  }
+  return true;
+}
+
+inline PyObject * list_of(const std::vector<int> & values)
+{
+  PyObject * list = PyList_New(values.size());
+  for (size_t i = 0; list && i < values.size(); i++) {
+    PyList_SET_ITEM(list, i, PyLong_FromLong(values[i]));
+  }
+  return list;
+}
+
+}  // namespace locdreamer_ros
+
+#endif  // LOCDREAMER_ROS__PYTHON_HPP_
