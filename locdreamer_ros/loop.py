@@ -120,7 +120,7 @@ class Loop:
         doubts = self.watch.suspect and time - self._doubted < ASK_S
         if chosen.size >= count or not (named or doubts):
             return chosen
-        heard = self.watch.window.last_heard(count)
+        heard = self.watch.window.last
         unheard = [a for a in np.argsort(heard, kind="stable").tolist() if a not in named]
         if doubts:
             kept = unheard[: chosen.size]

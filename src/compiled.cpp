@@ -48,10 +48,9 @@ PyMethodDef methods[] = {
   {"foresee", quick<step_foresee>(), METH_FASTCALL, "What ranges not asked yet would say."},
   {"choose", quick<choose>(), METH_FASTCALL, "The subset that leaves the least variance."},
   {"near", quick<near>(), METH_FASTCALL, "The nearest anchors."},
-  {"gaps", quick<gaps>(), METH_FASTCALL, "Ranges less the distances expected."},
-  {"all_near", quick<all_near>(), METH_FASTCALL, "Whether ranges are near what is expected."},
-  {"least_cost", quick<cost_of>(), METH_FASTCALL, "Cost of residuals over a common offset."},
-  {"medians", quick<medians>(), METH_FASTCALL, "The median of each anchor's values."},
+  {"attend", quick<attend>(), METH_FASTCALL, "Take plain ranges into the window."},
+  {"remember", quick<remember>(), METH_FASTCALL, "Add a place to the track."},
+  {"hold", quick<hold_track>(), METH_FASTCALL, "What the track makes of the window."},
   {"explain", quick<explain>(), METH_FASTCALL, "Places that explain a window of ranges."},
   {nullptr, nullptr, 0, nullptr},
 };
@@ -67,7 +66,7 @@ PyMODINIT_FUNC PyInit__compiled()
   PyObject * made = PyModule_Create(&module);
   // Raised with every change of what goes in or comes out: locdreamer_ros/compiled.py has the same.
   if (made && (PyModule_AddIntConstant(made, "INTERFACE", 4) < 0 ||
-    PyModule_AddIntConstant(made, "WATCH", 2) < 0 ||
+    PyModule_AddIntConstant(made, "WATCH", 3) < 0 ||
     PyModule_AddIntConstant(made, "TOGETHER", 2) < 0))
   {
     Py_DECREF(made);

@@ -51,6 +51,8 @@ public:
     return value;
   }
   bool is_line(int64_t count) const {return ok_ && view_.ndim == 1 && view_.shape[0] == count;}
+  // Elements of a one-dimensional array, or along the last axis.
+  int64_t last_axis() const {return ok_ && view_.ndim > 0 ? view_.shape[view_.ndim - 1] : 0;}
 
 private:
   Py_buffer view_;

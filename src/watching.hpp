@@ -10,128 +10,200 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
+#include <cstring>
 #include <vector>
 
 #include "snapshot.hpp"
+#include "window.hpp"
 
 namespace locdreamer_ros
 {
 
-// gaps(places (A, 3), height, floor, anchor (N,), value (N,), at (N, D); gap (N,)): ranges less the
-// slant distances from where the tag was at each.
-inline PyObject * gaps(PyObject *, PyObject * const * given, Py_ssize_t count)
+// Ranges that are looked at: their arguments, borrowed while it lives.
+struct AttendCall
 {
-  double height = 0.0, floor = 0.0;
-  if (!arguments(count, 7) || !number(given[1], height) || !number(given[2], floor)) {
-    return nullptr;
-  }
-  const In places(given[0]), at(given[5]);
-  const Line anchor(given[3], "lq"), value(given[4], "d");
-  const Out gap(given[6]);
-  if (!places.ok() || !at.ok() || !gap.ok() || gap.count() < 1) {return answer(false);}
-  const int64_t ranges = gap.count(), anchors = places.count() / SPACE;
-  const int64_t axes = at.count() / ranges;
-  if ((axes != 2 && axes != SPACE) || !at.holds(ranges * axes) || !anchor.is_line(ranges) ||
-    !value.is_line(ranges))
+  static constexpr int ARGUMENTS = 16;
+
+  explicit AttendCall(PyObject * const * given)
+  : places(given[0]), fixed(given[1]), mean(given[8]), covariance(given[9]), used(given[12]),
+    last(given[13]), rows(given[14]), anchor(given[3], "lq"), value(given[4], "d"),
+    stamp(given[5], "d"), status(given[6], "B"), keep(given[11] == Py_True)
   {
-    return answer(false);
+    good = number(given[2], time) && number(given[7], at) && number(given[10], common);
+    count = good ? PyLong_AsLong(given[15]) : 0;
+    good = good && !PyErr_Occurred();
   }
-  for (int64_t i = 0; i < ranges; i++) {
-    const int64_t row = anchor.at<int64_t>(i);
-    if (row < 0 || row >= anchors) {return answer(false);}
-    double offset[SPACE] = {0.0, 0.0, height}, unused[SPACE];
-    std::copy_n(at.data<double>() + i * axes, axes, offset);
-    for (int j = 0; j < SPACE; j++) {offset[j] -= places.data<double>()[row * SPACE + j];}
-    gap.data<double>()[i] = value.at<double>(i) - slant(offset, floor, unused);
+
+  // How many rows the window has now, or -1: not all are plain, and nothing has changed.
+  int64_t run() const
+  {
+    const int64_t axes = mean.holds(4) ? 2 : mean.holds(6) ? SPACE : 0;
+    if (!axes || !places.ok() || !value.ok() || !fixed.holds(6) || !rows.ok() ||
+      !covariance.holds(4 * axes * axes))
+    {
+      return -1;
+    }
+    const int64_t ranges = value.last_axis(), anchors = places.count() / SPACE;
+    if (ranges < 1 || count < 0 || (count + ranges) * 3 > rows.count() ||
+      !anchor.is_line(ranges) || !value.is_line(ranges) || !stamp.is_line(ranges) ||
+      !status.is_line(ranges) || !used.holds(2 * anchors) || !last.holds(anchors))
+    {
+      return -1;
+    }
+    const double * limits = fixed.data<double>(), * state = mean.data<double>();
+    const double height = limits[0], floor = limits[1], most_ahead = limits[4];
+    double variance = 0.0;
+    for (int i = 0; i < axes; i++) {variance += covariance.data<double>()[i * (2 * axes + 1)];}
+    const double sigmas = 3.0 * std::sqrt(std::max(variance, 0.0));
+    std::vector<int64_t> asked(ranges);
+    for (int64_t i = 0; i < ranges; i++) {
+      const int64_t row = asked[i] = anchor.at<int64_t>(i);
+      const double metres = value.at<double>(i), when = stamp.at<double>(i);
+      if (status.at<uint8_t>(i) != 0 || !(metres > 0.0 && metres < HUGE_VAL) ||
+        !(std::fabs(when - time) <= most_ahead) || row < 0 || row >= anchors)
+      {
+        return -1;
+      }
+      const double * before = used.data<double>() + 2 * row;
+      if (before[0] == when && before[1] == metres) {return -1;}
+      double offset[SPACE] = {0.0, 0.0, height}, unused[SPACE];
+      for (int j = 0; j < axes; j++) {offset[j] = state[j] + (when - at) * state[axes + j];}
+      for (int j = 0; j < SPACE; j++) {offset[j] -= places.data<double>()[row * SPACE + j];}
+      const double off = metres - slant(offset, floor, unused) - common;
+      if (!(off < limits[3] + sigmas && off > limits[2] - sigmas)) {return -1;}
+    }
+    std::sort(asked.begin(), asked.end());
+    if (std::adjacent_find(asked.begin(), asked.end()) != asked.end()) {return -1;}
+    return keep ? taken(limits[5]) : count;
   }
-  return answer(finite(gap.data<double>(), ranges));
+
+  const In places, fixed, mean, covariance;
+  const Out used, last, rows;
+  const Line anchor, value, stamp, status;
+  const bool keep;
+  double time = 0.0, at = 0.0, common = 0.0;
+  int64_t count = 0;
+  bool good;
+
+private:
+  // Take them into the window, but what comes faster than `spaced` s.
+  int64_t taken(double spaced) const
+  {
+    int64_t now = count;
+    for (int64_t i = 0; i < value.last_axis(); i++) {
+      const int64_t row = anchor.at<int64_t>(i);
+      const double metres = value.at<double>(i), when = stamp.at<double>(i);
+      used.data<double>()[2 * row] = when;
+      used.data<double>()[2 * row + 1] = metres;
+      if (when - last.data<double>()[row] < spaced) {continue;}
+      last.data<double>()[row] = when;
+      double * to = rows.data<double>() + 3 * now++;
+      to[0] = when;
+      to[1] = static_cast<double>(row);
+      to[2] = metres;
+    }
+    return now;
+  }
+};
+
+// attend(places (A, 3), limits (6,), time, anchor, value, stamp, status (N,), time, mean (2D) and
+//        covariance (2D, 2D) of the prior, offset, keep; used (A, 2), last (A,), rows (R, 3), how many): how many
+// rows the window has with these ranges, or -1 where one of them is not plain: then numpy looks.
+// limits: height, floor, low and high gate m, how far from `time` s a stamp may be, and how far
+// apart those of an anchor are kept. Without `keep` nothing changes.
+inline PyObject * attend(PyObject *, PyObject * const * given, Py_ssize_t count)
+{
+  if (!arguments(count, AttendCall::ARGUMENTS)) {return nullptr;}
+  const AttendCall call(given);
+  return call.good ? PyLong_FromLongLong(call.run()) : nullptr;
 }
 
-// all_near(places (A, 3), height, floor, anchor, value, stamp (N,), time, mean (2D), covariance
-//          (2D, 2D), offset, low, high): whether all ranges are within these gates m and 3 sigma.
-inline PyObject * all_near(PyObject *, PyObject * const * given, Py_ssize_t count)
+// remember(track (R, 1 + D), how many, time, mean (2D), reach s): how many rows the track has with
+// this one and without those from before time - reach; -1: there is no room.
+inline PyObject * remember(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  double height = 0.0, floor = 0.0, time = 0.0, common = 0.0, low = 0.0, high = 0.0;
-  if (!arguments(count, 12) || !number(given[1], height) || !number(given[2], floor) ||
-    !number(given[6], time) || !number(given[9], common) || !number(given[10], low) ||
-    !number(given[11], high))
-  {
-    return nullptr;
+  double time = 0.0, reach = 0.0;
+  if (!arguments(count, 5) || !number(given[2], time) || !number(given[4], reach)) {return nullptr;}
+  const int64_t before = PyLong_AsLong(given[1]);
+  if (PyErr_Occurred()) {return nullptr;}
+  const Out track(given[0]);
+  const In mean(given[3]);
+  const int64_t axes = mean.holds(4) ? 2 : mean.holds(6) ? SPACE : 0, width = 1 + axes;
+  if (!axes || !track.ok() || before < 0 || (before + 1) * width > track.count()) {
+    return PyLong_FromLong(-1);
   }
-  const In places(given[0]), mean(given[7]), covariance(given[8]);
-  const Line anchor(given[3], "lq"), value(given[4], "d"), stamp(given[5], "d");
-  const int64_t axes = mean.holds(4) ? 2 : mean.holds(6) ? SPACE : 0;
-  if (!places.ok() || !axes || !covariance.holds(4 * axes * axes) || !value.ok()) {
-    return answer(false);
-  }
-  const int64_t ranges = value.count(), anchors = places.count() / SPACE;
-  if (!anchor.is_line(ranges) || !value.is_line(ranges) || !stamp.is_line(ranges)) {
-    return answer(false);
-  }
-  double variance = 0.0;
-  for (int i = 0; i < axes; i++) {variance += covariance.data<double>()[i * (2 * axes + 1)];}
-  const double sigmas = 3.0 * std::sqrt(std::max(variance, 0.0));
-  for (int64_t i = 0; i < ranges; i++) {
-    const int64_t row = anchor.at<int64_t>(i);
-    if (row < 0 || row >= anchors) {return answer(false);}
-    const double ahead = stamp.at<double>(i) - time, * state = mean.data<double>();
-    double offset[SPACE] = {0.0, 0.0, height}, unused[SPACE];
-    for (int j = 0; j < axes; j++) {offset[j] = state[j] + ahead * state[axes + j];}
-    for (int j = 0; j < SPACE; j++) {offset[j] -= places.data<double>()[row * SPACE + j];}
-    const double off = value.at<double>(i) - slant(offset, floor, unused) - common;
-    if (!(off < high + sigmas && off > low - sigmas)) {return answer(false);}
-  }
-  return answer(true);
+  double * rows = track.data<double>(), * end = rows + before * width;
+  *end = time;
+  std::copy_n(mean.data<double>(), axes, end + 1);
+  double * begin = rows;
+  while (begin < end && *begin < time - reach) {begin += width;}
+  if (begin > rows) {std::memmove(rows, begin, sizeof(double) * (end + width - begin));}
+  return PyLong_FromLongLong((end + width - begin) / width);
 }
 
-// least_cost(residual (N,), weight (N,), scale (N,), scale of the offset): cost and offset, or None.
-inline PyObject * cost_of(PyObject *, PyObject * const * given, Py_ssize_t count)
+inline PyObject * dict_of(const ByAnchor & values)
 {
-  double scale = 0.0, offset = 0.0;
-  if (!arguments(count, 4) || !number(given[3], scale)) {return nullptr;}
-  const In residual(given[0]), weight(given[1]), scales(given[2]);
-  if (!residual.ok() || residual.count() < 1 || !weight.holds(residual.count()) ||
-    !scales.holds(residual.count()) || !finite(residual.data<double>(), residual.count()))
-  {
-    Py_RETURN_NONE;
-  }
-  const double cost = least_cost(
-    residual.data<double>(), weight.data<double>(), scales.data<double>(),
-    static_cast<int>(residual.count()), scale, offset);
-  return Py_BuildValue("dd", cost, offset);
-}
-
-// medians(anchor (N,), value (N,)): dict of each anchor's median, anchors increasing, or None.
-inline PyObject * medians(PyObject *, PyObject * const * given, Py_ssize_t count)
-{
-  if (!arguments(count, 2)) {return nullptr;}
-  const Indices anchor(given[0]);
-  const In value(given[1]);
-  if (!anchor.ok() || !value.holds(anchor.count()) ||
-    !finite(value.data<double>(), anchor.count()))
-  {
-    Py_RETURN_NONE;
-  }
-  std::vector<std::pair<int64_t, double>> sorted(anchor.count());
-  for (size_t i = 0; i < sorted.size(); i++) {
-    sorted[i] = {anchor.data<int64_t>()[i], value.data<double>()[i]};
-  }
-  std::sort(sorted.begin(), sorted.end());
   PyObject * found = PyDict_New();
-  for (size_t begin = 0, end; found && begin < sorted.size(); begin = end) {
-    for (end = begin; end < sorted.size() && sorted[end].first == sorted[begin].first; end++) {}
-    const size_t middle = (begin + end) / 2;
-    const bool odd = (end - begin) % 2;
-    const double median = odd ? sorted[middle].second :
-      (sorted[middle - 1].second + sorted[middle].second) / 2.0;
-    PyObject * key = PyLong_FromLongLong(sorted[begin].first);
-    PyObject * number = PyFloat_FromDouble(median);
-    if (!key || !number || PyDict_SetItem(found, key, number) < 0) {Py_CLEAR(found);}
+  for (size_t i = 0; found && i < values.size(); i++) {
+    PyObject * key = PyLong_FromLongLong(values[i].first);
+    PyObject * value = PyFloat_FromDouble(values[i].second);
+    if (!key || !value || PyDict_SetItem(found, key, value) < 0) {Py_CLEAR(found);}
     Py_XDECREF(key);
-    Py_XDECREF(number);
+    Py_XDECREF(value);
   }
   return found;
+}
+
+// hold(places (A, 3), constants (10,), rows (R, 3), how many, track (R, 1 + D), how many, now,
+//      named (N,)): rows left in the window, then cost, anchors and fit of `Held`; no anchors:
+// too little to hold against. None: numpy's turn.
+// constants: height, floor, the spans of a window, its ranges of each anchor, its most anchors, scale
+// of a residual and its growth with age, scale of the offset.
+inline PyObject * hold_track(PyObject *, PyObject * const * given, Py_ssize_t count)
+{
+  double now = 0.0;
+  if (!arguments(count, 8) || !number(given[6], now)) {return nullptr;}
+  const int64_t many = PyLong_AsLong(given[3]), tracked = PyLong_AsLong(given[5]);
+  if (PyErr_Occurred()) {return nullptr;}
+  const In places(given[0]), constants(given[1]), track(given[4]);
+  const Out rows(given[2]);
+  const Indices named(given[7]);
+  const int64_t width = track.ok() && track.last_axis() == 4 ? 4 : 3;
+  const int64_t anchors = places.ok() ? places.count() / SPACE : 0;
+  if (!places.ok() || !constants.holds(10) || !track.ok() || !rows.ok() || !named.ok() ||
+    many < 0 || many * 3 > rows.count() || tracked < 1 || tracked * width > track.count() ||
+    track.last_axis() != width || many > 1000000 || !std::isfinite(now) ||
+    !finite(rows.data<double>(), many * 3) || !finite(track.data<double>(), tracked * width))
+  {
+    Py_RETURN_NONE;
+  }
+  Range * table = reinterpret_cast<Range *>(rows.data<double>());
+  for (int64_t i = 0; i < many; i++) {
+    if (!(table[i].anchor >= 0.0 && table[i].anchor < anchors)) {Py_RETURN_NONE;}
+  }
+  std::vector<char> out(anchors, 0);
+  for (int64_t i = 0; i < named.count(); i++) {
+    const int64_t row = named.data<int64_t>()[i];
+    if (row < 0 || row >= anchors) {Py_RETURN_NONE;}
+    out[row] = 1;
+  }
+  const double * c = constants.data<double>();
+  if (!(c[5] >= 0.0 && c[5] < 1e6 && c[6] >= 0.0 && c[6] < 1e6)) {Py_RETURN_NONE;}
+  const Spans spans{c[2], c[3], c[4], static_cast<int>(c[5]), static_cast<int>(c[6])};
+  std::vector<int> seen(anchors, 0);
+  const int left = prune(table, static_cast<int>(many), now, spans, seen);
+  const int heard = static_cast<int>(seen.size() - std::count(seen.begin(), seen.end(), 0));
+  const std::vector<Range> looked = heard > spans.most_anchors ?
+    nearest(table, left, spans.most_anchors, seen) : std::vector<Range>(table, table + left);
+  Held held;
+  if (looked.size() >= 4) {
+    held = hold(
+      looked, seen, out, track.data<double>(), static_cast<int>(tracked),
+      static_cast<int>(width) - 1, places.data<double>(), c[0], c[1], now, c + 7);
+  }
+  PyObject * fit = dict_of(held.fit);
+  if (!fit) {return nullptr;}
+  return Py_BuildValue("idiN", left, held.cost, held.anchors, fit);
 }
 
 // explain(places (A, 3), height, floor, age, anchor, value, weight (N,), seeds (M, D), still, shared,

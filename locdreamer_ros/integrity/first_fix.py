@@ -118,7 +118,7 @@ def first_fix(site: Site, ranges: Ranges, *, time: float) -> Estimate | None:
     usable = ranges.usable()
     if np.unique(usable.anchor).size < site.dimensions + 1:
         return None
-    window = Window()
+    window = Window(len(site.anchors))
     window.add(usable)
     gathered = window.gathered(time)
     found = explain(site, gathered, time=time, still=True)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from locdreamer_ros.integrity.snapshot import Snapshot
-from locdreamer_ros.types import Site
+from locdreamer_ros.types import FloatArray, Site
 
 SHORT_M, LONG_M = -0.8, 4.3
 """Residuals beyond these are not those of walls: nothing shortens a range, little lengthens it
@@ -51,7 +51,7 @@ class Naming:
             and snapshot.good >= 2 * others + (abs(snapshot.offset) > BIASED_M)
         )
 
-    def blame(self, residual: Mapping[int, float], heard: Mapping[int, float]) -> None:
+    def blame(self, residual: Mapping[int, float], heard: Mapping[int, float] | FloatArray) -> None:
         """One vote for each anchor whose residual m is off, one less for each that fits.
 
         heard: when each was heard last, s: the same ranges vote once.
@@ -67,7 +67,9 @@ class Naming:
             else:
                 self._forgive(anchor, value)
 
-    def linger(self, residual: Mapping[int, float], heard: Mapping[int, float]) -> bool:
+    def linger(
+        self, residual: Mapping[int, float], heard: Mapping[int, float] | FloatArray
+    ) -> bool:
         """Name an anchor whose residual m by the track stays long from one range to a later one.
 
         heard: when each was heard last, s. Snapshots need more witnesses than the track does; but

@@ -78,21 +78,12 @@ def scales(gathered: Gathered) -> FloatArray:
 
 def cost_of(residual: FloatArray, gathered: Gathered) -> tuple[float, float]:
     """`least_cost` of the residuals (N,) m of a window."""
-    weight, scale = gathered.weight, scales(gathered)
-    found = compiled.watch and compiled.watch.least_cost(residual, weight, scale, OFFSET_M)
-    if found:
-        return float(found[0]), float(found[1])
-    cost, offset = least_cost(residual[None], weight, scale)
+    cost, offset = least_cost(residual[None], gathered.weight, scales(gathered))
     return float(cost[0]), float(offset[0])
 
 
 def gaps(site: Site, anchor: IntArray, value: FloatArray, at: FloatArray) -> FloatArray:
     """Ranges value (N,) m of anchors (N,) less their slant distances from places `at` (N, D)."""
-    if compiled.watch and value.size:
-        found = np.empty(value.size)
-        known = (site.anchors.positions, site.tag_height, FLOOR_M, anchor, value, at, found)
-        if compiled.watch.gaps(*known):
-            return found
     return np.asarray(value - slant(site.offsets(at, anchor))[0])
 
 

@@ -9,39 +9,25 @@ seconds, explained without its state, say otherwise with redundancy, by a distan
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from locdreamer_ros import compiled
-from locdreamer_ros.geometry import FLOOR_M
+from locdreamer_ros.integrity.better import APART_M, AT_ONCE_S, TEST_S, Better
 from locdreamer_ros.integrity.first_fix import STILL_S, fix_of, ready
+from locdreamer_ros.integrity.gate import Gate
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import Naming
-from locdreamer_ros.integrity.snapshot import (
-    MIRROR,
-    SCALE_AGE,
-    Snapshot,
-    cost_of,
-    explain,
-    gaps,
-)
+from locdreamer_ros.integrity.snapshot import MIRROR, Snapshot, cost_of, explain
 from locdreamer_ros.integrity.status import State, Status
-from locdreamer_ros.integrity.window import LONG_S, Gathered, Window
+from locdreamer_ros.integrity.track import Track, hold
+from locdreamer_ros.integrity.window import Gathered, Window
 from locdreamer_ros.roles import Tracker
-from locdreamer_ros.types import MAX_AGE_S, BoolArray, Estimate, FloatArray, Motion, Ranges, Site
+from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 
-TEST_S = 0.3
-"""How often the track is held against the window."""
 SUSPECT = 0.7
 """Cost per anchor of the track beyond which a snapshot is solved."""
-BETTER, APART_M, SIGMAS, FOR_S = 1.5, 1.5, 3.0, 1.0
-"""A snapshot overrules where it costs so much less, is so far away, beyond so many sigma of its
-own, for so long."""
-PLAIN = 2
-"""With so many more witnesses, and so much more cost, one more test is enough."""
 DRAGGED_M = 0.7
 """A track this far from the snapshot that names an anchor was moved by it."""
 DOUBTFUL_COST = 1.0
@@ -53,16 +39,8 @@ UNEXPLAINED = 1.0
 SETTLED_S, UNSURE_S = 3.0, 30.0
 """Ranges that go unexplained so long after an anchor was named, with few others left, say that it
 may be the wrong one; so long it is doubted."""
-AT_ONCE_S = 0.15
-"""Ranges no older than this are of one moment, for a tag that turns."""
-SLACK_M_S, FAST_M_S = 3.0, 15.0
-"""Places that overrule lie no farther apart than this, beyond their velocity; those of one moment,
-which have none, than a tag goes."""
 AGREE = 3
 """Tests in a row that decide between two mirrored places."""
-LONG_GATE_M, SHORT_GATE_M, SPIKES, ACCUSED = 4.3, 1.0, 3, 12
-"""A range off by more, beyond 3 sigma, is a spike; at most so many of an anchor in a row, unless
-the other anchors go on agreeing with the track: then so many name it."""
 OPEN_S = 1.0
 """With nothing used for so long the gate opens."""
 COAST_S = 3.0
@@ -78,10 +56,6 @@ HOPELESS_S = 3.0
 """Too few anchors for a new first fix for so long: the tracker goes on from where it was."""
 
 
-Places = deque[tuple[float, ...]]
-"""A track: times s and positions (D) m."""
-
-
 class Watch:
     """A tracker and what is known of whether it is right. Times in s; see `status`."""
 
@@ -90,11 +64,9 @@ class Watch:
         self.tracker = tracker
         self.naming = Naming(site)
         self._mirror = Mirror(site)
-        self.window = Window()
-        self.excluded: Counter[str] = Counter()
-        """Ranges held back, by anchor."""
-        self.late = self.duplicates = 0
-        """Ranges passed over: more than a second off; heard before."""
+        self.window = Window(len(site.anchors))
+        self.gate = Gate(site, self.naming)
+        self._better = Better(site)
         self.restarts = 0
         self.used = 0
         """Ranges that the last update used."""
@@ -110,23 +82,20 @@ class Watch:
         self._usual = 0.0
         self._seeking = False
         self._seeking_since = 0.0
-        self._used: dict[int, tuple[float, float]] = {}
-        self._skew = 0.0
+        self.gate.clear()
         self._named, self._named_at, self._unsure_at = self.naming.named, -math.inf, -math.inf
         self._begin()
 
     def _begin(self) -> None:
         """The track begins here."""
-        self._track: Places = deque()
+        self._track = Track(self.site.dimensions)
         self._twin: Tracker | None = None
-        self._twin_track: Places = deque()
+        self._twin_track = Track(self.site.dimensions)
         self._twin_votes = 0
-        self._spikes: Counter[int] = Counter()
+        self.gate.spikes.clear()
         self._fit: dict[int, float] = {}
         self._next = -math.inf
-        self._better_since: float | None = None
-        self._better_last: Snapshot | None = None
-        self._turned: Snapshot | None = None
+        self._better.clear()
         self._odd_since: float | None = None
         self._doubt: FloatArray | None = None
         """What doubt adds to the covariance (D, D) m^2 of the position."""
@@ -142,6 +111,21 @@ class Watch:
     def seeking(self) -> bool:
         """Whether ranges go into a (new) first fix."""
         return self._estimate is None or self._seeking
+
+    @property
+    def excluded(self) -> Counter[str]:
+        """Ranges held back, by anchor."""
+        return self.gate.excluded
+
+    @property
+    def late(self) -> int:
+        """Ranges passed over: more than a second off."""
+        return self.gate.late
+
+    @property
+    def duplicates(self) -> int:
+        """Ranges passed over: heard before."""
+        return self.gate.duplicates
 
     def status(self) -> Status:
         """Now."""
@@ -162,7 +146,7 @@ class Watch:
             self.restarts,
             self._twin is not None or self._mirror.flat,
             silence,
-            self._skew,
+            self.gate.skew,
         )
 
     def _ambiguous(self, now: float) -> bool:
@@ -171,8 +155,8 @@ class Watch:
         All on a line; or two and more named, and no more left than there are unknowns and one; or
         one of few was named and the others disagreed even then, of late.
         """
-        left = len(self.window.last.keys() - self.naming.named)
-        unchecked = len(self.naming.named) > 1 and left <= self.site.dimensions + 1
+        named, most = self.naming.named, self.site.dimensions + 1
+        unchecked = len(named) > 1 and len(self.window.heard - named) <= most
         return self._mirror.flat or unchecked or now - self._unsure_at < UNSURE_S
 
     @property
@@ -202,7 +186,7 @@ class Watch:
             self._start(gathered, found[0], twin=found[0].mirror)
 
     def _start(self, gathered: Gathered, snapshot: Snapshot, *, twin: Snapshot | None) -> None:
-        moving = float(gathered.age.min()) < -1.0 or snapshot is self._turned
+        moving = float(gathered.age.min()) < -1.0 or snapshot is self._better.turned
         self._begin()
         self._seeking = False
         self.tracker.start(fix_of(self.site, gathered, snapshot, moving=moving))
@@ -246,30 +230,34 @@ class Watch:
 
     def update(self, ranges: Ranges, time: float) -> Estimate | None:
         """Take an answer in at `time` s; the posterior, None before the first fix."""
-        fresh = self._fresh(ranges, time)
-        self.used = len(fresh)
-        if self.seeking:
-            self._seek(fresh, time)
-            hopeless = self._seeking and time - self._seeking_since > HOPELESS_S
-            if self._estimate is None or (self._seeking and not (hopeless and len(fresh))):
-                if len(fresh) == 0:
-                    self._seeking_since = time
-                return self._estimate
-            if not self._seeking:
-                return self._estimate
-            self._seeking = False
+        prior = self.tracker.estimate
+        if not self.seeking and prior is not None and self._attended(ranges, time, prior):
+            used = ranges
         else:
-            self.window.add(fresh)
-        used = self._screened(fresh, time, count=True)
+            fresh = self.gate.fresh(ranges, time)
+            self.used = len(fresh)
+            if self.seeking:
+                self._seek(fresh, time)
+                hopeless = self._seeking and time - self._seeking_since > HOPELESS_S
+                if self._estimate is None or (self._seeking and not (hopeless and len(fresh))):
+                    if len(fresh) == 0:
+                        self._seeking_since = time
+                    return self._estimate
+                if not self._seeking:
+                    return self._estimate
+                self._seeking = False
+            else:
+                self.window.add(fresh)
+            used = self._screened(fresh, time, count=True)
         self.used = len(used)
         if len(used) > 0:
             interval = time - self._heard
             self._usual += 0.1 * (interval - self._usual) if self._usual else interval
             self._heard = time
         estimate = self.tracker.update(used)
-        _remember(self._track, estimate)
+        self._track.add(estimate)
         if self._twin is not None:
-            _remember(self._twin_track, self._twin.update(used))
+            self._twin_track.add(self._twin.update(used))
         self.mirrored += self._twin is not None or self._mirror.flat
         if time >= self._next or time < self._next - TEST_S:
             self._next = time + TEST_S
@@ -281,8 +269,23 @@ class Watch:
 
     def look(self, ranges: Ranges, time: float) -> Estimate:
         """What `update` would make of an answer; it leaves no trace."""
-        used = self._screened(self._fresh(ranges, time, count=False), time, count=False)
-        return self.tracker.fork().update(used)
+        prior = self.tracker.estimate
+        if prior is None or not self._attended(ranges, time, prior, keep=False):
+            ranges = self.gate.fresh(ranges, time, count=False)
+            ranges = self._screened(ranges, time, count=False)
+        return self.tracker.fork().update(ranges)
+
+    def _attended(self, ranges: Ranges, time: float, prior: Estimate, *, keep: bool = True) -> bool:
+        offset = self.tracker.offset
+        return self.gate.attend(ranges, time, prior, offset, self.window, keep=keep)
+
+    def _screened(self, ranges: Ranges, time: float, *, count: bool) -> Ranges:
+        prior = self.tracker.estimate
+        if prior is None:
+            return ranges
+        open_ = time - self._heard > max(OPEN_S, 1.5 * self._usual)
+        given = (ranges, prior, self.tracker.offset, self._fit)
+        return self.gate.screened(*given, open_=open_, count=count)
 
     def _publish(self, estimate: Estimate | None) -> Estimate | None:
         """The tracker's estimate, with a covariance that holds its twin and its doubt."""
@@ -306,119 +309,32 @@ class Watch:
         self._estimate = estimate
         return estimate
 
-    # Which ranges the tracker is given.
-
-    def _fresh(self, ranges: Ranges, time: float, *, count: bool = True) -> Ranges:
-        """Usable ranges of about now that were not heard before."""
-        usable = ranges.usable()
-        keep = []
-        late = old = 0
-        for anchor, stamp, value in zip(
-            usable.anchor.tolist(), usable.stamp.tolist(), usable.value.tolist(), strict=True
-        ):
-            near = abs(stamp - time) <= MAX_AGE_S
-            new = self._used.get(anchor) != (stamp, value)
-            if count and near:
-                self._used[anchor] = (stamp, value)
-            late += not near
-            old += near and not new
-            keep.append(near and new)
-        if count:
-            self.late += late
-            self.duplicates += old
-            if late < len(keep):
-                self._skew = 0.0
-            elif keep:
-                self._skew = float(np.median(usable.stamp - time))
-        return usable if all(keep) else usable[np.array(keep)]
-
-    def _screened(self, ranges: Ranges, time: float, *, count: bool) -> Ranges:
-        """Without the ranges of anchors that are named, and without spikes."""
-        estimate = self.tracker.estimate
-        if len(ranges) == 0 or estimate is None:
-            return ranges
-        if not (self._spikes or self.naming.named) and self._all_near(ranges, estimate):
-            return ranges
-        keep = self._near(ranges, estimate, time, count=count)
-        for row, anchor in enumerate(ranges.anchor.tolist()):
-            if anchor in self.naming.named:
-                keep[row] = False
-                if count:
-                    self.excluded[self.site.anchors.ids[anchor]] += 1
-        return ranges if keep.all() else ranges[keep]
-
-    def _all_near(self, ranges: Ranges, estimate: Estimate) -> bool:
-        """By the kernel, whether `_near` keeps them all; False: it is to be asked."""
-        return compiled.watch is not None and compiled.watch.all_near(
-            *(self.site.anchors.positions, self.site.tag_height, FLOOR_M),
-            *(ranges.anchor, ranges.value, ranges.stamp, estimate.time),
-            *(estimate.mean, estimate.covariance, self.tracker.offset, -SHORT_GATE_M, LONG_GATE_M),
-        )
-
-    def _near(self, ranges: Ranges, estimate: Estimate, time: float, *, count: bool) -> BoolArray:
-        """Which ranges are near what the track expects, or no passing spike."""
-        ahead = ranges.stamp - estimate.time
-        at = estimate.position + ahead[:, None] * estimate.velocity
-        off = gaps(self.site, ranges.anchor, ranges.value, at) - self.tracker.offset
-        sigmas = 3.0 * math.sqrt(max(float(np.trace(estimate.position_covariance)), 0.0))
-        keep = (off < LONG_GATE_M + sigmas) & (off > -SHORT_GATE_M - sigmas)
-        if keep.all() and not self._spikes:
-            return keep
-        if time - self._heard > max(OPEN_S, 1.5 * self._usual):
-            keep[:] = True
-        spikes = self._spikes if count else self._spikes.copy()
-        for row, anchor in enumerate(ranges.anchor.tolist()):
-            spikes[anchor] += -1 if keep[row] else 1
-            if spikes[anchor] <= 0:
-                del spikes[anchor]
-                continue
-            # An anchor of late in doubt is not believed in between either, if others are.
-            held = self.naming.others_agree(anchor, self._fit)
-            keep[row] = spikes[anchor] > SPIKES and not held
-            if count and held and spikes[anchor] >= ACCUSED:
-                self.naming.accuse(anchor, self._fit)
-        return keep
-
     # The tests.
-
-    def _residuals(self, gathered: Gathered, track: Places, now: float) -> FloatArray:
-        """Residuals (N,) m of the window against a track."""
-        times, *places = np.array(track).T
-        stamps = now + gathered.age
-        at = np.column_stack([np.interp(stamps, times, axis) for axis in places])
-        return gaps(self.site, gathered.anchor, gathered.value, at)
 
     def _test(self, now: float) -> None:
         """Hold the track against the window; blame, doubt, or begin anew."""
-        gathered = self.window.gathered(now)
-        if gathered.age.size < 4 or not self._track:
+        held = hold(self.site, self.window, self._track, now, self.naming.named)
+        if held is None:
             return
-        residual = self._residuals(gathered, self._track, now)
-        rest, trusted = gathered, residual
-        if self.naming.named:
-            keep = ~np.isin(gathered.anchor, list(self.naming.named))
-            rest, trusted = gathered.kept(keep), residual[keep]
-        if rest.age.size == 0:
-            return
-        spent, offset = cost_of(trusted, rest)
-        self._fit = gathered.per_anchor(residual - offset)
+        self._fit = held.fit
         lingers = self.naming.linger(self._fit, self.window.last)
         estimate = self.tracker.estimate
         assert estimate is not None
         if self._twin is not None:
-            self._compare(rest, spent, now)
+            self._compare(held.cost, now)
         if self.naming.named != self._named:
             self._named, self._named_at = self.naming.named, now
         self.suspect = False
-        if spent < SUSPECT * rest.anchors and not lingers:
-            self._better_since = self._odd_since = None
+        if held.cost < SUSPECT * held.anchors and not lingers:
+            self._better.since = self._odd_since = None
             if not self._ambiguous(now):
                 self._doubt = None
             self.naming.calm(self._fit)
             return
+        gathered = self.window.gathered(now)
         found = explain(self.site, gathered, time=now, seeds=[estimate.position])
         if not found:
-            self._better_since = None
+            self._better.since = None
             return
         best = found[0]
         if self.naming.judges(best):
@@ -432,69 +348,16 @@ class Watch:
                 return
         if best.good < self.site.dimensions + 2:
             latest = gathered.kept(gathered.age > -AT_ONCE_S)
-            turned = self._turned_to(latest, estimate, now)
+            turned = self._better.turned_to(latest, estimate, now)
             if turned:
                 found, best, gathered = turned, turned[0], latest
-                residual = self._residuals(latest, self._track, now)
-        unexplained = lingers or spent > UNEXPLAINED * rest.anchors
-        spent, _ = cost_of(residual, gathered)
+        unexplained = lingers or held.cost > UNEXPLAINED * held.anchors
+        spent, _ = cost_of(self._track.residuals(self.site, gathered, now), gathered)
         self.suspect = spent - best.cost > DOUBTFUL_COST
-        self._consider(gathered, best, spent, estimate, now)
-        self._wonder(found, spent, estimate, now, unexplained=unexplained)
-
-    def _turned_to(self, latest: Gathered, estimate: Estimate, now: float) -> list[Snapshot]:
-        """Where the ranges of one moment alone say that the tag is, if they agree.
-
-        A tag that turns fast has no one velocity over a window: it is told from two such places.
-        """
-        enough, before = self.site.dimensions + 2, self._turned
-        self._turned = None
-        if latest.anchors < enough:
-            return []
-        found = explain(self.site, latest, time=now, seeds=[estimate.position], still=True)
-        if not found or found[0].good < enough:
-            return []
-        if before is not None and 0.0 < now - before.time < 1.0:
-            velocity = (found[0].position - before.position) / (now - before.time)
-            found[0] = replace(found[0], velocity=velocity)
-        self._turned = found[0]
-        return found
-
-    def _consider(
-        self, gathered: Gathered, best: Snapshot, spent: float, estimate: Estimate, now: float
-    ) -> None:
-        """Begin anew from a snapshot that is better for long enough."""
-        away = float(np.linalg.norm(best.position - estimate.position))
-        unsure = SIGMAS * math.sqrt(max(float(np.trace(best.covariance)), 0.0))
-        d = self.site.dimensions
-        enough = best.good >= d + 2 or (best.good == d + 1 and abs(best.offset) < 0.5)
-        better = (
-            spent - best.cost > BETTER
-            and away > APART_M
-            and away > unsure
-            and unsure < 5.0 + 0.2 * away
-            and best.mirror is None
-            and enough
-        )
-        last = self._better_last
-        if better and last is not None and self._better_since is not None:
-            dt = now - last.time
-            # What is of one moment knows no velocity but from two of them.
-            slack = FAST_M_S if best is self._turned else SLACK_M_S
-            moved = dt * best.velocity * (best is not self._turned)
-            leap = float(np.linalg.norm(best.position - last.position - moved))
-            if leap > 1.0 + slack * dt:
-                self._better_since = now
-        if not better:
-            self._better_since = None
-            return
-        if self._better_since is None:
-            self._better_since = now
-        self._better_last = best
-        plain = best.good >= d + 2 + PLAIN and spent - best.cost > BETTER + PLAIN
-        if now - self._better_since >= (TEST_S if plain else FOR_S) - 1e-6:
+        if self._better.lasts(best, spent, estimate, now):
             self.restarts += 1
             self._start(gathered, best, twin=None)
+        self._wonder(found, spent, estimate, now, unexplained=unexplained)
 
     def _wonder(
         self,
@@ -513,7 +376,7 @@ class Watch:
             self._odd_since = now
         if now - self._odd_since < DOUBTS_S:
             return
-        left = len(self.window.last.keys() - self._named)
+        left = len(self.window.heard - self._named)
         few = bool(self._named) and left <= self.site.dimensions + 2
         apart = float(np.linalg.norm(found[0].position - estimate.position))
         if few and now - self._named_at > SETTLED_S and self.suspect and apart > APART_M:
@@ -527,17 +390,17 @@ class Watch:
             off = [v for a, v in self._fit.items() if a not in self.naming.named]
             self._doubt = float(np.mean(np.square(off))) * np.eye(estimate.dimensions)
 
-    def _compare(self, rest: Gathered, spent: float, now: float) -> None:
+    def _compare(self, spent: float, now: float) -> None:
         """Which of two mirrored places explains the ranges better; the worse is dropped."""
         assert self._twin is not None
         other, here = self._twin.estimate, self.tracker.estimate
         assert other is not None
         assert here is not None
-        if not self._twin_track:
+        held = hold(self.site, self.window, self._twin_track, now, self.naming.named)
+        if held is None:
             return
-        residual = self._residuals(rest, self._twin_track, now)
-        theirs, _ = cost_of(residual, rest)
-        better = np.sign(theirs - spent) if abs(theirs - spent) > MIRROR else 0.0
+        more = held.cost - spent
+        better = np.sign(more) if abs(more) > MIRROR else 0.0
         self._twin_votes = int(self._twin_votes + better) if better else 0
         same = float(np.linalg.norm(other.position - here.position)) < 0.5
         if self._twin_votes <= -AGREE:
@@ -548,10 +411,3 @@ class Watch:
         elif same or self._twin_votes >= AGREE:
             self._twin.close()
             self._twin = None
-
-
-def _remember(track: Places, estimate: Estimate) -> None:
-    """Add to a track, and forget what no window reaches back to."""
-    track.append((estimate.time, *estimate.position.tolist()))
-    while track[0][0] < estimate.time - LONG_S - SCALE_AGE - 1.0:
-        track.popleft()

@@ -9,7 +9,6 @@ from statistics import median
 
 import numpy as np
 
-from locdreamer_ros import compiled
 from locdreamer_ros.types import BoolArray, FloatArray, IntArray, Ranges
 
 SHORT_S, LONG_S, OLDEST_S = 1.5, 6.0, 60.0
@@ -51,10 +50,6 @@ class Gathered:
 
     def per_anchor(self, values: FloatArray) -> dict[int, float]:
         """Median of values (N,) by anchor."""
-        if compiled.watch:
-            found: dict[int, float] | None = compiled.watch.medians(self.anchor, values)
-            if found is not None:
-                return found
         by_anchor: dict[int, list[float]] = {}
         for anchor, value in sorted(zip(self.anchor.tolist(), values.tolist(), strict=True)):
             by_anchor.setdefault(anchor, []).append(value)
@@ -62,57 +57,62 @@ class Gathered:
 
 
 class Window:
-    """The window itself; stamps may come in any order."""
+    """The window itself; stamps may come in any order. The kernel works on the same arrays.
 
-    def __init__(self) -> None:
+    rows (R, 3), of which `count` are there: stamp s, anchor, value m; last (A,): stamp s of each
+    anchor's newest range, minus infinity where there is none.
+    """
+
+    def __init__(self, anchors: int) -> None:
+        self.rows = np.empty((64, 3))
+        self.last = np.empty(anchors)
         self.clear()
 
     def clear(self) -> None:
         """Forget all."""
-        self._rows: list[tuple[float, int, float]] = []
-        self.last: dict[int, float] = {}
-        """Stamp of the newest range by anchor, s."""
+        self.count = 0
+        self.last.fill(-np.inf)
         self.first: float | None = None
-        """Stamp of the first range since the window was cleared, s."""
+        """Stamp of the first range that was added since the window was cleared, s."""
 
     def add(self, ranges: Ranges) -> None:
         """Take usable ranges in."""
         for stamp, anchor, value in zip(
             ranges.stamp.tolist(), ranges.anchor.tolist(), ranges.value.tolist(), strict=True
         ):
-            if stamp - self.last.get(anchor, -np.inf) < SPACED_S:
+            if stamp - self.last[anchor] < SPACED_S:
                 continue
             self.last[anchor] = stamp
             self.first = stamp if self.first is None else min(self.first, stamp)
-            self._rows.append((stamp, anchor, value))
+            if self.count == len(self.rows):
+                self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
+            self.rows[self.count] = stamp, anchor, value
+            self.count += 1
 
-    def last_heard(self, count: int) -> FloatArray:
-        """When each of `count` anchors was heard last, s; minus infinity: never."""
-        heard = np.full(count, -np.inf)
-        for anchor, stamp in self.last.items():
-            heard[anchor] = stamp
-        return heard
+    @property
+    def heard(self) -> set[int]:
+        """The anchors that were heard since the window was cleared."""
+        return set(np.flatnonzero(self.last > -np.inf).tolist())
 
     def gathered(self, now: float) -> Gathered:
         """What belongs to the window at `now` s; what does not is forgotten."""
         seen: dict[int, int] = {}
         kept = []
-        self._rows.sort()  # they nearly are
-        for row in reversed(self._rows):
+        for row in sorted(map(tuple, self.rows[: self.count].tolist()), reverse=True):
             age, many = now - row[0], seen.get(row[1], 0)
             if age <= SHORT_S or (many < EACH if age <= LONG_S else age <= OLDEST_S and not many):
                 kept.append(row)
                 seen[row[1]] = many + 1
-        self._rows = kept[::-1]
+        kept.reverse()
+        self.count = len(kept)
+        self.rows[: self.count] = np.array(kept).reshape(-1, 3)
+        table = self.rows[: self.count]
         if len(seen) > MOST_ANCHORS:
             shortest: dict[int, float] = {}
-            for _, heard, value in self._rows:
+            for _, heard, value in kept:
                 shortest[heard] = min(value, shortest.get(heard, np.inf))
-            near = set(sorted(shortest, key=shortest.__getitem__)[:MOST_ANCHORS])
-            rows = [row for row in self._rows if row[1] in near]
-        else:
-            rows = self._rows
-        table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+            near = sorted(shortest, key=shortest.__getitem__)[:MOST_ANCHORS]
+            table = table[np.isin(table[:, 1], near)]
         anchor = table[:, 1].astype(np.intp)
         counts = np.bincount(anchor) if anchor.size else np.zeros(0, dtype=np.intp)
         return Gathered(

@@ -12,10 +12,11 @@ from kernels import KERNEL, with_kernel
 
 from locdreamer_ros.geometry import FLOOR_M
 from locdreamer_ros.integrity import snapshot
+from locdreamer_ros.integrity.track import SPANS, hold
 from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.integrity.window import Gathered
 from locdreamer_ros.methods import Method
-from locdreamer_ros.types import Anchors, Estimate, Ranges, Site
+from locdreamer_ros.types import Anchors, Ranges, Site
 
 pytestmark = pytest.mark.skipif(
     not hasattr(KERNEL, "explain"), reason="the kernel is not built: make install"
@@ -58,45 +59,55 @@ def test_they_explain_a_window_alike(dimensions: int, anchors: int, ranges: int)
             same(getattr(found, name), getattr(expected, name))
 
 
-def test_they_weigh_residuals_alike() -> None:
-    rng = np.random.default_rng(4)
-    site = place(rng, 8, 2)
-    for count in (1, 2, 24):
-        gathered = window(rng, site, count)
-        at = rng.uniform(0.0, 12.0, (count, 2))
-        given = (site, gathered.anchor, gathered.value, at)
-        residual = snapshot.gaps(*given)
-        same(with_kernel(KERNEL, snapshot.gaps, *given), with_kernel(None, snapshot.gaps, *given))
-        for shift in (0.0, 3.0):
-            both = (residual + shift, gathered)
-            costs = [with_kernel(k, snapshot.cost_of, *both) for k in (KERNEL, None)]
-            same(*costs)
-        medians = [with_kernel(k, gathered.per_anchor, residual) for k in (KERNEL, None)]
-        assert list(medians[0].items()) == list(medians[1].items())
-        assert KERNEL is not None
-        assert KERNEL.medians(gathered.anchor, residual) == medians[1], "by the kernel itself"
+def odd_answer(rng: np.random.Generator, site: Site, time: float) -> Ranges:
+    """Ranges to a walker, some wild, heard before, late, twice in one answer, or of no use."""
+    count = int(rng.integers(1, 6))
+    anchor = rng.integers(0, len(site.anchors), count)
+    at = np.array([5.0 + 0.8 * np.sin(time), 6.0 - 0.3 * time, 1.2])
+    value = np.linalg.norm(at - site.anchors.positions[anchor], axis=1)
+    value += 0.1 * rng.standard_normal(count) + (rng.random(count) < 0.03) * 6.0
+    value[rng.random(count) < 0.03] = np.nan
+    stamp = np.round(time - 0.05 * rng.integers(0, 3, count), 3)
+    return Ranges.of(anchor, value, stamp - 2.0 * (rng.random(count) < 0.02))
 
 
-@pytest.mark.parametrize("dimensions", [2, 3])
-def test_they_let_the_same_ranges_near(dimensions: int) -> None:
-    rng = np.random.default_rng(dimensions)
-    site = place(rng, 8, dimensions)
-    watch = Watch(site, Method().make_tracker(site))
-    watch._heard = 3.0  # else the gate is open
-    answers = []
-    for _ in range(200):
-        mean = np.concatenate([[5.0, 6.0, 1.2][:dimensions], rng.standard_normal(dimensions)])
-        now = Estimate(3.0, mean, np.diag(rng.uniform(0.0, 0.5, 2 * dimensions)))
-        anchor = rng.integers(0, 8, 3)
-        distance = np.linalg.norm(
-            np.array([5.0, 6.0, 1.2]) - site.anchors.positions[anchor], axis=1
-        )
-        value = distance + rng.uniform(-8.0, 14.0, 3) * (rng.random(3) < 0.4)
-        ranges = Ranges.of(anchor, value, 3.0 - rng.uniform(0.0, 0.5, 3))
-        said = with_kernel(KERNEL, watch._all_near, ranges, now)
-        answers.append(said)
-        assert said == watch._near(ranges, now, 3.0, count=False).all()
-    assert 20 < sum(answers) < 180
+@pytest.mark.parametrize(("dimensions", "anchors"), [(2, 8), (3, 30)])
+def test_they_watch_alike(dimensions: int, anchors: int) -> None:
+    """Window, track and what the one makes of the other; named anchors and crowded windows too."""
+    rng = np.random.default_rng(dimensions * anchors)
+    site = place(rng, anchors, dimensions)
+    watches = [Watch(site, Method(tracker="ekf").make_tracker(site)) for _ in range(2)]
+    plain = tests = 0
+    for step in range(100):
+        answer = odd_answer(rng, site, 0.05 * step)
+        for watch, kernel in zip(watches, (KERNEL, None), strict=True):
+            with_kernel(kernel, watch.predict, 0.05 * step)
+            if kernel and watch.estimate is not None:
+                given = (answer, 0.05 * step, watch.estimate)
+                plain += with_kernel(kernel, lambda w=watch, g=given: w._attended(*g, keep=False))
+            with_kernel(kernel, watch.update, answer, 0.05 * step)
+        one, other = watches
+        assert (one.window.count, one._track.count) == (other.window.count, other._track.count)
+        same(one.window.rows[: one.window.count], other.window.rows[: one.window.count])
+        same(one._track.rows[: one._track.count], other._track.rows[: one._track.count])
+        same(one.gate._used, other.gate._used)
+        same(one.window.last, other.window.last)
+        assert one.status() == other.status()
+        assert (one.used, one.late, one.duplicates) == (other.used, other.late, other.duplicates)
+        named = frozenset(rng.integers(0, anchors, step % 3).tolist())
+        held = [
+            with_kernel(kernel, hold, site, watch.window, watch._track, 0.05 * step, named)
+            for watch, kernel in zip(watches, (KERNEL, None), strict=True)
+        ]
+        if held[0] is None or held[1] is None:
+            assert held[0] is held[1]
+            continue
+        tests += 1
+        same(held[0][:2], held[1][:2])
+        assert held[0].fit.keys() == held[1].fit.keys()
+        same(list(held[0].fit.values()), list(held[1].fit.values()))
+    assert plain > 15, "the kernel itself let ranges through"
+    assert tests > 60
 
 
 WRONG = [None, "x", -1, 10**30, np.nan, np.empty(0), np.full((7, 7), np.nan), object()]
@@ -115,19 +126,22 @@ def test_the_kernel_refuses_what_is_no_window() -> None:
     rooms = [np.empty((6, 5)), np.empty(6), np.empty((6, 2, 2)), np.empty((6, 6))]
     explain = [*known, *of_window, np.zeros((1, 2)), False, True, *snapshot.FOR_KERNEL, *rooms]
     assert KERNEL.explain(*explain) > 0
-    gaps = [*known, gathered.anchor, gathered.value, np.zeros((6, 2)), np.empty(6)]
-    assert KERNEL.gaps(*gaps) is True
-    cost = [gathered.value, gathered.weight, np.ones(6), 0.5]
-    assert KERNEL.least_cost(*cost) is not None
-    near = [*known, gathered.anchor, gathered.value, gathered.age, 0.0, np.zeros(4), np.eye(4)]
-    near += [0.0, -1e9, 1e9]
-    assert KERNEL.all_near(*near) is True
+    limits = np.array([1.0, FLOOR_M, -1e9, 1e9, 9.0, 0.1])
+    good, rows = np.zeros(6, dtype=np.uint8), np.zeros((9, 3))
+    attend = [known[0], limits, 0.0, np.arange(6), gathered.value, gathered.age, good]
+    attend += [0.0, np.zeros(4), np.eye(4), 0.0, True, np.zeros((6, 2)), np.full(6, -9.0), rows, 1]
+    assert KERNEL.attend(*attend) == 7
+    track = np.zeros((4, 3))
+    remember = [track, 2, 0.0, np.zeros(4), 7.0]
+    assert KERNEL.remember(*remember) == 3
+    rows[:7, 1], rows[:7, 2] = np.arange(7) % 6, 5.0
+    held = [known[0], np.array([1.0, FLOOR_M, *SPANS]), rows, 7, track, 3, 0.0, np.array([2])]
+    assert KERNEL.hold(*held)[2] == 5
     for function, arguments in (
         (KERNEL.explain, explain),
-        (KERNEL.gaps, gaps),
-        (KERNEL.least_cost, cost),
-        (KERNEL.all_near, near),
-        (KERNEL.medians, [gathered.anchor, gathered.value]),
+        (KERNEL.attend, attend),
+        (KERNEL.remember, remember),
+        (KERNEL.hold, held),
     ):
         for at in range(len(arguments)):
             for garbage in WRONG:

@@ -1,0 +1,157 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which ranges a tracker under watch is given: those of about now, heard once, and no spikes."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from locdreamer_ros import compiled
+from locdreamer_ros.geometry import FLOOR_M
+from locdreamer_ros.integrity.naming import Naming
+from locdreamer_ros.integrity.snapshot import gaps
+from locdreamer_ros.integrity.window import SPACED_S, Window
+from locdreamer_ros.types import MAX_AGE_S, BoolArray, Estimate, Ranges, Site
+
+LONG_GATE_M, SHORT_GATE_M, SPIKES, ACCUSED = 4.3, 1.0, 3, 12
+"""A range off by more, beyond 3 sigma, is a spike; at most so many of an anchor in a row, unless
+the other anchors go on agreeing with the track: then so many name it."""
+
+
+class Gate:
+    """The gate, and what it has counted. Anchors that `naming` has named are held back."""
+
+    def __init__(self, site: Site, naming: Naming) -> None:
+        self._site = site
+        self._naming = naming
+        limits = (site.tag_height, FLOOR_M, -SHORT_GATE_M, LONG_GATE_M, MAX_AGE_S, SPACED_S)
+        self._known = (site.anchors.positions, np.array(limits))
+        self.excluded: Counter[str] = Counter()
+        """Ranges held back, by anchor."""
+        self.late = self.duplicates = 0
+        """Ranges passed over: more than a second off; heard before."""
+        self.spikes: Counter[int] = Counter()
+        """Ranges in a row that were off, by anchor."""
+        self._used = np.empty((len(site.anchors), 2))
+        """Stamp s and value m of each anchor's last range; the kernel writes into it too."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was heard."""
+        self._used.fill(np.nan)
+        self.skew = 0.0
+        """Stamps less the tracker's time, s, where all ranges are late."""
+
+    def attend(
+        self,
+        ranges: Ranges,
+        time: float,
+        prior: Estimate,
+        offset: float,
+        window: Window,
+        *,
+        keep: bool = True,
+    ) -> bool:
+        """Whether `fresh` and `screened` would let all ranges through; False: they are to be asked.
+
+        By the kernel, where nobody is in doubt; if so they are in the window. Without `keep` this
+        leaves no trace. offset m: what the tracker thinks that all ranges are too long by.
+        """
+        if compiled.watch is None or self.spikes or self._naming.named:
+            return False
+        count: int = compiled.watch.attend(
+            *(*self._known, time, ranges.anchor, ranges.value, ranges.stamp, ranges.status),
+            *(prior.time, prior.mean, prior.covariance, offset, keep),
+            *(self._used, window.last, window.rows, window.count),
+        )
+        if count < 0:
+            return False
+        if keep:
+            window.count, self.skew = count, 0.0
+        return True
+
+    def fresh(self, ranges: Ranges, time: float, *, count: bool = True) -> Ranges:
+        """Usable ranges of about `time` s that were not heard before."""
+        usable = ranges.usable()
+        keep = []
+        late = old = 0
+        for anchor, stamp, value in zip(
+            usable.anchor.tolist(), usable.stamp.tolist(), usable.value.tolist(), strict=True
+        ):
+            near = abs(stamp - time) <= MAX_AGE_S
+            new = near and self._used[anchor].tolist() != [stamp, value]
+            if count and near:
+                self._used[anchor] = stamp, value
+            late += not near
+            old += near and not new
+            keep.append(new)
+        if count:
+            self.late += late
+            self.duplicates += old
+            if late < len(keep):
+                self.skew = 0.0
+            elif keep:
+                self.skew = float(np.median(usable.stamp - time))
+        return usable if all(keep) else usable[np.array(keep)]
+
+    def screened(
+        self,
+        ranges: Ranges,
+        prior: Estimate,
+        offset: float,
+        fit: Mapping[int, float],
+        *,
+        open_: bool,
+        count: bool,
+    ) -> Ranges:
+        """Without the ranges of anchors that are named, and without spikes.
+
+        fit m: how the track fits each anchor of the window; open_: all are let through that are not
+        named; count: whether it is remembered.
+        """
+        if len(ranges) == 0:
+            return ranges
+        keep = self._near(ranges, prior, offset, fit, open_=open_, count=count)
+        for row, anchor in enumerate(ranges.anchor.tolist()):
+            if anchor in self._naming.named:
+                keep[row] = False
+                if count:
+                    self.excluded[self._site.anchors.ids[anchor]] += 1
+        return ranges if keep.all() else ranges[keep]
+
+    def _near(
+        self,
+        ranges: Ranges,
+        prior: Estimate,
+        offset: float,
+        fit: Mapping[int, float],
+        *,
+        open_: bool,
+        count: bool,
+    ) -> BoolArray:
+        """Which ranges are near what the track expects, or no passing spike."""
+        ahead = ranges.stamp - prior.time
+        at = prior.position + ahead[:, None] * prior.velocity
+        off = gaps(self._site, ranges.anchor, ranges.value, at) - offset
+        sigmas = 3.0 * math.sqrt(max(float(np.trace(prior.position_covariance)), 0.0))
+        keep = (off < LONG_GATE_M + sigmas) & (off > -SHORT_GATE_M - sigmas)
+        if keep.all() and not self.spikes:
+            return keep
+        if open_:
+            keep[:] = True
+        spikes = self.spikes if count else self.spikes.copy()
+        for row, anchor in enumerate(ranges.anchor.tolist()):
+            spikes[anchor] += -1 if keep[row] else 1
+            if spikes[anchor] <= 0:
+                del spikes[anchor]
+                continue
+            # An anchor of late in doubt is not believed in between either, if others are.
+            held = self._naming.others_agree(anchor, fit)
+            keep[row] = spikes[anchor] > SPIKES and not held
+            if count and held and spikes[anchor] >= ACCUSED:
+                self._naming.accuse(anchor, fit)
+        return keep

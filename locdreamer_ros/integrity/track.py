@@ -1,0 +1,109 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where a tracker said that the tag was, held against the ranges of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+
+from locdreamer_ros import compiled
+from locdreamer_ros.geometry import FLOOR_M
+from locdreamer_ros.integrity.snapshot import OFFSET_M, SCALE_AGE, SCALE_M, cost_of, gaps
+from locdreamer_ros.integrity.window import (
+    EACH,
+    LONG_S,
+    MOST_ANCHORS,
+    OLDEST_S,
+    SHORT_S,
+    Gathered,
+    Window,
+)
+from locdreamer_ros.types import Estimate, FloatArray, IntArray, Site
+
+REACH_S = LONG_S + SCALE_AGE + 1.0
+"""So far back a track is remembered."""
+FEWEST = 4
+"""Ranges of a window that a track is held against."""
+NOBODY: IntArray = np.empty(0, dtype=np.intp)
+
+
+class Track:
+    """The last seconds of a track: rows (R, 1 + D), of which `count` are there: time s, place m."""
+
+    def __init__(self, dimensions: int) -> None:
+        self.rows = np.empty((128, 1 + dimensions))
+        self.count = 0
+
+    def add(self, estimate: Estimate) -> None:
+        """Add where the tag is now, and forget what lies too far back."""
+        if self.count == len(self.rows):
+            self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
+        if compiled.watch:
+            given = (self.rows, self.count, estimate.time, estimate.mean, REACH_S)
+            count: int = compiled.watch.remember(*given)
+            if count >= 0:
+                self.count = count
+                return
+        self.rows[self.count] = estimate.time, *estimate.position.tolist()
+        recent = self.rows[: self.count + 1, 0] >= estimate.time - REACH_S
+        kept = self.rows[int(recent.argmax()) : self.count + 1].copy()
+        self.count = len(kept)
+        self.rows[: self.count] = kept
+
+    def at(self, times: FloatArray) -> FloatArray:
+        """Where the tag was (N, D) m at times (N,) s."""
+        known, *places = self.rows[: self.count].T
+        return np.column_stack([np.interp(times, known, axis) for axis in places])
+
+    def residuals(self, site: Site, gathered: Gathered, now: float) -> FloatArray:
+        """Residuals (N,) m of a window at `now` s."""
+        return gaps(site, gathered.anchor, gathered.value, self.at(now + gathered.age))
+
+
+class Held(NamedTuple):
+    """What a window says of a track: its cost, in anchors, and of how many of them.
+
+    fit: residual m by anchor, less the offset that all share.
+    """
+
+    cost: float
+    anchors: int
+    fit: dict[int, float]
+
+
+def hold(
+    site: Site, window: Window, track: Track, now: float, named: Collection[int]
+) -> Held | None:
+    """Hold a track against a window at `now` s; anchors `named` are not in the cost.
+
+    None where there is too little of either.
+    """
+    if not track.count:
+        return None
+    without = np.fromiter(named, dtype=np.intp) if named else NOBODY
+    if compiled.watch:
+        constants = np.array([site.tag_height, FLOOR_M, *SPANS])
+        rows = (window.rows, window.count, track.rows, track.count)
+        found = compiled.watch.hold(site.anchors.positions, constants, *rows, now, without)
+        if found:
+            window.count = found[0]
+            return Held(*found[1:]) if found[2] else None
+    gathered = window.gathered(now)
+    if gathered.age.size < FEWEST:
+        return None
+    residual = track.residuals(site, gathered, now)
+    rest, trusted = gathered, residual
+    if named:
+        keep = ~np.isin(gathered.anchor, without)
+        rest, trusted = gathered.kept(keep), residual[keep]
+    if rest.age.size == 0:
+        return None
+    cost, offset = cost_of(trusted, rest)
+    return Held(cost, rest.anchors, gathered.per_anchor(residual - offset))
+
+
+SPANS = (SHORT_S, LONG_S, OLDEST_S, EACH, MOST_ANCHORS, SCALE_M, SCALE_AGE, OFFSET_M)
+"""What the kernel has to know of windows and costs."""
