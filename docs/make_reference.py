@@ -67,7 +67,7 @@ def option_rows(of: argparse.ArgumentParser) -> list[str]:
 def topics() -> dict[str, dict[str, set[str]]]:
     """Topics and types in the nodes' code: who publishes (`out`) and who listens (`in`)."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for path in sorted(NODES.glob("*.py")):
+    for path in sorted(set(NODES.glob("*.py")) - set(NODES.glob("*_timing.py"))):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue

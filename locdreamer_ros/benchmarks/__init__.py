@@ -18,6 +18,7 @@ BENCHMARKS = {
     "latency": "time per step, and for a recording of ten minutes",
     "gpu": "a step of the world model on the processor and on CUDA, for one tag and for 10,000",
     "fleet": "many tags in one process: steps a second; air time by information and in turn",
+    "graph": "tracker_node over real topics: range to pose beside an echo node, fixes/s, memory",
     "driver": "the serial driver: families, recovery, lost bytes, overhead",
     "simulator": "range errors, and trackers in the simulated house and laboratory",
     "juno": "the JUNO paper's Figures 2 to 4 and RMSE, in rooms of its own",

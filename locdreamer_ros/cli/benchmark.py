@@ -22,8 +22,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "name",
         metavar="NAME",
-        help="house, lias, real, trust, contract, latency, gpu, fleet, driver, simulator, "
-        "juno, zero-shot, table2, train, bregar or figures",
+        help="house, lias, real, trust, contract, latency, gpu, fleet, graph, driver, "
+        "simulator, juno, zero-shot, table2, train, bregar or figures",
     )
     parser.add_argument("--seeds", type=count, default=10, metavar="N", help="repetitions (10)")
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes (1)")

@@ -67,9 +67,10 @@ def markdown(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
 
 
 def save_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows that share their keys as CSV, keys as header."""
+    """Write rows as CSV, their keys as header; a cell whose row has no such key stays empty."""
     with write_atomically(path) as stream:
-        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        keys = dict.fromkeys(key for row in rows for key in row)
+        writer = csv.DictWriter(stream, list(keys), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

@@ -359,8 +359,7 @@ def run_node(make: Callable[[], UwbNode]) -> int:
         told = True
 
     # Not rclpy's handlers: they shut the context down under a callback that is about to publish.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
+    _heed(end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
     node = None
     try:
@@ -369,7 +368,8 @@ def run_node(make: Callable[[], UwbNode]) -> int:
         refuse_unknown(node)
         if node.get_parameter("autostart").value:
             _start(node)
-        executor = SingleThreadedExecutor()
+        executor = make_executor()
+        _heed(end)  # some versions of that executor take the signals to themselves
         executor.add_node(node)
         while not told:
             executor.spin_once(timeout_sec=HEED_S)
@@ -387,6 +387,24 @@ def run_node(make: Callable[[], UwbNode]) -> int:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _heed(end: Callable[[int, Any], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+
+
+def make_executor() -> Any:
+    """What runs a node's callbacks one after the other.
+
+    The events executor where rclpy has one: the other builds a wait set of all that the node has
+    for each message, which takes longer than a fix.
+    """
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor()
+    return EventsExecutor()
 
 
 def _start(node: UwbNode) -> None:

@@ -59,8 +59,8 @@ class NodeProcesses:
         self._logs = logs
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, parameters: Path) -> None:
-        """Start `locdreamer_ros.nodes.<name>`; what it prints goes to `<name>.log`."""
+    def start(self, name: str, parameters: Path) -> int:
+        """Start `locdreamer_ros.nodes.<name>`; what it prints goes to `<name>.log`. Its id."""
         module = f"locdreamer_ros.nodes.{name}"
         with (self._logs / f"{name}.log").open("wb") as log:
             self._running[name] = subprocess.Popen(
@@ -81,6 +81,7 @@ class NodeProcesses:
                 start_new_session=True,
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
+        return self._running[name].pid
 
     def check(self) -> None:
         """Raises InputError (bad parameters) or RuntimeError where a node has ended."""

@@ -24,7 +24,7 @@ from locdreamer_ros.msg import AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS, from_ranges, to_schedule
 from locdreamer_ros.nodes.lifecycle import LOSSLESS, new_session, run_node
 from locdreamer_ros.nodes.passive import PassiveConfig, PassiveNode
-from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_seconds
+from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors, IntArray, Ranges
 
 DEADLINE = 0.9
@@ -32,7 +32,7 @@ DEADLINE = 0.9
 NOBODY: IntArray = np.empty(0, dtype=np.intp)
 
 
-PATIENCE_NS, MOST_PATIENCE_NS = SECOND_NS // 20, SECOND_NS
+PATIENCE_S, MOST_PATIENCE_S = 0.05, 1.0
 """A schedule that is younger, or younger than twice what answers take, is not given up for the next
 tick: its answer is on its way. What is learned of that ends at the second."""
 LEARNED = 0.2
@@ -63,6 +63,8 @@ class Pending:
     ns: int
     spent: float
     """Seconds computed for this fix."""
+    since: float
+    """When it was published (perf_counter)."""
     ranges: Ranges | None = None
     """The answers to earlier schedules for this fix."""
 
@@ -80,9 +82,9 @@ class TrackerNode(PassiveNode):
         self._asked_at: int | None = None
         """Time of the last fix asked for."""
         self._took = 0.0
-        """How long answers take from their fix's stamp, late ones too, ns."""
-        self._given_up: dict[int, int] = {}
-        """Stamps of the schedules that were waited for in vain, by sequence."""
+        """How long answers take from their schedule, late ones too, s."""
+        self._given_up: dict[int, Pending] = {}
+        """The schedules that were waited for in vain, by sequence."""
         self._timer: Any = None
         self._held: int | None = None
         self._session = self._sequence = 0
@@ -136,24 +138,32 @@ class TrackerNode(PassiveNode):
     def _due(self) -> None:
         """Ask, unless an answer is on its way: then as soon as it is in."""
         now = self.get_clock().now().nanoseconds
-        pending = self._pending
-        patience = max(PATIENCE_NS, round(2.0 * self._took))
-        if pending is not None and 0 <= now - pending.ns < patience:
+        if self._on_its_way(now):
             self._held = now
         else:
             self._held = None
             self._ask(now)
 
+    def _on_its_way(self, ns: int) -> bool:
+        """Whether the answer to the last schedule may still come, and the fix at `ns` can wait."""
+        pending = self._pending
+        if pending is None or ns < pending.ns:
+            return False
+        patience = max(PATIENCE_S, 2.0 * self._took)
+        first = self.config.rate == 0.0 and self._held is None
+        return first or perf_counter() - pending.since < patience
+
     def _tick(self, ns: int) -> None:
         """Ask, unless an answer is still out: a tick can overtake it on its way here.
 
-        Such a tick is held until the answer is in. A further tick means that none will come.
+        Such a tick is held until the answer is in, or a later tick in its place. One that comes
+        after the patience is over, or goes back, means that no answer will come.
         """
         pending = self._pending
         latest = self._closing if pending is None else pending.message
         if latest is not None and ns == nanoseconds(latest.header.stamp):
             self._schedule.publish(latest)  # offered again: the schedule was lost
-        elif pending is not None and self._held is None:
+        elif self._on_its_way(ns):
             self._held = ns
         elif ns != self._asked_at:
             self._held = None
@@ -170,7 +180,7 @@ class TrackerNode(PassiveNode):
         self.note_times()
         if plan is not None:
             message = self._publish(plan.anchor, ns, more=self.loop.may_ask_on(plan))
-            self._pending = Pending(plan, message, ns, spent)
+            self._pending = Pending(plan, message, ns, spent, perf_counter())
 
     def _deadline(self, ns: int) -> int:
         """When all answers for the fix at `ns` are due; with `rate` 0 there is no such time."""
@@ -198,7 +208,7 @@ class TrackerNode(PassiveNode):
         """Wait no longer: the fix is made of the answers there are."""
         self._pending = None
         self.counts["unanswered"] += 1
-        self._given_up[pending.message.sequence] = pending.ns
+        self._given_up[pending.message.sequence] = pending
         if len(self._given_up) > REMEMBERED:
             del self._given_up[next(iter(self._given_up))]
         if pending.ranges is not None:
@@ -217,7 +227,7 @@ class TrackerNode(PassiveNode):
         if pending is None or message.sequence != pending.message.sequence:
             self._take_late(message, received)
             return
-        ranges = self._ranges_for(message, pending.ns)
+        ranges = self._ranges_for(message, pending)
         self._pending = None
         if pending.ranges is not None:
             ranges = pending.ranges.joined(ranges)
@@ -229,14 +239,14 @@ class TrackerNode(PassiveNode):
             held, self._held = self._held, None
             self._ask(held if self.config.rate == 0.0 else self.get_clock().now().nanoseconds)
 
-    def _ranges_for(self, message: RangeArray, asked: int) -> Ranges:
-        """The ranges of an answer to what was asked for the stamp `asked`. Raises InputError."""
+    def _ranges_for(self, message: RangeArray, asked: Pending) -> Ranges:
+        """The ranges of the answer to a schedule. Raises InputError."""
         ranges = from_ranges(message, self.known_site.anchors)
-        offset = nanoseconds(message.header.stamp) - asked
+        offset = nanoseconds(message.header.stamp) - asked.ns
         if abs(offset) > MAX_OFFSET_NS:
             raise InputError(f"uwb/ranges: stamp is {offset * 1e-9:.3f} s from the schedule's")
-        took = self.get_clock().now().nanoseconds - asked
-        self._took += LEARNED * (min(max(took, 0), MOST_PATIENCE_NS) - self._took)
+        took = min(perf_counter() - asked.since, MOST_PATIENCE_S)
+        self._took += LEARNED * (took - self._took)
         return ranges
 
     def _take_late(self, message: RangeArray, received: float) -> None:
@@ -254,7 +264,7 @@ class TrackerNode(PassiveNode):
                 lambda: self.loop.absorb(plan, ranges),
                 ranges,
                 asked=len(ranges),
-                ns=asked,
+                ns=asked.ns,
                 answered=(self._session, message.sequence),
                 received=received,
                 spent=0.0,
@@ -274,7 +284,8 @@ class TrackerNode(PassiveNode):
         plan = plan.asking(more)
         asks = more.size > 0
         message = self._publish(more, pending.ns, more=asks and self.loop.may_ask_on(plan))
-        now_pending = Pending(plan, message, pending.ns, pending.spent + spent, ranges)
+        spent += pending.spent
+        now_pending = Pending(plan, message, pending.ns, spent, perf_counter(), ranges)
         if asks:
             self._pending = now_pending
         else:

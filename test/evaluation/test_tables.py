@@ -52,5 +52,10 @@ def test_a_failed_write_leaves_nothing(tmp_path):
 
 def test_csv(tmp_path):
     path = tmp_path / "x.csv"
-    save_csv(path, ROWS)
-    assert path.read_text().splitlines() == ["name,mae,n", "grid,0.31234,5", "robust-ekf,12.5,"]
+    save_csv(path, [*ROWS, {"name": "fleet", "rate": 2}])
+    assert path.read_text().splitlines() == [
+        "name,mae,n,rate",
+        "grid,0.31234,5,",
+        "robust-ekf,12.5,,",
+        "fleet,,,2",
+    ]

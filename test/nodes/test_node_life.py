@@ -243,11 +243,16 @@ def test_a_tick_that_overtakes_the_answer_waits_for_it(nodes: Graph) -> None:
     closed.ranges.publish(answer_to(schedule))
     closed.probe.until(lambda: len(closed.schedules) == count + 1, "the held tick's schedule")
     assert closed.value("messages_dropped") == 0
-    # And where the answer is lost, a second tick ends the waiting.
+    # Ticks that come too fast do not end the waiting; where the answer is lost, a later one does.
     closed.epoch += 1
-    closed.clock.publish(Clock(clock=c.to_stamp((closed.epoch + 1) * STEP_NS)))
-    closed.clock.publish(Clock(clock=c.to_stamp((closed.epoch + 2) * STEP_NS)))
+    for ahead in (1, 2, 3):
+        closed.clock.publish(Clock(clock=c.to_stamp((closed.epoch + ahead) * STEP_NS)))
+    closed.probe.rest(0.3)
+    assert len(closed.schedules) == count + 1
+    last = (closed.epoch + 4) * STEP_NS
+    closed.clock.publish(Clock(clock=c.to_stamp(last)))
     closed.probe.until(lambda: len(closed.schedules) == count + 2, "a schedule after the loss")
+    assert c.nanoseconds(closed.schedules[-1].header.stamp) == last
 
 
 @pytest.mark.promise("Time that goes back restarts the track instead of stopping it.")
