@@ -27,7 +27,7 @@ from locdreamer_ros.cli.options import (
 from locdreamer_ros.cli.simulate import add_environment
 from locdreamer_ros.driver.devices import NAMES
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.methods import Method
+from locdreamer_ros.methods import LISTENS, Method
 
 if TYPE_CHECKING:
     from locdreamer_ros.evaluation.metrics import Track
@@ -104,10 +104,8 @@ def run(options: argparse.Namespace) -> None:
     view = check_view_option(options.view)
     if options.source == "serial" and options.offline:
         raise InputError("--source serial runs the driver in the ROS 2 graph: leave out --offline")
-    if options.measurement == "tdoa" and not (options.offline and options.source == "simulator"):
-        raise InputError(
-            "--measurement tdoa: the demo's graph asks for ranges; give --offline with a simulator"
-        )
+    if options.measurement == "tdoa" and options.source == "serial":
+        raise InputError("--measurement tdoa: a module is asked for ranges; see docs/tdoa.md")
     if (options.source == "replay") != (options.recording is not None):
         raise InputError("--source replay and --recording FILE need each other")
 
@@ -119,7 +117,9 @@ def run(options: argparse.Namespace) -> None:
 
     method = read_method(options)
     if options.source == "replay" and not options.offline:  # before any node starts
-        site_of(load(options), method)
+        recording = load(options)
+        site_of(recording, method)
+        options.measurement = "tdoa" if recording.differences else "twr"
     walls, method = place(options, method)
     options.duration = options.duration or DURATION_S.get(options.source, 120.0)
     usual = pace(options, method)
@@ -134,10 +134,10 @@ def run(options: argparse.Namespace) -> None:
     for row, track in zip(reports, outcome.tracks, strict=True):
         name = answered_by(row)
         tracks[f"{name}, baseline" if name in tracks else name] = track
-    title = (
-        f"{what}: {reports[0]['budget']} of {len(outcome.anchors)} anchors per fix, "
-        f"chosen by {reports[0]['scheduler']}"
-    )
+    asked = f"{reports[0]['budget']} of {len(outcome.anchors)} anchors per fix"
+    title = f"{what}: {asked}, chosen by {reports[0]['scheduler']}"
+    if reports[0]["scheduler"] == LISTENS:
+        title = f"{what}: time differences of {len(outcome.anchors)} anchors"
     plot_track(options.output / "track.png", outcome.anchors, tracks, title=title, walls=walls)
     write_report(
         options.output / "report.html",
@@ -168,10 +168,12 @@ def run(options: argparse.Namespace) -> None:
 
 
 def load(options: argparse.Namespace) -> Recording:
-    """The recording to replay; time differences without the graph only. Raises InputError."""
+    """The recording to replay, as differences where those are asked for. Raises InputError."""
     from locdreamer_ros.datasets import load_recording
 
-    return load_recording(options.recording, options.anchors, differences=options.offline)
+    recording = load_recording(options.recording, options.anchors, differences=True)
+    blinks = options.measurement == "tdoa" and not recording.differences
+    return recording.as_differences() if blinks else recording
 
 
 def place(options: argparse.Namespace, method: Method) -> tuple[FloatArray | None, Method]:
@@ -253,6 +255,7 @@ def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
                 source=options.source,
                 environment=options.environment,
                 device=options.device,
+                measurement=options.measurement,
                 recording=options.recording,
                 anchors=options.anchors,
                 duration=options.duration,
@@ -274,6 +277,7 @@ def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
     anchors, found = load_tracks(options.output / "tracks.npz")
     tracks = list(found.values())
     with suppress(InputError):  # a run that was cut short may have left no ranges
-        bag = load_recording(options.output / "bag")
-        tracks[0] = replace(tracks[0], asking=asking_of(bag, tracks[0].times, anchors))
+        bag = load_recording(options.output / "bag", differences=True)
+        asking = asking_of(bag, tracks[0], method.site(anchors))
+        tracks[0] = replace(tracks[0], asking=asking)
     return Outcome(anchors, tracks, metrics)

@@ -236,18 +236,21 @@ def track_all(
     fit, or nothing to score.
     """
     place = site_of(recording, method) if site is None else site
+    methods = [method, *beside]
     if recording.differences:
         everyone = len(recording.anchors)
-        method = replace(method, scheduler=LISTENS, budget=everyone, accuracy=0.0, price=0.0)
-    scheduler = method.make_scheduler(place)
-    methods = (method, *beside)
+        methods = [
+            replace(each, scheduler=LISTENS, budget=everyone, accuracy=0.0, price=0.0)
+            for each in methods
+        ]
+    scheduler = methods[0].make_scheduler(place)
     own, *others = (each.make_tracker(place) for each in methods)
     done = run_offline(
         recording,
         place,
         own,
         scheduler,
-        budget=method.budget,
+        budget=methods[0].budget,
         beside=others,
         progress=progress,
     )

@@ -1,6 +1,9 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Scores the trackers of the graph against ground truth and accounts for every released range."""
+"""Scores the trackers of the graph against ground truth and accounts for every released range.
+
+A blink (time differences) counts as an answer that nobody asked for.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,13 @@ from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.evaluation.run import Report, report, summary
 from locdreamer_ros.evaluation.tables import save_json
 from locdreamer_ros.methods import LISTENS, Method
-from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
+from locdreamer_ros.msg import (
+    AnchorArray,
+    AnchorSchedule,
+    RangeArray,
+    RangeDifferenceArray,
+    TrackerStatus,
+)
 from locdreamer_ros.nodes.conversions import (
     MAX_ANCHORS,
     check_schedule,
@@ -88,6 +97,7 @@ class EvaluatorNode(UwbNode):
         self._answers: dict[Asked, Answer] = {}
         self._estimates: dict[str, dict[int, Estimate]] = {name: {} for name in self._names}
         self._statuses: dict[str, dict[Asked, TrackerStatus]] = {name: {} for name in self._names}
+        self._everyone = 0
         self._source: dict[str, int] = {}
         self._source_session = ""
         name, space = self.config.source, self.get_namespace().rstrip("/")
@@ -119,12 +129,12 @@ class EvaluatorNode(UwbNode):
     def activate(self) -> None:
         """Listen to the ranges once the trackers are there; look for the end now and then."""
         topics = [f"{name}/{topic}" for name in self._names for topic in ("odometry", "status")]
-        when_published(
-            self,
-            ["ground_truth/pose", *topics],
-            lambda: self.listen(RangeArray, "uwb/ranges", self._on_ranges, KEPT),
-        )
+        when_published(self, ["ground_truth/pose", *topics], self._listen_to_ranges)
         self.every(0.1, self._look_for_the_end)
+
+    def _listen_to_ranges(self) -> None:
+        self.listen(RangeArray, "uwb/ranges", self._on_ranges, KEPT)
+        self.listen(RangeDifferenceArray, "uwb/range_differences", self._on_differences, KEPT)
 
     def _on_anchors(self, message: AnchorArray) -> None:
         self._anchors = from_anchors(message)
@@ -141,17 +151,28 @@ class EvaluatorNode(UwbNode):
         self._schedules[asked_by(message)] = tuple(message.anchors)
 
     def _on_ranges(self, message: RangeArray) -> None:
-        self._heard_at = monotonic()
         if len(message.ranges) > MAX_ANCHORS:
             raise InputError(f"uwb/ranges: expected at most {MAX_ANCHORS} ranges")
-        if asked_by(message) in self._answers:
+        anchors = tuple(entry.anchor for entry in message.ranges)
+        good = sum(entry.status == RangeStatus.OK for entry in message.ranges)
+        self._answered(asked_by(message), Answer(nanoseconds(message.header.stamp), anchors, good))
+
+    def _on_differences(self, message: RangeDifferenceArray) -> None:
+        """A blink reaches all anchors; what is released of it are its differences."""
+        if self._anchors is None:
+            raise InputError("uwb/range_differences: no anchors are known yet")
+        if len(message.differences) > MAX_ANCHORS:
+            raise InputError(f"uwb/range_differences: expected at most {MAX_ANCHORS}")
+        self._everyone = len(self._anchors)
+        ns = nanoseconds(message.header.stamp)
+        self._answered((0, ns), Answer(ns, self._anchors.ids, len(message.differences)))
+
+    def _answered(self, asked: Asked, answer: Answer) -> None:
+        self._heard_at = monotonic()
+        if asked in self._answers:
             self.counts["duplicated"] += 1
-            return
-        self._answers[asked_by(message)] = Answer(
-            nanoseconds(message.header.stamp),
-            tuple(entry.anchor for entry in message.ranges),
-            sum(entry.status == RangeStatus.OK for entry in message.ranges),
-        )
+        else:
+            self._answers[asked] = answer
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -281,7 +302,7 @@ class EvaluatorNode(UwbNode):
             tracker=status.tracker,
             preset=status.preset,
             scheduler=status.scheduler or LISTENS,
-            budget=self.config.budget,
+            budget=self._everyone or self.config.budget,  # a blink reaches all
             seed=self.config.seed,
         )
 

@@ -51,7 +51,8 @@ class Job:
 
     output: folder that gets metrics.json, tracks.npz (`tracks.load_tracks`), parameters.yaml, bag/
     and log/. source: simulator, replay, or serial, which is an emulated `device` on a
-    pseudo-terminal and `driver_node`, in real time at `rate` schedules/s. speed: 0 is lockstep.
+    pseudo-terminal and `driver_node`, in real time at `rate` schedules/s. measurement: twr, or
+    tdoa, where nobody asks and the source blinks. speed: 0 is lockstep, or a blink in 5 ms.
     params: YAML that goes over config/*.yaml, for what method and job do not say. view: `view_node`
     shows it, for which a replay takes its time.
     """
@@ -60,6 +61,7 @@ class Job:
     source: str = "simulator"
     environment: str = "house"
     device: str = "decar"
+    measurement: str = "twr"
     recording: Path | None = None
     anchors: Path | None = None
     duration: float = 120.0
@@ -103,6 +105,7 @@ def run_graph(
             "environment": job.environment,
             "duration": float(job.duration),
             "sample_rate": float(job.rate),
+            "measurement": job.measurement,
             "seed": method.seed,
             "recording": "" if job.recording is None else str(job.recording),
             "anchors_file": "" if job.anchors is None else str(job.anchors),
@@ -111,6 +114,8 @@ def run_graph(
             "answer_timeout": 5.0,  # the machine may be busy, and a lost epoch is lost for good
         }
     merged["tracker_node"] |= {**_of_method(method), "rate": float(job.rate) if live else 0.0}
+    if job.measurement == "tdoa":
+        merged["tracker_node"]["passive"] = True
     asks = ("scheduler", "budget", "accuracy", "price")
     listens = {key: value for key, value in _of_method(baseline).items() if key not in asks}
     merged["ekf_node"] |= listens

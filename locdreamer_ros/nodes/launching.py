@@ -153,9 +153,8 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
         except InputError as reason:
             remarks.append(f"{reason}; going on without")
             viewed = False
-    # The evaluator too; it scores answers to schedules, of which blinks have none.
-    listeners = len(nodes) + (0 if blinks else 1 + viewed)
-    nodes += ["evaluator_node"] * (not live and not blinks)
+    listeners = len(nodes) + 1 + viewed  # the evaluator too
+    nodes += ["evaluator_node"] * (not live)
     nodes += ["recorder_node"] * bool(args["record"])
     nodes += ["view_node"] * viewed
     if robot and args["device"] == NO_DEVICE:

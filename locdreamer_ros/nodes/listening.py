@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ READY_PERIOD_S = 0.05
 MATCH_PERIOD_S = 1.0
 MOTION = {"odometry": Odometry, "imu": Imu}
 """What a robot says of its motion; topics that need not be there."""
+RANGES = ("uwb/ranges", "uwb/range_differences")
+"""What a tracker lives on: either of them."""
 WEAK, FORGETFUL = ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE
 BEST_EFFORT = QoSProfile(depth=LOSSLESS.depth, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -53,6 +55,11 @@ def when_published(node: UwbNode, topics: list[str], act: Callable[[], Any]) -> 
             act()
 
     timer = node.every(READY_PERIOD_S, look)
+
+
+def spoken_of(node: UwbNode, topics: Sequence[str]) -> str:
+    """The first of the topics that somebody publishes; the first of all where nobody does any."""
+    return next((topic for topic in topics if node.count_publishers(topic)), topics[0])
 
 
 def hear(

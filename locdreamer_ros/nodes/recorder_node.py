@@ -32,9 +32,11 @@ from locdreamer_ros.msg import (
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, LOSSLESS, UwbNode, run_node
 from locdreamer_ros.nodes.listening import (
     MOTION,
+    RANGES,
     ListeningConfig,
     hear,
     names,
+    spoken_of,
     when_published,
 )
 from locdreamer_ros.stamps import nanoseconds
@@ -56,7 +58,7 @@ OF_TRACKER = {
 OF_REPLAY = ("/clock", "ground_truth/pose")
 """Published by sources that own the time; a real module does neither."""
 VOLATILE = ("/tf", "/diagnostics")
-NEEDED = (("uwb/ranges", "uwb/range_differences"), ("uwb/anchors",))
+NEEDED = (RANGES, ("uwb/anchors",))
 """Without one of each of these a bag is no recording."""
 PATIENCE_S = 5.0
 """A replay waits for its listeners: so long for the trackers' topics, then it begins without."""
@@ -148,7 +150,8 @@ class RecorderNode(UwbNode):
         values: dict[str, object] = {"output": self.config.output}
         if self._bag is not None and self._bag.broken:
             return f"stopped recording: {self._bag.broken}", values
-        waiting = [self.resolve_topic_name(t[0]) for t in NEEDED if not any(map(self._count_of, t))]
+        missing = [spoken_of(self, t) for t in NEEDED if not any(map(self._count_of, t))]
+        waiting = [self.resolve_topic_name(topic) for topic in missing]
         return f"waiting for messages on {', '.join(waiting)}" if waiting else "", values
 
     def _count_of(self, topic: str) -> int:

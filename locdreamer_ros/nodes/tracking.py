@@ -33,7 +33,7 @@ from locdreamer_ros.nodes.conversions import from_anchors, from_imu, from_wheels
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig, EstimatePublisher
 from locdreamer_ros.nodes.frames import Frames, moved
 from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode
-from locdreamer_ros.nodes.listening import MOTION, hear, hear_motion
+from locdreamer_ros.nodes.listening import MOTION, RANGES, hear, hear_motion, spoken_of
 from locdreamer_ros.nodes.parameters import changed, fields_of
 from locdreamer_ros.nodes.robot_frames import RobotFrames
 from locdreamer_ros.stamps import to_seconds
@@ -371,7 +371,8 @@ class TrackingNode(UwbNode):
         }
         if self.loop.estimate is None:
             if not self._heard_ranges:
-                return self.awaiting("ranges", "uwb/ranges", "or see its own log"), values
+                topic = RANGES[0] if self.asking else spoken_of(self, RANGES)
+                return self.awaiting("ranges", topic, "or see its own log"), values
             waiting = "waiting for a first fix: ranges of too few anchors, or they disagree"
             return self._trouble() or waiting, values
         return self._fallback() or self._trouble(), values

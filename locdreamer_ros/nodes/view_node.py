@@ -14,16 +14,22 @@ from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import OccupancyGrid, Odometry
 
 from locdreamer_ros.config import parameter
+from locdreamer_ros.differences import lifted
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.integrity.status import State
-from locdreamer_ros.msg import AnchorArray, RangeArray, TrackerStatus
-from locdreamer_ros.nodes.conversions import from_anchors, from_odometry, from_ranges
+from locdreamer_ros.msg import AnchorArray, RangeArray, RangeDifferenceArray, TrackerStatus
+from locdreamer_ros.nodes.conversions import (
+    from_anchors,
+    from_differences,
+    from_odometry,
+    from_ranges,
+)
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, UwbNode, run_node
 from locdreamer_ros.nodes.listening import ListeningConfig, hear, names
 from locdreamer_ros.nodes.source_node import ENVIRONMENTS
 from locdreamer_ros.report.live import Fix, LiveView, check_view
 from locdreamer_ros.stamps import nanoseconds
-from locdreamer_ros.types import Anchors, RangeStatus
+from locdreamer_ros.types import Anchors, Estimate, FloatArray, Ranges, Site
 
 KEPT_STAMPS = 200
 """Stamps of which ranges, truth or half a fix are kept until the rest has come."""
@@ -70,6 +76,7 @@ class ViewNode(UwbNode):
         hear(self, AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
         hear(self, OccupancyGrid, "map", self._on_map, LATCHED, always=True)
         hear(self, RangeArray, "uwb/ranges", self._on_ranges)
+        hear(self, RangeDifferenceArray, "uwb/range_differences", self._on_differences)
         self.listen(PoseStamped, "ground_truth/pose", self._on_truth, KEPT)
         for name in self._names:
             self._listen_to(name)
@@ -111,10 +118,13 @@ class ViewNode(UwbNode):
         if self._anchors is not None:
             ns = nanoseconds(message.header.stamp)
             ranges = from_ranges(message, self._anchors)
-            asked, heard = self._ranges.get(ns, ([], np.full(len(self._anchors), np.nan)))
-            good = ranges.status == RangeStatus.OK
-            heard[ranges.anchor[good]] = ranges.value[good]
-            self._ranges[ns] = ([*asked, *ranges.anchor.tolist()], heard)
+            before = self._ranges.get(ns)
+            self._ranges[ns] = ranges if before is None else before.joined(ranges)
+
+    def _on_differences(self, message: RangeDifferenceArray) -> None:
+        if self._anchors is not None:
+            ns = nanoseconds(message.header.stamp)
+            self._ranges[ns] = from_differences(message, self._anchors)
 
     def _on_truth(self, message: PoseStamped) -> None:
         place = message.pose.position
@@ -133,23 +143,34 @@ class ViewNode(UwbNode):
 
     def _show(self, name: str, ns: int, odometry: Odometry, status: TrackerStatus) -> None:
         assert self._anchors is not None
+        height = odometry.pose.pose.position.z
         if self._view is None:
-            self._view = self._open(self._anchors, odometry.pose.pose.position.z)
-        asked, heard = self._ranges.get(ns, (None, None))
+            self._view = self._open(self._anchors, height)
+        estimate, ranges = from_odometry(odometry), self._ranges.get(ns)
         known = [anchor for anchor in status.excluded if anchor in self._anchors.ids]
         first = name == self._names[0]
         self._view.show(
             Fix(
                 name,
-                from_odometry(odometry),
-                asked if first else None,
-                heard,
+                estimate,
+                ranges.anchor.tolist() if first and ranges is not None else None,
+                None if ranges is None else self._heard(self._anchors, ranges, estimate, height),
                 self._anchors.rows(known).tolist(),
                 State(status.state) if status.state <= max(State) else None,
                 self._truth.get(ns),
             )
         )
         self.counts["fixes"] += 1
+
+    @staticmethod
+    def _heard(anchors: Anchors, ranges: Ranges, estimate: Estimate, height: float) -> FloatArray:
+        """Ranges (A,) m, those of a blink with the offset that fits the estimate; NaN: none."""
+        used = ranges.usable()
+        if used.free:
+            used = lifted(Site(anchors, estimate.dimensions, height), used, estimate)
+        heard = np.full(len(anchors), np.nan)
+        heard[used.anchor] = used.value
+        return heard
 
     def _open(self, anchors: Anchors, height: float) -> LiveView:
         view = LiveView(anchors, self._names, height=height, file=self._file)

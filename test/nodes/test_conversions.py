@@ -13,7 +13,13 @@ pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ro
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from geometry_msgs.msg import Point
-from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
+from locdreamer_ros.msg import (
+    AnchorArray,
+    AnchorSchedule,
+    RangeArray,
+    RangeDifference,
+    RangeDifferenceArray,
+)
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.geometry import ELLIPSE_95, ellipse
@@ -156,6 +162,22 @@ def test_whatever_a_range_holds_is_refused_or_within_bounds(
     assert (back.usable().value <= 1000.0).all()
     assert np.isnan(back.nlos_probability[0]) or 0.0 <= back.nlos_probability[0] <= 1.0
     assert np.isnan(back.variance[0]) or 0.0 <= back.variance[0] <= 1e6
+
+
+@given(ANY, ANY, st.integers(-(2**31), 2**31 - 1), *2 * [st.sampled_from(["a", "b", "", "zz"])])
+def test_whatever_a_blink_holds_is_refused_or_within_bounds(
+    value: float, variance: float, sec: int, reference: str, anchor: str
+) -> None:
+    entry = RangeDifference(anchor=anchor, difference=value, variance=variance)
+    message = RangeDifferenceArray(reference=reference, differences=[entry])
+    message.header.stamp.sec = sec
+    try:
+        back = c.from_differences(message, ANCHORS)
+    except InputError:
+        return
+    assert back.free
+    assert (np.abs(back.value) <= 1000.0).all()
+    assert np.isnan(back.variance[1]) or 0.0 <= back.variance[1] <= 1e6
 
 
 @given(ANY, ANY, ANY, ANY, ANY)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 from math import nan
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +22,12 @@ from locdreamer_ros.evaluation.run import evaluate
 from locdreamer_ros.methods import Method
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
+from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
 from locdreamer_ros.nodes.launching import plan
+from locdreamer_ros.nodes.recorder_node import RecorderNode
 from locdreamer_ros.nodes.source_node import SourceNode
 from locdreamer_ros.nodes.tracker_node import TrackerNode
+from locdreamer_ros.nodes.tracks import load_tracks
 from locdreamer_ros.simulation import simulate
 
 STEP_NS = 100_000_000
@@ -80,27 +85,57 @@ def test_a_node_lives_on_differences_and_drops_what_is_none() -> None:
         assert np.hypot(place.x - TRUTH[0], place.y - TRUTH[1]) < 0.05
 
 
-def test_what_the_source_blinks_is_tracked_as_offline() -> None:
-    given = {"environment": "lab", "duration": 3.0, "seed": 3, "tag_height": 0.97}
-    with hosting(TrackerNode, **given, passive=True, measurement="tdoa", speed=0.0) as hosted:
-        poses = hosted.hear(PoseWithCovarianceStamped, "tracker_node/pose")
-        source = SourceNode()
-        hosted.executor.add_node(source)
-        source.trigger_configure()
-        assert source.trigger_activate().name == "SUCCESS", source.problem
-        hosted.until(lambda: source.finished and len(poses) == 30, "a pose for each epoch")
+def test_what_the_source_blinks_is_tracked_and_scored_as_offline(tmp_path: Path) -> None:
+    given = {"environment": "lab", "duration": 3.0, "seed": 3, "tag_height": 0.97, "speed": 0.0}
+    blinks = {"passive": True, "measurement": "tdoa", "listeners": 2}
+    scores = {"trackers": "tracker_node", "output": str(tmp_path)}
+    with hosting(TrackerNode, **given, **blinks, **scores) as hosted:
+        beside = [EvaluatorNode(), SourceNode()]
+        for node in beside:
+            hosted.executor.add_node(node)
+            node.trigger_configure()
+            assert node.trigger_activate().name == "SUCCESS", node.problem
+        hosted.until(lambda: beside[0].finished, "the scores")
         assert not hosted.peer.get_publishers_info_by_topic("/uwb/schedule")
-        source.close()
-        source.destroy_node()
+        for node in beside:
+            node.close()
+            node.destroy_node()
     recording = simulate("lab", duration=3.0, seed=3).as_differences()
-    track, _ = evaluate(recording, Method(seed=3, tag_height=0.97))
-    found = [(pose.pose.pose.position.x, pose.pose.pose.position.y) for pose in poses]
-    np.testing.assert_allclose(found, track.mean[:, :2], atol=1e-9)
+    track, report = evaluate(recording, Method(seed=3, tag_height=0.97))
+    _, tracks = load_tracks(tmp_path / "tracks.npz")
+    np.testing.assert_allclose(tracks["tracker_node"].mean, track.mean, atol=1e-9)
+    np.testing.assert_array_equal(tracks["tracker_node"].asked, track.asked)
+    found = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    for key in ("scheduler", "budget", "steps", "ranges_per_fix"):
+        assert found[key] == report[key], key
+    assert found["mae"] == pytest.approx(report["mae"])
+    accounts = found["accounts"]
+    assert accounts["epochs"] == accounts["answers"] == len(recording)
+    released = np.isfinite(recording.ranges).sum() - len(recording)
+    assert accounts["received"] == accounts["released"] == released
+    assert accounts["lost"] == accounts["duplicated"] == accounts["unused_by_tracker_node"] == 0
 
 
-def test_a_launch_with_differences_asks_nobody_and_scores_nobody() -> None:
+def test_a_launch_with_differences_asks_nobody() -> None:
     planned = {each.executable: each for each in plan({"measurement": "tdoa"}).started}
-    assert list(planned) == ["source_node", "tracker_node", "ekf_node"]
+    assert list(planned) == ["source_node", "tracker_node", "ekf_node", "evaluator_node"]
     assert planned["tracker_node"].parameters["passive"] is True
-    assert planned["source_node"].parameters["listeners"] == 2
+    assert planned["source_node"].parameters["listeners"] == 3
     assert planned["source_node"].parameters["measurement"] == "tdoa"
+
+
+def test_who_waits_for_ranges_names_the_topic_that_is_published(tmp_path: Path) -> None:
+    with hosting(RecorderNode, output=str(tmp_path / "bag")) as hosted:
+        tracker = EkfNode()
+        hosted.executor.add_node(tracker)
+        tracker.trigger_configure()
+        assert tracker.trigger_activate().name == "SUCCESS", tracker.problem
+        assert "/uwb/ranges" in hosted.node.health()[0]
+        hosted.place()
+        hosted.say(RangeDifferenceArray, "uwb/range_differences")
+        hosted.until(lambda: tracker.site is not None, "the anchors")
+        for said in (hosted.node.health()[0], tracker.health()[0]):
+            assert "on /uwb/range_differences" in said
+            assert "/uwb/ranges" not in said
+        tracker.close()
+        tracker.destroy_node()

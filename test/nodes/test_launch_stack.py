@@ -32,6 +32,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Range
 from tf2_msgs.msg import TFMessage
 
+from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.range_table import save_anchors
 from locdreamer_ros.driver.emulator import emulate
 from locdreamer_ros.nodes import conversions as c
@@ -259,6 +260,26 @@ def test_a_survey_is_walked_with_the_robots_launch_file(tmp_path: Path) -> None:
     found = load_unplaced(walk)
     assert found.anchors.ids == tag.anchors.ids
     assert np.isfinite(found.ranges).sum(axis=0).min() >= 20
+
+
+def test_blinks_are_tracked_scored_and_recorded(tmp_path: Path) -> None:
+    arguments = [
+        "measurement:=tdoa", "environment:=hall", "duration:=5.0", "speed:=0.0",
+        f"output:={tmp_path}/out", f"record:={tmp_path}/bag",
+    ]  # fmt: skip
+    with launched(tmp_path, TRACKING, *arguments) as (launch, probe):
+        result = tmp_path / "out" / "metrics.json"
+        wait(result.exists, "the scores", launch)
+        topics = {name for name, _ in probe.node.get_topic_names_and_types()}
+    metrics = json.loads(result.read_text(encoding="utf-8"))
+    assert (metrics["problem"], metrics["scheduler"]) == ("", "(listens)")
+    assert metrics["mae"] < 1.0
+    accounts = metrics["accounts"]
+    assert accounts["epochs"] == accounts["answers"] == 50
+    assert accounts["lost"] == accounts["unused_by_tracker_node"] == 0
+    assert "/uwb/schedule" not in topics
+    recorded = load_recording(tmp_path / "bag", differences=True)
+    assert np.isfinite(recorded.ranges).sum() == accounts["received"] + 50
 
 
 def test_a_replay_with_recorder_and_without_rviz(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ro
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from geometry_msgs.msg import PoseStamped
-from locdreamer_ros.msg import RangeArray, TrackerStatus
+from locdreamer_ros.msg import RangeArray, RangeDifferenceArray, TrackerStatus
 from nav_msgs.msg import OccupancyGrid, Odometry
 from nodes.hosted import ANCHORS, TRUTH, hosting, ranges_at
 
@@ -23,7 +24,7 @@ from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes import view_node
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED
 from locdreamer_ros.report.live import Fix
-from locdreamer_ros.types import Estimate
+from locdreamer_ros.types import Estimate, Site
 
 
 class Shown:
@@ -65,17 +66,36 @@ def test_a_fix_is_shown_once_all_of_it_has_come(monkeypatch: pytest.MonkeyPatch)
                 header=head, ranges=c.to_ranges(ranges_at(TRUTH, rows, 5.0), ANCHORS)
             )
             hosted.say(RangeArray, "uwb/ranges").publish(answer)
-        hosted.until(lambda: len(node._ranges.get(ns, [[]])[0]) == 2 and node._truth, "ranges")
+        hosted.until(lambda: len(node._ranges.get(ns, [])) == 2 and node._truth, "ranges")
         hosted.say(TrackerStatus, "tracker_node/status", KEPT).publish(status)
         odometry = hosted.say(Odometry, "tracker_node/odometry", KEPT)
         odometry.publish(c.to_odometry(pose, estimate, "tag"))
         hosted.until(lambda: node.counts["fixes"] == 1 and node._view.maps, "a fix and the map")
+        # And a blink: its differences are shown with the offset that fits the estimate.
+        later, there = 6_000_000_000, estimate.position
+        blink = c.to_differences(
+            replace(ranges_at(there, [1, 2, 3], 6.0), free=True),
+            ANCHORS,
+            ns=later,
+            tag="",
+            frame="map",
+        )
+        hosted.say(RangeDifferenceArray, "uwb/range_differences").publish(blink)
+        hosted.until(lambda: later in node._ranges, "the blink")
+        again = Estimate(6.0, estimate.mean, estimate.covariance)
+        odometry.publish(c.to_odometry(c.to_pose(again, 1.0, later, "map"), again, "tag"))
+        says = hosted.say(TrackerStatus, "tracker_node/status", KEPT)
+        says.publish(TrackerStatus(header=c.header(later, "map")))
+        hosted.until(lambda: node.counts["fixes"] == 2, "a second fix")
         shown = node._view
-        (fix,), ((cells, cell_m, corner),) = shown.fixes, shown.maps
+        (fix, second), ((cells, cell_m, corner),) = shown.fixes, shown.maps
     assert (fix.tracker, fix.asked, fix.excluded) == ("tracker_node", [0, 2], [3])
     assert fix.state is State.TRACKING
     assert fix.estimate.mean.tolist() == estimate.mean.tolist()
     assert np.isfinite(fix.heard).tolist() == [True, False, True, False]
     assert fix.truth.tolist() == [*TRUTH, 1.0]
     assert shown.height == 1.0
+    assert second.asked == [1, 2, 3]
+    expected = Site(ANCHORS, 2, 1.0).expected(there, np.arange(4))
+    np.testing.assert_allclose(second.heard, [np.nan, *expected[1:]])
     assert (cells.tolist(), cell_m, corner) == ([[0, 100, -1], [0, 0, 100]], 0.5, (0.0, 0.0))

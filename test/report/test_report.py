@@ -29,7 +29,7 @@ from locdreamer_ros.report.charts import heat_maps, residual_rows
 from locdreamer_ros.report.page import MOST_ROWS, write_report
 from locdreamer_ros.report.recorded import asking_of
 from locdreamer_ros.report.svg import ticks
-from locdreamer_ros.types import Anchors
+from locdreamer_ros.types import Anchors, Estimate, Site
 
 VOID = {"meta", "input", "img"}
 
@@ -209,10 +209,16 @@ def test_a_bag_says_who_was_heard() -> None:
     anchors = square_anchors(3)
     ranges = np.array([[1.0, np.nan, 3.0], [np.nan, 2.0, np.nan], [4.0, 5.0, 6.0]])
     bag = Recording("bag", anchors, np.array([0.0, 0.5, 9.0]), ranges)
-    turned = anchors.subset(("A3", "A2", "A1"))
-    asking = asking_of(bag, np.array([0.02, 0.51, 1.0]), turned)
+    site = Site(anchors.subset(("A3", "A2", "A1")), 2, 1.0)
+    there = [Estimate(t, np.array([4.0, 3.0, 0, 0]), np.eye(4)) for t in (0.02, 0.51, 1.0)]
+    times = np.array([estimate.time for estimate in there])
+    track = Track.of(there, times=times, truth=None, asked=[2, 1, 0], dimensions=2)
+    asking = asking_of(bag, track, site)
     assert asking.chosen.tolist() == [[True, False, True], [False, True, False], [False] * 3]
     assert asking.heard[0].tolist()[::2] == [3.0, 1.0]
+    expected = site.expected(track.mean[:1, :2], np.arange(3))
+    blinks = replace(bag, ranges=np.tile(expected[::-1] - 7.0, (3, 1)), differences=True)
+    np.testing.assert_allclose(asking_of(blinks, track, site).heard[0], expected)
 
 
 def test_ticks_are_round() -> None:
