@@ -126,7 +126,9 @@ class RecorderNode(UwbNode):
             self._record("/tf", TFMessage)
         self.every(WATCH_S, self._flush)
         if self.get_parameter("use_sim_time").value:
-            when_published(self, list(topics), self._record_ranges)
+            # A passive tracker makes no schedules; an asking one has the rest of its topics first.
+            awaited = [topic for topic in topics if topic != "uwb/schedule"]
+            when_published(self, awaited, self._record_ranges)
             self.every(PATIENCE_S, self._record_ranges)
         else:
             self._record_ranges()
