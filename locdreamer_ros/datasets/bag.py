@@ -18,6 +18,22 @@ from typing import Any
 
 import numpy as np
 
+from locdreamer_ros.datasets.bag_messages import (
+    ANCHORS,
+    BASE_FRAME,
+    IMU,
+    NOT_MEASURED,
+    ODOMETRY,
+    ODOMETRY_FRAME,
+    RANGES,
+    TRUTH,
+    anchor_array,
+    header_of,
+    imu_of,
+    odometry_of,
+    pose_of,
+    range_array,
+)
 from locdreamer_ros.datasets.bag_writer import VERSIONS, BagWriter
 from locdreamer_ros.datasets.blink_bag import DIFFERENCES, difference_array, read_differences
 from locdreamer_ros.datasets.cells import RangeCells
@@ -26,7 +42,6 @@ from locdreamer_ros.datasets.foreign_bag import ids_heard, read_places, read_ran
 from locdreamer_ros.datasets.rosbag2 import (
     Bag,
     find_topic,
-    message,
     open_bag,
     read_messages,
     typestore,
@@ -39,15 +54,6 @@ from locdreamer_ros.types import Anchors, FloatArray, RangeStatus
 
 __all__ = ["BagWriter", "read_bag", "typestore", "write_bag"]
 
-ANCHORS = ("/uwb/anchors", "locdreamer_ros/msg/AnchorArray")
-RANGES = ("/uwb/ranges", "locdreamer_ros/msg/RangeArray")
-TRUTH = ("/ground_truth/pose", "geometry_msgs/msg/PoseStamped")
-ODOMETRY = ("/odometry", "nav_msgs/msg/Odometry")
-IMU = ("/imu", "sensor_msgs/msg/Imu")
-ODOMETRY_FRAME, BASE_FRAME = "odom", "base_link"
-"""Frames of a robot (REP-105)."""
-NOT_MEASURED = -1.0
-"""First element of a covariance in `Imu`: the message does not hold that quantity."""
 ROLES = ("anchors", "ranges", "truth", "odometry", "imu", "time", ANCHOR, *RANGE_UNITS, VARIANCE)
 GAP_S = 0.5
 """What has other stamps than the epochs is interpolated over gaps up to this."""
@@ -86,116 +92,24 @@ def write_bag(
             topic, name = what
             bag.write(topic, name, stamp, store.serialize_cdr(body, name), latched=what is ANCHORS)
 
-        write(ANCHORS, stamps[0], _anchor_array(recording.anchors, _header(stamps[0], frame)))
+        write(ANCHORS, stamps[0], anchor_array(recording.anchors, header_of(stamps[0], frame)))
         for epoch, stamp in enumerate(tqdm(stamps, "writing bag", leave=False, delay=3)):
-            header = _header(stamp, frame)
+            header = header_of(stamp, frame)
             if recording.truth is not None and not np.isnan(recording.truth[epoch]).all():
-                write(TRUTH, stamp, _pose(recording.truth[epoch], header))
+                write(TRUTH, stamp, pose_of(recording.truth[epoch], header))
             if recording.odometry is not None and np.isfinite(recording.odometry[epoch]).all():
                 write(
                     ODOMETRY,
                     stamp,
-                    _odometry(recording.odometry[epoch], _header(stamp, ODOMETRY_FRAME)),
+                    odometry_of(recording.odometry[epoch], header_of(stamp, ODOMETRY_FRAME)),
                 )
             if recording.turn_rate is not None and np.isfinite(recording.turn_rate[epoch]):
                 rate = float(recording.turn_rate[epoch])
-                write(IMU, stamp, _imu(rate, _header(stamp, BASE_FRAME)))
+                write(IMU, stamp, imu_of(rate, header_of(stamp, BASE_FRAME)))
             if not recording.differences:
-                write(RANGES, stamp, _range_array(recording, epoch, stamp, header, tag))
+                write(RANGES, stamp, range_array(recording, epoch, stamp, header, tag))
             elif (blink := difference_array(recording, epoch, header, tag)) is not None:
                 write(DIFFERENCES, stamp, blink)
-
-
-def _time(stamp: int) -> Any:
-    seconds, rest = divmod(stamp, SECOND_NS)
-    return message("builtin_interfaces/msg/Time", sec=seconds, nanosec=rest)
-
-
-def _header(stamp: int, frame: str) -> Any:
-    return message("std_msgs/msg/Header", stamp=_time(stamp), frame_id=frame)
-
-
-def _point(position: FloatArray) -> Any:
-    x, y, z = map(float, position)
-    return message("geometry_msgs/msg/Point", x=x, y=y, z=z)
-
-
-def _vector(z: float = 0.0) -> Any:
-    return message("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=z)
-
-
-def _rotated(position: FloatArray, yaw: float) -> Any:
-    turn = message(
-        "geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=math.sin(yaw / 2), w=math.cos(yaw / 2)
-    )
-    return message("geometry_msgs/msg/Pose", position=_point(position), orientation=turn)
-
-
-def _pose(position: FloatArray, header: Any) -> Any:
-    return message(TRUTH[1], header=header, pose=_rotated(position, 0.0))
-
-
-def _odometry(pose: FloatArray, header: Any) -> Any:
-    x, y, yaw = map(float, pose)
-    unknown = np.zeros(36)
-    twist = message("geometry_msgs/msg/Twist", linear=_vector(), angular=_vector())
-    return message(
-        ODOMETRY[1],
-        header=header,
-        child_frame_id=BASE_FRAME,
-        pose=message(
-            "geometry_msgs/msg/PoseWithCovariance",
-            pose=_rotated(np.array([x, y, 0.0]), yaw),
-            covariance=unknown,
-        ),
-        twist=message("geometry_msgs/msg/TwistWithCovariance", twist=twist, covariance=unknown),
-    )
-
-
-def _imu(rate: float, header: Any) -> Any:
-    absent = np.array([NOT_MEASURED, *np.zeros(8)])
-    return message(
-        IMU[1],
-        header=header,
-        orientation=message("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
-        orientation_covariance=absent,
-        angular_velocity=_vector(rate),
-        angular_velocity_covariance=np.zeros(9),
-        linear_acceleration=_vector(),
-        linear_acceleration_covariance=absent,
-    )
-
-
-def _anchor_array(anchors: Anchors, header: Any) -> Any:
-    rows = [
-        message("locdreamer_ros/msg/Anchor", id=anchor, position=_point(position))
-        for anchor, position in zip(anchors.ids, anchors.positions, strict=True)
-    ]
-    return message(ANCHORS[1], header=header, anchors=rows)
-
-
-def _range_array(recording: Recording, epoch: int, stamp: int, header: Any, tag: str) -> Any:
-    def value(values: FloatArray | None, row: int) -> float:
-        return math.nan if values is None else float(values[epoch, row])
-
-    ranges = []
-    for row, anchor in enumerate(recording.anchors.ids):
-        metres, at = value(recording.ranges, row), value(recording.stamps, row)
-        ranges.append(
-            message(
-                "locdreamer_ros/msg/AnchorRange",
-                anchor=anchor,
-                stamp=_time(stamp if math.isnan(at) else to_nanoseconds(at)),
-                range=metres,
-                variance=value(recording.variance, row),
-                status=int(RangeStatus.TIMEOUT if math.isnan(metres) else RangeStatus.OK),
-                rx_power=value(recording.rx_power, row),
-                first_path_power=value(recording.first_path_power, row),
-                nlos_probability=value(recording.nlos, row),
-            )
-        )
-    asked = {"session": 0, "sequence": 0}  # nobody did
-    return message(RANGES[1], header=header, tag=tag, **asked, ranges=ranges, more=False)
 
 
 def read_bag(

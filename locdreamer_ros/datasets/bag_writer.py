@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any
 
-from locdreamer_ros.datasets.mcap import McapWriter
+from locdreamer_ros.datasets.mcap_writer import McapWriter
 from locdreamer_ros.datasets.rosbag2 import INFORMATION, METADATA, STORAGES, typestore
 from locdreamer_ros.datasets.sqlite_bag import SqliteWriter
 from locdreamer_ros.errors import InputError

@@ -26,7 +26,7 @@ from sensor_msgs.msg import Imu
 from std_msgs.msg import Header
 from transforms3d.euler import euler2quat
 
-from locdreamer_ros.datasets.bag import BASE_FRAME, NOT_MEASURED, ODOMETRY_FRAME
+from locdreamer_ros.datasets.bag_messages import BASE_FRAME, NOT_MEASURED, ODOMETRY_FRAME
 from locdreamer_ros.datasets.range_table import MAX_RANGE_M
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.motion import yaw_of

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import circle_recording
 
-from locdreamer_ros.datasets import bag as bag_module
-from locdreamer_ros.datasets import rosbag2
-from locdreamer_ros.datasets.bag import RANGES, read_bag, write_bag
+from locdreamer_ros.datasets import bag_messages, rosbag2
+from locdreamer_ros.datasets.bag import read_bag, write_bag
+from locdreamer_ros.datasets.bag_messages import RANGES
 from locdreamer_ros.datasets.bag_writer import BagWriter
 from locdreamer_ros.datasets.rosbag2 import message, read_messages, typestore
 from locdreamer_ros.errors import InputError
@@ -405,7 +405,7 @@ def test_a_bag_of_an_older_version_is_read_as_far_as_it_goes(
 
     def written(name: str) -> Path:
         """The bag again, with the types of `folder`."""
-        bodies = {kind: list(read_messages(bag, *kind)) for kind in (bag_module.ANCHORS, RANGES)}
+        bodies = {kind: list(read_messages(bag, *kind)) for kind in (bag_messages.ANCHORS, RANGES)}
         monkeypatch.setattr(rosbag2, "message_folder", lambda: folder)
         typestore.cache_clear()
         with BagWriter(tmp_path / name) as writer:

@@ -14,7 +14,8 @@ import pytest
 
 from locdreamer_ros.cli import main
 from locdreamer_ros.datasets import load_recording
-from locdreamer_ros.datasets.bag import _imu, _odometry, _time, read_bag, write_bag
+from locdreamer_ros.datasets.bag import read_bag, write_bag
+from locdreamer_ros.datasets.bag_messages import imu_of, odometry_of, time_of
 from locdreamer_ros.datasets.bag_writer import BagWriter
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.datasets.rosbag2 import message, read_messages, typestore
@@ -35,11 +36,11 @@ def moving() -> Recording:
 
 
 def header(time: float) -> Any:
-    return message("std_msgs/msg/Header", stamp=_time(round(time * 1e9)), frame_id="odom")
+    return message("std_msgs/msg/Header", stamp=time_of(round(time * 1e9)), frame_id="odom")
 
 
 def pose(time: float, x: float, y: float, yaw: float) -> Any:
-    return _odometry(np.array([x, y, yaw]), header(time))
+    return odometry_of(np.array([x, y, yaw]), header(time))
 
 
 def with_topics(path: Path, recording: Recording, bodies: Bodies) -> Path:
@@ -92,7 +93,7 @@ def test_other_stamps_are_interpolated_and_yaw_goes_round(
 ) -> None:
     times = np.arange(-0.05, 2.0, 0.02)
     bodies: Bodies = [("/odometry", t, pose(t, 2.0 * t, -t, 3.0 + 0.5 * t)) for t in times if t > 0]
-    bodies += [("/imu", t, _imu(0.25 * t, header(t))) for t in times if t > 0]
+    bodies += [("/imu", t, imu_of(0.25 * t, header(t))) for t in times if t > 0]
     read = read_bag(with_topics(tmp_path / "bag", moving, bodies))
     assert read.odometry is not None
     known = (read.times > times[times > 0][0]) & (read.times <= times[-1])
@@ -117,7 +118,7 @@ def test_the_odometry_of_our_own_nodes_is_not_the_robots(tmp_path: Path, moving:
 
 
 def test_an_imu_without_a_gyro_is_none(tmp_path: Path, moving: Recording) -> None:
-    body = _imu(0.3, header(0.1))
+    body = imu_of(0.3, header(0.1))
     body.angular_velocity_covariance[0] = -1.0
     assert read_bag(with_topics(tmp_path / "bag", moving, [("/imu", 0.1, body)])).turn_rate is None
 
@@ -138,7 +139,7 @@ def test_bad_messages_are_one_line(
         topic, bad = "/odometry", pose(0.2, 1.0, 2.0, 0.5)
         bad.pose.pose.orientation.z = bad.pose.pose.orientation.w = 0.0
     if topic == "/imu":
-        good, bad = _imu(0.1, header(0.1)), _imu(math.nan, header(0.2))
+        good, bad = imu_of(0.1, header(0.1)), imu_of(math.nan, header(0.2))
     path = with_topics(tmp_path / "bag", moving, [(topic, 0.1, good), (topic, 0.2, bad)])
     with pytest.raises(InputError, match=complaint) as caught:
         read_bag(path)

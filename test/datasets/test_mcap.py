@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from locdreamer_ros.datasets import mcap
-from locdreamer_ros.datasets.mcap import McapWriter, read, scan
+from locdreamer_ros.datasets.mcap import read, scan
+from locdreamer_ros.datasets.mcap_writer import McapWriter
 from locdreamer_ros.errors import InputError
 
 DEFINITION = "float64 data\n"
