@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+import tempfile
 from pathlib import Path
 
 from locdreamer_ros.errors import InputError
@@ -102,5 +102,7 @@ def check_folder(path: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise InputError(f"{path}: cannot write: {existing} is not a folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"{path}: cannot write: {existing} is read-only")
+    try:  # what root may do it can still not do everywhere: /proc, /sys, a full disk
+        tempfile.TemporaryFile(dir=existing).close()
+    except OSError as reason:
+        raise InputError(f"{path}: cannot write in {existing}: {reason.strerror}") from None

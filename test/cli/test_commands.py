@@ -228,6 +228,7 @@ def test_text_that_is_no_text(recording, capsys):
         (["--json", "{folder}"], "expected a file to write, it is a folder"),
         (["--json", "{file}/a.json"], "is not a folder"),
         (["--tag-height", "high"], "--tag-height"),
+        (["--json", "/proc/a.json"], "cannot write in /proc: "),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
         (["--mod", "x"], "unrecognized arguments: --mod"),
     ],
