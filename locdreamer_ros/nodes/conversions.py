@@ -235,7 +235,7 @@ def from_ranges(message: RangeArray, anchors: Anchors) -> Ranges:
         if abs(stamp - epoch) > MAX_OFFSET_NS:
             raise InputError(
                 f"{where}: anchor {entry.anchor!r}: stamp is {(stamp - epoch) * 1e-9:.3f} s from "
-                "the header's"
+                "the header's: do the clocks of driver and tracker agree?"
             )
     return Ranges(
         rows,

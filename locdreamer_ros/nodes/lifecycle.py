@@ -228,6 +228,10 @@ class UwbNode(LifecycleNode):
         self.problem = reason
         self.get_logger().warning(f"dropped: {reason}", throttle_duration_sec=1.0)
 
+    def drops_now(self) -> bool:
+        """Whether a message was dropped of late, for the reason `problem`."""
+        return monotonic() - self._dropped_at < RECENT_S
+
     def awaiting(self, what: str, topic: str, remedy: str) -> str:
         """What is missing on a topic, and what mends it."""
         name = self.resolve_topic_name(topic)
@@ -312,7 +316,7 @@ class UwbNode(LifecycleNode):
         if self.active:
             self._say(warning)
         dropped = self.counts["messages_dropped"]
-        if monotonic() - self._dropped_at < RECENT_S:
+        if self.drops_now():
             warning = warning or f"{dropped} messages dropped: {self.problem}"
         values = {**values, **self.counts, "messages_dropped": dropped, "problem": self.problem}
         status = DiagnosticStatus(

@@ -374,5 +374,7 @@ class TrackingNode(UwbNode):
                 topic = RANGES[0] if self.asking else spoken_of(self, RANGES)
                 return self.awaiting("ranges", topic, "or see its own log"), values
             waiting = "waiting for a first fix: ranges of too few anchors, or they disagree"
+            if self.drops_now():
+                waiting = f"waiting for a first fix, messages are dropped: {self.problem}"
             return self._trouble() or waiting, values
         return self._fallback() or self._trouble(), values

@@ -352,6 +352,16 @@ def test_silence_and_state_are_in_the_status() -> None:
         assert silent.silence == pytest.approx(0.1)
 
 
+def test_why_messages_are_dropped_is_said_where_a_fix_is_waited_for() -> None:
+    with hosting(EkfNode, dimensions="'2'") as hosted:
+        hosted.place()
+        ranges = hosted.say(RangeArray, "uwb/ranges")
+        said = c.to_ranges(ranges_at(TRUTH, [0, 1, 2, 3], 1.0), ANCHORS)
+        ranges.publish(RangeArray(header=c.header(3601 * 10**9, "map"), ranges=said))
+        hosted.until(lambda: hosted.node.counts["messages_dropped"], "the answer of an hour ago")
+        assert "stamp is -3600.000 s from the header's: do the clocks" in hosted.node.health()[0]
+
+
 def test_what_is_waited_for_is_logged_once_again_and_when_it_is_over(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
