@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
+
+import numpy as np
 
 from locdreamer_ros.benchmarks.result import Settings
 from locdreamer_ros.errors import InputError
@@ -15,7 +18,7 @@ from locdreamer_ros.evaluation.run import Report, report, run_offline
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.roles import Scheduler, Tracker
-from locdreamer_ros.types import FloatArray, Site
+from locdreamer_ros.types import Anchors, FloatArray, Site
 
 RATE_HZ = 1.0
 DURATION_S = 600.0
@@ -23,6 +26,8 @@ DURATION_S = 600.0
 BUDGET = 3
 TRAIN_SHARE = 0.6
 """Of a single recording; the rest tests."""
+SAME_M = 0.05
+"""Anchors of two recordings are in the same places where they differ by no more."""
 EPOCHS: dict[str, int] = {}
 """Fewer epochs than the paper's, for tests: fields of `TrainConfig`."""
 
@@ -31,7 +36,8 @@ EPOCHS: dict[str, int] = {}
 class Place:
     """One seed's place: the test walk of the unseen anchors, and what to learn from.
 
-    noise: the head of the models' decoder, empty for the default.
+    noise: the head of the models' decoder, empty for the default. climbs: how far from its usual
+    height the tag goes, m.
     """
 
     seed: int
@@ -41,13 +47,14 @@ class Place:
     real_task: Any
     walls: FloatArray | None = None
     noise: str = ""
+    climbs: float = 0.0
 
 
 def place(seed: int, settings: Settings) -> Place:
     """The simulated place of the seed, or the recordings of the settings.
 
     Of one recording the first part trains (and validates), the rest tests; of two, the first trains
-    and the second tests. Raises InputError where anchors are not named or not known.
+    and the second tests. Raises InputError where they cannot be used so, or anchors are not known.
     """
     if settings.recordings:
         return _recorded(seed, settings)
@@ -71,28 +78,90 @@ def place(seed: int, settings: Settings) -> Place:
 
 
 def _recorded(seed: int, settings: Settings) -> Place:
-    from locdreamer_ros.datasets import load_recording
-    from locdreamer_ros.locdreamer.learning.tasks import piece, recorded_task
+    from locdreamer_ros.locdreamer.learning.tasks import recorded_task
 
-    bootstrap, deploy = settings.bootstrap, settings.deploy
-    if not (bootstrap and deploy):
-        raise InputError("--recording: name --bootstrap IDS and --deploy IDS")
-    train, *others = (load_recording(*files) for files in settings.recordings)
-    cut = round(TRAIN_SHARE * len(train))
-    if others:
-        test = others[0]
-    else:
-        train, test = piece(train, 0, cut), piece(train, cut, len(train), truth=True)
-    if test.truth is None:
-        raise InputError(f"{test.name}: the benchmark needs ground truth (gt_x, gt_y, gt_z)")
+    train, test = _train_and_test(settings)
+    bootstrap, deploy = roles(train, settings)
+    height, climbs = _height(test)
     steps = configs({})[1].steps
 
     def task(real: tuple[str, ...]) -> Any:
-        return recorded_task(train, train.anchors, bootstrap=real, deploy=deploy, steps=steps)
+        return recorded_task(
+            train,
+            train.anchors,
+            bootstrap=real,
+            deploy=deploy,
+            tag_height=height,
+            steps=steps,
+        )
 
+    tasks = task(bootstrap), task(deploy)
     test = test.only(deploy)
-    site = Site.of(test.anchors, "2")
-    return Place(seed, test, site, task(bootstrap), task(deploy), noise=settings.noise)
+    site = Site.of(test.anchors, "2", height)
+    return Place(seed, test, site, *tasks, noise=settings.noise, climbs=climbs)
+
+
+def _train_and_test(settings: Settings) -> tuple[Recording, Recording]:
+    """Stretches of one recording, or two recordings. Raises InputError."""
+    from locdreamer_ros.datasets import load_recording
+    from locdreamer_ros.locdreamer.learning.tasks import piece
+
+    if len(settings.recordings) > 2:
+        raise InputError(
+            f"--recording: expected one, or one to train and one to test on, got "
+            f"{len(settings.recordings)}"
+        )
+    train, *others = (load_recording(*files) for files in settings.recordings)
+    if others:
+        test = others[0]
+        here, there = train.anchors, test.anchors
+        known = set(there.ids) == set(here.ids)
+        if not known or np.abs(there.subset(here.ids).positions - here.positions).max() > SAME_M:
+            raise InputError(f"{test.where}: expected the anchors of {train.where}, ids and places")
+    else:
+        cut = round(TRAIN_SHARE * len(train))
+        train, test = piece(train, 0, cut), piece(train, cut, len(train), truth=True)
+    if test.truth is None or not np.isfinite(test.truth[:, :2]).all(axis=1).any():
+        raise InputError(f"{test.where}: the benchmark needs ground truth (gt_x, gt_y, gt_z)")
+    return train, test
+
+
+def roles(train: Recording, settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Who has real ranges, and who is imagined: those named, else three far apart and the others.
+
+    Raises InputError where too few are left to choose from.
+    """
+    anchors = train.anchors
+    bootstrap = settings.bootstrap or _far_apart(anchors)
+    deploy = settings.deploy or tuple(name for name in anchors.ids if name not in bootstrap)
+    anchors.rows((*bootstrap, *deploy))
+    if len(deploy) <= BUDGET:
+        raise InputError(
+            f"{train.where}: {len(anchors)} anchors, of them {', '.join(bootstrap)} real: expected "
+            f"more than {BUDGET} to deploy, to choose from (--bootstrap IDS, --deploy IDS)"
+        )
+    return bootstrap, deploy
+
+
+def _far_apart(anchors: Anchors) -> tuple[str, ...]:
+    """The three anchors that span the largest triangle on the floor."""
+    places = dict(zip(anchors.ids, anchors.positions[:, :2], strict=True))
+
+    def area(three: tuple[str, ...]) -> float:
+        a, b, c = (places[name] for name in three)
+        return float(abs(np.linalg.det(np.stack([b - a, c - a]))))
+
+    return max(combinations(anchors.ids, 3), key=area)
+
+
+def _height(test: Recording) -> tuple[float | None, float]:
+    """The tag's height m, median of the truth where that has one, and how far it moves from it."""
+    assert test.truth is not None
+    heights = test.truth[np.isfinite(test.truth[:, 2]), 2]
+    if heights.size == 0:
+        return None, 0.0
+    middle = float(np.median(heights))
+    return middle, float(np.abs(heights - middle).max())
 
 
 def configs(
@@ -178,6 +247,8 @@ def run_test(
     where: Place, name: str, tracker: Tracker, scheduler: Scheduler
 ) -> tuple[Track, Report]:
     """Track and score the test walk."""
-    (track,), seconds = run_offline(where.test, where.site, tracker, scheduler, budget=BUDGET)
+    run = run_offline(where.test, where.site, tracker, scheduler, budget=BUDGET)
+    (track,), (seconds,) = run
     method = Method(tracker=name, scheduler="", budget=BUDGET, seed=where.seed)
-    return track, report(track, method, step_us=1e6 * seconds[0])
+    others = run.loops[0].tracker.fallbacks
+    return track, report(track, method, step_us=1e6 * seconds, fallbacks=others)

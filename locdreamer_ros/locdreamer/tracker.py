@@ -170,6 +170,8 @@ class LocDreamerTracker(Tracker):
             )
             self._carried = Carried(*self._take(*self._carried, *heard))
             reason = self._settle(thread_time() - start, self._since_update)
+        if reason:
+            self.fallbacks[reason] += 1
         self._since_update = 0.0
         return self._answer(standby, reason)
 

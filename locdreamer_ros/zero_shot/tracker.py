@@ -54,8 +54,11 @@ from locdreamer_ros.zero_shot.network import Seen, look_at, project, silu, squas
 WEIGHT = np.repeat(WEIGHTS, NEWS)
 RIDING = 0.1
 """What is left of the motion's learned jumps where odometry says how the tag moved."""
-FREE_M = 1.0
-"""First sigma of the bias that the ranges of a blink share, beyond what the prior says of it."""
+FREE_M = 30.0
+"""First sigma of the bias that the ranges of a blink share: so wide that it says nothing.
+
+Around the median of what they are off by, a narrow one would use the prior twice: with 1 m the 95 %
+ellipse held 78 % of the errors in the house, with this 89 %."""
 TURN_KNOWN = 0.2
 """What is left of the acceleration's density where a gyro says how the tag turned."""
 

@@ -6,13 +6,19 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
+from worlds import circle_recording, square_anchors
+
+from locdreamer_ros.benchmarks.learned import roles
+from locdreamer_ros.benchmarks.result import Settings
 from locdreamer_ros.cli import main
+from locdreamer_ros.datasets.range_table import save_recording
 
 
 @pytest.fixture
@@ -93,14 +99,46 @@ def converted_bregar(folder):
     return folder / "walk.csv"
 
 
+def refused(capsys, *arguments):
+    assert main(["benchmark", "table2", "--seeds", "1", *map(str, arguments)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
 @pytest.mark.usefixtures("quick")
-def test_table2_on_a_converted_survey(tmp_path):
+def test_table2_on_a_converted_survey(tmp_path, capsys):
     walk = converted_bregar(tmp_path)
     command = ["benchmark", "table2", "--recording", str(walk), "--seeds", "1"]
-    command += ["--bootstrap", "A3,A6,A8", "--deploy", "A1,A2,A4,A5,A7", "--output", str(tmp_path)]
     assert main([*command, "--noise", "pink"]) == 2
-    assert main([*command, "--noise", "bias"]) == 0
+    capsys.readouterr()
+    assert main([*command, "--noise", "bias", "--output", str(tmp_path)]) == 0
+    capsys.readouterr()
     found = json.loads((tmp_path / "table2.json").read_text())
     assert len(found["rows"]) >= 15
     for row in found["rows"]:
         assert row["mae"] == row["mae"], row["name"]
+
+
+def test_table2_refuses_recordings_that_it_cannot_use(tmp_path, capsys):
+    recording = circle_recording(duration=60.0, anchors=square_anchors(7))
+    walk, other, blind, blinks = (tmp_path / f"{n}.csv" for n in ("walk", "other", "blind", "tdoa"))
+    save_recording(walk, recording)
+    save_recording(blind, replace(recording, truth=None))
+    save_recording(blinks, recording.as_differences())
+    moved = replace(recording.anchors, positions=recording.anchors.positions + 0.1)
+    save_recording(other, replace(recording, anchors=moved))
+    given = ("--recording", walk)
+    assert "expected more than 3 to deploy" in refused(capsys, *given, "--deploy", "A1,A2,A4")
+    assert "unknown anchor 'A9'" in refused(capsys, *given, "--bootstrap", "A1,A2,A9")
+    assert "at least 3 different anchors" in refused(capsys, *given, "--bootstrap", "A1,A2,A2")
+    assert "ids and places" in refused(capsys, *given, "--recording", other)
+    assert "got 3" in refused(capsys, *(3 * given))
+    assert "blind.csv: the benchmark needs ground truth" in refused(capsys, "--recording", blind)
+    assert "time differences (TDoA)" in refused(capsys, "--recording", blinks)
+
+
+def test_three_anchors_far_apart_are_real_and_the_others_imagined():
+    around = circle_recording(duration=1.0, anchors=square_anchors(8))
+    bootstrap, deploy = roles(around, Settings((0,)))
+    assert bootstrap == ("A1", "A3", "A6")  # none of whom are neighbours
+    assert deploy == ("A2", "A4", "A5", "A7", "A8")

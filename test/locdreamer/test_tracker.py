@@ -105,6 +105,7 @@ def test_a_step_outside_training_falls_back_and_returns():
     tracker.predict(1.0)
     assert tracker.fallback == ""
     assert tracker.update(Ranges.of(np.arange(4), [5.0, 4.4, 4.1, 4.6], 1.01)).time == 1.01
+    assert list(tracker.fallbacks.values()) == [1]
 
 
 def test_anchors_elsewhere_fall_back():

@@ -118,4 +118,5 @@ def piece(recording: Recording, begin: int, end: int, *, truth: bool = False) ->
         recording.times[rows],
         recording.ranges[rows],
         recording.truth[rows] if truth and recording.truth is not None else None,
+        file=recording.file,
     )
