@@ -74,6 +74,11 @@ def ekf_node() -> int:
     return _run("ekf_node")
 
 
+def fleet_node() -> int:
+    """Run `fleet_node`."""
+    return _run("fleet_node")
+
+
 def source_node() -> int:
     """Run `source_node`."""
     return _run("source_node")

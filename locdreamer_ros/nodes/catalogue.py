@@ -21,6 +21,7 @@ GROUPS = {
     "source_node": "SourceConfig",
     "tracker_node": "TrackerConfig",
     "ekf_node": "ListeningTrackerConfig",
+    "fleet_node": "FleetConfig",
     "evaluator_node": "EvaluatorConfig",
     "recorder_node": "RecorderConfig",
     "driver_node": "DriverConfig",
@@ -28,12 +29,13 @@ GROUPS = {
     "view_node": "ViewConfig",
 }
 """Each node, and the group of its parameters in its module."""
-HOSTS = ("tracker_node", "ekf_node")
+HOSTS = ("tracker_node", "ekf_node", "fleet_node")
 """They have the parameters of every tracker too."""
 FILES = {
     "source_node": "source.yaml",
     "tracker_node": "tracker.yaml",
     "ekf_node": "baseline.yaml",
+    "fleet_node": "fleet.yaml",
     "evaluator_node": "evaluator.yaml",
     "recorder_node": "recorder.yaml",
     "driver_node": "driver.yaml",

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-import numpy as np
-from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
+from geometry_msgs.msg import Point, PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry, Path
 from rclpy.qos import QoSProfile
 from std_msgs.msg import ColorRGBA, Header
@@ -27,7 +26,8 @@ from locdreamer_ros.nodes.conversions import (
     to_transform,
 )
 from locdreamer_ros.nodes.frames import sender
-from locdreamer_ros.nodes.lifecycle import NodeConfig, UwbNode
+from locdreamer_ros.nodes.lifecycle import UwbNode
+from locdreamer_ros.nodes.sited import SitedConfig
 from locdreamer_ros.types import Estimate, IntArray, Site
 
 SHOWN = QoSProfile(depth=10)
@@ -44,10 +44,9 @@ BROADCASTS = ("none", "tag", "odom")
 
 
 @dataclass(frozen=True)
-class EstimateConfig(NodeConfig):
+class EstimateConfig(SitedConfig):
     """How an estimate is shown."""
 
-    frame: str = parameter("map", "frame of the anchors and of every position (REP-105)")
     tag_frame: str = parameter("tag", "name of the tag's frame, whether TF has it or not")
     broadcast: str = parameter(
         "tag",
@@ -99,7 +98,9 @@ class EstimatePublisher:
             both = looks.keys() | self._looks.keys()
             rows = {row for row in both if looks.get(row) is not self._looks.get(row)}
             changed = None if self._markers.new_eyes else sorted(rows)
-            self._markers.publish(markers(estimate, site, head=head, looks=looks, rows=changed))
+            anchors = anchor_markers(site, head=head, looks=looks, rows=changed)
+            shown = [*anchors, ellipse_marker(estimate, site, head)]
+            self._markers.publish(MarkerArray(markers=shown))
             self._looks = looks
 
 
@@ -130,38 +131,56 @@ class Display:
         self._publisher.publish(message)
 
 
-def markers(
-    estimate: Estimate,
+def anchor_markers(
     site: Site,
     *,
     head: Header,
     looks: Mapping[int, ColorRGBA],
     rows: Sequence[int] | None = None,
-) -> MarkerArray:
-    """Anchors with their names, those in `looks` highlighted, and the covariance ellipse.
+) -> list[Marker]:
+    """Anchors with their names, those in `looks` highlighted.
 
     looks: colours by row: asked, or excluded; rows: of the anchors to show, where the others look
     as before; None: all.
     """
     found = []
     for row in range(len(site.anchors)) if rows is None else rows:
-        position = site.anchors.positions[row]
-        ball = Marker(header=head, ns="anchors", id=row, type=Marker.SPHERE, action=Marker.ADD)
-        ball.pose.position = point(position)
+        place = point(site.anchors.positions[row])
         size = 0.35 if row in looks else 0.2
-        ball.scale.x = ball.scale.y = ball.scale.z = size
-        ball.color = looks.get(row, IDLE)
-        found.append(ball)
+        found.append(ball(head, "anchors", row, place, size, looks.get(row, IDLE)))
         if rows is None:
-            name = site.anchors.ids[row]
-            label = Marker(header=head, ns="names", id=row, type=Marker.TEXT_VIEW_FACING, text=name)
-            label.pose.position = point(position + np.array([0.0, 0.0, 0.35]))
-            label.scale.z = 0.3
-            label.color = TEXT
-            found.append(label)
-    line = Marker(header=head, ns="covariance", type=Marker.LINE_STRIP, action=Marker.ADD)
+            found.append(label(head, "names", row, place, site.anchors.ids[row]))
+    return found
+
+
+def ball(
+    head: Header, space: str, number: int, place: Point, size: float, color: ColorRGBA
+) -> Marker:
+    """A ball of `size` m."""
+    made = Marker(header=head, ns=space, id=number, type=Marker.SPHERE, action=Marker.ADD)
+    made.pose.position = place
+    made.scale.x = made.scale.y = made.scale.z = size
+    made.color = color
+    return made
+
+
+def label(head: Header, space: str, number: int, place: Point, text: str) -> Marker:
+    """A name over a place."""
+    kind = Marker.TEXT_VIEW_FACING
+    made = Marker(header=head, ns=space, id=number, type=kind, action=Marker.ADD, text=text)
+    made.pose.position = Point(x=place.x, y=place.y, z=place.z + 0.35)
+    made.scale.z = 0.3
+    made.color = TEXT
+    return made
+
+
+def ellipse_marker(estimate: Estimate, site: Site, head: Header, number: int = 0) -> Marker:
+    """The covariance ellipse."""
+    line = Marker(
+        header=head, ns="covariance", id=number, type=Marker.LINE_STRIP, action=Marker.ADD
+    )
     line.pose.orientation.w = 1.0
     line.scale.x = 0.03
     line.color = ELLIPSE
     line.points = [point(place) for place in ellipse(estimate, site.tag_height)]
-    return MarkerArray(markers=[*found, line])
+    return line

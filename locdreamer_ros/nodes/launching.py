@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,8 @@ class Started:
     respawn: bool = False
     arguments: tuple[str, ...] = ()
     package: str = "locdreamer_ros"
+    name: str = ""
+    """Of the node, where its executable is started more than once."""
 
 
 @dataclass(frozen=True)
@@ -119,16 +121,20 @@ def arguments(robot: bool) -> dict[str, tuple[str, str]]:
             continue
         key, nodes = NODE_ARGUMENTS[name]
         node = "driver_node" if robot and "driver_node" in nodes else nodes[0]
-        parameter = catalogue.fields_of(node)[key]
-        shown = parameter.default
-        if robot:
-            shown = ROBOT_DEFAULTS.get(name, shown)
-        choices = parameter.metadata["choices"]
-        text = parameter.metadata["description"] + (f": {', '.join(choices)}" if choices else "")
-        found[name] = ("", f"{text} ({shown})" if str(shown) else text)
+        defaults = ROBOT_DEFAULTS if robot else {}
+        found[name] = ("", argument_text(node, key, defaults.get(name)))
     if robot:
         found["device"] = ("", found["device"][1] + f"; {NO_DEVICE}: somebody else's driver")
     return found
+
+
+def argument_text(node: str, key: str, default: object = None) -> str:
+    """What a launch argument does that sets a node's parameter, with its choices and default."""
+    parameter = catalogue.fields_of(node)[key]
+    shown = parameter.default if default is None else default
+    choices = parameter.metadata["choices"]
+    text = f"{parameter.metadata['description']}{': ' if choices else ''}{', '.join(choices or ())}"
+    return f"{text} ({shown})" if str(shown) else text
 
 
 def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") -> Plan:
@@ -162,7 +168,7 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
     else:
         nodes.insert(0, "driver_node" if live else "source_node")
     space = (args["namespace"] or inherited).strip("/")
-    files = _files(args["params_file"], nodes, args["device"])
+    files = files_of(args["params_file"], nodes, args["device"])
     over = {node: _overrides(node, args) for node in nodes}
     if not {"driver_node", "source_node"} & set(nodes) and args["anchors"]:
         over["tracker_node"]["anchors_file"] = args["anchors"]  # nobody else would say them
@@ -234,7 +240,7 @@ def _flag(name: str, value: str) -> bool:
     return value.lower() == "true"
 
 
-def _value(name: str, text: str, node: str, key: str) -> object:
+def value_of(name: str, text: str, node: str, key: str) -> object:
     """A launch argument in the type of its parameter. Raises InputError."""
     parameter = catalogue.fields_of(node)[key]
     value: object = text
@@ -256,11 +262,11 @@ def _overrides(node: str, args: Mapping[str, str]) -> dict[str, Any]:
     found = {}
     for name, (key, nodes) in NODE_ARGUMENTS.items():
         if node in nodes and args.get(name):
-            found[key] = _value(name, args[name], node, key)
+            found[key] = value_of(name, args[name], node, key)
     return found
 
 
-def _files(params_file: str, nodes: list[str], device: str) -> dict[str, tuple[Path, ...]]:
+def files_of(params_file: str, nodes: list[str], device: str) -> dict[str, tuple[Path, ...]]:
     """The parameter files of each node, the user's last. Raises InputError for a bad one."""
     found: dict[str, tuple[Path, ...]] = {
         node: (shared_file(f"config/{catalogue.FILES[node]}"),) for node in nodes
@@ -316,22 +322,36 @@ def _check(
 
 
 def describe(*, robot: bool = False) -> Any:
-    """The LaunchDescription of a launch file."""
+    """The LaunchDescription of tracking.launch.py, or of robot.launch.py."""
+
+    def planned(given: Mapping[str, str], inherited: str) -> Plan:
+        return plan(given, robot=robot, inherited=inherited)
+
+    return description(arguments(robot), planned)
+
+
+def description(
+    known: Mapping[str, tuple[str, str]], planned: Callable[[Mapping[str, str], str], Plan]
+) -> Any:
+    """The LaunchDescription of a launch file.
+
+    known: default and description of each argument; planned: what arguments start in a namespace.
+    """
     from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
     from launch.substitutions import LaunchConfiguration
 
     from launch import LaunchDescription
 
     def start(context: Any) -> list[Any]:
-        known = context.launch_configurations
-        given = {name: LaunchConfiguration(name).perform(context) for name in known}
-        made = plan(given, robot=robot, inherited=known.get("ros_namespace", ""))
+        said = context.launch_configurations
+        given = {name: LaunchConfiguration(name).perform(context) for name in said}
+        made = planned(given, said.get("ros_namespace", ""))
         remarks = [LogInfo(msg=remark) for remark in made.remarks]
         return remarks + [_process(each, made.namespace) for each in made.started]
 
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in arguments(robot).items()
+        for name, (default, text) in known.items()
     ]
     return LaunchDescription([*declared, OpaqueFunction(function=start)])
 
@@ -352,6 +372,7 @@ def _process(started: Started, namespace: str) -> Any:
     return Node(
         package=started.package,
         executable=started.executable,
+        name=started.name or None,
         namespace=namespace or None,
         parameters=[*map(str, started.files), started.parameters] if started.files else None,
         remappings=list(started.remapped),

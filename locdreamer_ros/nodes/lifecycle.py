@@ -14,6 +14,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -146,8 +147,15 @@ class UwbNode(LifecycleNode):
     def advertise(self, kind: type, topic: str, qos: QoSProfile = KEPT) -> Any:
         """A publisher that is silent while the node is not active."""
         publisher = self.create_lifecycle_publisher(kind, topic, qos)
+        if self.active:  # the transition that would let it speak is over
+            publisher.on_activate(None)
         self._made.append((self.destroy_lifecycle_publisher, publisher))
         return publisher
+
+    def withdraw(self, publisher: Any) -> None:
+        """Take back a publisher of `advertise` before its time."""
+        self._made = [made for made in self._made if made[1] is not publisher]
+        self.destroy_lifecycle_publisher(publisher)
 
     def listen(
         self,
@@ -405,10 +413,10 @@ def make_executor() -> Any:
     for each message, which takes longer than a fix.
     """
     try:
-        from rclpy.experimental import EventsExecutor
-    except ImportError:
+        events = import_module("rclpy.experimental.events_executor")
+    except ModuleNotFoundError:  # Humble has none
         return SingleThreadedExecutor()
-    return EventsExecutor()
+    return events.EventsExecutor()
 
 
 def _start(node: UwbNode) -> None:

@@ -20,7 +20,7 @@ from locdreamer_ros.nodes.conversions import from_differences, from_ranges
 from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
 from locdreamer_ros.stamps import nanoseconds, to_seconds
-from locdreamer_ros.types import Anchors, Ranges
+from locdreamer_ros.types import Ranges, Site
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,18 @@ class Gathered:
     answered: tuple[int, int]
     """Session and sequence."""
     received: float
+
+
+def gather(
+    before: Gathered | None, new: Gathered, *, more: bool
+) -> tuple[list[Gathered], Gathered | None]:
+    """Fixes that are whole now, and what waits for more answers; `before`: what waited so far."""
+    whole = []
+    if before is not None and before.ns == new.ns:
+        new = replace(new, ranges=before.ranges.joined(new.ranges))
+    elif before is not None:  # the tracker did without the rest
+        whole.append(before)
+    return (whole, new) if more else ([*whole, new], None)
 
 
 class PassiveNode(TrackingNode):
@@ -87,16 +99,10 @@ class PassiveNode(TrackingNode):
         """Take in whatever was answered for one fix, when it is complete."""
         ranges = from_ranges(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
-        before, self._gathered = self._gathered, None
-        if before is not None and before.ns == ns:
-            ranges = before.ranges.joined(ranges)
-        elif before is not None:  # the tracker did without the rest
-            self._take_in(before)
-        gathered = Gathered(ns, ranges, (message.session, message.sequence), received)
-        if message.more:
-            self._gathered = gathered
-        else:
-            self._take_in(gathered)
+        new = Gathered(ns, ranges, (message.session, message.sequence), received)
+        whole, self._gathered = gather(self._gathered, new, more=message.more)
+        for each in whole:
+            self._take_in(each)
 
     def _take_in(self, gathered: Gathered) -> None:
         """One turn of the loop. Raises InputError for a time that no second one agrees with yet."""
@@ -118,7 +124,7 @@ class PassiveNode(TrackingNode):
             spent=0.0,
         )
 
-    def _use(self, anchors: Anchors) -> None:
+    def make(self, site: Site) -> None:
         """Forget what other anchors answered."""
         self._gathered = self._blink = None
-        super()._use(anchors)
+        super().make(site)

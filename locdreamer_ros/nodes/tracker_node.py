@@ -25,7 +25,7 @@ from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS, from_ranges, to_sche
 from locdreamer_ros.nodes.lifecycle import LOSSLESS, new_session, run_node
 from locdreamer_ros.nodes.passive import PassiveConfig, PassiveNode
 from locdreamer_ros.stamps import nanoseconds, to_seconds
-from locdreamer_ros.types import Anchors, IntArray, Ranges
+from locdreamer_ros.types import IntArray, Ranges, Site
 
 DEADLINE = 0.9
 """Part of a period that the source has for its answers; the rest is for computing."""
@@ -303,11 +303,11 @@ class TrackerNode(PassiveNode):
             spent=pending.spent,
         )
 
-    def _use(self, anchors: Anchors) -> None:
+    def make(self, site: Site) -> None:
         """Forget what was asked of other anchors; the tick may be offered again."""
         self._pending = self._closing = self._asked_at = None
         self._given_up.clear()
-        super()._use(anchors)
+        super().make(site)
 
     def health(self) -> tuple[str, dict[str, object]]:
         """And whether there is a clock to ask by."""

@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import nan
-from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -15,37 +14,30 @@ import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile
 
-from locdreamer_ros.config import parameter, parameters_of
-from locdreamer_ros.datasets.range_table import load_anchors
+from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.integrity.status import State
+from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import (
     LISTENS,
-    TRACKERS,
     Method,
     TrackerChoice,
-    config_of,
 )
 from locdreamer_ros.motion import MotionBuffer
-from locdreamer_ros.msg import AnchorArray, RangeArray, TrackerStatus
-from locdreamer_ros.nodes.conversions import from_anchors, from_imu, from_wheels, header
+from locdreamer_ros.msg import RangeArray, TrackerStatus
+from locdreamer_ros.nodes.conversions import from_imu, from_wheels, header
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig, EstimatePublisher
-from locdreamer_ros.nodes.frames import Frames, moved
-from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode
 from locdreamer_ros.nodes.listening import MOTION, RANGES, hear, hear_motion, spoken_of
-from locdreamer_ros.nodes.parameters import changed, fields_of
 from locdreamer_ros.nodes.robot_frames import RobotFrames
+from locdreamer_ros.nodes.sited import SitedNode
 from locdreamer_ros.stamps import to_seconds
-from locdreamer_ros.types import Anchors, Estimate, Motion, Ranges, Site
+from locdreamer_ros.types import Estimate, Motion, Ranges, Site
 
 Result = TypeVar("Result")
 MOST = 2**16 - 1
 """The largest count in TrackerStatus."""
 SKEW_S = 0.5
 """Clocks of driver and tracker this far apart are named."""
-PLACING_S = 0.5
-"""How often TF is asked again for a frame that it did not have."""
 STANDBY = ("robust-ekf", "gdop")
 """What tracks and schedules where a learned model cannot."""
 
@@ -54,25 +46,34 @@ STANDBY = ("robust-ekf", "gdop")
 class TrackingConfig(EstimateConfig, TrackerChoice):
     """Parameters of a node that hosts a tracker."""
 
-    anchors_file: str = parameter("", "anchors CSV (id,x,y,z); empty: from the topic uwb/anchors")
     tag: str = parameter("", "id of the tag to track; empty: there is only one")
     max_silence: float = parameter(
         10.0, "no pose once no range was used for so long, s; 0: always one", low=0.0, high=1e6
     )
 
 
-class TrackingNode(UwbNode):
+def trouble(status: Status, ids: Sequence[str]) -> str:
+    """What is wrong with ranges or estimate, in words; empty: nothing. ids: of the anchors."""
+    if abs(status.skew) > SKEW_S:
+        way = "ahead of" if status.skew > 0.0 else "behind"
+        return f"ranges are stamped {abs(status.skew):.1f} s {way} the time of this node"
+    if status.excluded:
+        names = ", ".join(ids[row] for row in status.excluded)
+        return f"ranges of {names} do not fit and are held back"
+    return {
+        State.DOUBTFUL: "the ranges do not agree with the estimate, or with two alike",
+        State.COASTING: f"no usable range for {status.silence:.1f} s",
+        State.LOST: f"no usable range for {status.silence:.1f} s: looking for a new first fix",
+    }.get(status.state, "")
+
+
+class TrackingNode(SitedNode):
     """Hosts one tracker. Subclasses say when the loop turns: in `begin` and `on_ranges`."""
 
     loop: Loop
 
     def __init__(self, name: str, group: type[TrackingConfig]) -> None:
         super().__init__(name, group)
-        for tracker in TRACKERS:
-            self.declare(fields_of(config_of(tracker), f"{tracker}."))
-        self.asking = issubclass(group, Method)
-        """Whether it asks for ranges; else this node only listens."""
-        self.site: Site | None = None
         self._heard_ranges = False
         self._times_back = 0
         self.fallback = ""
@@ -81,38 +82,11 @@ class TrackingNode(UwbNode):
 
     def configure(self) -> None:
         """Make publishers and, where a file gives the anchors, the tracker."""
-        self.method = self._read_method()
-        self.site = None
+        super().configure()
         self.output = EstimatePublisher(self, self.config)
-        self._frames = Frames(self)
         self._robot = RobotFrames(self, self.config, self._frames)
-        self._unplaced: AnchorArray | None = None
         self._status = self.advertise(TrackerStatus, "~/status")
-        if self.config.anchors_file:
-            self._use(load_anchors(Path(self.config.anchors_file)))
-        else:
-            # Also while inactive: a latched message comes only once.
-            hear(self, AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
-            self.every(PLACING_S, self._place, always=True)
-
-    def _read_method(self) -> Method:
-        """What the parameters say. Raises InputError for names that are not known.
-
-        A model that is missing or does not fit is not refused: a standby takes its place.
-        """
-        names = parameters_of(Method if self.asking else TrackerChoice)
-        chosen = {name: getattr(self.config, name) for name in names}
-        name = self.config.tracker
-        method = Method(**chosen, parameters=changed(self, config_of(name), f"{name}."))
-        if not self.asking:
-            method = replace(method, scheduler=LISTENS)
-        method.check_names()
-        return method
-
-    def activate(self) -> None:
-        """Begin, as soon as the anchors are known."""
-        if self.site is not None:
-            self.begin()
+        self.find_anchors()
 
     def deactivate(self) -> None:
         """Give up the estimate: it grows old while nobody updates it."""
@@ -167,35 +141,10 @@ class TrackingNode(UwbNode):
         self.counts["motions"] += motion is not None
         return motion
 
-    def _on_anchors(self, message: AnchorArray) -> None:
-        anchors = from_anchors(message)
-        # Frames that are said to be the same: an empty one is everybody's own.
-        there = self._frames.between(
-            self.config.frame, message.header.frame_id or self.config.frame
-        )
-        self._unplaced = message if there is None else None
-        if there is None:
-            return
-        anchors = Anchors(anchors.ids, moved(there, anchors.positions))
-        if self.site is not None:
-            known = self.site.anchors
-            if known.ids == anchors.ids and np.array_equal(known.positions, anchors.positions):
-                return
-            self.counts["anchors_changed"] += 1
-        beginning = self.active and self.site is None
-        self._use(anchors)
-        if beginning:
-            self.begin()
-
-    def _place(self) -> None:
-        """Try again to find the anchors' frame in TF."""
-        if self._unplaced is not None:
-            self._on_anchors(self._unplaced)
-
-    def _use(self, anchors: Anchors) -> None:
+    def make(self, site: Site) -> None:
+        """A new tracker for a new site."""
         if self.site is not None:
             self.loop.close()
-        site = self.method.site(anchors)
         self.site = None
         self._fresh_tracker(site)
 
@@ -234,12 +183,6 @@ class TrackingNode(UwbNode):
         # Only learned trackers have somebody standing by.
         others = self.loop.tracker.fallback or self.loop.scheduler.fallback
         return self.instead or self.fallback or others
-
-    @property
-    def known_site(self) -> Site:
-        """The site; callbacks that need it exist only once it is known."""
-        assert self.site is not None
-        return self.site
 
     def restart(self, reason: str) -> None:
         """Begin again from a new first fix, with a new tracker: its numbers failed."""
@@ -339,28 +282,11 @@ class TrackingNode(UwbNode):
                 excluded=status.excluded,
             )
 
-    def _trouble(self) -> str:
-        """What is wrong with ranges or estimate, in words; empty: nothing."""
-        status = self.loop.status()
-        if abs(status.skew) > SKEW_S:
-            way = "ahead of" if status.skew > 0.0 else "behind"
-            return f"ranges are stamped {abs(status.skew):.1f} s {way} the time of this node"
-        if status.excluded:
-            names = ", ".join(self.known_site.anchors.ids[row] for row in status.excluded)
-            return f"ranges of {names} do not fit and are held back"
-        return {
-            State.DOUBTFUL: "the ranges do not agree with the estimate, or with two alike",
-            State.COASTING: f"no usable range for {status.silence:.1f} s",
-            State.LOST: f"no usable range for {status.silence:.1f} s: looking for a new first fix",
-        }.get(status.state, "")
-
     def health(self) -> tuple[str, dict[str, object]]:
         """Whether the anchors are known and there is a fix."""
-        if self._unplaced is not None:
-            there, here = self._unplaced.header.frame_id, self.config.frame
-            return f"waiting for TF {here} -> {there}: the anchors are in frame {there}", {}
-        if self.site is None:
-            return self.awaiting("the anchors", "uwb/anchors", "or give anchors_file"), {}
+        missing = self.unplaced()
+        if missing or self.site is None:
+            return missing, {}
         values: dict[str, object] = {
             "tracker": self.config.tracker,
             "dimensions": self.site.dimensions,
@@ -369,6 +295,7 @@ class TrackingNode(UwbNode):
             "duplicate_ranges": self.loop.watch.duplicates,
             **{f"excluded_{name}": count for name, count in self.loop.watch.excluded.items()},
         }
+        wrong = trouble(self.loop.status(), self.site.anchors.ids)
         if self.loop.estimate is None:
             if not self._heard_ranges:
                 topic = RANGES[0] if self.asking else spoken_of(self, RANGES)
@@ -376,5 +303,5 @@ class TrackingNode(UwbNode):
             waiting = "waiting for a first fix: ranges of too few anchors, or they disagree"
             if self.drops_now():
                 waiting = f"waiting for a first fix, messages are dropped: {self.problem}"
-            return self._trouble() or waiting, values
-        return self._fallback() or self._trouble(), values
+            return wrong or waiting, values
+        return self._fallback() or wrong, values

@@ -20,7 +20,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ro
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.nodes import catalogue, launching
+from locdreamer_ros.nodes import catalogue, fleet_launching, launching
 from locdreamer_ros.nodes.domain import PROFILE_OF, find_soon
 from locdreamer_ros.nodes.launching import Plan, Started, plan
 
@@ -170,6 +170,27 @@ def test_a_misspelt_argument_is_pointed_out() -> None:
     assert plan({"robot_description": "x"}).remarks == ()
 
 
+def test_a_fleet_with_simulated_tags() -> None:
+    given = {"simulated": "2", "environment": "house", "tags": "tag1", "record": "bag"}
+    planned = fleet_launching.plan({**given, "most_tags": "5", "tag_height": "1.0"})
+    fleet, *walks, recorder = planned.started
+    assert fleet.parameters == {"tags": "tag1", "most_tags": 5, "tag_height": 1.0}
+    assert [each.name for each in walks] == ["source_1", "source_2"]
+    assert [each.parameters["tag"] for each in walks] == ["tag1", "tag2"]
+    for each in walks:
+        assert each.parameters.keys() <= catalogue.fields_of("source_node").keys()
+    assert (recorder.executable, recorder.parameters["output"]) == ("recorder_node", "bag")
+    for given, complaint in (
+        ({"simulated": "many"}, "simulated: expected a whole number"),
+        ({"simulated": "1", "environment": "random"}, "environment: expected one of"),
+        ({"passive": "perhaps"}, "passive: expected bool"),
+        ({"scheduler": "juno"}, "needs a trained model"),
+        ({"anchors": "absent.csv"}, "absent.csv: cannot read"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            fleet_launching.plan(given)
+
+
 @pytest.mark.parametrize("robot", [False, True])
 def test_every_argument_is_described_and_every_parameter_exists(robot: bool) -> None:
     for name, (default, text) in launching.arguments(robot).items():
@@ -212,6 +233,10 @@ def test_launch_lines_of_the_pages_start_something(name: str, words: str) -> Non
         if key in given:
             given[key] = HERE
     given.pop("params_file", None)
+    if name == "fleet":
+        assert set(given) <= set(fleet_launching.arguments())
+        assert "fleet_node" in by_name(fleet_launching.plan(given))
+        return
     planned = plan(given, robot=name == "robot")
     assert not [remark for remark in planned.remarks if "do you mean" in remark]
     assert set(given) <= set(launching.arguments(name == "robot"))

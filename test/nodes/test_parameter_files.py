@@ -24,6 +24,8 @@ from locdreamer_ros.nodes.recorder_node import OF_TRACKER, SHARED
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
 TRACKING = sorted(set(catalogue.FILES) - {"driver_node"})
+OWN: dict[str, set[str]] = {"ekf_node": {"ekf"}, "fleet_node": set()}
+"""Trackers whose parameters a node's file shows."""
 TRACKERS_SHOWN = ("tracker_node", "ekf_node")
 ON_PURPOSE = {
     ("source_node", "listeners"): 3,
@@ -39,8 +41,8 @@ def shown_for(node: str) -> dict[str, Any]:
 @pytest.mark.parametrize("node", TRACKING)
 def test_the_yaml_has_exactly_the_parameters_of_the_node(node: str) -> None:
     declared = set(catalogue.fields_of(node))
-    if node == "ekf_node":  # those of other trackers are shown once, for tracker_node
-        declared = {key for key in declared if key.partition(".")[0] not in set(TRACKERS) - {"ekf"}}
+    if node in OWN:  # those of other trackers are shown once, for tracker_node
+        declared -= {key for key in declared if key.partition(".")[0] in set(TRACKERS) - OWN[node]}
     assert set(shown_for(node)) == declared
 
 
@@ -110,7 +112,8 @@ def test_the_documentation_lists_every_parameter() -> None:
     text = (ROOT / "docs" / "nodes.md").read_text(encoding="utf-8")
     sections = {part.splitlines()[0]: part for part in text.split("\n## ")[1:]}
     for node in set(TRACKING) - {"ekf_node"}:  # whose section refers to tracker_node's
-        rows = {line.split("`")[1] for line in sections[node].splitlines() if line[:3] == "| `"}
+        lines = (line for line in sections[node].splitlines() if line[:3] == "| `")
+        rows = {name for line in lines for name in line.split(" | ")[0].split("`")[1::2]}
         declared = {key for key in catalogue.fields_of(node) if "." not in key}
         assert declared <= rows, node
 

@@ -1,0 +1,372 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Many tags in one process: each message goes to its tag's loop, and all loops step together.
+
+`passive` takes what comes, ranges or time differences, whoever asked for them; tags come with
+their first message and go when they are silent. Else the node asks the tags of `tags`, each for its
+own fix, `rate` times a second, on the topics that drivers listen to; with `air_time` it asks only
+those whose ranges are worth most for the time they take on the channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from visualization_msgs.msg import MarkerArray
+
+from locdreamer_ros.config import parameter
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.fleet import Fleet
+from locdreamer_ros.integrity.status import State, Status
+from locdreamer_ros.loop import Plan
+from locdreamer_ros.methods import Method
+from locdreamer_ros.msg import AnchorSchedule, RangeArray, RangeDifferenceArray
+from locdreamer_ros.nodes.conversions import (
+    MAX_OFFSET_NS,
+    from_differences,
+    from_ranges,
+    header,
+    to_pose,
+    to_schedule,
+)
+from locdreamer_ros.nodes.estimate_publisher import SHOWN, Display
+from locdreamer_ros.nodes.lifecycle import new_session, run_node
+from locdreamer_ros.nodes.listening import RANGES, hear, spoken_of
+from locdreamer_ros.nodes.members import MOST_WAITING, Asked, Member, Members, states, tag_markers
+from locdreamer_ros.nodes.passive import Gathered, gather
+from locdreamer_ros.nodes.sited import SitedConfig, SitedNode
+from locdreamer_ros.nodes.tracker_node import DEADLINE, NOBODY, PATIENCE_S
+from locdreamer_ros.stamps import nanoseconds, to_seconds
+from locdreamer_ros.types import Estimate, Ranges, Site
+
+BATCH_S = 0.01
+"""What comes within so long is taken in together."""
+LOOK_S, STATUS_S = 1.0, 1.0
+"""How often silent tags are looked for, and `~/status` is published."""
+NAMED = 5
+"""Tags that a warning names."""
+
+
+@dataclass(frozen=True)
+class FleetConfig(SitedConfig, Method):
+    """Parameters of `fleet_node`."""
+
+    passive: bool = parameter(True, "ask nobody, live on what comes; false: ask the tags of `tags`")
+    tags: str = parameter(
+        "", "ids of tags, separated by commas: whom to ask; passive: nobody else; empty: everybody"
+    )
+    rate: float = parameter(
+        10.0, "not passive: schedules a second for each tag", low=0.1, high=1000.0
+    )
+    most_tags: int = parameter(1000, "tags at the same time", low=1, high=10_000)
+    forget_after: float = parameter(
+        60.0, "a tag that was not heard for so long is gone, s", low=0.1, high=1e6
+    )
+    max_silence: float = parameter(
+        10.0, "no pose once no range was used for so long, s; 0: always one", low=0.0, high=1e6
+    )
+    display_period: float = parameter(
+        0.5, "least time between two ~/markers, s", low=0.0, high=60.0
+    )
+
+
+def named(config: FleetConfig) -> dict[str, None]:
+    """The tags of the parameter, in order. Raises InputError where there must be some."""
+    found = dict.fromkeys(name.strip() for name in config.tags.split(",") if name.strip())
+    if not found and not config.passive:
+        raise InputError("fleet_node: passive is false, so tags must say whom to ask")
+    return found
+
+
+class FleetNode(SitedNode):
+    """A `Fleet` between topics."""
+
+    live = frozenset({"tags", "rate", "most_tags", "forget_after", "display_period"})
+
+    def __init__(self) -> None:
+        super().__init__("fleet_node", FleetConfig)
+        self._members = Members(self)
+        self._fleet: Fleet | None = None
+
+    def configure(self) -> None:
+        """Make publishers and, where a file gives the anchors, the fleet."""
+        super().configure()
+        self.asking = not self.config.passive
+        self._wanted = named(self.config)
+        if self.method.scheduler == "sequential":
+            raise InputError("fleet_node: scheduler sequential asks on within a fix: not here")
+        self._status = Display(self.advertise(DiagnosticArray, "~/status", SHOWN))
+        self._markers = Display(self.advertise(MarkerArray, "~/markers", SHOWN))
+        if self.asking:
+            self._schedule = self.advertise(AnchorSchedule, "uwb/schedule")
+        self.find_anchors()
+
+    def make(self, site: Site) -> None:
+        """A new fleet for a new site, of the same tags."""
+        fleet = Fleet(site, self.method, asking=not self.config.passive)
+        self._close_fleet()
+        self._fleet, self.site = fleet, site
+        for member in self._members.by_tag.values():
+            member.part = member.asked = None
+            member.waiting.clear()
+
+    def begin(self) -> None:
+        """Listen, last of all: a source starts when its listeners are there."""
+        self._session, self._sequence = new_session(), 0
+        self._timer: Any = None
+        self._set_pace()
+        self.every(BATCH_S, self._take_in)
+        self.every(LOOK_S, self._look_around)
+        hear(self, RangeArray, "uwb/ranges", partial(self._heard, self._on_ranges))
+        if not self.asking:
+            differences = partial(self._heard, self._on_differences)
+            hear(self, RangeDifferenceArray, "uwb/range_differences", differences)
+
+    def _set_pace(self) -> None:
+        """The timer of the present `rate`, where tags are asked."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.asking:
+            self._timer = self.every(1.0 / self.config.rate, self._ask, ros=True)
+
+    def deactivate(self) -> None:
+        """Give the tags up: what is known of them grows old."""
+        for tag in list(self._members.by_tag):
+            self._forget(tag)
+
+    def close(self) -> None:
+        """The loops end with the node."""
+        self._close_fleet()
+
+    def _close_fleet(self) -> None:
+        if self._fleet is not None:
+            self._fleet.close()
+        self._fleet = None
+
+    def change(self, config: FleetConfig) -> None:
+        """Take in a live parameter; tags that are not named any more go."""
+        self._wanted = named(config)
+        paced = config.rate != self.config.rate
+        self.config = config
+        if self._wanted:
+            for tag in self._members.by_tag.keys() - self._wanted.keys():
+                self._forget(tag)
+        if paced and self.active and self.site is not None:
+            self._set_pace()
+
+    @property
+    def fleet(self) -> Fleet:
+        """The fleet; callbacks that need it exist only once the site is known."""
+        assert self._fleet is not None
+        return self._fleet
+
+    # From messages to what waits for its turn.
+
+    def _heard(self, read: Any, message: Any) -> None:
+        """A message of some tag. Raises InputError: dropped, and counted for the tag too."""
+        tag = message.tag
+        if self._wanted and tag not in self._wanted:
+            return
+        try:
+            read(message)
+        except InputError as reason:
+            self._blame(tag, str(reason))
+            raise InputError(f"tag {tag[:20]!r}: {reason}") from None
+
+    def _blame(self, tag: str, problem: str) -> None:
+        member = self._members.by_tag.get(tag)
+        if member is not None:
+            member.dropped += 1
+            member.problem = problem
+
+    def _on_ranges(self, message: RangeArray) -> None:
+        """Put an answer, or what nobody asked for, to the tag's other messages."""
+        ranges = from_ranges(message, self.known_site.anchors)
+        ns = nanoseconds(message.header.stamp)
+        answered = (message.session, message.sequence)
+        new = Gathered(ns, ranges, answered, perf_counter())
+        if self.asking:
+            self._wait(message.tag, new, self._asked_for(message))
+            return
+        member = self._member(message.tag)
+        whole, member.part = gather(member.part, new, more=message.more)
+        for each in whole:
+            self._wait(message.tag, each, None)
+
+    def _asked_for(self, message: RangeArray) -> Asked | None:
+        """The schedule that waits for this answer; None for one that was given up."""
+        if message.session not in (0, self._session):
+            raise InputError(f"uwb/ranges: session {message.session} is not this run's")
+        member = self._members.by_tag.get(message.tag)
+        if member is None:
+            raise InputError("uwb/ranges: nobody asked")
+        asked, member.asked = member.asked, None
+        if asked is None or asked.sequence != message.sequence:
+            member.asked = asked
+            self.counts["late"] += 1
+            return None
+        offset = nanoseconds(message.header.stamp) - asked.ns
+        if abs(offset) > MAX_OFFSET_NS:
+            raise InputError(f"uwb/ranges: stamp is {offset * 1e-9:.3f} s from the schedule's")
+        return asked
+
+    def _on_differences(self, message: RangeDifferenceArray) -> None:
+        """Put a blink to the tag's other messages."""
+        ranges = from_differences(message, self.known_site.anchors)
+        ns = nanoseconds(message.header.stamp)
+        member = self._member(message.tag)
+        if ns == member.blink:
+            raise InputError("uwb/range_differences: the same blink again")
+        member.blink = ns
+        self._wait(message.tag, Gathered(ns, ranges, (0, 0), perf_counter()), None)
+
+    def _member(self, tag: str) -> Member:
+        return self._members.get(tag, most=self.config.most_tags, now=perf_counter())
+
+    def _wait(self, tag: str, gathered: Gathered, asked: Asked | None) -> None:
+        member = self._member(tag)
+        member.heard = gathered.received
+        if len(member.waiting) >= MOST_WAITING:
+            raise InputError(f"sends faster than is taken in: {MOST_WAITING} messages wait")
+        member.waiting.append((gathered, asked))
+
+    # One batch.
+
+    def _take_in(self) -> None:
+        """Take in what waits: one message of each tag at a time, all tags together."""
+        members = self._members.by_tag
+        while turn := {tag: m.waiting.popleft() for tag, m in members.items() if m.waiting}:
+            times = {t: to_seconds(g.ns) for t, (g, _) in turn.items()} if not self.asking else {}
+            plans = self.fleet.hear(times)
+            for tag in times.keys() - plans.keys():
+                self.counts["messages_dropped"] += 1
+                why = "far from the last, or its numbers failed"
+                self._blame(tag, f"what is stamped {times[tag]:.3f} s was not taken in: {why}")
+            answers: dict[str, tuple[Plan, Ranges]] = {}
+            for tag, (gathered, asked) in turn.items():
+                plan = self._late_plan(tag) if self.asking else plans.get(tag)
+                plan = plan if asked is None else asked.plan
+                if plan is not None:
+                    answers[tag] = (replace(plan, anchor=gathered.ranges.anchor), gathered.ranges)
+            self._publish(self.fleet.absorb(answers), {t: g.ns for t, (g, _) in turn.items()})
+        self._show()
+
+    def _late_plan(self, tag: str) -> Plan | None:
+        """For an answer whose schedule was given up: its ranges are used at their own stamps."""
+        loop = self.fleet.add(tag)
+        now = loop.tracker.estimate
+        if now is None or loop.estimate is None:
+            return None
+        return Plan(now.time, loop.estimate, NOBODY)
+
+    def _publish(self, found: Mapping[str, Estimate], ns: Mapping[str, int]) -> None:
+        """Each tag's pose on its topic, where a range was used lately."""
+        for tag, estimate in found.items():
+            silence = self.fleet.add(tag).status().silence
+            if self.config.max_silence == 0.0 or silence <= self.config.max_silence:
+                pose = to_pose(estimate, self.known_site.tag_height, ns[tag], self.config.frame)
+                self._members.publish(tag, pose)
+                self.counts["fixes"] += 1
+
+    # Asking.
+
+    def _ask(self) -> None:
+        """A schedule for each tag whose answer is not on its way."""
+        ns, now = self.get_clock().now().nanoseconds, perf_counter()
+        due = {}
+        for tag in self._wanted:
+            member = self._members.get(tag, most=self.config.most_tags, now=now)
+            if member.asked is None or now - member.asked.since > PATIENCE_S:
+                self.counts["unanswered"] += member.asked is not None
+                member.asked = None
+                due[tag] = to_seconds(ns)
+        for tag, plan in self.fleet.plan(due).items():
+            self._sequence += 1
+            message = to_schedule(
+                plan.anchor,
+                self.known_site.anchors,
+                ns=ns,
+                deadline=ns + round(DEADLINE / self.config.rate * 1e9),
+                session=self._session,
+                sequence=self._sequence,
+                tag=tag,
+                frame=self.config.frame,
+            )
+            self._members.by_tag[tag].asked = Asked(plan, ns, self._sequence, perf_counter())
+            self._schedule.publish(message)
+            self.counts["schedules"] += 1
+
+    # Who is there, and how they do.
+
+    def _look_around(self) -> None:
+        """Forget who was not heard for long."""
+        now = perf_counter()
+        for tag, member in list(self._members.by_tag.items()):
+            if now - member.heard > self.config.forget_after and not self.asking:
+                self._forget(tag)
+                self.counts["tags_gone"] += 1
+
+    def _forget(self, tag: str) -> None:
+        self._members.forget(tag)
+        if self._fleet is not None:
+            self._fleet.forget(tag)
+
+    def _states(self) -> dict[str, Status]:
+        return {tag: self.fleet.add(tag).status() for tag in self._members.by_tag}
+
+    def _show(self) -> None:
+        """Status and markers, where somebody looks and it is time."""
+        if self._status.due(STATUS_S):
+            found = {
+                tag: (status, status.restarts + self.fleet.restarts[tag])
+                for tag, status in self._states().items()
+            }
+            array = states(self._members.by_tag, found, self.known_site, perf_counter())
+            array.header.stamp = self.get_clock().now().to_msg()
+            self._status.publish(array)
+        if self._markers.due(self.config.display_period):
+            estimates = {}
+            for tag, status in self._states().items():
+                estimate = self.fleet.add(tag).estimate
+                if estimate is not None:
+                    estimates[tag] = (estimate, status.state == State.TRACKING)
+            head = header(self.get_clock().now().nanoseconds, self.config.frame)
+            self._markers.publish(tag_markers(estimates, self.known_site, head))
+
+    def health(self) -> tuple[str, dict[str, object]]:
+        """How many tags are there, and which are not right."""
+        missing = self.unplaced()
+        if missing:
+            return missing, {}
+        found = self._states()
+        wrong = [tag for tag, status in found.items() if status.state != State.TRACKING]
+        values: dict[str, object] = {
+            "tracker": self.config.tracker,
+            "dimensions": self.known_site.dimensions,
+            "tags": len(found),
+            "tags_tracking": len(found) - len(wrong),
+            "restarts": sum(self.fleet.restarts.values())
+            + sum(status.restarts for status in found.values()),
+        }
+        if not found:
+            topic = RANGES[0] if self.asking else spoken_of(self, RANGES)
+            return self.awaiting("ranges", topic, "or see its own log"), values
+        if wrong:
+            names = ", ".join(repr(tag) for tag in wrong[:NAMED])
+            more = ", ..." if len(wrong) > NAMED else ""
+            return f"{len(wrong)} of {len(found)} tags are not tracked well: {names}{more}", values
+        return "", values
+
+
+def main() -> int:
+    """Run the node."""
+    return run_node(FleetNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,132 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What all that track share: how they track, and where the anchors are, from a file or a topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from locdreamer_ros.config import parameter, parameters_of
+from locdreamer_ros.datasets.range_table import load_anchors
+from locdreamer_ros.methods import LISTENS, TRACKERS, Method, TrackerChoice, config_of
+from locdreamer_ros.msg import AnchorArray
+from locdreamer_ros.nodes.conversions import from_anchors
+from locdreamer_ros.nodes.frames import Frames, moved
+from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode
+from locdreamer_ros.nodes.listening import hear
+from locdreamer_ros.nodes.parameters import changed, fields_of
+from locdreamer_ros.types import Anchors, Site
+
+PLACING_S = 0.5
+"""How often TF is asked again for a frame that it did not have."""
+
+
+@dataclass(frozen=True)
+class SitedConfig(NodeConfig):
+    """Where positions are."""
+
+    frame: str = parameter("map", "frame of the anchors and of every position (REP-105)")
+    anchors_file: str = parameter("", "anchors CSV (id,x,y,z); empty: from the topic uwb/anchors")
+
+
+class SitedNode(UwbNode):
+    """A node with a method that learns the anchors. Subclasses fill in `make` and `begin`."""
+
+    def __init__(self, name: str, group: type[SitedConfig]) -> None:
+        super().__init__(name, group)
+        for tracker in TRACKERS:
+            self.declare(fields_of(config_of(tracker), f"{tracker}."))
+        self.asking = issubclass(group, Method)
+        """Whether it asks for ranges; else this node only listens."""
+        self.site: Site | None = None
+
+    # What a subclass fills in.
+
+    def make(self, site: Site) -> None:
+        """Make what tracks on this site, in place of what there was."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """The node is active and knows the anchors."""
+        raise NotImplementedError
+
+    def configure(self) -> None:
+        """Read the method and, where a file gives them, the anchors."""
+        self.method = self._read_method()
+        self.site = None
+        self._frames = Frames(self)
+        self._unplaced: AnchorArray | None = None
+
+    def find_anchors(self) -> None:
+        """Take them from their file, or listen: the last of `configure`."""
+        if self.config.anchors_file:
+            self._use(load_anchors(Path(self.config.anchors_file)))
+        else:
+            # Also while inactive: a latched message comes only once.
+            hear(self, AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
+            self.every(PLACING_S, self._place, always=True)
+
+    def activate(self) -> None:
+        """Begin, as soon as the anchors are known."""
+        if self.site is not None:
+            self.begin()
+
+    def _read_method(self) -> Method:
+        """What the parameters say. Raises InputError for names that are not known.
+
+        A model that is missing or does not fit is not refused here.
+        """
+        names = parameters_of(Method if self.asking else TrackerChoice)
+        chosen = {name: getattr(self.config, name) for name in names}
+        name = self.config.tracker
+        method = Method(**chosen, parameters=changed(self, config_of(name), f"{name}."))
+        if not self.asking:
+            method = replace(method, scheduler=LISTENS)
+        method.check_names()
+        return method
+
+    def _on_anchors(self, message: AnchorArray) -> None:
+        anchors = from_anchors(message)
+        # Frames that are said to be the same: an empty one is everybody's own.
+        there = self._frames.between(
+            self.config.frame, message.header.frame_id or self.config.frame
+        )
+        self._unplaced = message if there is None else None
+        if there is None:
+            return
+        anchors = Anchors(anchors.ids, moved(there, anchors.positions))
+        if self.site is not None:
+            known = self.site.anchors
+            if known.ids == anchors.ids and np.array_equal(known.positions, anchors.positions):
+                return
+            self.counts["anchors_changed"] += 1
+        beginning = self.active and self.site is None
+        self._use(anchors)
+        if beginning:
+            self.begin()
+
+    def _place(self) -> None:
+        """Try again to find the anchors' frame in TF."""
+        if self._unplaced is not None:
+            self._on_anchors(self._unplaced)
+
+    def _use(self, anchors: Anchors) -> None:
+        self.make(self.method.site(anchors))
+
+    @property
+    def known_site(self) -> Site:
+        """The site; callbacks that need it exist only once it is known."""
+        assert self.site is not None
+        return self.site
+
+    def unplaced(self) -> str:
+        """What is missing of the anchors, in words; empty: they are known."""
+        if self._unplaced is not None:
+            there, here = self._unplaced.header.frame_id, self.config.frame
+            return f"waiting for TF {here} -> {there}: the anchors are in frame {there}"
+        if self.site is None:
+            return self.awaiting("the anchors", "uwb/anchors", "or give anchors_file")
+        return ""

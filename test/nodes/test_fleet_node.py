@@ -1,0 +1,209 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""fleet_node over real topics: each tag as if it were alone, whatever the others send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from locdreamer_ros.msg import AnchorSchedule, RangeArray, RangeDifferenceArray
+from nodes.hosted import ANCHORS, Hosted, answer_to, hosting, ranges_at
+from visualization_msgs.msg import Marker, MarkerArray
+
+from locdreamer_ros.errors import InputError
+from locdreamer_ros.loop import Loop
+from locdreamer_ros.methods import Method
+from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes.fleet_node import FleetNode
+from locdreamer_ros.nodes.lifecycle import KEPT
+from locdreamer_ros.nodes.members import MOST_WAITING
+from locdreamer_ros.types import Estimate, Site
+
+PLACES = {"robin": np.array([3.0, 2.0]), "17": np.array([6.0, 4.0]), "wren-2": np.array([2.0, 5.0])}
+TOPICS = {"robin": "robin", "17": "tag_17", "wren-2": "wren_2"}
+ROWS = [0, 1, 2, 3]
+START_NS, STEP_NS = 10**12, 10**8
+
+
+def heard_at(epoch: int) -> int:
+    return START_NS + epoch * STEP_NS
+
+
+def ranges_of(tag: str, epoch: int) -> RangeArray:
+    """What a tag that creeps along sends unasked."""
+    ns = heard_at(epoch)
+    ranges = ranges_at(PLACES[tag] + 0.01 * epoch, ROWS, ns / 1e9)
+    return RangeArray(header=c.header(ns, "map"), tag=tag, ranges=c.to_ranges(ranges, ANCHORS))
+
+
+def alone(tag: str, epochs: int) -> Estimate:
+    """What the tag's loop gives without the others."""
+    site, method = Site.of(ANCHORS, "2"), Method(scheduler="all")
+    loop = Loop(method.make_tracker(site), method.make_scheduler(site), site, budget=len(ROWS))
+    for epoch in range(epochs):
+        ranges = c.from_ranges(ranges_of(tag, epoch), ANCHORS)
+        plan = loop.hear(heard_at(epoch) / 1e9)
+        assert plan is not None
+        found = loop.absorb(plan, ranges)
+    assert found is not None
+    return found
+
+
+def poses_of(hosted: Hosted, tag: str) -> list[Any]:
+    return hosted.hear(PoseWithCovarianceStamped, f"fleet_node/{TOPICS[tag]}/pose", KEPT)
+
+
+def test_each_tag_has_its_pose_whatever_the_others_send() -> None:
+    with hosting(FleetNode, dimensions="'2'", display_period=0.0) as fleet:
+        fleet.place()
+        poses = {tag: poses_of(fleet, tag) for tag in PLACES}
+        statuses = fleet.hear(DiagnosticArray, "fleet_node/status")
+        shown = fleet.hear(MarkerArray, "fleet_node/markers")
+        ranges = fleet.say(RangeArray, "uwb/ranges")
+        epochs = 6
+        for epoch in range(epochs):
+            for tag in PLACES:
+                ranges.publish(ranges_of(tag, epoch))
+            rogue = ranges_of("robin", epoch)
+            rogue.tag = "rogue"
+            for each, value in zip(rogue.ranges, (900.0, 0.01, 999.0, 5.0), strict=True):
+                each.range = value - 0.001 * epoch
+            ranges.publish(rogue)
+            rogue.ranges[0].anchor = "nobody's"
+            ranges.publish(rogue)
+            fleet.until(lambda n=epoch: fleet.node.counts["messages_dropped"] > n, "the garbage")
+        fleet.until(lambda: all(len(found) == epochs for found in poses.values()), "poses")
+        for tag, found in poses.items():
+            wanted = alone(tag, epochs)
+            last = found[-1].pose.pose.position
+            assert found[-1].header.stamp == c.to_stamp(heard_at(epochs - 1))
+            np.testing.assert_allclose((last.x, last.y), wanted.mean[:2], rtol=0, atol=1e-9)
+            assert np.linalg.norm(wanted.mean[:2] - PLACES[tag] - 0.05) < 0.3
+        ranges.publish(ranges_of("robin", epochs))
+        fleet.until(lambda: shown and statuses and len(statuses[-1].status) == 4, "what is shown")
+        by_tag = {each.name: each for each in statuses[-1].status}
+        assert by_tag.keys() == {*PLACES, "rogue"}
+        values = {pair.key: pair.value for pair in by_tag["rogue"].values}
+        assert int(values["messages_dropped"]) > 0
+        assert "unknown" in values["problem"]
+        names = {m.text for m in shown[-1].markers if m.ns == "tag_names"}
+        assert set(PLACES) <= names
+        assert shown[-1].markers[0].action == Marker.DELETEALL
+        warning, health = fleet.node.health()
+        assert health["tags"] == 4
+        assert "robin" not in warning
+
+
+def test_tags_come_and_go_and_one_too_many_waits() -> None:
+    with hosting(FleetNode, dimensions="'2'", most_tags=2) as fleet:
+        fleet.place()
+        ranges = fleet.say(RangeArray, "uwb/ranges")
+        for tag in PLACES:
+            ranges.publish(ranges_of(tag, 0))
+        fleet.until(lambda: fleet.node.counts["messages_dropped"], "the third's refusal")
+        assert "there are 2 already" in fleet.node.problem
+        fleet.until(lambda: fleet.node.counts["fixes"] == 2, "two fixes")
+        assert fleet.peer.count_publishers("fleet_node/robin/pose") == 1
+        assert fleet.set("forget_after", 5.0).successful
+        fleet.node._members.by_tag["robin"].heard -= 6.0
+        fleet.until(lambda: fleet.node.counts["tags_gone"], "its end")
+        assert fleet.node.fleet.tags == ("17",)
+        fleet.until(lambda: not fleet.peer.count_publishers("fleet_node/robin/pose"), "its topic's")
+        ranges.publish(ranges_of("wren-2", 1))
+        fleet.until(lambda: fleet.node.counts["fixes"] == 3, "the third's fix")
+        # Who sends faster than can be taken in fills no more than its own queue.
+        node = fleet.node
+        for epoch in range(MOST_WAITING):
+            node._heard(node._on_ranges, ranges_of("17", epoch))
+        with pytest.raises(InputError, match="tag '17': sends faster"):
+            node._heard(node._on_ranges, ranges_of("17", MOST_WAITING))
+        node._heard(node._on_ranges, ranges_of("wren-2", 2))
+        fleet.until(lambda: node.counts["fixes"] >= 3 + MOST_WAITING, "what waited")
+
+
+def test_tags_that_are_asked_answer_each_for_itself() -> None:
+    named = {"passive": False, "tags": "robin, 17", "rate": 20.0}
+    with hosting(FleetNode, dimensions="'2'", **named) as fleet:
+        schedules: list[AnchorSchedule] = []
+        fleet.place()
+        poses = {tag: poses_of(fleet, tag) for tag in ("robin", "17")}
+        late: list[AnchorSchedule] = []
+
+        def answer(schedule: AnchorSchedule) -> None:
+            schedules.append(schedule)
+            if schedule.tag == "17" and len(poses["17"]) == 3 and not late:
+                late.append(schedule)  # this one is answered after it was given up
+                return
+            message = answer_to(schedule, PLACES[schedule.tag])
+            message.tag = schedule.tag
+            ranges.publish(message)
+
+        ranges = fleet.say(RangeArray, "uwb/ranges")
+        fleet.peer.create_subscription(AnchorSchedule, "uwb/schedule", answer, 100)
+        fleet.until(lambda: min(map(len, poses.values())) >= 6, "poses of both")
+        for tag, found in poses.items():
+            place = found[-1].pose.pose.position
+            assert np.linalg.norm(np.array([place.x, place.y]) - PLACES[tag]) < 0.3
+        assert len(schedules[0].anchors) == 4
+        assert len(schedules[-1].anchors) == 3
+        message = answer_to(late[0], PLACES["17"])
+        message.tag = "17"
+        fleet.until(lambda: fleet.node.counts["unanswered"], "what was given up")
+        ranges.publish(message)
+        fleet.until(lambda: fleet.node.counts["late"] == 1, "the late answer")
+        assert not fleet.node.counts["messages_dropped"]
+        assert fleet.set("tags", "robin").successful
+        assert fleet.node.fleet.tags == ("robin",)
+        assert not fleet.set("tags", " ").successful
+        count = len(schedules)
+        fleet.until(lambda: len(schedules) > count + 4, "more schedules")
+        assert {schedule.tag for schedule in schedules[count + 2 :]} == {"robin"}
+
+
+def test_blinks_of_many_tags() -> None:
+    with hosting(FleetNode, dimensions="'2'", tracker="robust-ekf") as fleet:
+        fleet.place()
+        poses = {tag: poses_of(fleet, tag) for tag in PLACES}
+        blinks = fleet.say(RangeDifferenceArray, "uwb/range_differences")
+        for epoch in range(3):
+            for tag, place in PLACES.items():
+                ns = heard_at(epoch)
+                ranges = ranges_at(place, ROWS, ns / 1e9)
+                blink = c.to_differences(ranges, ANCHORS, ns=ns, tag=tag, frame="map")
+                blinks.publish(blink)
+                if epoch == 2 and tag == "17":
+                    blinks.publish(blink)
+        fleet.until(lambda: all(len(found) == 3 for found in poses.values()), "poses")
+        fleet.until(lambda: fleet.node.counts["messages_dropped"] == 1, "the same blink again")
+        for tag, found in poses.items():
+            place = found[-1].pose.pose.position
+            assert np.linalg.norm(np.array([place.x, place.y]) - PLACES[tag]) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"scheduler": "sequential"}, "asks on within a fix"),
+        ({"passive": False}, "tags must say whom to ask"),
+    ],
+)
+def test_what_a_fleet_cannot_do_is_said(given: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint), hosting(FleetNode, **given):
+        pass
+
+
+def test_tags_alike_do_not_share_a_topic() -> None:
+    with hosting(FleetNode) as fleet:
+        members = fleet.node._members
+        names = [members.get(tag, most=9, now=0.0).topic for tag in ("a-b", "a b", "a_b", "", "ä")]
+        assert len(set(names)) == 5
+        assert names[0] == "~/a_b/pose"
+        assert names[3] == "~/tag/pose"
