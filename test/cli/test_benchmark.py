@@ -92,6 +92,7 @@ def test_latency(tmp_path, capsys):
         (["table99"], f"unknown benchmark 'table99'; expected one of {', '.join(BENCHMARKS)}"),
         (["lias"], "benchmark lias: expected --recording FILE"),
         (["lias", "--recording", "nope.csv"], "nope.csv: no such file"),
+        (["zero-shot", "--recording", "nope.csv"], "nope.csv: no such file"),
         (["lias", "--recording", "a", "--anchors", "b", "--anchors", "c"], "1 --recording but 2"),
         (["house", "--seeds", "0"], "--seeds: expected a whole number >= 1"),
     ],
