@@ -12,14 +12,13 @@
 #include <cstring>
 #include <vector>
 
-// The two loops that take the time are compiled for wider vectors as well, where the loader can
-// choose between versions. Sanitizers do not go with that.
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__) && \
-  !defined(__SANITIZE_ADDRESS__)
-#define WIDER __attribute__((target_clones("avx2,fma", "default")))
+// All of a step is compiled twice on x86-64: for any, and for those with AVX2 and FMA.
+#if defined(__GNUC__) && defined(__x86_64__)
+#define WIDER __attribute__((target("avx2,fma"), flatten))
 #else
 #define WIDER
 #endif
+#define INLINE inline __attribute__((always_inline))
 
 namespace locdreamer_ros
 {
@@ -34,75 +33,143 @@ struct alignas(64) Row
   double at[WIDTH];
 };
 
-// exp(x) that a compiler can do several of at once; within 2e-16 of the C library's, NaN stays NaN.
-inline double exponential(double x)
+template<class Function>
+WIDER auto run_wider(const Function & function) -> decltype(function())
 {
-  x = x < -708.0 ? -708.0 : x;
-  x = x > 708.0 ? 708.0 : x;
+  return function();
+}
+
+// Run a function without arguments, in the widest vectors that this processor has.
+template<class Function>
+auto run(const Function & function) -> decltype(function())
+{
+#if defined(__GNUC__) && defined(__x86_64__)
+  static const bool wide = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (wide) {return run_wider(function);}
+#endif
+  return function();
+}
+
+// Four at once: what the processor has no such vectors for, the compiler takes apart. Functions with
+// fours are always inlined, so how fours are handed over does not matter.
+#pragma GCC diagnostic ignored "-Wpsabi"
+typedef double Four __attribute__((vector_size(32)));
+typedef int64_t FourBits __attribute__((vector_size(32)));
+
+typedef double LooseFour __attribute__((vector_size(32), aligned(8), may_alias));
+
+INLINE Four load(const double * from) {return *reinterpret_cast<const LooseFour *>(from);}
+INLINE void store(const Four & four, double * to) {*reinterpret_cast<LooseFour *>(to) = four;}
+
+// exp(x), within 1e-15 of the C library's; beyond +-708 as there, NaN stays NaN.
+INLINE Four exponential(Four x)
+{
+  const Four most = {708.0, 708.0, 708.0, 708.0};
+  x = x < -most ? -most : x;
+  x = x > most ? most : x;
   constexpr double round = 6755399441055744.0;  // 1.5 * 2^52: the sum's low bits are the integer
-  const double shifted = x * 1.4426950408889634074 + round;
-  const double whole = shifted - round;
-  const double r = (x - whole * 6.93147180369123816490e-01) - whole * 1.90821492927058770002e-10;
-  double sum = 1.0 / 6227020800.0;
-  constexpr double terms[] = {
-    1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0, 1.0 / 362880.0, 1.0 / 40320.0,
-    1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0};
-  for (double term : terms) {sum = sum * r + term;}
-  uint64_t power;
-  std::memcpy(&power, &shifted, sizeof power);
-  power = (power + 1023) << 52;  // the exponent's bits of 2^whole
-  double factor;
-  std::memcpy(&factor, &power, sizeof factor);
-  return sum * factor;
+  const Four shifted = x * 1.4426950408889634074 + round;
+  const Four whole = shifted - round;
+  const Four r = (x - whole * 6.93147180369123816490e-01) - whole * 1.90821492927058770002e-10;
+  // In pairs, so that fewer operations wait for each other.
+  const Four r2 = r * r, r4 = r2 * r2;
+  const Four low = (1.0 + r) + r2 * (0.5 + r * (1.0 / 6.0));
+  const Four middle = (1.0 / 24.0 + r * (1.0 / 120.0)) + r2 * (1.0 / 720.0 + r * (1.0 / 5040.0));
+  const Four high = (1.0 / 40320.0 + r * (1.0 / 362880.0)) +
+    r2 * ((1.0 / 3628800.0 + r * (1.0 / 39916800.0)) + r2 * (1.0 / 479001600.0));
+  const FourBits power = ((FourBits)shifted + 1023) << 52;  // the exponent's bits of 2^whole
+  return (low + r4 * (middle + r4 * high)) * (Four)power;
 }
 
-WIDER inline void silu(double * values, int count)
+// count: a multiple of four.
+INLINE void silu(double * values, int count)
 {
-  for (int i = 0; i < count; i++) {values[i] = values[i] / (1.0 + exponential(-values[i]));}
+  for (int i = 0; i < count; i += 4) {
+    const Four x = load(values + i);
+    store(x / (1.0 + exponential(-x)), values + i);
+  }
 }
 
-// out += in (count) @ weight (count rows)
-WIDER inline void accumulate(const double * in, int count, const Row * weight, Row & out)
+// out (ROWS) += in (ROWS, count) @ weight (count rows); WIDE fours of columns at a time.
+template<int ROWS, int WIDE>
+INLINE void accumulate_rows(
+  const double * in, int stride, int count, const Row * weight, Row * out)
 {
-  double * __restrict sum = out.at;
-  int i = 0;
-  for (; i + 4 <= count; i += 4) {
-    const double a = in[i], b = in[i + 1], c = in[i + 2], d = in[i + 3];
-    const Row * row = weight + i;
-    for (int j = 0; j < WIDTH; j++) {
-      sum[j] += (a * row[0].at[j] + b * row[1].at[j]) + (c * row[2].at[j] + d * row[3].at[j]);
+  for (int column = 0; column < WIDTH; column += 4 * WIDE) {
+    Four sum[ROWS][WIDE];
+#pragma GCC unroll 12
+    for (int r = 0; r < ROWS; r++) {
+#pragma GCC unroll 12
+      for (int w = 0; w < WIDE; w++) {sum[r][w] = load(out[r].at + column + 4 * w);}
+    }
+    for (int i = 0; i < count; i++) {
+#pragma GCC unroll 12
+      for (int w = 0; w < WIDE; w++) {
+        const Four four = load(weight[i].at + column + 4 * w);
+#pragma GCC unroll 12
+        for (int r = 0; r < ROWS; r++) {sum[r][w] += in[r * stride + i] * four;}
+      }
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < ROWS; r++) {
+#pragma GCC unroll 12
+      for (int w = 0; w < WIDE; w++) {store(sum[r][w], out[r].at + column + 4 * w);}
     }
   }
-  for (; i < count; i++) {
-    for (int j = 0; j < WIDTH; j++) {sum[j] += in[i] * weight[i].at[j];}
+}
+
+// out (rows) += in (rows, count) @ weight (count rows): a weight that is loaded serves three rows.
+INLINE void accumulate(
+  const double * in, int stride, int rows, int count, const Row * weight, Row * out)
+{
+  int r = 0;
+  for (; r + 3 <= rows; r += 3) {
+    accumulate_rows<3, 3>(in + r * stride, stride, count, weight, out + r);
+  }
+  for (; r < rows; r++) {
+    accumulate_rows<1, WIDTH / 4>(in + r * stride, stride, count, weight, out + r);
   }
 }
 
-inline double dot(const double * a, const double * b, int count)
+INLINE double dot(const double * a, const double * b, int count)
 {
-  double sum[4] = {0.0, 0.0, 0.0, 0.0};
+  Four sum = {0.0, 0.0, 0.0, 0.0};
   int i = 0;
-  for (; i + 4 <= count; i += 4) {
-    for (int j = 0; j < 4; j++) {sum[j] += a[i + j] * b[i + j];}
-  }
-  for (; i < count; i++) {sum[0] += a[i] * b[i];}
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  for (; i + 4 <= count; i += 4) {sum += load(a + i) * load(b + i);}
+  double rest = 0.0;
+  for (; i < count; i++) {rest += a[i] * b[i];}
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]) + rest;
 }
 
 inline double squash(double metres) {return std::asinh(metres / 0.1) / 3.0;}
 inline double limited(double x, double limit) {return limit * std::tanh(x / limit);}
 inline double square(double x) {return x * x;}
 
-inline bool finite(const double * values, size_t count)
+// to (count) += factor * from (count)
+INLINE void add(const double * from, double factor, int count, double * to)
 {
-  constexpr uint64_t exponent = 0x7ff0000000000000u;
-  uint64_t odd = 0;
-  for (size_t i = 0; i < count; i++) {
-    uint64_t bits;
-    std::memcpy(&bits, values + i, sizeof bits);
-    odd |= (bits & exponent) + 0x0010000000000000u;  // runs over into the sign
-  }
-  return (odd >> 63) == 0;
+  int i = 0;
+  for (; i + 4 <= count; i += 4) {store(load(to + i) + factor * load(from + i), to + i);}
+  for (; i < count; i++) {to[i] += factor * from[i];}
+}
+
+// to (count) = from (count) * (factor * each (count))
+INLINE void scaled(
+  const double * from, const double * each, double factor, int count, double * to)
+{
+  int i = 0;
+  for (; i + 4 <= count; i += 4) {store(load(from + i) * (factor * load(each + i)), to + i);}
+  for (; i < count; i++) {to[i] = from[i] * (factor * each[i]);}
+}
+
+INLINE bool finite(const double * values, size_t count)
+{
+  Four sum = {0.0, 0.0, 0.0, 0.0};
+  double rest = 0.0;
+  size_t i = 0;
+  for (; i + 4 <= count; i += 4) {sum += 0.0 * load(values + i);}
+  for (; i < count; i++) {rest += 0.0 * values[i];}
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]) + rest == 0.0;  // NaN where one was none
 }
 
 // Lower Cholesky factor of a (n, n), in place; false where it is not positive.

@@ -44,10 +44,14 @@ inline PyObject * step_foresee(PyObject *, PyObject * const * given, Py_ssize_t 
     const int64_t where = slot.data<int64_t>()[row];
     if (where < 0 || where >= slots) {return answer(false);}
   }
-  foresee(
-    *net, static_cast<int>(slots), mean.data<double>(), covariance.data<double>(),
-    places.data<double>(), slot.data<int64_t>(), rows.data<int64_t>(), static_cast<int>(few_rows),
-    static_cast<int>(axes), position.data<double>(), cross.data<double>(), ranges.data<double>());
+  run(
+    [&] {
+      foresee(
+        *net, static_cast<int>(slots), mean.data<double>(), covariance.data<double>(),
+        places.data<double>(), slot.data<int64_t>(), rows.data<int64_t>(),
+        static_cast<int>(few_rows), static_cast<int>(axes), position.data<double>(),
+        cross.data<double>(), ranges.data<double>());
+    });
   return answer(true);
 }
 
@@ -91,9 +95,13 @@ inline PyObject * choose(PyObject *, PyObject * const * given, Py_ssize_t count)
   }
   std::vector<int> best;
   const auto in_space = axes == 2 ? choose_in<2> : choose_in<3>;
-  const bool done = in_space(
-    position.data<double>(), cross.data<double>(), ranges.data<double>(),
-    weights.data<double>(), static_cast<int>(anchors), static_cast<int>(budget), sigma, most, clearly, best);
+  const bool done = run(
+    [&] {
+      return in_space(
+        position.data<double>(), cross.data<double>(), ranges.data<double>(),
+        weights.data<double>(), static_cast<int>(anchors), static_cast<int>(budget), sigma, most,
+        clearly, best);
+    });
   if (!done) {return answer(false);}
   std::copy(best.begin(), best.end(), out.data<int64_t>());
   return answer(true);
@@ -170,7 +178,7 @@ inline PyObject * step_plan_many(PyObject *, PyObject * const * given, Py_ssize_
   const bool listed = each_tuple(
     given[0], PlanCall::ARGUMENTS, [&](PyObject * const * one) {
       const PlanCall call(one);
-      if (call.good) {said.push_back(call.run());}
+      if (call.good) {said.push_back(run([&] {return call.run();}));}
       return call.good;
     });
   return listed ? list_of(said) : nullptr;

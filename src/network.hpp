@@ -40,45 +40,48 @@ constexpr size_t ROWS = SEEN + 1 + 2 * WIDTH + 1 + 2 * WIDTH + 1 + 3 + 2;
 constexpr size_t WEIGHTS = ROWS * WIDTH + 3 + 2 + (CONTEXT + 3) * HIDDEN + 4 * (HIDDEN + 1) +
   (CONTEXT + 2) * HIDDEN + HIDDEN + 1 + 15;
 
+// What the network makes of ranges, and what it works on.
 struct Look
 {
   Numbers sigma, shift, jump;
   double motion[2];
+  std::vector<Row> token, mixed;
 };
 
 // before (K): what the features known before the first look make of the tokens.
-Look look_at(
-  const Network & net, const std::vector<Row> & before, const Numbers & residual, double again)
+inline void look_at(
+  const Network & net, const std::vector<Row> & before, const Numbers & residual, double again,
+  Look & found)
 {
   const int count = static_cast<int>(residual.size());
-  Look found{Numbers(count), Numbers(count), Numbers(count), {0.0, 0.0}};
-  std::vector<Row> token(before);
-  Row both[2], pooled(net.pool_bias), shared(net.mix_bias);
+  Row both[2], pooled = net.pool_bias, shared = net.mix_bias;
+  found.token.assign(before.begin(), before.end());
   for (int k = 0; k < count; k++) {
     const double late[] = {squash(residual[k]), again};
-    accumulate(late, SEEN - KNOWN, net.token + KNOWN, token[k]);
-    silu(token[k].at, WIDTH);
+    accumulate(late, 2, 1, SEEN - KNOWN, net.token + KNOWN, &found.token[k]);
   }
+  silu(found.token[0].at, count * WIDTH);
   for (int j = 0; j < WIDTH; j++) {
-    double sum = 0.0, most = token[0].at[j];
+    double sum = 0.0, most = found.token[0].at[j];
     for (int k = 0; k < count; k++) {
-      sum += token[k].at[j];
-      most = std::max(most, token[k].at[j]);
+      sum += found.token[k].at[j];
+      most = std::max(most, found.token[k].at[j]);
     }
     both[0].at[j] = sum / count;
     both[1].at[j] = most;
   }
-  accumulate(both[0].at, WIDTH, net.pool, pooled);
-  accumulate(both[1].at, WIDTH, net.pool + WIDTH, pooled);
+  accumulate(both[0].at, 0, 1, 2 * WIDTH, net.pool, &pooled);
   silu(pooled.at, WIDTH);
-  accumulate(pooled.at, WIDTH, net.mix + WIDTH, shared);
+  accumulate(pooled.at, 0, 1, WIDTH, net.mix + WIDTH, &shared);
+  found.mixed.assign(count, shared);
+  accumulate(found.token[0].at, WIDTH, count, WIDTH, net.mix, &found.mixed[0]);
+  silu(found.mixed[0].at, count * WIDTH);
+  for (Numbers * each : {&found.sigma, &found.shift, &found.jump}) {each->resize(count);}
   for (int k = 0; k < count; k++) {
-    Row mixed(shared);
-    accumulate(token[k].at, WIDTH, net.mix, mixed);
-    silu(mixed.at, WIDTH);
     double head[3];
     for (int i = 0; i < 3; i++) {
-      head[i] = limited(dot(net.range_head[i].at, mixed.at, WIDTH) + net.range_bias[i], 4.0);
+      head[i] =
+        limited(dot(net.range_head[i].at, found.mixed[k].at, WIDTH) + net.range_bias[i], 4.0);
     }
     found.sigma[k] = 0.02 + net.sigma * std::exp(head[0]);
     found.shift[k] = 0.3 * head[1];
@@ -88,19 +91,18 @@ Look look_at(
     const double said = dot(net.motion_head[i].at, pooled.at, WIDTH) + net.motion_bias[i];
     found.motion[i] = square(0.01 * std::exp(limited(said, 4.0)));
   }
-  return found;
 }
 
 inline void hidden(
   const double (*weight)[HIDDEN], const double * bias, const double * in, int count, double * out)
 {
-  double sum[HIDDEN];
-  for (int j = 0; j < HIDDEN; j++) {sum[j] = bias[j];}
+  Four sum[HIDDEN / 4];
+  for (int j = 0; j < HIDDEN / 4; j++) {sum[j] = load(bias + 4 * j);}
   for (int i = 0; i < count; i++) {
-    for (int j = 0; j < HIDDEN; j++) {sum[j] += in[i] * weight[i][j];}
+    for (int j = 0; j < HIDDEN / 4; j++) {sum[j] += in[i] * load(weight[i] + 4 * j);}
   }
-  silu(sum, HIDDEN);
-  std::copy(sum, sum + HIDDEN, out);
+  for (int j = 0; j < HIDDEN / 4; j++) {store(sum[j], out + 4 * j);}
+  silu(out, HIDDEN);
 }
 
 // What is shown of the state: mean (2D) and covariance (2D, 2D), multiplied by the trust's scale.

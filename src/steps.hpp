@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "filter.hpp"
+#include "update.hpp"
 
 namespace locdreamer_ros
 {
@@ -132,7 +133,7 @@ inline PyObject * step_predict(PyObject *, PyObject * const * given, Py_ssize_t 
 {
   if (!arguments(count, PredictCall::ARGUMENTS)) {return nullptr;}
   const PredictCall call(given);
-  return call.good ? answer(call.run()) : nullptr;
+  return call.good ? answer(run([&] {return call.run();})) : nullptr;
 }
 
 // One update: its arguments, borrowed while it lives. axes 0: not as expected.
@@ -202,9 +203,10 @@ public:
     memory_.age = age_.data<double>();
     memory_.surprise = surprise_.data<double>();
     memory_.context = context_.data<double>();
+    static thread_local Workspace work;
     update_ = std::make_unique<Update>(
       *net_, static_cast<int>(slots), mean_.data<double>(), covariance_.data<double>(), memory_,
-      heard_);
+      heard_, work);
     return 1;
   }
 
@@ -263,7 +265,7 @@ inline PyObject * step_update(PyObject *, PyObject * const * given, Py_ssize_t c
 {
   if (!arguments(count, UpdateCall::ARGUMENTS)) {return nullptr;}
   UpdateCall call(given);
-  return call.good() ? PyLong_FromLong(call.run()) : nullptr;
+  return call.good() ? PyLong_FromLong(run([&] {return call.run();})) : nullptr;
 }
 
 // update_many(list of tuples, each what `update` takes): list of what it returns.
@@ -274,7 +276,7 @@ inline PyObject * step_update_many(PyObject *, PyObject * const * given, Py_ssiz
   const bool listed = each_tuple(
     given[0], UpdateCall::ARGUMENTS, [&](PyObject * const * one) {
       UpdateCall call(one);
-      if (call.good()) {said.push_back(call.run());}
+      if (call.good()) {said.push_back(run([&] {return call.run();}));}
       return call.good();
     });
   return listed ? list_of(said) : nullptr;

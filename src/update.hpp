@@ -1,0 +1,362 @@
+// Copyright 2026 The locdreamer_ros authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Update of zero_shot/tracker.py.
+
+#ifndef LOCDREAMER_ROS__UPDATE_HPP_
+#define LOCDREAMER_ROS__UPDATE_HPP_
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "network.hpp"
+
+namespace locdreamer_ros
+{
+
+// Ranges of one update: value m, ahead s, blocked 0..1 or NaN, sigma m that is stated of it or 0,
+// place (K, 3) m, slot (K).
+struct Heard
+{
+  Numbers value, ahead, blocked, stated, place;
+  std::vector<int> slot;
+  int count() const {return static_cast<int>(value.size());}
+};
+
+// What a filter works on besides mean and covariance.
+struct Memory
+{
+  double * age, * surprise, * context;  // (slots), (slots), (CONTEXT)
+  double since, updates;
+};
+
+// What an update works on: kept from one to the next, so that nothing is allocated.
+struct Workspace
+{
+  Numbers distance, direction, bias, innovation, first, residual, whitened, weight, column, jump;
+  Numbers plain, spread, inner, features;
+  std::vector<Row> before;
+  Look look;
+
+  void resize(size_t count, size_t size)
+  {
+    for (Numbers * each : {&distance, &bias, &innovation, &first, &residual, &whitened, &weight,
+        &column, &jump})
+    {
+      each->assign(count, 0.0);
+    }
+    direction.resize(count * SPACE);
+    plain.resize(count * size);
+    spread.resize(count * size);
+    inner.resize(count * count);
+    features.resize(count * KNOWN);
+  }
+};
+
+class Update
+{
+public:
+  Update(
+    const Network & net, int slots, const double * prior, const double * covariance,
+    const Memory & memory, const Heard & heard, Workspace & work)
+  : net_(net), slots_(slots), size_(FIRST + 2 * slots), count_(heard.count()), prior_(prior),
+    covariance_(covariance), memory_(memory), heard_(heard), work_(work),
+    distance_(work.distance), direction_(work.direction), bias_(work.bias),
+    innovation_(work.innovation), first_(work.first), residual_(work.residual),
+    whitened_(work.whitened), spread_(work.spread), inner_(work.inner)
+  {
+    work.resize(count_, size_);
+  }
+
+  // The posterior into mean and covariance; false: numpy's turn.
+  bool run(double * mean, double * covariance)
+  {
+    geometry(prior_);
+    for (int k = 0; k < count_; k++) {
+      bias_[k] = bias(prior_, k);
+      innovation_[k] = heard_.value[k] - distance_[k] - bias_[k];
+    }
+    first_ = innovation_;
+    project(work_.plain);
+    if (!features()) {return false;}
+    Numbers & weight = work_.weight;
+    const Look & look = work_.look;
+    for (int again = 0; again < 2; again++) {
+      look_at(net_, work_.before, residual_, again, work_.look);
+      if (again) {
+        relinearise(mean);
+        project(spread_);
+      } else {
+        spread_ = work_.plain;
+      }
+      widen(look);
+      close();
+      for (int k = 0; k < count_; k++) {
+        inner_[k * (count_ + 1)] += square(std::max(look.sigma[k], heard_.stated[k]));
+      }
+      if (!cholesky(inner_.data(), count_)) {return false;}
+      for (int k = 0; k < count_; k++) {weight[k] = innovation_[k] - look.shift[k];}
+      solve(inner_.data(), count_, weight.data());
+      std::copy(prior_, prior_ + size_, mean);
+      for (int k = 0; k < count_; k++) {add(spread_of(k), weight[k], size_, mean);}
+      leftover(mean);
+    }
+    lessen(covariance);
+    for (int i = 0; i < 4; i++) {covariance[LEVEL[i] * (size_ + 1)] += look.motion[i / 2];}
+    for (int k = 0; k < count_; k++) {
+      if (last_of_slot(k) == k) {
+        covariance[static_cast<size_t>(local(k)) * (size_ + 1)] += work_.jump[k];
+      }
+    }
+    return finite(mean, size_) && finite(covariance, static_cast<size_t>(size_) * size_) &&
+           finite(first_.data(), count_) && finite(residual_.data(), count_);
+  }
+
+  // Running means of how far ranges were off: context (CONTEXT), and of each heard its surprise.
+  void remember(
+    const double * mean, const double * covariance, double * context, Numbers & surprise) const
+  {
+    double news[NEWS] = {}, slow = 0.0, local_square = 0.0;
+    auto second = [&](int i) {
+        return square(mean[i]) + covariance[static_cast<size_t>(i) * (size_ + 1)];
+      };
+    surprise.resize(count_);
+    for (int k = 0; k < count_; k++) {
+      const double off = std::fabs(first_[k]), seen = squash(off);
+      news[0] += seen / count_;
+      news[1] += squash(first_[k]) / count_;
+      news[2] += squash(std::fabs(residual_[k])) / count_;
+      news[3] = k ? std::max(news[3], seen) : seen;
+      news[4] += std::fabs(whitened_[k]) / count_;
+      slow += second(own(k)) / count_;
+      local_square += second(local(k)) / count_;
+      const double before = memory_.surprise[heard_.slot[k]];
+      surprise[k] = before + net_.pace[0] * (off - before);
+    }
+    news[5] = squash(std::sqrt(slow + 1e-6));
+    news[6] = squash(std::sqrt(local_square + 1e-6));
+    news[7] = std::log(double(count_));
+    for (int i = 0; i < CONTEXT; i++) {
+      const double weight = std::max(net_.pace[i / NEWS], 1.0 / (memory_.updates + 1.0));
+      context[i] = memory_.context[i] + weight * (news[i % NEWS] - memory_.context[i]);
+    }
+  }
+
+private:
+  int own(int k) const {return FIRST + heard_.slot[k];}
+  int local(int k) const {return own(k) + slots_;}
+  double bias(const double * state, int k) const
+  {
+    return state[COMMON] + state[own(k)] + state[local(k)];
+  }
+
+  double offset(const double * state, int k, double * direction) const
+  {
+    double away[SPACE];
+    for (int i = 0; i < SPACE; i++) {
+      away[i] = state[i] + heard_.ahead[k] * state[SPACE + i] - heard_.place[k * SPACE + i];
+    }
+    return slant(away, net_.floor, direction);
+  }
+
+  void geometry(const double * state)
+  {
+    for (int k = 0; k < count_; k++) {distance_[k] = offset(state, k, &direction_[k * SPACE]);}
+  }
+
+  void relinearise(const double * point)
+  {
+    geometry(point);
+    for (int k = 0; k < count_; k++) {
+      double along = 0.0;
+      for (int i = 0; i < SPACE; i++) {
+        const double speed = point[SPACE + i] - prior_[SPACE + i];
+        along += direction_[k * SPACE + i] * (point[i] - prior_[i] + heard_.ahead[k] * speed);
+      }
+      innovation_[k] = heard_.value[k] - distance_[k] - bias_[k] + along;
+    }
+  }
+
+  void leftover(const double * point)
+  {
+    double unused[SPACE];
+    for (int k = 0; k < count_; k++) {
+      residual_[k] = heard_.value[k] - offset(point, k, unused) - bias(point, k);
+    }
+  }
+
+  double * spread_of(int k) {return &spread_[static_cast<size_t>(k) * size_];}
+
+  // H P (K, size), with the prior's P.
+  void project(Numbers & spread)
+  {
+    const size_t size = size_;
+    for (int k = 0; k < count_; k++) {
+      const double * u = &direction_[k * SPACE], * p = covariance_;
+      const double ahead = heard_.ahead[k];
+      const double factor[] = {u[0], u[1], u[2], ahead * u[0], ahead * u[1], ahead * u[2], 1.0};
+      const double * o = p + own(k) * size, * l = p + local(k) * size;
+      double * row = &spread[k * size];
+      size_t j = 0;
+      for (; j + 4 <= size; j += 4) {
+        Four sum = load(o + j) + load(l + j);
+        for (int i = 0; i < FIRST; i++) {sum += factor[i] * load(p + i * size + j);}
+        store(sum, row + j);
+      }
+      for (; j < size; j++) {
+        row[j] = o[j] + l[j];
+        for (int i = 0; i < FIRST; i++) {row[j] += factor[i] * p[i * size + j];}
+      }
+    }
+  }
+
+  // Of ranges to one anchor the last one's jump counts.
+  int last_of_slot(int k) const
+  {
+    int last = k;
+    for (int m = k + 1; m < count_; m++) {
+      if (heard_.slot[m] == heard_.slot[k]) {last = m;}
+    }
+    return last;
+  }
+
+  // Spread under P with the jumps that the network sees: of the tag's motion, and of local biases.
+  void widen(const Look & look)
+  {
+    for (int k = 0; k < count_; k++) {
+      const double * u = &direction_[k * SPACE];
+      double * row = spread_of(k);
+      const double ahead = heard_.ahead[k];
+      for (int i = 0; i < 2; i++) {
+        row[i] += u[i] * look.motion[0];
+        row[VX + i] += ahead * u[i] * look.motion[1];
+      }
+      work_.jump[k] = look.jump[last_of_slot(k)];
+      row[local(k)] += work_.jump[k];
+    }
+  }
+
+  // spread H^T (K, K) into inner.
+  void close()
+  {
+    for (int k = 0; k < count_; k++) {
+      const double * row = spread_of(k);
+      for (int m = 0; m < count_; m++) {
+        const double * u = &direction_[m * SPACE];
+        inner_[k * count_ + m] = u[0] * row[0] + u[1] * row[1] + u[2] * row[2] +
+          heard_.ahead[m] * (u[0] * row[3] + u[1] * row[4] + u[2] * row[5]) +
+          row[COMMON] + row[own(m)] + row[local(m)];
+      }
+    }
+  }
+
+  // The prior's covariance less spread^T inner^-1 spread; inner holds its factor.
+  void lessen(double * covariance)
+  {
+    const size_t size = size_;
+    for (int k = 0; k < count_; k++) {  // spread becomes L^-1 spread
+      double * row = spread_of(k);
+      for (int m = 0; m < k; m++) {add(spread_of(m), -inner_[k * count_ + m], size_, row);}
+      const double share = 1.0 / inner_[k * count_ + k];
+      for (size_t j = 0; j < size; j++) {row[j] *= share;}
+    }
+    for (size_t i = 0; i < size; i++) {
+      const double * from = covariance_ + i * size;
+      double * to = covariance + i * size;
+      size_t j = 0;
+      for (; j + 4 <= size; j += 4) {
+        Four left = load(from + j);
+        for (int k = 0; k < count_; k++) {
+          const double * gained = spread_of(k);
+          left -= gained[i] * load(gained + j);
+        }
+        store(left, to + j);
+      }
+      for (; j < size; j++) {
+        to[j] = from[j];
+        for (int k = 0; k < count_; k++) {to[j] -= spread_of(k)[i] * spread_of(k)[j];}
+      }
+    }
+  }
+
+  // What the network sees of each range before the first look, through its first layer.
+  bool features()
+  {
+    const size_t size = size_;
+    const double * p = covariance_;
+    spread_ = work_.plain;
+    close();
+    for (int k = 0; k < count_; k++) {inner_[k * (count_ + 1)] += square(net_.sigma);}
+    for (int k = 0; k < count_; k++) {whitened_[k] = std::sqrt(inner_[k * (count_ + 1)]);}
+    if (!cholesky(inner_.data(), count_)) {return false;}
+    Numbers & weighted = work_.weight, & column = work_.column, & all = work_.features;
+    weighted = innovation_;
+    solve(inner_.data(), count_, weighted.data());
+    const double mean_off =
+      std::accumulate(innovation_.begin(), innovation_.end(), 0.0) / count_;
+    auto variance = [&](int row) {return std::max(p[row * (size + 1)], 1e-8);};
+    const double common = 0.5 * std::log(variance(COMMON)) + 2.0;
+    const double level_spread = 0.5 * std::log(variance(0) + variance(1)) + 1.0;
+    const double since = std::log(memory_.since + 0.05), many = std::log(double(count_));
+    work_.before.assign(count_, net_.token_bias);
+    for (int k = 0; k < count_; k++) {
+      std::fill(column.begin(), column.end(), 0.0);
+      column[k] = 1.0;
+      solve(inner_.data(), count_, column.data());
+      const double precision = std::max(column[k], 1e-6), alone = weighted[k] / precision;
+      const double * u = &direction_[k * SPACE];
+      const double along = (u[0] * p[0] + u[1] * p[size]) * u[0] +
+        (u[0] * p[1] + u[1] * p[size + 1]) * u[1];
+      const double blocked = heard_.blocked[k];
+      const bool known = !std::isnan(blocked);
+      const int slot = heard_.slot[k];
+      const double own_features[OWN_FEATURES] = {
+        squash(innovation_[k]),
+        std::asinh(innovation_[k] / whitened_[k]),
+        squash(innovation_[k] - mean_off),
+        squash(alone),
+        std::asinh(alone * std::sqrt(precision)),
+        squash(prior_[own(k)]),
+        squash(prior_[local(k)]),
+        0.5 * std::log(variance(own(k))) + 2.0,
+        0.5 * std::log(variance(local(k))) + 2.0,
+        std::asinh(distance_[k] / 10.0),
+        -u[2],
+        u[0] * prior_[VX] + u[1] * prior_[VX + 1],
+        0.5 * std::log(memory_.age[slot] + 0.05),
+        std::log(memory_.surprise[slot] + 0.02) + 2.0,
+        0.5 * std::log(std::max(along, 1e-6)) + 1.0,
+        known ? blocked - 0.3 : 0.0,
+        known ? 1.0 : 0.0,
+        common,
+        level_spread,
+        since,
+        many,
+      };
+      double * seen = &all[static_cast<size_t>(k) * KNOWN];
+      std::copy(own_features, own_features + OWN_FEATURES, seen);
+      whitened_[k] = seen[1];
+      for (int i = OWN_FEATURES; i < KNOWN; i++) {
+        seen[i] = memory_.context[SEEN_CONTEXT[i - OWN_FEATURES]];
+      }
+    }
+    if (!finite(all.data(), all.size())) {return false;}
+    accumulate(all.data(), KNOWN, count_, KNOWN, net_.token, work_.before.data());
+    return true;
+  }
+
+  const Network & net_;
+  const int slots_, size_, count_;
+  const double * prior_, * covariance_;
+  const Memory & memory_;
+  const Heard & heard_;
+  Workspace & work_;
+  Numbers & distance_, & direction_, & bias_, & innovation_, & first_, & residual_, & whitened_;
+  Numbers & spread_, & inner_;
+};
+
+}  // namespace locdreamer_ros
+
+#endif  // LOCDREAMER_ROS__UPDATE_HPP_
