@@ -62,8 +62,9 @@ INLINE Four load(const double * from) {return *reinterpret_cast<const LooseFour 
 INLINE void store(const Four & four, double * to) {*reinterpret_cast<LooseFour *>(to) = four;}
 
 // exp(x), within 1e-15 of the C library's; beyond +-708 as there, NaN stays NaN.
-INLINE Four exponential(Four x)
+INLINE Four exponential(const Four & at)
 {
+  Four x = at;
   const Four most = {708.0, 708.0, 708.0, 708.0};
   x = x < -most ? -most : x;
   x = x > most ? most : x;

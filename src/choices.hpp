@@ -18,39 +18,45 @@
 namespace locdreamer_ros
 {
 
-// foresee(network, slots, axes, mean, covariance, places, slot, rows; position, cross, ranges)
+// Whether rows (C,) are anchors of the site with slots.
+inline bool are_anchors(
+  const int64_t * rows, int64_t count, const int64_t * slot, int64_t anchors, int64_t slots)
+{
+  for (int64_t k = 0; k < count; k++) {
+    if (rows[k] < 0 || rows[k] >= anchors || slot[rows[k]] < 0 || slot[rows[k]] >= slots) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// foresee(model, slots, state, slot, rows; position, cross, ranges)
 inline PyObject * step_foresee(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  if (!arguments(count, 11)) {return nullptr;}
-  const Network * net = network_of(given[0]);
-  if (!net) {return nullptr;}
-  const int64_t slots = PyLong_AsLong(given[1]), axes = PyLong_AsLong(given[2]);
+  if (!arguments(count, 8)) {return nullptr;}
+  const Model * model = model_of(given[0]);
+  if (!model) {return nullptr;}
+  const int64_t slots = PyLong_AsLong(given[1]), axes = model->axes;
   if (PyErr_Occurred()) {return nullptr;}
-  const In mean(given[3]), covariance(given[4]), places(given[5]);
-  const Indices slot(given[6]), rows(given[7]);
-  const Out position(given[8]), cross(given[9]), ranges(given[10]);
-  if (!slot.ok() || !rows.ok() || slots < 1 || (axes != 2 && axes != 3)) {return answer(false);}
-  const size_t size = FIRST + 2 * slots, few_rows = rows.count();
-  const int64_t anchors = slot.count();
-  if (!mean.holds(size) || !covariance.holds(size * size) || !places.holds(anchors * SPACE) ||
-    !position.holds(axes * axes) || !cross.holds(few_rows * axes) ||
-    !ranges.holds(few_rows * few_rows))
+  const In state(given[2]);
+  const Indices slot(given[3]), rows(given[4]);
+  const Out position(given[5]), cross(given[6]), ranges(given[7]);
+  if (!rows.ok() || slots < 1 || slots > MOST_SLOTS || !state.holds(State::count(slots)) ||
+    !slot.holds(model->anchors()) || !position.holds(axes * axes) ||
+    !cross.holds(rows.count() * axes) || !ranges.holds(rows.count() * rows.count()) ||
+    !are_anchors(
+      rows.data<int64_t>(), rows.count(), slot.data<int64_t>(), model->anchors(), slots))
   {
     return answer(false);
   }
-  for (size_t k = 0; k < few_rows; k++) {
-    const int64_t row = rows.data<int64_t>()[k];
-    if (row < 0 || row >= anchors) {return answer(false);}
-    const int64_t where = slot.data<int64_t>()[row];
-    if (where < 0 || where >= slots) {return answer(false);}
-  }
+  const State now(state.data<double>(), slots);
   run(
     [&] {
       foresee(
-        *net, static_cast<int>(slots), mean.data<double>(), covariance.data<double>(),
-        places.data<double>(), slot.data<int64_t>(), rows.data<int64_t>(),
-        static_cast<int>(few_rows), static_cast<int>(axes), position.data<double>(),
-        cross.data<double>(), ranges.data<double>());
+        *model->net, now.slots, now.mean, now.covariance, model->places.data(),
+        slot.data<int64_t>(), rows.data<int64_t>(), static_cast<int>(rows.count()),
+        static_cast<int>(axes), position.data<double>(), cross.data<double>(),
+        ranges.data<double>());
     });
   return answer(true);
 }
@@ -107,79 +113,93 @@ inline PyObject * choose(PyObject *, PyObject * const * given, Py_ssize_t count)
   return answer(true);
 }
 
-// A prediction, and whom to ask after it.
-struct PlanCall
+// Whom to ask: among rows (C,), by foresight.
+struct AheadCall
 {
-  static constexpr int ARGUMENTS = PredictCall::ARGUMENTS + 8;
+  static constexpr int ARGUMENTS = 8;
 
-  explicit PlanCall(PyObject * const * given)
-  : prediction(given), places(given[13]), slot(given[14]), weights(given[15]),
-    rows(given[20], PyBUF_WRITABLE)
+  explicit AheadCall(PyObject * const * given)
+  : slot(given[0]), rows(given[1]), weights(given[2]), out(given[7], PyBUF_WRITABLE)
   {
-    good = prediction.good && number(given[17], sigma) && number(given[18], most) &&
-      number(given[19], clearly);
-    budget = good ? PyLong_AsLong(given[16]) : 0;
+    good = number(given[4], sigma) && number(given[5], most) && number(given[6], clearly);
+    budget = good ? PyLong_AsLong(given[3]) : 0;
     good = good && !PyErr_Occurred();
   }
 
-  // 0: nothing, numpy's turn; 1: predicted; 2: chosen too.
-  int run() const
+  bool run(const Model & model, const double * packed, int64_t slots) const
   {
-    if (!prediction.run()) {return 0;}
-    const int64_t anchors = slot.ok() ? slot.count() : 0, axes = prediction.axes;
-    const int64_t slots = prediction.age.count();
-    if (budget < 1 || budget >= anchors || anchors > MOST_ANCHORS || !(clearly >= 0.0) ||
-      !places.holds(anchors * SPACE) || !weights.holds(axes) || !rows.holds(budget))
+    static thread_local Numbers position, cross, ranges;
+    const int64_t axes = model.axes, candidates = rows.ok() ? rows.count() : 0;
+    if (budget < 1 || budget >= candidates || !(clearly >= 0.0) ||
+      !slot.holds(model.anchors()) || !weights.holds(axes) || !out.holds(budget) ||
+      !are_anchors(rows.data<int64_t>(), candidates, slot.data<int64_t>(), model.anchors(), slots))
     {
-      return 1;
+      return false;
     }
-    int64_t everybody[MOST_ANCHORS];
-    for (int64_t i = 0; i < anchors; i++) {
-      everybody[i] = i;
-      const int64_t where = slot.data<int64_t>()[i];
-      if (where < 0 || where >= slots) {return 1;}
-    }
-    Numbers position(axes * axes), cross(anchors * axes), ranges(anchors * anchors);
+    position.resize(axes * axes);
+    cross.resize(candidates * axes);
+    ranges.resize(candidates * candidates);
+    const State now(const_cast<double *>(packed), slots);
     foresee(
-      *prediction.net, static_cast<int>(slots), prediction.next.data<double>(),
-      prediction.next_covariance.data<double>(), places.data<double>(), slot.data<int64_t>(),
-      everybody, static_cast<int>(anchors), static_cast<int>(axes), position.data(), cross.data(),
-      ranges.data());
+      *model.net, now.slots, now.mean, now.covariance, model.places.data(), slot.data<int64_t>(),
+      rows.data<int64_t>(), static_cast<int>(candidates), static_cast<int>(axes), position.data(),
+      cross.data(), ranges.data());
     std::vector<int> best;
     const auto in_space = axes == 2 ? choose_in<2> : choose_in<3>;
     if (!in_space(
         position.data(), cross.data(), ranges.data(), weights.data<double>(),
-        static_cast<int>(anchors), static_cast<int>(budget), sigma, most, clearly, best))
+        static_cast<int>(candidates), static_cast<int>(budget), sigma, most, clearly, best))
     {
-      return 1;
+      return false;
     }
-    std::copy(best.begin(), best.end(), rows.data<int64_t>());
-    return 2;
+    for (int64_t i = 0; i < budget; i++) {
+      out.data<int64_t>()[i] = rows.data<int64_t>()[best[i]];
+    }
+    return true;
   }
 
-  static constexpr int64_t MOST_ANCHORS = 64;
-  const PredictCall prediction;
-  const In places;
-  const Indices slot;
+  const Indices slot, rows;
   const In weights;
-  const Indices rows;
+  const Indices out;
   double sigma = 0.0, most = 0.0, clearly = 0.0;
   int64_t budget = 0;
   bool good;
 };
 
-// plan_many(list of tuples, each what `predict` takes, then places, slot, weights of the axes,
-//           budget, sigma, most subsets, clearly; rows (budget,)):
-// of each 0: numpy's turn; 1: predicted; 2: and rows chosen among all anchors.
+// choose_ahead(model, slots, state, slot, rows (C,), weights of the axes, budget, sigma,
+//              most subsets, clearly; chosen rows (budget,))
+inline PyObject * choose_ahead(PyObject *, PyObject * const * given, Py_ssize_t count)
+{
+  if (!arguments(count, 3 + AheadCall::ARGUMENTS)) {return nullptr;}
+  const Model * model = model_of(given[0]);
+  if (!model) {return nullptr;}
+  const int64_t slots = PyLong_AsLong(given[1]);
+  if (PyErr_Occurred()) {return nullptr;}
+  const In state(given[2]);
+  const AheadCall call(given + 3);
+  if (!call.good) {return nullptr;}
+  if (slots < 1 || slots > MOST_SLOTS || !state.holds(State::count(slots))) {return answer(false);}
+  return answer(run([&] {return call.run(*model, state.data<double>(), slots);}));
+}
+
+// plan_many(list of tuples, each what `predict` takes, then what `choose_ahead` does, from `slot` on):
+// of each 0: numpy's turn; 1: predicted; 2: and rows chosen.
 inline PyObject * step_plan_many(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   if (!arguments(count, 1)) {return nullptr;}
   std::vector<int> said;
   const bool listed = each_tuple(
-    given[0], PlanCall::ARGUMENTS, [&](PyObject * const * one) {
-      const PlanCall call(one);
-      if (call.good) {said.push_back(run([&] {return call.run();}));}
-      return call.good;
+    given[0], PredictCall::ARGUMENTS + AheadCall::ARGUMENTS, [&](PyObject * const * one) {
+      const PredictCall first(one);
+      const AheadCall then(one + PredictCall::ARGUMENTS);
+      if (!first.good || !then.good) {return false;}
+      said.push_back(
+        run(
+          [&] {
+            return !first.run() ? 0 :
+            then.run(*first.model, first.next.data<double>(), first.slots) ? 2 : 1;
+          }));
+      return true;
     });
   return listed ? list_of(said) : nullptr;
 }

@@ -41,11 +41,13 @@ PyCFunction quick()
 
 PyMethodDef methods[] = {
   {"network", make_network, METH_O, "Weights and constants as the other functions take them."},
+  {"model", quick<make_model>(), METH_FASTCALL, "A network on a site."},
   {"predict", quick<step_predict>(), METH_FASTCALL, "Move the state ahead."},
   {"update", quick<step_update>(), METH_FASTCALL, "Take ranges in."},
   {"plan_many", quick<step_plan_many>(), METH_FASTCALL, "Predict several filters, and choose."},
   {"update_many", quick<step_update_many>(), METH_FASTCALL, "The same for several filters."},
   {"foresee", quick<step_foresee>(), METH_FASTCALL, "What ranges not asked yet would say."},
+  {"choose_ahead", quick<choose_ahead>(), METH_FASTCALL, "Whom to ask, by foresight."},
   {"choose", quick<choose>(), METH_FASTCALL, "The subset that leaves the least variance."},
   {"near", quick<near>(), METH_FASTCALL, "The nearest anchors."},
   {"attend", quick<attend>(), METH_FASTCALL, "Take plain ranges into the window."},
@@ -65,9 +67,9 @@ PyMODINIT_FUNC PyInit__compiled()
 {
   PyObject * made = PyModule_Create(&module);
   // Raised with every change of what goes in or comes out: locdreamer_ros/compiled.py has the same.
-  if (made && (PyModule_AddIntConstant(made, "INTERFACE", 4) < 0 ||
+  if (made && (PyModule_AddIntConstant(made, "INTERFACE", 5) < 0 ||
     PyModule_AddIntConstant(made, "WATCH", 3) < 0 ||
-    PyModule_AddIntConstant(made, "TOGETHER", 2) < 0))
+    PyModule_AddIntConstant(made, "TOGETHER", 3) < 0))
   {
     Py_DECREF(made);
     return nullptr;

@@ -1,7 +1,7 @@
 // Copyright 2026 The locdreamer_ros authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Predict of zero_shot/tracker.py.
+// What is in a state, and predict of zero_shot/tracker.py.
 
 #ifndef LOCDREAMER_ROS__FILTER_HPP_
 #define LOCDREAMER_ROS__FILTER_HPP_
@@ -14,6 +14,29 @@
 
 namespace locdreamer_ros
 {
+
+constexpr int64_t MOST_SLOTS = 10000;
+
+// A filter's state in one array, as zero_shot/state.py has it: seconds since the last update, updates
+// so far, context, of each slot its age and surprise, mean and covariance.
+struct State
+{
+  State(double * packed, int64_t slots_)
+  : slots(static_cast<int>(slots_)), size(FIRST + 2 * slots), times(packed), context(times + 2),
+    age(context + CONTEXT), surprise(age + slots), mean(surprise + slots), covariance(mean + size)
+  {
+  }
+
+  static size_t count(int64_t slots)
+  {
+    const size_t size = FIRST + 2 * slots;
+    return 2 + CONTEXT + 2 * slots + size + size * size;
+  }
+
+  const int slots, size;
+  double * const times, * const context, * const age, * const surprise, * const mean;
+  double * const covariance;
+};
 
 inline bool predict(
   const Network & net, bool climbs, double dt, int slots, const double * before,

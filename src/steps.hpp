@@ -19,10 +19,27 @@ namespace locdreamer_ros
 {
 
 constexpr const char * NETWORK = "locdreamer_ros._compiled.network";
+constexpr const char * MODEL = "locdreamer_ros._compiled.model";
+
+// A network on a site: axes of what is shown, whether the tag climbs, places (A, 3).
+struct Model
+{
+  const Network * net;
+  PyObject * keeps;  // the network's capsule
+  int axes;
+  bool climbs;
+  Numbers places;
+  int64_t anchors() const {return static_cast<int64_t>(places.size() / SPACE);}
+};
 
 inline const Network * network_of(PyObject * capsule)
 {
   return static_cast<const Network *>(PyCapsule_GetPointer(capsule, NETWORK));
+}
+
+inline const Model * model_of(PyObject * capsule)
+{
+  return static_cast<const Model *>(PyCapsule_GetPointer(capsule, MODEL));
 }
 
 // network(flat): weights and constants in the order of Network, matrices as (output, input).
@@ -76,59 +93,86 @@ inline PyObject * make_network(PyObject *, PyObject * flat)
   return capsule;
 }
 
+// model(network, places (A, 3), axes, climbs)
+inline PyObject * make_model(PyObject *, PyObject * const * given, Py_ssize_t count)
+{
+  if (!arguments(count, 4)) {return nullptr;}
+  const Network * net = network_of(given[0]);
+  if (!net) {return nullptr;}
+  const In places(given[1]);
+  const int64_t axes = PyLong_AsLong(given[2]);
+  if (PyErr_Occurred()) {return nullptr;}
+  if (!places.ok() || places.count() % SPACE != 0 || (axes != 2 && axes != SPACE)) {
+    PyErr_SetString(PyExc_ValueError, "not the places of a site");
+    return nullptr;
+  }
+  auto model = std::make_unique<Model>();
+  model->net = net;
+  model->keeps = given[0];
+  model->axes = static_cast<int>(axes);
+  model->climbs = given[3] == Py_True;
+  model->places.assign(places.data<double>(), places.data<double>() + places.count());
+  PyObject * capsule = PyCapsule_New(
+    model.get(), MODEL, [](PyObject * self) {
+      Model * gone = static_cast<Model *>(PyCapsule_GetPointer(self, MODEL));
+      Py_DECREF(gone->keeps);
+      delete gone;
+    });
+  if (capsule) {Py_INCREF(model.release()->keeps);}
+  return capsule;
+}
+
 // One prediction: its arguments, borrowed while it lives.
 struct PredictCall
 {
-  static constexpr int ARGUMENTS = 13;
+  static constexpr int ARGUMENTS = 7;
 
   explicit PredictCall(PyObject * const * given)
-  : net(network_of(given[0])), mean(given[4]), covariance(given[5]), age(given[6]),
-    context(given[7]), next(given[8]), next_covariance(given[9]), shown(given[10]),
-    shown_covariance(given[11]), next_age(given[12]), climbs(given[2] == Py_True)
+  : model(model_of(given[0])), state(given[3]), next(given[4]), shown(given[5]),
+    shown_covariance(given[6])
   {
-    good = net && number(given[3], dt);
-    axes = good ? PyLong_AsLong(given[1]) : 0;
+    good = model && number(given[1], dt);
+    slots = good ? PyLong_AsLong(given[2]) : 0;
     good = good && !PyErr_Occurred();
   }
 
   bool run() const
   {
-    if (!age.ok() || age.count() < 1 || (axes != 2 && axes != 3)) {return false;}
-    const size_t slots = age.count(), size = FIRST + 2 * slots;
-    if (!mean.holds(size) || !covariance.holds(size * size) || !context.holds(CONTEXT) ||
-      !next.holds(size) || !next_covariance.holds(size * size) || !shown.holds(2 * axes) ||
-      !shown_covariance.holds(4 * axes * axes) || !next_age.holds(slots))
+    const int axes = model->axes;
+    if (slots < 1 || slots > MOST_SLOTS || !state.holds(State::count(slots)) ||
+      !next.holds(State::count(slots)) || !shown.holds(2 * axes) ||
+      !shown_covariance.holds(4 * axes * axes))
     {
       return false;
     }
+    const State now(state.data<double>(), slots), then(next.data<double>(), slots);
     if (!predict(
-        *net, climbs, dt, static_cast<int>(slots), mean.data<double>(),
-        covariance.data<double>(), context.data<double>(), next.data<double>(),
-        next_covariance.data<double>()) ||
+        *model->net, model->climbs, dt, now.slots, now.mean, now.covariance, now.context,
+        then.mean, then.covariance) ||
       !publish(
-        *net, context.data<double>(), next.data<double>(), next_covariance.data<double>(),
-        static_cast<int>(size), static_cast<int>(axes), shown.data<double>(),
-        shown_covariance.data<double>()))
+        *model->net, now.context, then.mean, then.covariance, now.size, axes,
+        shown.data<double>(), shown_covariance.data<double>()))
     {
       return false;
     }
-    for (size_t i = 0; i < slots; i++) {
-      next_age.data<double>()[i] = std::min(age.data<double>()[i] + dt, net->silent);
+    std::copy(now.times, now.mean, then.times);
+    then.times[0] += dt;
+    for (int i = 0; i < now.slots; i++) {
+      then.age[i] = std::min(now.age[i] + dt, model->net->silent);
     }
     return true;
   }
 
-  const Network * net;
-  const In mean, covariance, age, context;
-  const Out next, next_covariance, shown, shown_covariance, next_age;
-  const bool climbs;
+  const Model * model;
+  const In state;
+  const Out next, shown, shown_covariance;
   double dt = 0.0;
-  int64_t axes = 0;
+  int64_t slots = 0;
   bool good;
 };
 
-// predict(network, axes, climbs, dt, mean, covariance, age, context;
-//         new mean, new covariance, shown mean, shown covariance, new age)
+// predict(model, dt, slots, state; new state, shown mean, shown covariance): `State` says what is in
+// a state.
 inline PyObject * step_predict(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   if (!arguments(count, PredictCall::ARGUMENTS)) {return nullptr;}
@@ -136,131 +180,107 @@ inline PyObject * step_predict(PyObject *, PyObject * const * given, Py_ssize_t 
   return call.good ? answer(run([&] {return call.run();})) : nullptr;
 }
 
-// One update: its arguments, borrowed while it lives. axes 0: not as expected.
+// One update: its arguments, borrowed while it lives.
 class UpdateCall
 {
 public:
-  static constexpr int ARGUMENTS = 22;
+  static constexpr int ARGUMENTS = 14;
 
   // Numbers that are none raise: see `good`.
   explicit UpdateCall(PyObject * const * given)
-  : net_(network_of(given[0])), places_(given[5]), slot_(given[6]), mean_(given[7]),
-    covariance_(given[8]), age_(given[9]), surprise_(given[10]), context_(given[11]),
-    anchor_(given[12], "lq"), value_(given[13], "d"), stamp_(given[14], "d"),
-    status_(given[15], "B"), blocked_(given[16], "d"), variance_(given[17], "d"), next_(given[18]),
-    next_covariance_(given[19]), shown_(given[20]), shown_covariance_(given[21])
+  : model_(model_of(given[0])), slot_(given[3]), state_(given[4]), anchor_(given[5], "lq"),
+    value_(given[6], "d"), stamp_(given[7], "d"), status_(given[8], "B"), blocked_(given[9], "d"),
+    variance_(given[10], "d"), next_(given[11]), shown_(given[12]), shown_covariance_(given[13])
   {
-    good_ = net_ && number(given[2], time_) && number(given[3], memory_.since) &&
-      number(given[4], memory_.updates);
-    axes_ = good_ ? PyLong_AsLong(given[1]) : 0;
+    good_ = model_ && number(given[1], time_);
+    slots_ = good_ ? PyLong_AsLong(given[2]) : 0;
     good_ = good_ && !PyErr_Occurred();
   }
 
   bool good() const {return good_;}
 
-  // Look at the arrays; what there is to say already: ranges used, 0, -1 or -2; 1: to be run.
-  int begin()
+  // Take the ranges in: how many were used, -1 or -2, as `update` says.
+  int run()
   {
-    if (!age_.ok() || age_.count() < 1 || !slot_.ok() || !anchor_.ok() ||
-      (axes_ != 2 && axes_ != 3))
+    static thread_local Heard heard;
+    static thread_local Workspace work;
+    const int axes = model_->axes;
+    if (slots_ < 1 || slots_ > MOST_SLOTS || !slot_.holds(model_->anchors()) ||
+      !state_.holds(State::count(slots_)) || !next_.holds(State::count(slots_)) ||
+      !shown_.holds(2 * axes) || !shown_covariance_.holds(4 * axes * axes))
     {
       return -1;
     }
-    const size_t slots = age_.count(), size = FIRST + 2 * slots;
-    const int64_t anchors = slot_.count(), ranges = anchor_.count();
-    if (!places_.holds(anchors * SPACE) || !mean_.holds(size) || !covariance_.holds(size * size) ||
-      !surprise_.holds(slots) || !context_.holds(CONTEXT) || !anchor_.is_line(ranges) ||
-      !value_.is_line(ranges) || !stamp_.is_line(ranges) || !status_.is_line(ranges) ||
-      !blocked_.is_line(ranges) || !variance_.is_line(ranges) || !next_.holds(size) || !next_covariance_.holds(size * size) ||
-      !shown_.holds(2 * axes_) || !shown_covariance_.holds(4 * axes_ * axes_))
+    const int said = listen(heard);
+    if (said != 1) {return said;}
+    const State now(state_.data<double>(), slots_), then(next_.data<double>(), slots_);
+    const Memory memory{now.age, now.surprise, now.context, now.times[0], now.times[1]};
+    Update update(
+      *model_->net, now.slots, now.mean, now.covariance, memory, heard, work);
+    if (!update.run(then.mean, then.covariance)) {return -1;}
+    std::copy(now.age, now.mean, then.age);
+    update.remember(then.mean, then.covariance, then.context, then.surprise);
+    if (!publish(
+        *model_->net, then.context, then.mean, then.covariance, now.size, axes,
+        shown_.data<double>(), shown_covariance_.data<double>()))
     {
       return -1;
     }
+    then.times[0] = 0.0;
+    then.times[1] = now.times[1] + 1.0;
+    for (int where : heard.slot) {then.age[where] = 0.0;}
+    return heard.count();
+  }
+
+private:
+  // What there is to say already: 0, -1 or -2; 1: there is something to take in.
+  int listen(Heard & heard)
+  {
+    const int64_t ranges = anchor_.ok() ? anchor_.last_axis() : -1;
+    if (!anchor_.is_line(ranges) || !value_.is_line(ranges) || !stamp_.is_line(ranges) ||
+      !status_.is_line(ranges) || !blocked_.is_line(ranges) || !variance_.is_line(ranges))
+    {
+      return -1;
+    }
+    heard.clear();
     bool stranger = false;
     for (int64_t i = 0; i < ranges; i++) {
       const double metres = value_.at<double>(i), ahead = stamp_.at<double>(i) - time_;
       const int64_t row = anchor_.at<int64_t>(i);
       if (status_.at<uint8_t>(i) != 0 || !std::isfinite(metres) || !(metres > 0.0) ||
-        !(std::fabs(ahead) <= net_->most_ahead))
+        !(std::fabs(ahead) <= model_->net->most_ahead))
       {
         continue;
       }
-      if (row < 0 || row >= anchors) {return -1;}
+      if (row < 0 || row >= model_->anchors()) {return -1;}
       const int64_t where = slot_.data<int64_t>()[row];
-      if (where < 0 || where >= static_cast<int64_t>(slots)) {return -1;}
+      if (where < 0 || where >= slots_) {return -1;}
       stranger = stranger || where == 0;
-      heard_.value.push_back(metres);
-      heard_.ahead.push_back(ahead);
-      heard_.blocked.push_back(blocked_.at<double>(i));
+      heard.value.push_back(metres);
+      heard.ahead.push_back(ahead);
+      heard.blocked.push_back(blocked_.at<double>(i));
       const double variance = variance_.at<double>(i);
-      heard_.stated.push_back(variance > 0.0 ? std::sqrt(variance) : 0.0);
-      heard_.slot.push_back(static_cast<int>(where));
-      const double * place = places_.data<double>() + row * SPACE;
-      heard_.place.insert(heard_.place.end(), place, place + SPACE);
+      heard.stated.push_back(variance > 0.0 ? std::sqrt(variance) : 0.0);
+      heard.slot.push_back(static_cast<int>(where));
+      const double * place = &model_->places[row * SPACE];
+      heard.place.insert(heard.place.end(), place, place + SPACE);
     }
-    if (heard_.count() == 0) {return 0;}
-    if (stranger) {return -2;}
-    memory_.age = age_.data<double>();
-    memory_.surprise = surprise_.data<double>();
-    memory_.context = context_.data<double>();
-    static thread_local Workspace work;
-    update_ = std::make_unique<Update>(
-      *net_, static_cast<int>(slots), mean_.data<double>(), covariance_.data<double>(), memory_,
-      heard_, work);
-    return 1;
+    return heard.count() == 0 ? 0 : stranger ? -2 : 1;
   }
 
-  // Take the ranges in: how many were used, -1 or -2, as `update` says.
-  int run()
-  {
-    const int said = begin();
-    return said == 1 ? end() : said;
-  }
-
-private:
-  // Run it: how many ranges were used, or -1.
-  int end()
-  {
-    if (!update_->run(next_.data<double>(), next_covariance_.data<double>())) {return -1;}
-    double news[CONTEXT];
-    Numbers surprises;
-    update_->remember(
-      next_.data<double>(), next_covariance_.data<double>(), news, surprises);
-    if (!publish(
-        *net_, news, next_.data<double>(), next_covariance_.data<double>(),
-        static_cast<int>(next_.count()), static_cast<int>(axes_), shown_.data<double>(),
-        shown_covariance_.data<double>()))
-    {
-      return -1;
-    }
-    std::copy(news, news + CONTEXT, memory_.context);
-    for (int k = 0; k < heard_.count(); k++) {
-      memory_.surprise[heard_.slot[k]] = surprises[k];
-      memory_.age[heard_.slot[k]] = 0.0;
-    }
-    return heard_.count();
-  }
-
-  const Network * net_;
-  const In places_;
+  const Model * model_;
   const Indices slot_;
-  const In mean_, covariance_;
-  const Out age_, surprise_, context_;
+  const In state_;
   const Line anchor_, value_, stamp_, status_, blocked_, variance_;
-  const Out next_, next_covariance_, shown_, shown_covariance_;
+  const Out next_, shown_, shown_covariance_;
   double time_ = 0.0;
-  Memory memory_{nullptr, nullptr, nullptr, 0.0, 0.0};
-  int64_t axes_ = 0;
+  int64_t slots_ = 0;
   bool good_ = false;
-  Heard heard_;
-  std::unique_ptr<Update> update_;
 };
 
-// update(network, axes, time, since, updates, places, slot, mean, covariance, age, surprise,
-//        context, anchor, value, stamp, status, blocked, variance;
-//        new mean, new covariance, shown mean, shown covariance)
-// age, surprise and context change in place. Returns how many ranges were used, -1: numpy's turn,
-// -2: an anchor is heard for the first time.
+// update(model, time, slots, slot, state, anchor, value, stamp, status, blocked, variance;
+//        new state, shown mean, shown covariance)
+// Returns how many ranges were used, -1: numpy's turn, -2: an anchor is heard for the first time.
 inline PyObject * step_update(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   if (!arguments(count, UpdateCall::ARGUMENTS)) {return nullptr;}

@@ -23,12 +23,17 @@ struct Heard
   Numbers value, ahead, blocked, stated, place;
   std::vector<int> slot;
   int count() const {return static_cast<int>(value.size());}
+  void clear()
+  {
+    for (Numbers * each : {&value, &ahead, &blocked, &stated, &place}) {each->clear();}
+    slot.clear();
+  }
 };
 
 // What a filter works on besides mean and covariance.
 struct Memory
 {
-  double * age, * surprise, * context;  // (slots), (slots), (CONTEXT)
+  const double * age, * surprise, * context;  // (slots), (slots), (CONTEXT)
   double since, updates;
 };
 
@@ -114,15 +119,14 @@ public:
            finite(first_.data(), count_) && finite(residual_.data(), count_);
   }
 
-  // Running means of how far ranges were off: context (CONTEXT), and of each heard its surprise.
+  // Running means of how far ranges were off: context (CONTEXT), and surprise (slots) of those heard.
   void remember(
-    const double * mean, const double * covariance, double * context, Numbers & surprise) const
+    const double * mean, const double * covariance, double * context, double * surprise) const
   {
     double news[NEWS] = {}, slow = 0.0, local_square = 0.0;
     auto second = [&](int i) {
         return square(mean[i]) + covariance[static_cast<size_t>(i) * (size_ + 1)];
       };
-    surprise.resize(count_);
     for (int k = 0; k < count_; k++) {
       const double off = std::fabs(first_[k]), seen = squash(off);
       news[0] += seen / count_;
@@ -133,7 +137,7 @@ public:
       slow += second(own(k)) / count_;
       local_square += second(local(k)) / count_;
       const double before = memory_.surprise[heard_.slot[k]];
-      surprise[k] = before + net_.pace[0] * (off - before);
+      surprise[heard_.slot[k]] = before + net_.pace[0] * (off - before);
     }
     news[5] = squash(std::sqrt(slow + 1e-6));
     news[6] = squash(std::sqrt(local_square + 1e-6));

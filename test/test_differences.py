@@ -176,13 +176,13 @@ def test_nothing_that_was_known_of_a_common_bias_counts_in_a_blink() -> None:
     tracker.start(Estimate(0.0, np.array([5.0, 4.0, 0.1, 0.1]), np.eye(4) * 0.09, offset=0.5))
     values = site.expected(np.array([[4.8, 4.1]]), np.arange(6))
     tracker.update(Ranges.of(np.arange(6), values + 0.5, 0.0))
-    assert abs(tracker._covariance[COMMON, 0]) > 1e-4
+    assert abs(tracker.state.covariance[COMMON, 0]) > 1e-4
     tracker.predict(0.2)
-    kept = tracker._covariance.copy()
+    kept = tracker.state.covariance.copy()
     tracker._free(blink(values, 3.0), 0.2)
     kept[COMMON] = kept[:, COMMON] = 0.0
     kept[COMMON, COMMON] = FREE_M**2
-    np.testing.assert_array_equal(tracker._covariance, kept)
+    np.testing.assert_array_equal(tracker.state.covariance, kept)
     assert tracker.offset == 0.0
 
 

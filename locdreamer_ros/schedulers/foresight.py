@@ -105,6 +105,12 @@ class ForesightScheduler(Scheduler):
         if chosen is not None and (chosen.budget, chosen.sigma) == (budget, sigma):
             return chosen.rows
         rows = near(prediction, anchors)
+        at_once = getattr(prediction.foresight, "choose", None)
+        if at_once and budget < len(rows):
+            weights = AXES[: self._site.dimensions]
+            found: IntArray | None = at_once(rows, weights, budget, sigma, MOST_SUBSETS, CLEARLY)
+            if found is not None:
+                return found
         foresight = self._foresight(prediction, rows)
         if budget >= len(anchors):
             return np.arange(len(anchors))

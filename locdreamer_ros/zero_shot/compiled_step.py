@@ -8,6 +8,7 @@ where it leaves a step to numpy.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +24,10 @@ from locdreamer_ros.types import (
     Site,
     Unchanging,
 )
+from locdreamer_ros.zero_shot.foresight import foresee
 from locdreamer_ros.zero_shot.layout import SIGMA_M, SILENT_S, WEIGHTS
 from locdreamer_ros.zero_shot.model_file import Weights
+from locdreamer_ros.zero_shot.state import State
 
 ARRAYS = (
     "token",
@@ -52,10 +55,9 @@ STRANGER = -2
 
 
 class Stepped(NamedTuple):
-    """State (N,), its covariance (N, N), and what an estimate shows of them: (2D,), (2D, 2D)."""
+    """A state, and what an estimate shows of it: (2D,), (2D, 2D)."""
 
-    mean: FloatArray
-    covariance: FloatArray
+    state: State
     shown: FloatArray
     shown_covariance: FloatArray
 
@@ -65,79 +67,103 @@ class CompiledStep(Unchanging):
 
     def __init__(self, kernel: Any, network: Any, site: Site, climbs: bool) -> None:
         self._kernel = kernel
-        self._network = network
-        self.places = site.anchors.positions
+        self.model = kernel.model(network, site.anchors.positions, site.dimensions, climbs)
+        """The network on the site, as the kernel's functions take it."""
         self._axes = site.dimensions
-        self.of_model = (network, site.dimensions, climbs)
-        """What comes first in the kernel's arguments; the last is of a prediction only."""
 
-    def of(self, ranges: Ranges) -> tuple[Any, ...]:
-        """What an update takes of ranges."""
-        given = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
-        return (*given, ranges.nlos_probability, ranges.variance)
+    def room(self, state: State) -> Stepped:
+        """Empty arrays for the step from a state."""
+        shown, empty = 2 * self._axes, np.empty
+        return Stepped(state.room(), empty(shown), empty((shown, shown)))
 
-    def room(self, mean: FloatArray) -> Stepped:
-        """Empty arrays for the step from a state (N,)."""
-        size, shown = mean.size, 2 * self._axes
-        empty = np.empty
-        return Stepped(empty(size), empty((size, size)), empty(shown), empty((shown, shown)))
-
-    def predict(
-        self,
-        mean: FloatArray,
-        covariance: FloatArray,
-        age: FloatArray,
-        context: FloatArray,
-        dt: float,
-    ) -> tuple[Stepped, FloatArray] | None:
-        """The state dt s ahead, and the new ages (slots,) s."""
-        room, ages = self.room(mean), np.empty(age.size)
-        given = (*self.of_model, dt, mean, covariance, age, context)
-        return (room, ages) if self._kernel.predict(*given, *room, ages) else None
+    def predict(self, state: State, dt: float) -> Stepped | None:
+        """The state dt s ahead."""
+        room = self.room(state)
+        given = (self.model, dt, state.slots, state.packed)
+        done = self._kernel.predict(*given, room[0].packed, room[1], room[2])
+        return room if done else None
 
     def update(
-        self,
-        mean: FloatArray,
-        covariance: FloatArray,
-        memory: tuple[FloatArray, FloatArray, FloatArray],
-        slot: IntArray,
-        times: tuple[float, float, int],
-        ranges: Ranges,
+        self, state: State, slot: IntArray, time: float, ranges: Ranges
     ) -> tuple[int, Stepped]:
-        """How many ranges were used, and the posterior; below 0 there is none.
+        """How many ranges were used at the tracker's time s, and the posterior.
 
-        memory: age (slots,) s, surprise (slots,) m and context, changed in place; times: the
-        tracker's, since the last update, and updates so far.
+        Below 0 there is none. slot (A,): of each anchor its slot.
         """
-        room = self.room(mean)
-        used = self._kernel.update(
-            *(self._network, self._axes, *times, self.places, slot, mean, covariance, *memory),
-            *self.of(ranges),
-            *room,
-        )
+        room = self.room(state)
+        used = self._kernel.update(*self.update_of(state, slot, time, ranges, room))
         return used, room
 
-    def foresee(
-        self, mean: FloatArray, covariance: FloatArray, slots: int, slot: IntArray, rows: IntArray
-    ) -> Foresight | None:
+    def update_of(
+        self, state: State, slot: IntArray, time: float, ranges: Ranges, room: Stepped
+    ) -> tuple[Any, ...]:
+        """What the kernel's update takes."""
+        return (
+            *(self.model, time, state.slots, slot, state.packed),
+            *(ranges.anchor, ranges.value, ranges.stamp, ranges.status),
+            *(ranges.nlos_probability, ranges.variance, room[0].packed, room[1], room[2]),
+        )
+
+    def foresee(self, state: State, slot: IntArray, rows: IntArray) -> Foresight | None:
         """Foresight of anchors `rows` (C,)."""
         axes, count = self._axes, rows.size
         found = np.empty((axes, axes)), np.empty((count, axes)), np.empty((count, count))
-        given = (self._network, slots, axes, mean, covariance, self.places, slot, rows)
+        given = (self.model, state.slots, state.packed, slot, rows)
         return Foresight(*found) if self._kernel.foresee(*given, *found) else None
+
+    def choose(self, state: State, slot: IntArray, *by: Any) -> bool:
+        """Whom to ask, by foresight; `by`: see `Ahead.choose`, then the rows to be filled."""
+        chosen: bool = self._kernel.choose_ahead(self.model, state.slots, state.packed, slot, *by)
+        return chosen
+
+
+class Ahead:
+    """An estimate's foresight, which can choose by it too, without the arrays in between."""
+
+    __slots__ = ("_site", "_slot", "_state", "_step")
+
+    def __init__(self, step: CompiledStep, site: Site, state: State, slot: IntArray) -> None:
+        self._step, self._site, self._state, self._slot = step, site, state, slot
+
+    def __call__(self, rows: IntArray) -> Foresight:
+        """Foresight of anchors `rows` (C,)."""
+        state = self._state
+        found = self._step.foresee(state, self._slot, rows)
+        return found or foresee(self._site, state.mean, state.covariance, self._slot, rows)
+
+    def choose(
+        self,
+        rows: IntArray,
+        weights: FloatArray,
+        budget: int,
+        sigma: float,
+        most: int,
+        clearly: float,
+    ) -> IntArray | None:
+        """Of `rows` (C,) those (budget,) that leave the least variance; None: numpy's turn.
+
+        What it is chosen by: see `schedulers.foresight.ForesightScheduler.choice`.
+        """
+        chosen = np.empty(budget, dtype=np.intp)
+        by = (rows, weights, budget, sigma, most, clearly, chosen)
+        return chosen if self._step.choose(self._state, self._slot, *by) else None
 
 
 def compiled_step(weights: Weights, site: Site, climbs: bool) -> CompiledStep | None:
     """The compiled step; None where it was not built, or not for a model of this shape."""
     kernel = compiled.kernel
-    if kernel is None:
-        return None
+    network = kernel and _network(kernel, weights)
+    return CompiledStep(kernel, network, site, climbs) if network else None
+
+
+@lru_cache(maxsize=8)
+def _network(kernel: Any, weights: Weights) -> Any:
+    """The weights as the kernel takes them, once for all tags; None for those of another shape."""
     parts = [weights[f"{name}.{part}"] for name in ARRAYS for part in ("weight", "bias")]
     parts += [np.exp(weights.noise[name]) for name in NOISES]
     constants = (SIGMA_M, *WEIGHTS, SILENT_S, FLOOR_M, MAX_AGE_S)
     flat = np.concatenate([np.ravel(part) for part in parts] + [np.array(constants)])
     try:
-        network = kernel.network(flat)
+        return kernel.network(flat)
     except ValueError:
         return None
-    return CompiledStep(kernel, network, site, climbs)

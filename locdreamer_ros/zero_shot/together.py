@@ -34,6 +34,8 @@ class Choice(NamedTuple):
 
 
 NO_CHOICE = Choice(np.empty(0), 0, 0.0, 0, 0.0)
+EVERYBODY = np.arange(64)
+"""Sites of more anchors choose one by one, among those that are near."""
 
 
 def plan_together(asked: Sequence[tuple[ZeroShotTracker, float, Choice | None]]) -> None:
@@ -45,18 +47,18 @@ def plan_together(asked: Sequence[tuple[ZeroShotTracker, float, Choice | None]])
         step = tracker._compiled
         if step is None or tracker._framed:
             continue
-        room, ages = step.room(tracker._mean), np.empty(tracker._age.size)
-        by = choice or NO_CHOICE
+        state = tracker.state
+        room, by = step.room(state), choice or NO_CHOICE
         rows = np.empty(by.budget, dtype=np.intp)
-        state = (tracker._mean, tracker._covariance, tracker._age, tracker._context)
-        given = (*step.of_model, dt, *state, *room, ages, step.places, tracker._slot)
-        calls.append((*given, *by, rows))
-        left.append((tracker, dt, room, ages, by, rows))
+        given = (step.model, dt, state.slots, state.packed, room[0].packed, room[1], room[2])
+        everybody = EVERYBODY[: tracker._slot.size]
+        calls.append((*given, tracker._slot, everybody, *by, rows))
+        left.append((tracker, dt, room, by, rows))
     said = compiled.together.plan_many(calls)
-    for done, (tracker, dt, room, ages, by, rows) in zip(said, left, strict=True):
+    for done, (tracker, dt, room, by, rows) in zip(said, left, strict=True):
         if done:
             chosen = Chosen(by.budget, by.sigma, rows) if done == 2 else None
-            tracker.predicted = Beforehand(tracker._mean, dt, ((room, ages), chosen))
+            tracker.predicted = Beforehand(tracker.state, dt, (room, chosen))
 
 
 def update_together(answered: Sequence[tuple[ZeroShotTracker, Ranges]]) -> None:
@@ -68,14 +70,11 @@ def update_together(answered: Sequence[tuple[ZeroShotTracker, Ranges]]) -> None:
         step, now = tracker._compiled, tracker.estimate
         if step is None or now is None or tracker._framed or tracker._riding:
             continue
-        room = step.room(tracker._mean)
-        # The kernel writes into these; the filter's own stay as they are until it takes the step.
-        memory = (tracker._age.copy(), tracker._surprise.copy(), tracker._context.copy())
-        times = (now.time, tracker._since, tracker._updates)
-        state = (tracker._slot, tracker._mean, tracker._covariance, *memory)
-        calls.append((*step.of_model[:2], *times, step.places, *state, *step.of(ranges), *room))
-        left.append((tracker, ranges, room, memory))
+        room = step.room(tracker.state)
+        given = (tracker.state, tracker._slot, now.time, ranges, room)
+        calls.append(step.update_of(*given))
+        left.append((tracker, ranges, room))
     said = compiled.together.update_many(calls)
-    for used, (tracker, ranges, room, memory) in zip(said, left, strict=True):
+    for used, (tracker, ranges, room) in zip(said, left, strict=True):
         if used > 0:
-            tracker.updated = Beforehand(tracker._mean, ranges, (used, room, memory))
+            tracker.updated = Beforehand(tracker.state, ranges, (used, room))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,14 +24,14 @@ from locdreamer_ros.types import (
     Chosen,
     Estimate,
     FloatArray,
-    Foresight,
+    Foreseen,
     IntArray,
     Motion,
     Ranges,
     Site,
 )
 from locdreamer_ros.zero_shot import odometry_frame as frame
-from locdreamer_ros.zero_shot.compiled_step import STRANGER, Stepped, compiled_step
+from locdreamer_ros.zero_shot.compiled_step import STRANGER, Ahead, Stepped, compiled_step
 from locdreamer_ros.zero_shot.foresight import foresee
 from locdreamer_ros.zero_shot.layout import (
     COMMON,
@@ -50,6 +51,7 @@ from locdreamer_ros.zero_shot.layout import (
 )
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights
 from locdreamer_ros.zero_shot.network import Seen, look_at, project, silu, squash
+from locdreamer_ros.zero_shot.state import State
 
 WEIGHT = np.repeat(WEIGHTS, NEWS)
 RIDING = 0.1
@@ -64,15 +66,15 @@ TURN_KNOWN = 0.2
 
 
 class Beforehand(NamedTuple):
-    """A step that `together` made: from the state `mean`, for what `given`."""
+    """A step that `together` made: from a state, for what `given`."""
 
-    mean: FloatArray
+    state: State
     given: object
     answer: Any
 
-    def fits(self, mean: FloatArray, given: object) -> bool:
+    def fits(self, state: State, given: object) -> bool:
         """Whether it is the step from this very state, which is replaced at each, for this."""
-        return self.mean is mean and self.given == given
+        return self.state is state and self.given == given
 
 
 class ZeroShotTracker(Tracker):
@@ -97,31 +99,20 @@ class ZeroShotTracker(Tracker):
     def _reset(self) -> None:
         # Of each anchor its slot in the state; 0: never heard, see `layout`.
         self._slot = np.zeros(len(self.site.anchors), dtype=np.intp)
-        self._age = np.array([SILENT_S])
-        self._surprise = np.array([0.1])
-        self._mean = np.zeros(self._size)
-        self._covariance = np.zeros((self._size, self._size))
-        self._context = np.zeros(CONTEXT)
-        self._since = 0.0
-        self._updates = 0
+        self.state = State.of(
+            since=0.0,
+            updates=0.0,
+            context=np.zeros(CONTEXT),
+            age=np.array([SILENT_S]),
+            surprise=np.array([0.1]),
+            mean=np.zeros(FIRST + 2),
+            covariance=np.zeros((FIRST + 2, FIRST + 2)),
+        )
         self._finder = frame.FrameFinder()
         self._slip = frame.SlipWatch()
         self._framed = False
         """Whether the heading of odometry's frame is a state."""
         self._riding = False
-
-    @property
-    def _size(self) -> int:
-        """How long the state is, without odometry's."""
-        return FIRST + 2 * self._age.size
-
-    @property
-    def _own(self) -> slice:
-        return slice(FIRST, FIRST + self._age.size)
-
-    @property
-    def _local(self) -> slice:
-        return slice(FIRST + self._age.size, self._size)
 
     @property
     def estimate(self) -> Estimate | None:
@@ -131,13 +122,13 @@ class ZeroShotTracker(Tracker):
     @property
     def offset(self) -> float:
         """What all ranges are thought to be too long by, m."""
-        return float(self._mean[COMMON])
+        return self.state.common
 
     @property
     def biases(self) -> FloatArray:
         """(A,) m: what each anchor's ranges are thought to be too long by, here and now."""
-        mean = self._mean
-        biases = mean[COMMON] + mean[self._own] + mean[self._local]
+        state, mean = self.state, self.state.mean
+        biases = mean[COMMON] + mean[state.own] + mean[state.local]
         return np.asarray(biases[self._slot])
 
     def fork(self) -> ZeroShotTracker:
@@ -149,37 +140,36 @@ class ZeroShotTracker(Tracker):
     def _part(self) -> None:
         """Have, as a copy, what is written in place for itself; all else is replaced."""
         self.fallbacks = self.fallbacks.copy()
-        self._age, self._surprise = self._age.copy(), self._surprise.copy()
-        self._context = self._context.copy()
         self._finder, self._slip = self._finder.fork(), copy(self._slip)
 
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix; the biases start unknown but for the fix's offset."""
         self._reset()
-        site = self.site
-        variance = np.zeros(self._size)
+        site, state = self.site, self.state
+        mean, variance = np.zeros(state.size), np.zeros(state.size)
         variance[COMMON] = self._n["common"] ** 2
-        variance[self._own] = self._n["own"] ** 2
-        variance[self._local] = self._n["local"] ** 2
+        variance[state.own] = self._n["own"] ** 2
+        variance[state.local] = self._n["local"] ** 2
         if site.dimensions < SPACE:
-            self._mean[SPACE - 1] = site.tag_height
+            mean[SPACE - 1] = site.tag_height
             variance[SPACE - 1] = site.height_sigma**2
             variance[VZ] = VERTICAL_SPEED**2 if self._climbs else 0.0
-        self._covariance = np.diag(variance)
-        self._mean[self._shown] = fix.mean
-        self._mean[COMMON] = fix.offset
-        self._covariance[np.ix_(self._shown, self._shown)] = fix.covariance
+        covariance = np.diag(variance)
+        mean[self._shown] = fix.mean
+        mean[COMMON] = fix.offset
+        covariance[np.ix_(self._shown, self._shown)] = fix.covariance
+        self.state = state.changed(mean=mean, covariance=covariance)
         self._publish(fix.time)
 
     def _publish(self, time: float) -> Estimate:
-        covariance = self._covariance
+        covariance = self.state.covariance
         spread = 0.5 * np.log(covariance[0, 0] + covariance[1, 1]) + 1.0
         w = self._w
-        trust = silu(w["trust.weight"] @ np.append(self._context, spread) + w["trust.bias"])
+        trust = silu(w["trust.weight"] @ np.append(self.state.context, spread) + w["trust.bias"])
         scale = float(w["trust_head.weight"][0] @ trust + w["trust_head.bias"][0])
         scale = np.exp(4.0 * np.tanh(scale / 4.0))
         shown = self._shown
-        return self._say(time, self._mean[shown], covariance[np.ix_(shown, shown)] * scale)
+        return self._say(time, self.state.mean[shown], covariance[np.ix_(shown, shown)] * scale)
 
     def _say(
         self,
@@ -188,21 +178,17 @@ class ZeroShotTracker(Tracker):
         shown_covariance: FloatArray,
         chosen: Chosen | None = None,
     ) -> Estimate:
-        # The arrays are replaced at each step, never written into: they may wait for a reader.
-        site, mean, covariance, slot = self.site, self._mean, self._covariance, self._slot
-        compiled, slots = self._compiled, self._age.size
-
-        def foreseen(rows: IntArray) -> Foresight:
-            found = compiled and compiled.foresee(mean, covariance, slots, slot, rows)
-            return found or foresee(site, mean, covariance, slot, rows)
-
-        offset = float(mean[COMMON])
-        self._estimate = Estimate(time, shown, shown_covariance, foreseen, offset, chosen)
+        site, state, slot, compiled = self.site, self.state, self._slot, self._compiled
+        if compiled and state.size == state.plain:
+            foreseen: Foreseen = Ahead(compiled, site, state, slot)
+        else:
+            foreseen = partial(foresee, site, state.mean, state.covariance, slot)
+        self._estimate = Estimate(time, shown, shown_covariance, foreseen, state.common, chosen)
         return self._estimate
 
     def _take(self, time: float, step: Stepped, chosen: Chosen | None = None) -> Estimate:
         """What the kernel made of a step."""
-        self._mean, self._covariance = step.mean, step.covariance
+        self.state = step.state
         return self._say(time, step.shown, step.shown_covariance, chosen)
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
@@ -212,33 +198,30 @@ class ZeroShotTracker(Tracker):
             return now
         if self._compiled and motion is None and not self._framed:
             chosen, ready = None, self.predicted
-            if ready is not None and ready.fits(self._mean, dt):
+            if ready is not None and ready.fits(self.state, dt):
                 done, chosen = ready.answer
             else:
-                done = self._compiled.predict(
-                    self._mean, self._covariance, self._age, self._context, dt
-                )
+                done = self._compiled.predict(self.state, dt)
             if done is not None:
                 self._finder.clear()
-                self._age = done[1]
-                self._since += dt
                 self._riding = False
-                return self._take(now.time + dt, done[0], chosen)
+                return self._take(now.time + dt, done, chosen)
         moved = None if motion is None else motion.displacement
         self._find_frame(moved)
-        w, n, mean = self._w, self._n, self._mean
+        w, n, state = self._w, self._n, self.state
+        mean = state.mean
         riding = moved is not None and self._framed
         vx, vy = mean[VX : VX + 2] if moved is None or not riding else moved / dt
         way = np.sqrt(vx * vx + vy * vy + 1e-4) * dt
-        look = np.append(self._context, [np.log(dt + 1e-3), way])
+        look = np.append(state.context, [np.log(dt + 1e-3), way])
         climate = w["climate_head.weight"] @ silu(w["climate.weight"] @ look + w["climate.bias"])
         climate = 2.0 * np.tanh((climate + w["climate_head.bias"]) / 2.0)
         own = np.exp(-dt / n["own_time"])
         local = np.exp(-dt / n["local_time"] - way / n["local_way"] * np.exp(-climate[1]))
         scale = np.ones(mean.size)
-        scale[self._own], scale[self._local] = own, local
+        scale[state.own], scale[state.local] = own, local
         mean = mean * scale
-        covariance = self._covariance * (scale[:, None] * scale)
+        covariance = state.covariance * (scale[:, None] * scale)
         density = (n["acceleration"] * np.exp(climate[0])) ** 2
         diagonal = np.full(mean.size, 1e-7)
         diagonal[SPACE - 1] = diagonal[VZ] = 0.0
@@ -261,15 +244,18 @@ class ZeroShotTracker(Tracker):
         diagonal[SPACE - 1] += climb * dt**3 / 3.0
         diagonal[VZ] += climb * dt
         diagonal[COMMON] += (n["common_walk"] * np.exp(climate[2])) ** 2 * dt
-        diagonal[self._own] += n["own"] ** 2 * (1.0 - own**2)
-        diagonal[self._local] += n["local"] ** 2 * (1.0 - local**2)
+        diagonal[state.own] += n["own"] ** 2 * (1.0 - own**2)
+        diagonal[state.local] += n["local"] ** 2 * (1.0 - local**2)
         covariance[np.diag_indices(mean.size)] += diagonal
         for axis, both in ((0, cross), (1, cross), (2, climb * dt**2 / 2.0)):
             covariance[axis, axis + SPACE] += both
             covariance[axis + SPACE, axis] += both
-        self._mean, self._covariance = mean, covariance
-        self._age = np.minimum(self._age + dt, SILENT_S)
-        self._since += dt
+        self.state = state.changed(
+            mean=mean,
+            covariance=covariance,
+            age=np.minimum(state.age + dt, SILENT_S),
+            since=state.since + dt,
+        )
         self._riding = riding
         return self._publish(now.time + dt)
 
@@ -277,11 +263,12 @@ class ZeroShotTracker(Tracker):
         """Move dt s ahead with nothing heard: see `Tracker.coast`. The biases are kept."""
         now = self.predict(dt)
         speed = np.arange(SPACE, KINEMATIC) if self._climbs else np.array([VX, VX + 1])
-        scale = np.ones(self._mean.size)
+        state = self.state
+        scale = np.ones(state.size)
         scale[speed] = slowing
-        self._mean = self._mean * scale
-        self._covariance = self._covariance * (scale[:, None] * scale)
-        self._covariance[speed, speed] += speed_variance
+        covariance = state.covariance * (scale[:, None] * scale)
+        covariance[speed, speed] += speed_variance
+        self.state = state.changed(mean=state.mean * scale, covariance=covariance)
         return self._publish(now.time)
 
     def _find_frame(self, moved: FloatArray | None) -> None:
@@ -291,25 +278,27 @@ class ZeroShotTracker(Tracker):
         if moved is None:
             self._finder.clear()
             return
-        self._finder.add(self._mean[:2], moved)
+        self._finder.add(self.state.mean[:2], moved)
         found = self._finder.heading()
         if found is None:
             return
         self._slip.clear()
-        size = self._size
+        size = self.state.size
         covariance = np.zeros((size + frame.STATES, size + frame.STATES))
-        covariance[:size, :size] = self._covariance
+        covariance[:size, :size] = self.state.covariance
         covariance[-2, -2], covariance[-1, -1] = frame.SCALE**2, found[1]
-        self._mean, self._covariance = np.append(self._mean, [0.0, found[0]]), covariance
+        mean = np.append(self.state.mean, [0.0, found[0]])
+        self.state = self.state.changed(mean=mean, covariance=covariance)
         self._framed = True
 
     def _drop_frame(self) -> None:
         """Odometry and ranges disagree: go on without, unsure by what they disagree."""
-        size = self._size
+        size = self.state.plain
         drag = self._slip.drag
-        self._mean, self._covariance = self._mean[:size], self._covariance[:size, :size].copy()
-        self._covariance[:2, :2] += np.outer(drag, drag) + 0.1 * np.eye(2)
-        self._covariance[[VX, VX + 1], [VX, VX + 1]] += 0.3
+        covariance = self.state.covariance[:size, :size].copy()
+        covariance[:2, :2] += np.outer(drag, drag) + 0.1 * np.eye(2)
+        covariance[[VX, VX + 1], [VX, VX + 1]] += 0.3
+        self.state = self.state.changed(mean=self.state.mean[:size], covariance=covariance)
         self._finder, self._slip = frame.FrameFinder(), frame.SlipWatch()
         self._framed = False
 
@@ -323,21 +312,26 @@ class ZeroShotTracker(Tracker):
         new = np.unique(rows[self._slot[rows] == 0])
         if new.size == 0:
             return
-        known = self._age.size
+        state, known = self.state, self.state.slots
         slot = self._slot.copy()
         slot[new] = known + np.arange(new.size)
         was = np.concatenate([np.arange(known), np.zeros(new.size, dtype=np.intp)])
-        extra = np.arange(self._size, self._mean.size)
+        extra = np.arange(state.plain, state.size)
         states = np.concatenate([np.arange(FIRST), FIRST + was, FIRST + known + was, extra])
-        self._slot, self._age, self._surprise = slot, self._age[was], self._surprise[was]
-        self._mean = self._mean[states]
-        self._covariance = self._covariance[np.ix_(states, states)]
+        covariance = state.covariance[np.ix_(states, states)]
         own = FIRST + slot[new]
-        added = np.concatenate([own, own + self._age.size])
-        variance = self._covariance[added, added]
-        self._covariance[added] = 0.0
-        self._covariance[:, added] = 0.0
-        self._covariance[added, added] = variance
+        added = np.concatenate([own, own + was.size])
+        variance = covariance[added, added]
+        covariance[added] = 0.0
+        covariance[:, added] = 0.0
+        covariance[added, added] = variance
+        self._slot = slot
+        self.state = state.changed(
+            age=state.age[was],
+            surprise=state.surprise[was],
+            mean=state.mean[states],
+            covariance=covariance,
+        )
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
@@ -359,9 +353,9 @@ class ZeroShotTracker(Tracker):
             self.site.anchors.positions[used.anchor],
             slot,
             FIRST + slot,
-            FIRST + self._age.size + slot,
+            FIRST + self.state.slots + slot,
         )
-        prior, covariance = self._mean, self._covariance
+        prior, covariance = self.state.mean, self.state.covariance
         bias = prior[COMMON] + prior[seen.own] + prior[seen.local]
         distance, direction = self._geometry(prior, seen)
         first = innovation = seen.value - distance - bias
@@ -390,8 +384,8 @@ class ZeroShotTracker(Tracker):
             residual -= point[COMMON] + point[seen.own] + point[seen.local]
         posterior = wide - gain @ spread
         if self._riding:
-            self._slip.add(point[:2] - prior[:2], (gain @ spread)[:2, :2], self._since)
-        self._mean, self._covariance = point, 0.5 * (posterior + posterior.T)
+            self._slip.add(point[:2] - prior[:2], (gain @ spread)[:2, :2], self.state.since)
+        self.state = self.state.changed(mean=point, covariance=0.5 * (posterior + posterior.T))
         self._remember(first, features[:, 1], residual, seen)
         if self._riding and self._slip.slips:
             self._drop_frame()
@@ -406,11 +400,11 @@ class ZeroShotTracker(Tracker):
         used = recent(ranges, time)
         if len(used) < 2:
             return used[np.empty(0, dtype=np.intp)]
-        mean, covariance, common = self._mean.copy(), self._covariance.copy(), COMMON
+        mean, covariance, common = self.state.mean.copy(), self.state.covariance.copy(), COMMON
         mean[common] = 0.0
         covariance[common] = covariance[:, common] = 0.0
         covariance[common, common] = FREE_M**2
-        self._mean, self._covariance = mean, covariance
+        self.state = self.state.changed(mean=mean, covariance=covariance)
         position = mean[:SPACE] + (used.stamp - time)[:, None] * mean[SPACE:KINEMATIC]
         distance, _ = slant(position - self.site.anchors.positions[used.anchor])
         off = used.value - distance - self.biases[used.anchor]
@@ -421,34 +415,22 @@ class ZeroShotTracker(Tracker):
         if self._compiled is None:
             return False
         ready = self.updated
-        if ready is not None and ready.fits(self._mean, ranges):
-            used, step, (self._age, self._surprise, self._context) = ready.answer
-            self._since = 0.0
-            self._updates += 1
-            self._take(time, step)
-            return True
-        used, step = self._compiled.update(
-            self._mean,
-            self._covariance,
-            (self._age, self._surprise, self._context),
-            self._slot,
-            (time, self._since, self._updates),
-            ranges,
-        )
+        if ready is not None and ready.fits(self.state, ranges):
+            used, step = ready.answer
+        else:
+            used, step = self._compiled.update(self.state, self._slot, time, ranges)
         if used == STRANGER:
             self._meet(recent(ranges, time).anchor)
             return self._update_compiled(ranges, time)
         if used > 0:
-            self._since = 0.0
-            self._updates += 1
             self._take(time, step)
-        return used >= 0
+        return bool(used >= 0)
 
     def _features(
         self, innovation: FloatArray, distance: FloatArray, direction: FloatArray, seen: Seen
     ) -> FloatArray:
         """What the network sees of each range, in the order of `Hybrid.features`."""
-        covariance, mean = self._covariance, self._mean
+        state, covariance, mean = self.state, self.state.covariance, self.state.mean
         inner = project(covariance, direction, seen.ahead, seen.own, seen.local)[1]
         k = len(innovation)
         inner[np.diag_indices(k)] += SIGMA_M**2
@@ -472,16 +454,16 @@ class ZeroShotTracker(Tracker):
         features[:, 9] = np.arcsinh(distance / 10.0)
         features[:, 10] = -direction[:, 2]
         features[:, 11] = level @ mean[VX : VX + 2]
-        features[:, 12] = 0.5 * np.log(self._age[seen.slot] + 0.05)
-        features[:, 13] = np.log(self._surprise[seen.slot] + 0.02) + 2.0
+        features[:, 12] = 0.5 * np.log(state.age[seen.slot] + 0.05)
+        features[:, 13] = np.log(state.surprise[seen.slot] + 0.02) + 2.0
         features[:, 14] = 0.5 * np.log(along) + 1.0
         features[:, 15] = np.where(known, seen.blocked - 0.3, 0.0)
         features[:, 16] = known
         features[:, 17] = 0.5 * np.log(variance[COMMON]) + 2.0
         features[:, 18] = 0.5 * np.log(variance[0] + variance[1]) + 1.0
-        features[:, 19] = np.log(self._since + 0.05)
+        features[:, 19] = np.log(state.since + 0.05)
         features[:, 20] = np.log(k)
-        features[:, 21:] = self._context[list(SEEN_CONTEXT)]
+        features[:, 21:] = state.context[list(SEEN_CONTEXT)]
         return features
 
     def _remember(
@@ -489,7 +471,8 @@ class ZeroShotTracker(Tracker):
     ) -> None:
         """Running means of how far ranges were off, and of how large biases turn out to be."""
         off = np.abs(innovation)
-        mean, variance = self._mean, np.diag(self._covariance)
+        state = self.state
+        mean, variance = state.mean, np.diag(state.covariance)
         news = np.array(
             [
                 squash(off).mean(),
@@ -502,9 +485,11 @@ class ZeroShotTracker(Tracker):
                 np.log(off.size),
             ]
         )
-        weight = np.maximum(WEIGHT, 1.0 / (self._updates + 1.0))
-        self._context = self._context + weight * (np.tile(news, len(WEIGHTS)) - self._context)
-        self._surprise[seen.slot] += FAST * (off - self._surprise[seen.slot])
-        self._age[seen.slot] = 0.0
-        self._since = 0.0
-        self._updates += 1
+        weight = np.maximum(WEIGHT, 1.0 / (state.updates + 1.0))
+        context = state.context + weight * (np.tile(news, len(WEIGHTS)) - state.context)
+        surprise, age = state.surprise.copy(), state.age.copy()
+        surprise[seen.slot] += FAST * (off - surprise[seen.slot])
+        age[seen.slot] = 0.0
+        self.state = state.changed(
+            since=0.0, updates=state.updates + 1.0, context=context, surprise=surprise, age=age
+        )

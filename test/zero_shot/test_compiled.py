@@ -17,7 +17,9 @@ from locdreamer_ros.schedulers import foresight as scheduler
 from locdreamer_ros.schedulers import subsets
 from locdreamer_ros.types import Anchors, Estimate, Foresight, Motion, Ranges, Site
 from locdreamer_ros.zero_shot import tracker as in_numpy
+from locdreamer_ros.zero_shot.compiled_step import Ahead
 from locdreamer_ros.zero_shot.model_file import Weights, shipped
+from locdreamer_ros.zero_shot.state import PARTS
 from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
 
 pytestmark = pytest.mark.skipif(KERNEL is None, reason="the kernel is not built: make install")
@@ -71,8 +73,9 @@ def assert_same(pair: Both) -> None:
     np.testing.assert_allclose(one.covariance, other.covariance, **same)
     assert one.offset == pytest.approx(other.offset, rel=1e-9, abs=1e-9)
     np.testing.assert_array_equal(pair[0]._slot, pair[1]._slot)
-    for name in ("_mean", "_covariance", "_age", "_surprise", "_context"):
-        np.testing.assert_allclose(getattr(pair[0], name), getattr(pair[1], name), **same)
+    for name in PARTS:
+        parts = [getattr(tracker.state, name) for tracker in pair]
+        np.testing.assert_allclose(*parts, **same)
     rows = np.arange(len(pair[0].site.anchors))
     assert one.foresight is not None
     assert other.foresight is not None
@@ -160,6 +163,22 @@ def test_they_choose_as_well(axes: int, count: int, budget: int) -> None:
         np.testing.assert_array_equal(*chosen)
 
 
+@pytest.mark.parametrize("count", [8, 90])
+def test_they_choose_ahead_as_by_foresight(count: int) -> None:
+    """At once from the state, and from the arrays of a foresight: of all, and of those near."""
+    rng = np.random.default_rng(count)
+    tracker = started_pair(site_of(rng, count, 2, 0.0))[0]
+    for step in range(5):
+        prior = tracker.predict(0.1)
+        rows = subsets.near(prior, tracker.site.anchors)
+        assert isinstance(prior.foresight, Ahead)
+        by = (scheduler.AXES[:2], 3, 0.2, subsets.MOST_SUBSETS, subsets.CLEARLY)
+        chosen = prior.foresight.choose(rows, *by)
+        wanted = rows[scheduler.best_subset(prior.foresight(rows), 3, 0.2)]
+        np.testing.assert_array_equal(chosen, wanted)
+        tracker.update(ranges_of(rng, tracker.site, 3, 0.1 * (step + 1)))
+
+
 def test_the_kernel_itself_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel that always left the choice to numpy would pass the test above."""
     monkeypatch.setattr(scheduler, "best", None)
@@ -216,7 +235,7 @@ def test_strange_ranges_end_alike(seed: int) -> None:
         )
         ends = [outcome(tracker, lambda t, given=ranges: t.update(given)) for tracker in pair]
         assert ends[0] == ends[1]
-        if not np.isfinite(pair[1]._mean).all():
+        if not np.isfinite(pair[1].state.mean).all():
             break
         assert_same(pair)
 
@@ -226,8 +245,7 @@ def test_strange_times_end_alike(dt: float) -> None:
     pair = started_pair(site_of(np.random.default_rng(0), 6, 2, 0.0))
     ends = [outcome(tracker, lambda t: t.predict(dt)) for tracker in pair]
     assert ends[0] == ends[1]
-    np.testing.assert_allclose(pair[0]._mean, pair[1]._mean, rtol=1e-9)
-    np.testing.assert_allclose(pair[0]._covariance, pair[1]._covariance, rtol=1e-9)
+    np.testing.assert_allclose(pair[0].state.packed, pair[1].state.packed, rtol=1e-9)
 
 
 def test_arrays_of_another_kind_are_numpys() -> None:
@@ -258,22 +276,20 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
     tracker = started_pair(site_of(np.random.default_rng(0), 6, 2, 0.0))[0]
     step = tracker._compiled
     assert step is not None
-    n = tracker._mean.size
-    ages, room = np.empty(1), step.room(tracker._mean)
-    given = [step._network, 2, False, 0.1, tracker._mean, tracker._covariance, tracker._age]
-    predict = [*given, tracker._context, *room, ages]
+    state, site = tracker.state, tracker.site
+    n, room = state.size, step.room(state)
+    rooms = (room.state.packed, room.shown, room.shown_covariance)
+    predict = [step.model, 0.1, 1, state.packed, *rooms]
     assert KERNEL.predict(*predict) is True
-    answer = Ranges.of([0, 1], [5.0, 6.0], 0.0)
-    places = tracker.site.anchors.positions
-    start = [step._network, 2, 0.0, 0.1, 0, places, tracker._slot, tracker._mean]
-    start += [tracker._covariance, tracker._age, tracker._surprise, tracker._context]
-    update = [*start, answer.anchor, answer.value, answer.stamp, answer.status]
-    update += [answer.nlos_probability, answer.variance, *room]
+    update = [*step.update_of(state, tracker._slot, 0.0, Ranges.of([0, 1], [5.0, 6.0], 0.0), room)]
     assert KERNEL.update(*update) == -2
-    rows = np.arange(6)
-    foresee = [step._network, 1, 2, tracker._mean, tracker._covariance, places, tracker._slot]
-    foresee += [rows, np.empty((2, 2)), np.empty((6, 2)), np.empty((6, 6))]
+    places, rows = site.anchors.positions, np.arange(6)
+    foresee = [step.model, 1, state.packed, tracker._slot, rows]
+    foresee += [np.empty((2, 2)), np.empty((6, 2)), np.empty((6, 6))]
     assert KERNEL.foresee(*foresee) is True
+    ahead = [step.model, 1, state.packed, tracker._slot, rows, np.ones(2), 3, 0.2, 2000, 1e-9]
+    ahead.append(np.empty(3, dtype=np.intp))
+    assert KERNEL.choose_ahead(*ahead) is True
     out = np.empty(3, dtype=np.intp)
     choose = [np.eye(2), np.ones((6, 2)), np.eye(6), np.ones(2), 3, 0.2, 2000, 1e-9, out]
     assert KERNEL.choose(*choose) is True
@@ -282,11 +298,12 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
     wrong = [None, "x", -1, 10**30, np.nan, np.empty(0), np.full((n + 1, n), np.nan), object()]
     wrong += [np.arange(6)[::2], np.full(6, 10**12), np.zeros(6, dtype=bool), np.array(3.0)]
     wrong += [np.full(6, -1), np.empty((6, 0))]
-    before = [array.copy() for array in (tracker._mean, tracker._age, tracker._context)]
+    before = state.packed.copy()
     for function, arguments in (
         (KERNEL.predict, predict),
         (KERNEL.update, update),
         (KERNEL.foresee, foresee),
+        (KERNEL.choose_ahead, ahead),
         (KERNEL.choose, choose),
         (KERNEL.near, near),
     ):
@@ -298,8 +315,7 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
                     continue
         with pytest.raises(TypeError, match="arguments"):
             function(*arguments[:-1])
-    for array, was in zip((tracker._mean, tracker._age, tracker._context), before, strict=True):
-        np.testing.assert_array_equal(array, was)
+    np.testing.assert_array_equal(state.packed, before)
 
 
 def test_a_foresight_that_is_not_one_is_numpys() -> None:

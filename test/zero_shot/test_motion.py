@@ -127,12 +127,10 @@ def test_a_copy_looks_ahead_without_leaving_a_trace() -> None:
     recording, site = house(106, seconds=60.0)
     tracker = ZeroShotTracker(site, WEIGHTS)
     errors(recording, tracker)
-    state = (tracker._mean.copy(), tracker._covariance.copy(), tracker._age.copy())
+    state = tracker.state.packed.copy()
     drag = tracker._slip.drag.copy()
     ranges = RecordingSource(recording).measure(np.arange(5), float(recording.times[-1]))
     for _ in range(40):
         tracker.fork().update(ranges)
-    now = (tracker._mean, tracker._covariance, tracker._age)
-    for before, after in zip(state, now, strict=True):
-        np.testing.assert_array_equal(before, after)
+    np.testing.assert_array_equal(tracker.state.packed, state)
     np.testing.assert_array_equal(drag, tracker._slip.drag)

@@ -175,7 +175,7 @@ def test_the_covariance_stays_positive_over_a_long_run_with_outliers(weights):
         for estimate in (prior, posterior):
             assert np.isfinite(estimate.mean).all()
             assert np.linalg.eigvalsh(estimate.covariance).min() > 0.0
-    assert np.linalg.eigvalsh(tracker._covariance).min() > -1e-9
+    assert np.linalg.eigvalsh(tracker.state.covariance).min() > -1e-9
 
 
 def test_anchors_never_heard_change_nothing_and_cost_nothing(weights):
@@ -200,7 +200,7 @@ def test_anchors_never_heard_change_nothing_and_cost_nothing(weights):
         seen, known = found.foresight(at), small.foresight(np.arange(6))
         np.testing.assert_allclose(seen.ranges, known.ranges, atol=1e-12)
         np.testing.assert_allclose(seen.cross, known.cross, atol=1e-12)
-    assert tracker._mean.size == 7 + 2 * 7, "six heard, and the stranger"
+    assert tracker.state.size == 7 + 2 * 7, "six heard, and the stranger"
 
 
 def test_what_is_foreseen_of_strangers(weights):
