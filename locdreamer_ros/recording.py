@@ -15,6 +15,13 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.motion import LOOK_BACK_S, MotionBuffer
 from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray, Motion, Ranges
 
+TOLD = {
+    "nlos": "nlos_probability",
+    "rx_power": "rx_power",
+    "first_path_power": "first_path_power",
+    "variance": "variance",
+}
+"""What a device may say of a range: its column in a recording, and its name in `Ranges`."""
 LATEST_S = 1e11
 """No clock counts that far: a larger number is no time in seconds."""
 
@@ -185,22 +192,14 @@ class RecordingSource:
 
         A range that the epoch does not hold is a TIMEOUT.
         """
-        record = self.recording
-
-        def pick(values: FloatArray | None) -> FloatArray | None:
-            return None if values is None else values[epoch, anchor]
-
-        stamps = pick(record.stamps)
-        return Ranges.of(
-            anchor,
-            record.ranges[epoch, anchor],
-            float(record.times[epoch]) if stamps is None else stamps,
-            nlos_probability=pick(record.nlos),
-            rx_power=pick(record.rx_power),
-            first_path_power=pick(record.first_path_power),
-            variance=pick(record.variance),
-            free=record.differences,
-        )
+        record, cells = self.recording, (epoch, anchor)
+        time, told = float(record.times[epoch]), {}
+        for name in TOLD:
+            column = getattr(record, name)
+            if column is not None:
+                told[TOLD[name]] = column[cells]
+        stamps = time if record.stamps is None else record.stamps[cells]
+        return Ranges.of(anchor, record.ranges[cells], stamps, free=record.differences, **told)
 
     def measure(self, anchor: IntArray, deadline: float) -> Ranges:
         """Answer from the last epoch at or before `deadline` s; InputError before the first.

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -89,8 +90,11 @@ class Anchors(Unchanging):
         return Anchors(tuple(ids), self.positions[self.rows(ids)])
 
 
+@lru_cache(maxsize=64)
 def _unknown(n: int) -> FloatArray:
-    return np.full(n, np.nan)
+    unknown = np.full(n, np.nan)
+    unknown.flags.writeable = False
+    return unknown
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +140,7 @@ class Ranges(Unchanging):
         metres = np.asarray(value, dtype=np.float64)
         n = rows.size
         if status is None:
-            status = np.isnan(metres).view(np.uint8) * np.uint8(TIMEOUT)
+            status = np.isnan(metres).view(np.uint8)  # TIMEOUT is 1
         alone = isinstance(stamp, float)
         unknown = _unknown(n)
         return cls(

@@ -128,7 +128,7 @@ struct AheadCall
 
   bool run(const Model & model, const double * packed, int64_t slots) const
   {
-    static thread_local Numbers position, cross, ranges;
+    static Numbers position, cross, ranges;
     const int64_t axes = model.axes, candidates = rows.ok() ? rows.count() : 0;
     if (budget < 1 || budget >= candidates || !(clearly >= 0.0) ||
       !slot.holds(model.anchors()) || !weights.holds(axes) || !out.holds(budget) ||

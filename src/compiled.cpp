@@ -7,7 +7,8 @@
 //
 // Every function returns whether it answered. Where something is not finite, not positive, not an
 // array as expected, or an anchor is none of the site's, it returns False and has changed nothing:
-// numpy then answers, or refuses, in its own way. The GIL is held throughout.
+// numpy then answers, or refuses, in its own way. The GIL is held throughout: what a step works on is
+// kept from one to the next.
 
 #include "python.hpp"
 

@@ -57,7 +57,7 @@ inline bool predict(
   const double local =
     std::exp(-dt / net.local_time - way / net.local_way * std::exp(-climate[1]));
   const double density = square(net.acceleration * std::exp(climate[0]));
-  static thread_local Numbers scale;
+  static Numbers scale;
   scale.assign(size, 1.0);
   std::fill_n(scale.begin() + FIRST, slots, own);
   std::fill_n(scale.begin() + FIRST + slots, slots, local);

@@ -202,8 +202,8 @@ public:
   // Take the ranges in: how many were used, -1 or -2, as `update` says.
   int run()
   {
-    static thread_local Heard heard;
-    static thread_local Workspace work;
+    static Heard heard;
+    static Workspace work;
     const int axes = model_->axes;
     if (slots_ < 1 || slots_ > MOST_SLOTS || !slot_.holds(model_->anchors()) ||
       !state_.holds(State::count(slots_)) || !next_.holds(State::count(slots_)) ||

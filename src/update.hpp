@@ -266,21 +266,23 @@ private:
       const double share = 1.0 / inner_[k * count_ + k];
       for (size_t j = 0; j < size; j++) {row[j] *= share;}
     }
+    const double * gained = spread_.data(), * before = covariance_;
+    const size_t count = count_;
     for (size_t i = 0; i < size; i++) {
-      const double * from = covariance_ + i * size;
+      const double * from = before + i * size;
       double * to = covariance + i * size;
       size_t j = 0;
       for (; j + 4 <= size; j += 4) {
         Four left = load(from + j);
-        for (int k = 0; k < count_; k++) {
-          const double * gained = spread_of(k);
-          left -= gained[i] * load(gained + j);
+        for (size_t k = 0; k < count; k++) {
+          left -= gained[k * size + i] * load(gained + k * size + j);
         }
         store(left, to + j);
       }
       for (; j < size; j++) {
-        to[j] = from[j];
-        for (int k = 0; k < count_; k++) {to[j] -= spread_of(k)[i] * spread_of(k)[j];}
+        double left = from[j];
+        for (size_t k = 0; k < count; k++) {left -= gained[k * size + i] * gained[k * size + j];}
+        to[j] = left;
       }
     }
   }

@@ -207,26 +207,25 @@ class Watch:
         if now.time + dt - self._heard > max(FORGET_S, USUAL * self._usual):
             self.reset()
             return None
-        self._move(self.tracker, dt, motion)
-        if self._twin is not None:
-            self._move(self._twin, dt, motion)
-        if self._silence > self._patience and not self._seeking:
+        prior = self._move(self.tracker, now, dt, motion)
+        if self._twin is not None and self._twin.estimate is not None:
+            self._move(self._twin, self._twin.estimate, dt, motion)
+        if prior.time - self._heard > self._patience and not self._seeking:
             self._seeking, self._seeking_since = True, time
             self.window.clear()
             self._begin()
-        return self._publish(self.tracker.estimate)
+        return self._publish(prior)
 
-    def _move(self, tracker: Tracker, dt: float, motion: Motion | None) -> None:
+    def _move(self, tracker: Tracker, now: Estimate, dt: float, motion: Motion | None) -> Estimate:
         """Predict; with nothing heard for long the velocity decays, unless odometry knows it."""
-        now = tracker.estimate
-        assert now is not None
         known = motion is not None and motion.displacement is not None
         plain = dt if known else min(max(self._heard + COAST_S - now.time, 0.0), dt)
         if plain > 0.0:
-            tracker.predict(plain, motion)
+            now = tracker.predict(plain, motion)
         if dt > plain:
             slowing = math.exp(-(dt - plain) / COAST_S)
-            tracker.coast(dt - plain, slowing, WALK_M_S**2 * (1.0 - slowing**2))
+            now = tracker.coast(dt - plain, slowing, WALK_M_S**2 * (1.0 - slowing**2))
+        return now
 
     def update(self, ranges: Ranges, time: float) -> Estimate | None:
         """Take an answer in at `time` s; the posterior, None before the first fix."""

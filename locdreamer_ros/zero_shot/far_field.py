@@ -84,7 +84,9 @@ class FarFieldTracker(Tracker):
     @property
     def estimate(self) -> Estimate | None:
         """The current estimate; None before `start`."""
-        now = self._answers.estimate
+        if self._ekf is None:
+            return self.model.estimate
+        now = self._ekf.estimate
         return now if now is None else self._told(now)
 
     @property
@@ -106,7 +108,7 @@ class FarFieldTracker(Tracker):
         return replace(estimate, covariance=covariance)
 
     def _is_far(self, estimate: Estimate) -> bool:
-        x, y = estimate.mean[:2].tolist()
+        x, y = estimate.mean.tolist()[:2]
         left, front, right, back = self._box
         outside = max(left - x, x - right, front - y, y - back)
         return outside > self._margin - (BACK_M if self._ekf else 0.0)
@@ -131,7 +133,9 @@ class FarFieldTracker(Tracker):
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
-        return self._told(self._answers.predict(dt, motion))
+        if self._ekf is None:
+            return self.model.predict(dt, motion)
+        return self._told(self._ekf.predict(dt, motion))
 
     def coast(self, dt: float, slowing: float, speed_variance: float) -> Estimate:
         """Move dt s ahead with nothing heard."""
