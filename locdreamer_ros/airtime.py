@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from locdreamer_ros.driver.device import Device
 from locdreamer_ros.driver.energy import fix_cost
+from locdreamer_ros.loop import Plan
 from locdreamer_ros.schedulers.foresight import (
     FRESH_M,
     best_subset,
     present_variance,
     remaining_variance,
 )
-from locdreamer_ros.types import Foresight, IntArray
+from locdreamer_ros.schedulers.subsets import near
+from locdreamer_ros.types import Anchors, Foresight, IntArray
 
 GUARD_MS = 0.3
 """Between two slots, for clocks that are not quite equal."""
@@ -71,3 +74,35 @@ def divide(
         given[tag] = subsets[tag][-1]
         extend(tag)
     return given
+
+
+def grant(
+    plans: Mapping[str, Plan],
+    slot: float,
+    ms: float,
+    anchors: Anchors,
+    *,
+    most: int,
+    blind: Collection[str],
+) -> tuple[dict[str, Plan], float]:
+    """The plans of the tags that range in the next `ms`, and the ms that are left then.
+
+    slot: of a range, ms; most: ranges of one tag at once. Of a tag without a fix nothing is
+    expected: where it is in `blind` it asks whom it planned to, all anchors, before the others, and
+    they wait for as long as that takes over `ms`: what is left is negative.
+    """
+    rows: dict[str, IntArray] = {}
+    foresights: dict[str, Foresight] = {}
+    given: dict[str, Plan] = {}
+    for tag, plan in plans.items():
+        prior = plan.prediction
+        if prior is not None and prior.foresight is not None:
+            rows[tag] = near(prior, anchors)
+            foresights[tag] = prior.foresight(rows[tag])
+        elif tag in blind and ms > 0.0:
+            given[tag] = plan
+            ms -= slot * plan.anchor.size
+    for tag, chosen in divide(foresights, dict.fromkeys(foresights, slot), ms, most=most).items():
+        given[tag] = replace(plans[tag], anchor=rows[tag][chosen])
+        ms -= slot * chosen.size
+    return given, ms

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from locdreamer_ros.airtime import divide, slot_ms
+from locdreamer_ros.airtime import divide, grant, slot_ms
 from locdreamer_ros.driver.devices import all_devices
-from locdreamer_ros.types import Foresight
+from locdreamer_ros.loop import Plan
+from locdreamer_ros.types import Anchors, Estimate, Foresight
 
 
 def unsure(sigma: float) -> Foresight:
@@ -33,6 +34,25 @@ def test_it_keeps_to_the_time_and_to_the_budget() -> None:
     assert 7.0 < sum(slots[tag] * rows.size for tag, rows in given.items()) <= 9.0
     assert max(rows.size for rows in given.values()) <= 2
     assert sum(rows.size for rows in divide(tags, slots, 1e3, most=2).values()) == 12
+
+
+def test_who_has_no_fix_asks_first_and_the_others_wait_for_it() -> None:
+    places = np.array([[0.0, 0.0, 2.0], [8.0, 0.0, 2.0], [8.0, 6.0, 2.0], [0.0, 6.0, 2.0]])
+    anchors = Anchors(("a", "b", "c", "d"), places)
+    prior = Estimate(0.0, np.zeros(4), np.eye(4), lambda rows: unsure(1.0))
+    known = Plan(0.0, prior, np.arange(3))
+    plans = {
+        "known": known,
+        "new": Plan(0.0, None, np.arange(4)),
+        "new too": Plan(0.0, None, np.arange(4)),
+    }
+    given, left = grant(plans, 1.0, 3.0, anchors, most=2, blind={"new"})
+    assert given.keys() == {"new"}
+    assert left == -1.0
+    given, left = grant(plans, 1.0, left + 3.0, anchors, most=2, blind=())
+    assert {tag: plan.anchor.size for tag, plan in given.items()} == {"known": 2}
+    assert left == 0.0
+    assert grant(plans, 1.0, 0.5, anchors, most=2, blind=()) == ({}, 0.5)
 
 
 @pytest.mark.parametrize("device", all_devices(), ids=lambda device: device.name)

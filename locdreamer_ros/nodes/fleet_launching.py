@@ -22,7 +22,8 @@ from locdreamer_ros.nodes.launching import (
 
 SHOWN = (
     "tracker", "preset", "scheduler", "model", "budget", "dimensions", "tag_height", "frame",
-    "passive", "tags", "rate", "most_tags", "forget_after", "max_silence", "seed", "autostart",
+    "passive", "tags", "rate", "air_time", "radio", "most_tags", "forget_after", "max_silence",
+    "seed", "autostart",
 )  # fmt: skip
 """Parameters of `fleet_node` that are launch arguments."""
 OTHERS = {

@@ -19,7 +19,9 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from visualization_msgs.msg import MarkerArray
 
+from locdreamer_ros.airtime import grant, slot_ms
 from locdreamer_ros.config import parameter
+from locdreamer_ros.driver.devices import NAMES, get_device
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.fleet import Fleet
 from locdreamer_ros.integrity.status import State, Status
@@ -39,8 +41,9 @@ from locdreamer_ros.nodes.lifecycle import new_session, run_node
 from locdreamer_ros.nodes.listening import RANGES, hear, spoken_of
 from locdreamer_ros.nodes.members import MOST_WAITING, Asked, Member, Members, states, tag_markers
 from locdreamer_ros.nodes.passive import Gathered, gather
+from locdreamer_ros.nodes.patience import Patience
 from locdreamer_ros.nodes.sited import SitedConfig, SitedNode
-from locdreamer_ros.nodes.tracker_node import DEADLINE, NOBODY, PATIENCE_S
+from locdreamer_ros.nodes.tracker_node import DEADLINE, NOBODY
 from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import Estimate, Ranges, Site
 
@@ -48,6 +51,8 @@ BATCH_S = 0.01
 """What comes within so long is taken in together."""
 LOOK_S, STATUS_S = 1.0, 1.0
 """How often silent tags are looked for, and `~/status` is published."""
+BLIND_S = 1.0
+"""How often a tag without a fix is asked where air time is short."""
 NAMED = 5
 """Tags that a warning names."""
 
@@ -63,6 +68,16 @@ class FleetConfig(SitedConfig, Method):
     rate: float = parameter(
         10.0, "not passive: schedules a second for each tag", low=0.1, high=1000.0
     )
+    air_time: float = parameter(
+        0.0,
+        "not passive: ms of each second that all tags together may range, those first whose "
+        "ranges are worth most; 0: each is asked at its rate",
+        low=0.0,
+        high=1000.0,
+    )
+    radio: str = parameter(
+        "decar", "air_time: the tags' module, which says how long a range takes", choices=NAMES
+    )
     most_tags: int = parameter(1000, "tags at the same time", low=1, high=10_000)
     forget_after: float = parameter(
         60.0, "a tag that was not heard for so long is gone, s", low=0.1, high=1e6
@@ -76,17 +91,23 @@ class FleetConfig(SitedConfig, Method):
 
 
 def named(config: FleetConfig) -> dict[str, None]:
-    """The tags of the parameter, in order. Raises InputError where there must be some."""
+    """The tags of the parameter, in order. Raises InputError for what does not go together."""
     found = dict.fromkeys(name.strip() for name in config.tags.split(",") if name.strip())
     if not found and not config.passive:
         raise InputError("fleet_node: passive is false, so tags must say whom to ask")
+    if config.air_time and config.passive:
+        raise InputError("fleet_node: air_time is of tags that are asked: passive must be false")
+    if config.air_time and config.tracker != "zero-shot":
+        raise InputError("fleet_node: air_time needs zero-shot, which knows what a range is worth")
+    if config.scheduler == "sequential":
+        raise InputError("fleet_node: scheduler sequential asks on within a fix: not here")
     return found
 
 
 class FleetNode(SitedNode):
     """A `Fleet` between topics."""
 
-    live = frozenset({"tags", "rate", "most_tags", "forget_after", "display_period"})
+    live = frozenset({"tags", "rate", "air_time", "most_tags", "forget_after", "display_period"})
 
     def __init__(self) -> None:
         super().__init__("fleet_node", FleetConfig)
@@ -98,8 +119,7 @@ class FleetNode(SitedNode):
         super().configure()
         self.asking = not self.config.passive
         self._wanted = named(self.config)
-        if self.method.scheduler == "sequential":
-            raise InputError("fleet_node: scheduler sequential asks on within a fix: not here")
+        self._slot = slot_ms(get_device(self.config.radio))
         self._status = Display(self.advertise(DiagnosticArray, "~/status", SHOWN))
         self._markers = Display(self.advertise(MarkerArray, "~/markers", SHOWN))
         if self.asking:
@@ -118,6 +138,9 @@ class FleetNode(SitedNode):
     def begin(self) -> None:
         """Listen, last of all: a source starts when its listeners are there."""
         self._session, self._sequence = new_session(), 0
+        self._patience = Patience()
+        self._saved = 0.0
+        """ms on air that were not used yet; less than 0: used beforehand."""
         self._timer: Any = None
         self._set_pace()
         self.every(BATCH_S, self._take_in)
@@ -205,11 +228,17 @@ class FleetNode(SitedNode):
         member = self._members.by_tag.get(message.tag)
         if member is None:
             raise InputError("uwb/ranges: nobody asked")
-        asked, member.asked = member.asked, None
-        if asked is None or asked.sequence != message.sequence:
-            member.asked = asked
+        late = member.given_up
+        if late is not None and late.sequence == message.sequence:
             self.counts["late"] += 1
+            self._patience.answered(late.since)
+            member.given_up = None
             return None
+        asked = member.asked
+        if asked is None or asked.sequence != message.sequence:
+            raise InputError(f"uwb/ranges: sequence {message.sequence} was not asked, or again")
+        member.asked = None
+        self._patience.answered(asked.since)
         offset = nanoseconds(message.header.stamp) - asked.ns
         if abs(offset) > MAX_OFFSET_NS:
             raise InputError(f"uwb/ranges: stamp is {offset * 1e-9:.3f} s from the schedule's")
@@ -281,11 +310,14 @@ class FleetNode(SitedNode):
         due = {}
         for tag in self._wanted:
             member = self._members.get(tag, most=self.config.most_tags, now=now)
-            if member.asked is None or now - member.asked.since > PATIENCE_S:
-                self.counts["unanswered"] += member.asked is not None
-                member.asked = None
-                due[tag] = to_seconds(ns)
-        for tag, plan in self.fleet.plan(due).items():
+            if member.asked is not None and self._patience.lasts(member.asked.since):
+                continue
+            if member.asked is not None:
+                self.counts["unanswered"] += 1
+                member.given_up, member.asked = member.asked, None
+            due[tag] = to_seconds(ns)
+        plans = self.fleet.plan(due)
+        for tag, plan in (self._granted(plans) if self.config.air_time else plans).items():
             self._sequence += 1
             message = to_schedule(
                 plan.anchor,
@@ -300,6 +332,24 @@ class FleetNode(SitedNode):
             self._members.by_tag[tag].asked = Asked(plan, ns, self._sequence, perf_counter())
             self._schedule.publish(message)
             self.counts["schedules"] += 1
+
+    def _granted(self, plans: Mapping[str, Plan]) -> dict[str, Plan]:
+        """Those plans that there is air time for in this turn."""
+        part, now = self.config.air_time / self.config.rate, perf_counter()
+        self._saved = min(self._saved + part, 2.0 * part)
+        members = self._members.by_tag
+        blind = {tag for tag in plans if now - members[tag].blind >= BLIND_S}
+        given, self._saved = grant(
+            plans,
+            self._slot,
+            self._saved,
+            self.known_site.anchors,
+            most=self.config.budget,
+            blind=blind,
+        )
+        for tag in given.keys() & blind:
+            members[tag].blind = now
+        return given
 
     # Who is there, and how they do.
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from collections.abc import Mapping
@@ -59,6 +60,10 @@ class Member:
     blink: int | None = None
     """Stamp of the last one, ns."""
     asked: Asked | None = None
+    given_up: Asked | None = None
+    """The last one that was waited for in vain."""
+    blind: float = -math.inf
+    """When it was last asked without a fix (perf_counter), where air time is short."""
     pose: Any = None
     """Publisher, from the first fix on."""
     fixes: int = 0

@@ -24,6 +24,7 @@ from locdreamer_ros.msg import AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS, from_ranges, to_schedule
 from locdreamer_ros.nodes.lifecycle import LOSSLESS, new_session, run_node
 from locdreamer_ros.nodes.passive import PassiveConfig, PassiveNode
+from locdreamer_ros.nodes.patience import Patience
 from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import IntArray, Ranges, Site
 
@@ -32,11 +33,6 @@ DEADLINE = 0.9
 NOBODY: IntArray = np.empty(0, dtype=np.intp)
 
 
-PATIENCE_S, MOST_PATIENCE_S = 0.05, 1.0
-"""A schedule that is younger, or younger than twice what answers take, is not given up for the next
-tick: its answer is on its way. What is learned of that ends at the second."""
-LEARNED = 0.2
-"""Weight of the last answer in what answers take."""
 REMEMBERED = 100
 """Schedules given up whose answers are still taken in."""
 
@@ -81,8 +77,7 @@ class TrackerNode(PassiveNode):
         """The last schedule that asked nobody; its fix did not wait for the answer."""
         self._asked_at: int | None = None
         """Time of the last fix asked for."""
-        self._took = 0.0
-        """How long answers take from their schedule, late ones too, s."""
+        self._patience = Patience()
         self._given_up: dict[int, Pending] = {}
         """The schedules that were waited for in vain, by sequence."""
         self._timer: Any = None
@@ -101,7 +96,7 @@ class TrackerNode(PassiveNode):
         self._pending = self._closing = self._asked_at = self._held = None
         self._session, self._sequence = new_session(), 0
         self._given_up.clear()
-        self._took = 0.0
+        self._patience = Patience()
         self._timer = None
         if self.asking:
             self._set_pace()
@@ -149,9 +144,8 @@ class TrackerNode(PassiveNode):
         pending = self._pending
         if pending is None or ns < pending.ns:
             return False
-        patience = max(PATIENCE_S, 2.0 * self._took)
         first = self.config.rate == 0.0 and self._held is None
-        return first or perf_counter() - pending.since < patience
+        return first or self._patience.lasts(pending.since)
 
     def _tick(self, ns: int) -> None:
         """Ask, unless an answer is still out: a tick can overtake it on its way here.
@@ -245,8 +239,7 @@ class TrackerNode(PassiveNode):
         offset = nanoseconds(message.header.stamp) - asked.ns
         if abs(offset) > MAX_OFFSET_NS:
             raise InputError(f"uwb/ranges: stamp is {offset * 1e-9:.3f} s from the schedule's")
-        took = min(perf_counter() - asked.since, MOST_PATIENCE_S)
-        self._took += LEARNED * (took - self._took)
+        self._patience.answered(asked.since)
         return ranges
 
     def _take_late(self, message: RangeArray, received: float) -> None:
