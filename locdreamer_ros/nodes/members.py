@@ -87,7 +87,7 @@ class Members:
             if len(tag) > MAX_NAME:
                 raise InputError(f"a tag's id has {len(tag)} letters; expected at most {MAX_NAME}")
             if len(self.by_tag) >= most:
-                raise InputError(f"tag {tag!r}: there are {most} already (most_tags)")
+                raise InputError(f"there are {most} tags already (most_tags)")
             member = self.by_tag[tag] = Member(self._topic(tag), now)
         return member
 

@@ -109,7 +109,7 @@ def test_tags_come_and_go_and_one_too_many_waits() -> None:
         for tag in PLACES:
             ranges.publish(ranges_of(tag, 0))
         fleet.until(lambda: fleet.node.counts["messages_dropped"], "the third's refusal")
-        assert "there are 2 already" in fleet.node.problem
+        assert "there are 2 tags already" in fleet.node.problem
         fleet.until(lambda: fleet.node.counts["fixes"] == 2, "two fixes")
         assert fleet.peer.count_publishers("fleet_node/robin/pose") == 1
         assert fleet.set("forget_after", 5.0).successful
