@@ -42,7 +42,9 @@ from locdreamer_ros.survey.files import load_unplaced
 from locdreamer_ros.types import Anchors
 
 ROOT = Path(__file__).resolve().parents[2]
-TRACKING, ROBOT = (ROOT / "launch" / f"{name}.launch.py" for name in ("tracking", "robot"))
+TRACKING, ROBOT, FLEET = (
+    ROOT / "launch" / f"{name}.launch.py" for name in ("tracking", "robot", "fleet")
+)
 PATIENCE_S = 60.0
 SENSOR = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -127,6 +129,7 @@ def test_a_wrong_argument_is_one_line_and_nothing_starts(tmp_path: Path) -> None
     for file, arguments, complaint in (
         (TRACKING, ["budget:=many"], "budget: expected int, got 'many'"),
         (ROBOT, [], "source serial needs anchors:=FILE"),
+        (FLEET, ["scheduler:=sequential", "simulated:=x"], "simulated: expected a whole number"),
     ):
         launch = Launch(tmp_path, 1, file, *arguments)
         assert launch.process.wait(PATIENCE_S) == 1
@@ -202,6 +205,16 @@ def test_a_robot_with_somebody_elses_radio_in_a_namespace(tmp_path: Path) -> Non
         place = poses[-1].pose.pose.position
         assert np.hypot(place.x - TRUTH[0], place.y - TRUTH[1]) < 0.2
         assert statuses[-1].tracker == "robust-ekf"
+
+
+def test_a_fleet_follows_simulated_tags_in_a_namespace(tmp_path: Path) -> None:
+    arguments = ["simulated:=2", "namespace:=site1", "dimensions:=2", "tag_height:=1.2"]
+    with launched(tmp_path, FLEET, *arguments) as (launch, probe):
+        topics = [f"/site1/fleet_node/tag{number}/pose" for number in (1, 2)]
+        poses = [probe.hear(PoseWithCovarianceStamped, topic) for topic in topics]
+        probe.until(lambda: all(len(found) > 5 for found in poses), "poses of both", PATIENCE_S)
+        assert sorted(launch.nodes()) == ["fleet_node", "source_node"]
+        assert poses[0][-1].pose.pose.position != poses[1][-1].pose.pose.position
 
 
 def test_a_tracker_that_dies_is_started_again(tmp_path: Path) -> None:
