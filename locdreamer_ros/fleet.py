@@ -10,11 +10,10 @@ What one tag's numbers break begins anew for that tag alone.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
-
-import numpy as np
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.loop import Loop, Plan
@@ -93,17 +92,15 @@ class Fleet:
 
     def absorb(self, answers: Mapping[str, tuple[Plan, Ranges]]) -> dict[str, Estimate]:
         """`Loop.absorb` of each tag's answer to its plan; tags without a first fix are left out."""
-        given = {tag: (plan, ranges.usable()) for tag, (plan, ranges) in answers.items()}
         together = []
-        for tag, (plan, ranges) in given.items():
+        for tag, (plan, ranges) in answers.items():
             loop = self.add(tag)
             model = _model(loop)
-            if model is None or ranges.free:
+            if model is None or plan.prediction is None or ranges.free or loop.watch.seeking:
                 continue
-            if plan.prediction is not None and not loop.watch.seeking:
-                together.append((model, ranges))
+            together.append((model, ranges))
         update_together(together)
-        found = self._each(given, lambda tag: _finite(self.add(tag).absorb(*given[tag])))
+        found = self._each(answers, lambda tag: _finite(self.add(tag).absorb(*answers[tag])))
         return {tag: estimate for tag, estimate in found.items() if estimate is not None}
 
     def _predict(self, times: Mapping[str, float], *, choose: bool) -> None:
@@ -137,8 +134,9 @@ class Fleet:
 
 def _finite(estimate: Estimate | None) -> Estimate | None:
     """The estimate itself. Raises ArithmeticError where its numbers are none."""
-    if estimate is not None and not (
-        np.isfinite(estimate.mean).all() and np.isfinite(estimate.covariance).all()
-    ):
+    if estimate is None:
+        return None
+    numbers = estimate.mean.tolist() + estimate.covariance.ravel().tolist()
+    if not math.isfinite(sum(numbers)):
         raise ArithmeticError("the estimate is not finite")
     return estimate

@@ -40,6 +40,10 @@ class Tracker(ABC):
         """
         return deepcopy(self)
 
+    def look(self, ranges: Ranges) -> Estimate:
+        """What `update` would say of ranges; it leaves no trace."""
+        return self.fork().update(ranges)
+
     @property
     def offset(self) -> float:
         """What all ranges are thought to be too long by, m, where the tracker knows; else 0."""

@@ -82,6 +82,25 @@ INLINE Four exponential(const Four & at)
   return (low + r4 * (middle + r4 * high)) * (Four)power;
 }
 
+// log(1 + x^2), within 1e-15.
+INLINE Four log_of_one_and_square(const Four & x)
+{
+  const Four at = 1.0 + x * x;
+  const FourBits bits = (FourBits)at, one = (FourBits)(Four{1.0, 1.0, 1.0, 1.0});
+  const FourBits two52 = (FourBits)(Four{0x1p52, 0x1p52, 0x1p52, 0x1p52});
+  Four power = (Four)((bits >> 52) | two52) - (0x1p52 + 1023.0);  // at >= 1: its sign is plain
+  Four part = (Four)((bits & 0xfffffffffffff) | one);  // 1 to 2
+  const FourBits high = part > 1.4142135623730951;
+  part = high ? 0.5 * part : part;
+  power = high ? power + 1.0 : power;
+  const Four q = (part - 1.0) / (part + 1.0), z = q * q, z2 = z * z, z4 = z2 * z2;
+  const Four low = (1.0 + z * (1.0 / 3.0)) + z2 * (1.0 / 5.0 + z * (1.0 / 7.0));
+  const Four middle = (1.0 / 9.0 + z * (1.0 / 11.0)) + z2 * (1.0 / 13.0 + z * (1.0 / 15.0));
+  const Four rest = (1.0 / 17.0 + z * (1.0 / 19.0)) + z2 * (1.0 / 21.0);
+  const Four found = power * 0.69314718055994530942 + 2.0 * q * (low + z4 * (middle + z4 * rest));
+  return at < 1e300 ? found : at;
+}
+
 // count: a multiple of four.
 INLINE void silu(double * values, int count)
 {

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -113,25 +114,26 @@ inline PyObject * choose(PyObject *, PyObject * const * given, Py_ssize_t count)
   return answer(true);
 }
 
-// Whom to ask: among rows (C,), by foresight.
+// What ranges of rows (C,) would say, and whom to ask by it.
 struct AheadCall
 {
-  static constexpr int ARGUMENTS = 8;
+  static constexpr int ARGUMENTS = 7;
 
   explicit AheadCall(PyObject * const * given)
-  : slot(given[0]), rows(given[1]), weights(given[2]), out(given[7], PyBUF_WRITABLE)
+  : slot(given[0]), rows(given[1]), weights(given[2])
   {
     good = number(given[4], sigma) && number(given[5], most) && number(given[6], clearly);
     budget = good ? PyLong_AsLong(given[3]) : 0;
     good = good && !PyErr_Occurred();
   }
 
-  bool run(const Model & model, const double * packed, int64_t slots) const
+  // The foresight of the rows; false: numpy's turn.
+  bool look(const Model & model, const double * packed, int64_t slots)
   {
-    static Numbers position, cross, ranges;
-    const int64_t axes = model.axes, candidates = rows.ok() ? rows.count() : 0;
-    if (budget < 1 || budget >= candidates || !(clearly >= 0.0) ||
-      !slot.holds(model.anchors()) || !weights.holds(axes) || !out.holds(budget) ||
+    axes = model.axes;
+    candidates = rows.ok() ? rows.count() : 0;
+    if (budget < 1 || candidates < 1 || !(clearly >= 0.0) || !slot.holds(model.anchors()) ||
+      !weights.holds(axes) ||
       !are_anchors(rows.data<int64_t>(), candidates, slot.data<int64_t>(), model.anchors(), slots))
     {
       return false;
@@ -142,44 +144,115 @@ struct AheadCall
     const State now(const_cast<double *>(packed), slots);
     foresee(
       *model.net, now.slots, now.mean, now.covariance, model.places.data(), slot.data<int64_t>(),
-      rows.data<int64_t>(), static_cast<int>(candidates), static_cast<int>(axes), position.data(),
-      cross.data(), ranges.data());
-    std::vector<int> best;
+      rows.data<int64_t>(), static_cast<int>(candidates), axes, position.data(), cross.data(),
+      ranges.data());
+    return true;
+  }
+
+  bool choose(std::vector<int> & best) const
+  {
     const auto in_space = axes == 2 ? choose_in<2> : choose_in<3>;
-    if (!in_space(
-        position.data(), cross.data(), ranges.data(), weights.data<double>(),
-        static_cast<int>(candidates), static_cast<int>(budget), sigma, most, clearly, best))
-    {
-      return false;
-    }
+    return budget < candidates && in_space(
+      position.data(), cross.data(), ranges.data(), weights.data<double>(),
+      static_cast<int>(candidates), static_cast<int>(budget), sigma, most, clearly, best);
+  }
+
+  // The rows chosen, as of anchors.
+  bool choose(const Indices & out) const
+  {
+    std::vector<int> best;
+    if (!out.holds(budget) || !choose(best)) {return false;}
     for (int64_t i = 0; i < budget; i++) {
       out.data<int64_t>()[i] = rows.data<int64_t>()[best[i]];
     }
     return true;
   }
 
+  // Of a choice the one that helps most alone, what it leaves and what there was, m^2.
+  bool first(int & one, double & left, double & present) const
+  {
+    std::vector<int> best(candidates);
+    std::iota(best.begin(), best.end(), 0);
+    const bool chosen = budget > 1 && budget < candidates &&
+      few(static_cast<int>(candidates), static_cast<int>(budget), most);
+    if (chosen && !choose(best)) {return false;}
+    present = 0.0;
+    for (int i = 0; i < axes; i++) {
+      present += weights.data<double>()[i] * position[i * (axes + 1)];
+    }
+    left = HUGE_VAL;
+    for (int row : best) {
+      double gained = 0.0;
+      for (int i = 0; i < axes; i++) {
+        gained += weights.data<double>()[i] * square(cross[row * axes + i]);
+      }
+      const double remains = present - gained / (ranges[row * (candidates + 1)] + square(sigma));
+      if (remains < left) {
+        left = remains;
+        one = row;
+      }
+    }
+    return std::isfinite(left);
+  }
+
   const Indices slot, rows;
   const In weights;
-  const Indices out;
   double sigma = 0.0, most = 0.0, clearly = 0.0;
-  int64_t budget = 0;
+  int64_t budget = 0, candidates = 0;
+  int axes = 0;
   bool good;
+  static inline Numbers position, cross, ranges;
 };
+
+// A state to look ahead from, given as model, slots and state; null: not one, perhaps an exception.
+inline const double * state_of(
+  PyObject * const * given, const In & state, const Model * & model, int64_t & slots)
+{
+  model = model_of(given[0]);
+  slots = model ? PyLong_AsLong(given[1]) : 0;
+  const bool good = model && !PyErr_Occurred() && slots >= 1 && slots <= MOST_SLOTS &&
+    state.holds(State::count(slots));
+  return good ? state.data<double>() : nullptr;
+}
 
 // choose_ahead(model, slots, state, slot, rows (C,), weights of the axes, budget, sigma,
 //              most subsets, clearly; chosen rows (budget,))
 inline PyObject * choose_ahead(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  if (!arguments(count, 3 + AheadCall::ARGUMENTS)) {return nullptr;}
-  const Model * model = model_of(given[0]);
-  if (!model) {return nullptr;}
-  const int64_t slots = PyLong_AsLong(given[1]);
+  if (!arguments(count, 3 + AheadCall::ARGUMENTS + 1)) {return nullptr;}
+  const Model * model;
+  int64_t slots;
+  const In packed(given[2]);
+  const double * state = state_of(given, packed, model, slots);
   if (PyErr_Occurred()) {return nullptr;}
-  const In state(given[2]);
-  const AheadCall call(given + 3);
+  AheadCall call(given + 3);
+  const Indices out(given[3 + AheadCall::ARGUMENTS], PyBUF_WRITABLE);
   if (!call.good) {return nullptr;}
-  if (slots < 1 || slots > MOST_SLOTS || !state.holds(State::count(slots))) {return answer(false);}
-  return answer(run([&] {return call.run(*model, state.data<double>(), slots);}));
+  return answer(
+    state && run([&] {return call.look(*model, state, slots) && call.choose(out);}));
+}
+
+// first_ahead(model, slots, state, slot, rows (C,), weights of the axes, budget, sigma,
+//             most subsets, clearly): which of the rows to ask first, what it leaves alone and what
+// there was, m^2; None: numpy's turn.
+inline PyObject * first_ahead(PyObject *, PyObject * const * given, Py_ssize_t count)
+{
+  if (!arguments(count, 3 + AheadCall::ARGUMENTS)) {return nullptr;}
+  const Model * model;
+  int64_t slots;
+  const In packed(given[2]);
+  const double * state = state_of(given, packed, model, slots);
+  if (PyErr_Occurred()) {return nullptr;}
+  AheadCall call(given + 3);
+  if (!call.good) {return nullptr;}
+  int one = 0;
+  double left = 0.0, present = 0.0;
+  if (!state ||
+    !run([&] {return call.look(*model, state, slots) && call.first(one, left, present);}))
+  {
+    Py_RETURN_NONE;
+  }
+  return Py_BuildValue("idd", one, left, present);
 }
 
 // plan_many(list of tuples, each what `predict` takes, then what `choose_ahead` does, from `slot` on):
@@ -189,15 +262,17 @@ inline PyObject * step_plan_many(PyObject *, PyObject * const * given, Py_ssize_
   if (!arguments(count, 1)) {return nullptr;}
   std::vector<int> said;
   const bool listed = each_tuple(
-    given[0], PredictCall::ARGUMENTS + AheadCall::ARGUMENTS, [&](PyObject * const * one) {
+    given[0], PredictCall::ARGUMENTS + AheadCall::ARGUMENTS + 1, [&](PyObject * const * one) {
       const PredictCall first(one);
-      const AheadCall then(one + PredictCall::ARGUMENTS);
+      AheadCall then(one + PredictCall::ARGUMENTS);
+      const Indices out(one[PredictCall::ARGUMENTS + AheadCall::ARGUMENTS], PyBUF_WRITABLE);
       if (!first.good || !then.good) {return false;}
       said.push_back(
         run(
           [&] {
             return !first.run() ? 0 :
-            then.run(*first.model, first.next.data<double>(), first.slots) ? 2 : 1;
+            then.look(*first.model, first.next.data<double>(), first.slots) && then.choose(out) ?
+            2 : 1;
           }));
       return true;
     });

@@ -49,6 +49,7 @@ PyMethodDef methods[] = {
   {"update_many", quick<step_update_many>(), METH_FASTCALL, "The same for several filters."},
   {"foresee", quick<step_foresee>(), METH_FASTCALL, "What ranges not asked yet would say."},
   {"choose_ahead", quick<choose_ahead>(), METH_FASTCALL, "Whom to ask, by foresight."},
+  {"first_ahead", quick<first_ahead>(), METH_FASTCALL, "Whom to ask first."},
   {"choose", quick<choose>(), METH_FASTCALL, "The subset that leaves the least variance."},
   {"near", quick<near>(), METH_FASTCALL, "The nearest anchors."},
   {"attend", quick<attend>(), METH_FASTCALL, "Take plain ranges into the window."},
@@ -68,8 +69,8 @@ PyMODINIT_FUNC PyInit__compiled()
 {
   PyObject * made = PyModule_Create(&module);
   // Raised with every change of what goes in or comes out: locdreamer_ros/compiled.py has the same.
-  if (made && (PyModule_AddIntConstant(made, "INTERFACE", 5) < 0 ||
-    PyModule_AddIntConstant(made, "WATCH", 3) < 0 ||
+  if (made && (PyModule_AddIntConstant(made, "INTERFACE", 6) < 0 ||
+    PyModule_AddIntConstant(made, "WATCH", 4) < 0 ||
     PyModule_AddIntConstant(made, "TOGETHER", 3) < 0))
   {
     Py_DECREF(made);

@@ -46,24 +46,40 @@ inline std::vector<int> sorted_rows(const double * values, int count)
 // log(1 + (r / s)^2)
 inline double rho(double residual, double scale) {return std::log1p(square(residual / scale));}
 
+// Sum of weights times rho(residual - shift).
+INLINE double cost_at(
+  const double * residual, const double * weight, const double * scale, int count, double shift)
+{
+  Four sum = {0.0, 0.0, 0.0, 0.0};
+  int i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const Four off = (load(residual + i) - shift) / load(scale + i);
+    sum += load(weight + i) * log_of_one_and_square(off);
+  }
+  double rest = 0.0;
+  for (; i < count; i++) {rest += weight[i] * rho(residual[i] - shift, scale[i]);}
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]) + rest;
+}
+
 // Least cost of residuals over no common offset or their weighted median, and which it was.
 inline double least_cost(
   const double * residual, const double * weight, const double * scale, int count,
   double offset_scale, double & offset)
 {
-  const std::vector<int> order = sorted_rows(residual, count);
-  std::vector<double> sums(count);
-  double sum = 0.0;
-  for (int i = 0; i < count; i++) {sums[i] = sum += weight[order[i]];}
-  int middle = 0;
-  while (middle < count - 1 && sums[middle] < 0.5 * sum) {middle++;}
-  const double median = residual[order[middle]];
-  double plain = 0.0, moved = 0.0;
+  static std::vector<std::pair<double, double>> sorted;
+  sorted.resize(count);
+  double whole = 0.0, sum = 0.0;
   for (int i = 0; i < count; i++) {
-    plain += weight[i] * rho(residual[i], scale[i]);
-    moved += weight[i] * rho(residual[i] - median, scale[i]);
+    sorted[i] = {residual[i], weight[i]};
   }
-  moved += rho(median, offset_scale);
+  std::sort(sorted.begin(), sorted.end());
+  for (const auto & each : sorted) {whole += each.second;}
+  int middle = 0;
+  while (middle < count - 1 && (sum += sorted[middle].second) < 0.5 * whole) {middle++;}
+  const double median = sorted[middle].first;
+  const double plain = cost_at(residual, weight, scale, count, 0.0);
+  const double moved =
+    cost_at(residual, weight, scale, count, median) + rho(median, offset_scale);
   offset = moved < plain ? median : 0.0;
   return moved < plain ? moved : plain;
 }
@@ -131,7 +147,7 @@ public:
         cost[m] = least_cost(
           residual_.data(), w_.weight, wide.data(), w_.count, s_.offset, offset[m]);
       } else {
-        for (int i = 0; i < w_.count; i++) {cost[m] += w_.weight[i] * rho(residual_[i], wide[i]);}
+        cost[m] = cost_at(residual_.data(), w_.weight, wide.data(), w_.count, 0.0);
       }
     }
     std::vector<int> chosen;
@@ -268,11 +284,8 @@ private:
       if (!finite(state, n)) {return false;}
     }
     look(state, true);
-    cost = 0.0;
-    for (int k = 0; k < w_.count; k++) {
-      residual_[k] -= state[n - 1];
-      cost += w_.weight[k] * rho(residual_[k], scale_[k]);
-    }
+    for (int k = 0; k < w_.count; k++) {residual_[k] -= state[n - 1];}
+    cost = cost_at(residual_.data(), w_.weight, scale_.data(), w_.count, 0.0);
     cost += rho(state[n - 1], s_.offset);
     double speed = 0.0;
     for (int i = 0; i < d; i++) {speed += square(state[d + i]);}

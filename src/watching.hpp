@@ -34,8 +34,9 @@ struct AttendCall
     good = good && !PyErr_Occurred();
   }
 
-  // How many rows the window has now, or -1: not all are plain, and nothing has changed.
-  int64_t run() const
+  // How many rows the window has now, or -1: not all are plain, and nothing has changed; which of
+  // them are beyond the gate, as bits.
+  int64_t run(uint64_t & beyond) const
   {
     const int64_t axes = mean.holds(4) ? 2 : mean.holds(6) ? SPACE : 0;
     if (!axes || !places.ok() || !value.ok() || !fixed.holds(6) || !rows.ok() ||
@@ -44,7 +45,7 @@ struct AttendCall
       return -1;
     }
     const int64_t ranges = value.last_axis(), anchors = places.count() / SPACE;
-    if (ranges < 1 || count < 0 || (count + ranges) * 3 > rows.count() ||
+    if (ranges < 1 || ranges > 64 || count < 0 || (count + ranges) * 3 > rows.count() ||
       !anchor.is_line(ranges) || !value.is_line(ranges) || !stamp.is_line(ranges) ||
       !status.is_line(ranges) || !used.holds(2 * anchors) || !last.holds(anchors))
     {
@@ -70,7 +71,7 @@ struct AttendCall
       for (int j = 0; j < axes; j++) {offset[j] = state[j] + (when - at) * state[axes + j];}
       for (int j = 0; j < SPACE; j++) {offset[j] -= places.data<double>()[row * SPACE + j];}
       const double off = metres - slant(offset, floor, unused) - common;
-      if (!(off < limits[3] + sigmas && off > limits[2] - sigmas)) {return -1;}
+      if (!(off < limits[3] + sigmas && off > limits[2] - sigmas)) {beyond |= uint64_t{1} << i;}
     }
     std::sort(asked.begin(), asked.end());
     if (std::adjacent_find(asked.begin(), asked.end()) != asked.end()) {return -1;}
@@ -107,15 +108,20 @@ private:
 };
 
 // attend(places (A, 3), limits (6,), time, anchor, value, stamp, status (N,), time, mean (2D) and
-//        covariance (2D, 2D) of the prior, offset, keep; used (A, 2), last (A,), rows (R, 3), how many): how many
-// rows the window has with these ranges, or -1 where one of them is not plain: then numpy looks.
+//        covariance (2D, 2D) of the prior, offset, keep; used (A, 2), last (A,), rows (R, 3),
+//        how many): how many rows the window has with these ranges, and which of them are beyond the
+// gate, as bits; None where one of them is not plain: then numpy looks.
 // limits: height, floor, low and high gate m, how far from `time` s a stamp may be, and how far
 // apart those of an anchor are kept. Without `keep` nothing changes.
 inline PyObject * attend(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   if (!arguments(count, AttendCall::ARGUMENTS)) {return nullptr;}
   const AttendCall call(given);
-  return call.good ? PyLong_FromLongLong(call.run()) : nullptr;
+  if (!call.good) {return nullptr;}
+  uint64_t beyond = 0;
+  const int64_t left = call.run(beyond);
+  if (left < 0) {Py_RETURN_NONE;}
+  return Py_BuildValue("LK", static_cast<long long>(left), static_cast<unsigned long long>(beyond));
 }
 
 // remember(track (R, 1 + D), how many, time, mean (2D), reach s): how many rows the track has with
@@ -197,9 +203,12 @@ inline PyObject * hold_track(PyObject *, PyObject * const * given, Py_ssize_t co
     nearest(table, left, spans.most_anchors, seen) : std::vector<Range>(table, table + left);
   Held held;
   if (looked.size() >= 4) {
-    held = hold(
-      looked, seen, out, track.data<double>(), static_cast<int>(tracked),
-      static_cast<int>(width) - 1, places.data<double>(), c[0], c[1], now, c + 7);
+    held = run(
+      [&] {
+        return hold(
+          looked, seen, out, track.data<double>(), static_cast<int>(tracked),
+          static_cast<int>(width) - 1, places.data<double>(), c[0], c[1], now, c + 7);
+      });
   }
   PyObject * fit = dict_of(held.fit);
   if (!fit) {return nullptr;}
@@ -252,6 +261,7 @@ inline PyObject * explain(PyObject *, PyObject * const * given, Py_ssize_t count
     anchor.data<int64_t>(), static_cast<int>(ranges), static_cast<int>(axes), height};
   Explanation explanation(window, scales, given[8] == Py_True, given[9] == Py_True, floor);
   explanation.candidates(seeds.data<double>(), static_cast<int>(seeds.count() / axes));
+  // Not by `run`: a few steps from a bad place enlarge what FMA rounds otherwise.
   const int found = explanation.polish(
     states.data<double>(), costs.data<double>(), covariances.data<double>(),
     residuals.data<double>());

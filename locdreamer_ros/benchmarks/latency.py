@@ -106,7 +106,7 @@ def stepper(method: Method, recording: Recording, site: Site, lives: ExitStack) 
         ranges = answer(recording, row, asked)
         while scheduler.sequential and asked.size < budget:
             begin = process_time_ns()
-            more = scheduler.more(tracker.fork().update(ranges), asked, anchors, budget)
+            more = scheduler.more(tracker.look(ranges), asked, anchors, budget)
             spent += process_time_ns() - begin
             if more.size == 0:
                 break

@@ -21,6 +21,9 @@ LONG_GATE_M, SHORT_GATE_M, SPIKES, ACCUSED = 4.3, 1.0, 3, 12
 """A range off by more, beyond 3 sigma, is a spike; at most so many of an anchor in a row, unless
 the other anchors go on agreeing with the track: then so many name it."""
 
+ALL_NEAR: BoolArray = np.ones(0, dtype=np.bool_)
+"""All of them, however many."""
+
 
 class Gate:
     """The gate, and what it has counted. Anchors that `naming` has named are held back."""
@@ -54,25 +57,26 @@ class Gate:
         offset: float,
         window: Window,
         *,
-        keep: bool = True,
-    ) -> bool:
-        """Whether `fresh` and `screened` would let all ranges through; False: they are to be asked.
+        count: bool,
+    ) -> BoolArray | None:
+        """`near` of plain ranges: usable, of about `time` s and new. They are in the window then.
 
-        By the kernel, where nobody is in doubt; if so they are in the window. Without `keep` this
-        leaves no trace. offset m: what the tracker thinks that all ranges are too long by.
+        By the kernel; None: `fresh` is to be asked. Without `count` this leaves no trace.
         """
-        if compiled.watch is None or self.spikes or self._naming.named:
-            return False
-        count: int = compiled.watch.attend(
+        if compiled.watch is None:
+            return None
+        found: tuple[int, int] | None = compiled.watch.attend(
             *(*self._known, time, ranges.anchor, ranges.value, ranges.stamp, ranges.status),
-            *(prior.time, prior.mean, prior.covariance, offset, keep),
+            *(prior.time, prior.mean, prior.covariance, offset, count),
             *(self._used, window.last, window.rows, window.count),
         )
-        if count < 0:
-            return False
-        if keep:
-            window.count, self.skew = count, 0.0
-        return True
+        if found is None:
+            return None
+        if count:
+            window.count, self.skew = found[0], 0.0
+        if not found[1]:
+            return ALL_NEAR
+        return np.array([not found[1] >> row & 1 for row in range(len(ranges))])
 
     def fresh(self, ranges: Ranges, time: float, *, count: bool = True) -> Ranges:
         """Usable ranges of about `time` s that were not heard before."""
@@ -98,60 +102,51 @@ class Gate:
                 self.skew = float(np.median(usable.stamp - time))
         return usable if all(keep) else usable[np.array(keep)]
 
+    def near(self, ranges: Ranges, prior: Estimate, offset: float) -> BoolArray:
+        """Which ranges (N,) are near what the track expects.
+
+        offset m: what the tracker thinks that all ranges are too long by.
+        """
+        ahead = ranges.stamp - prior.time
+        at = prior.position + ahead[:, None] * prior.velocity
+        off = gaps(self._site, ranges.anchor, ranges.value, at) - offset
+        sigmas = 3.0 * math.sqrt(max(float(np.trace(prior.position_covariance)), 0.0))
+        return np.asarray((off < LONG_GATE_M + sigmas) & (off > -SHORT_GATE_M - sigmas))
+
     def screened(
         self,
         ranges: Ranges,
-        prior: Estimate,
-        offset: float,
+        near: BoolArray,
         fit: Mapping[int, float],
         *,
         open_: bool,
         count: bool,
     ) -> Ranges:
-        """Without the ranges of anchors that are named, and without spikes.
+        """Without the ranges of anchors that are named, and without those that are but spikes.
 
-        fit m: how the track fits each anchor of the window; open_: all are let through that are not
-        named; count: whether it is remembered.
+        near (N,) or `ALL_NEAR`; fit m: how the track fits each anchor of the window; open_: all are
+        let through that are not named; count: whether it is remembered.
         """
-        if len(ranges) == 0:
-            return ranges
-        keep = self._near(ranges, prior, offset, fit, open_=open_, count=count)
-        for row, anchor in enumerate(ranges.anchor.tolist()):
-            if anchor in self._naming.named:
-                keep[row] = False
-                if count:
-                    self.excluded[self._site.anchors.ids[anchor]] += 1
-        return ranges if keep.all() else ranges[keep]
-
-    def _near(
-        self,
-        ranges: Ranges,
-        prior: Estimate,
-        offset: float,
-        fit: Mapping[int, float],
-        *,
-        open_: bool,
-        count: bool,
-    ) -> BoolArray:
-        """Which ranges are near what the track expects, or no passing spike."""
-        ahead = ranges.stamp - prior.time
-        at = prior.position + ahead[:, None] * prior.velocity
-        off = gaps(self._site, ranges.anchor, ranges.value, at) - offset
-        sigmas = 3.0 * math.sqrt(max(float(np.trace(prior.position_covariance)), 0.0))
-        keep = (off < LONG_GATE_M + sigmas) & (off > -SHORT_GATE_M - sigmas)
-        if keep.all() and not self.spikes:
-            return keep
-        if open_:
-            keep[:] = True
-        spikes = self.spikes if count else self.spikes.copy()
-        for row, anchor in enumerate(ranges.anchor.tolist()):
-            spikes[anchor] += -1 if keep[row] else 1
-            if spikes[anchor] <= 0:
-                del spikes[anchor]
-                continue
-            # An anchor of late in doubt is not believed in between either, if others are.
-            held = self._naming.others_agree(anchor, fit)
-            keep[row] = spikes[anchor] > SPIKES and not held
-            if count and held and spikes[anchor] >= ACCUSED:
-                self._naming.accuse(anchor, fit)
-        return keep
+        spikes, named = self.spikes, self._naming.named
+        anchors = ranges.anchor.tolist()
+        keep = [True] * len(anchors) if near is ALL_NEAR or open_ else near.tolist()
+        if spikes or near is not ALL_NEAR:
+            spikes = spikes if count else spikes.copy()
+            for row, anchor in enumerate(anchors):
+                spikes[anchor] += -1 if keep[row] else 1
+                if spikes[anchor] <= 0:
+                    del spikes[anchor]
+                    continue
+                # An anchor of late in doubt is not believed in between either, if others are.
+                held = self._naming.others_agree(anchor, fit)
+                keep[row] = spikes[anchor] > SPIKES and not held
+                if count and held and spikes[anchor] >= ACCUSED:
+                    self._naming.accuse(anchor, fit)
+            named = self._naming.named
+        if named:
+            for row, anchor in enumerate(anchors):
+                if anchor in named:
+                    keep[row] = False
+                    if count:
+                        self.excluded[self._site.anchors.ids[anchor]] += 1
+        return ranges if all(keep) else ranges[np.array(keep)]

@@ -107,8 +107,10 @@ class Naming:
             self._forgive(anchor, value)
 
     def _forgive(self, anchor: int, value: float) -> None:
+        if not self._votes.get(anchor):  # nor is it named
+            return
         low, high = FITS_M if anchor in self.named else (SHORT_M, LONG_M)
         if low <= value <= high:
-            self._votes[anchor] = max(self._votes[anchor] - 1, 0)
+            self._votes[anchor] -= 1
             if self._votes[anchor] == 0:
                 self.named -= {anchor}

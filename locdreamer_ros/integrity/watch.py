@@ -16,7 +16,7 @@ import numpy as np
 
 from locdreamer_ros.integrity.better import APART_M, AT_ONCE_S, TEST_S, Better
 from locdreamer_ros.integrity.first_fix import STILL_S, fix_of, ready
-from locdreamer_ros.integrity.gate import Gate
+from locdreamer_ros.integrity.gate import ALL_NEAR, Gate
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.snapshot import MIRROR, Snapshot, cost_of, explain
@@ -24,7 +24,7 @@ from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.integrity.track import Track, hold
 from locdreamer_ros.integrity.window import Gathered, Window
 from locdreamer_ros.roles import Tracker
-from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
+from locdreamer_ros.types import BoolArray, Estimate, FloatArray, Motion, Ranges, Site
 
 SUSPECT = 0.7
 """Cost per anchor of the track beyond which a snapshot is solved."""
@@ -230,24 +230,23 @@ class Watch:
     def update(self, ranges: Ranges, time: float) -> Estimate | None:
         """Take an answer in at `time` s; the posterior, None before the first fix."""
         prior = self.tracker.estimate
-        if not self.seeking and prior is not None and self._attended(ranges, time, prior):
-            used = ranges
-        else:
-            fresh = self.gate.fresh(ranges, time)
-            self.used = len(fresh)
+        near = None if self.seeking or prior is None else self._near(ranges, time, prior)
+        if near is None:
+            ranges = self.gate.fresh(ranges, time)
+            self.used = len(ranges)
             if self.seeking:
-                self._seek(fresh, time)
+                self._seek(ranges, time)
                 hopeless = self._seeking and time - self._seeking_since > HOPELESS_S
-                if self._estimate is None or (self._seeking and not (hopeless and len(fresh))):
-                    if len(fresh) == 0:
+                if self._estimate is None or (self._seeking and not (hopeless and len(ranges))):
+                    if len(ranges) == 0:
                         self._seeking_since = time
                     return self._estimate
                 if not self._seeking:
                     return self._estimate
                 self._seeking = False
             else:
-                self.window.add(fresh)
-            used = self._screened(fresh, time, count=True)
+                self.window.add(ranges)
+        used = self._screened(ranges, near, time)
         self.used = len(used)
         if len(used) > 0:
             interval = time - self._heard
@@ -269,22 +268,32 @@ class Watch:
     def look(self, ranges: Ranges, time: float) -> Estimate:
         """What `update` would make of an answer; it leaves no trace."""
         prior = self.tracker.estimate
-        if prior is None or not self._attended(ranges, time, prior, keep=False):
+        near = None if prior is None else self._near(ranges, time, prior, count=False)
+        if near is None:
             ranges = self.gate.fresh(ranges, time, count=False)
-            ranges = self._screened(ranges, time, count=False)
-        return self.tracker.fork().update(ranges)
+        return self.tracker.look(self._screened(ranges, near, time, count=False))
 
-    def _attended(self, ranges: Ranges, time: float, prior: Estimate, *, keep: bool = True) -> bool:
+    def _near(
+        self, ranges: Ranges, time: float, prior: Estimate, *, count: bool = True
+    ) -> BoolArray | None:
+        """See `Gate.attend`."""
         offset = self.tracker.offset
-        return self.gate.attend(ranges, time, prior, offset, self.window, keep=keep)
+        return self.gate.attend(ranges, time, prior, offset, self.window, count=count)
 
-    def _screened(self, ranges: Ranges, time: float, *, count: bool) -> Ranges:
+    def _screened(
+        self, ranges: Ranges, near: BoolArray | None, time: float, *, count: bool = True
+    ) -> Ranges:
+        """What the tracker is given of fresh ranges; near: what is known of it already."""
         prior = self.tracker.estimate
-        if prior is None:
+        if prior is None or len(ranges) == 0:
+            return ranges
+        if near is None:
+            near = self.gate.near(ranges, prior, self.tracker.offset)
+            near = ALL_NEAR if near.all() else near
+        if near is ALL_NEAR and not (self.gate.spikes or self.naming.named):
             return ranges
         open_ = time - self._heard > max(OPEN_S, 1.5 * self._usual)
-        given = (ranges, prior, self.tracker.offset, self._fit)
-        return self.gate.screened(*given, open_=open_, count=count)
+        return self.gate.screened(ranges, near, self._fit, open_=open_, count=count)
 
     def _publish(self, estimate: Estimate | None) -> Estimate | None:
         """The tracker's estimate, with a covariance that holds its twin and its doubt."""

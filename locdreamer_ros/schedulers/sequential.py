@@ -20,12 +20,13 @@ import numpy as np
 
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.foresight import (
+    AXES,
     best_subset,
     present_variance,
     remaining_alone,
 )
 from locdreamer_ros.schedulers.gdop import directions
-from locdreamer_ros.schedulers.subsets import MOST_SUBSETS, near
+from locdreamer_ros.schedulers.subsets import CLEARLY, MOST_SUBSETS, near
 from locdreamer_ros.types import Anchors, Estimate, Foresight, IntArray, Site
 
 RANGE_SIGMA_M = 0.2
@@ -54,6 +55,21 @@ def best_first(foresight: Foresight, budget: int) -> tuple[int, float]:
     return first, float(alone[first])
 
 
+def first_of(
+    site: Site, estimate: Estimate, rows: IntArray, budget: int
+) -> tuple[int, float, float]:
+    """Which of `rows` to ask first of `budget`, what it leaves and what there is, m^2."""
+    at_once = getattr(estimate.foresight, "first", None)
+    if at_once:
+        weights = AXES[: estimate.dimensions]
+        by = (rows, weights, budget, RANGE_SIGMA_M, MOST_SUBSETS, CLEARLY)
+        found: tuple[int, float, float] | None = at_once(*by)
+        if found is not None:
+            return found
+    foresight = foreseen(site, estimate, rows)
+    return *best_first(foresight, budget), present_variance(foresight)
+
+
 def expected_error(estimate: Estimate) -> float:
     """The root-mean-square error m of the position that the covariance expects."""
     return math.sqrt(float(np.trace(estimate.position_covariance)))
@@ -78,7 +94,7 @@ class Sequential(Scheduler):
         if budget >= len(anchors) and not (self._accuracy or self._price):
             return np.arange(len(anchors))
         rows = near(prediction, anchors)
-        first, _ = best_first(foreseen(self._site, prediction, rows), budget)
+        first = first_of(self._site, prediction, rows, budget)[0]
         return rows[[first]]
 
     def more(self, looked: Estimate, asked: IntArray, anchors: Anchors, budget: int) -> IntArray:
@@ -91,10 +107,9 @@ class Sequential(Scheduler):
             return left[:0]
         if self._accuracy and expected_error(looked) <= self._accuracy:
             return left[:0]
-        foresight = foreseen(self._site, looked, left)
-        first, variance = best_first(foresight, budget - asked.size)
+        first, variance, present = first_of(self._site, looked, left, budget - asked.size)
         if self._price:
-            share = max(variance / present_variance(foresight), 0.0)
+            share = max(variance / present, 0.0)
             if expected_error(looked) * (1.0 - math.sqrt(share)) < self._price:
                 return left[:0]
         return left[[first]]

@@ -111,10 +111,10 @@ class CompiledStep(Unchanging):
         given = (self.model, state.slots, state.packed, slot, rows)
         return Foresight(*found) if self._kernel.foresee(*given, *found) else None
 
-    def choose(self, state: State, slot: IntArray, *by: Any) -> bool:
-        """Whom to ask, by foresight; `by`: see `Ahead.choose`, then the rows to be filled."""
-        chosen: bool = self._kernel.choose_ahead(self.model, state.slots, state.packed, slot, *by)
-        return chosen
+    def ahead(self, what: str, state: State, slot: IntArray, *by: Any) -> Any:
+        """Choose by foresight; `by`: see `Ahead.choose`."""
+        look = getattr(self._kernel, what)
+        return look(self.model, state.slots, state.packed, slot, *by)
 
 
 class Ahead:
@@ -146,7 +146,17 @@ class Ahead:
         """
         chosen = np.empty(budget, dtype=np.intp)
         by = (rows, weights, budget, sigma, most, clearly, chosen)
-        return chosen if self._step.choose(self._state, self._slot, *by) else None
+        done = self._step.ahead("choose_ahead", self._state, self._slot, *by)
+        return chosen if done else None
+
+    def first(self, *by: Any) -> tuple[int, float, float] | None:
+        """Of a choice, `by` the same, which of the rows helps most by itself.
+
+        Its place in them, the variance m^2 that it leaves, and the present one; None: numpy's turn.
+        """
+        found: tuple[int, float, float] | None
+        found = self._step.ahead("first_ahead", self._state, self._slot, *by)
+        return found
 
 
 def compiled_step(weights: Weights, site: Site, climbs: bool) -> CompiledStep | None:

@@ -141,6 +141,14 @@ class FarFieldTracker(Tracker):
         """Move dt s ahead with nothing heard."""
         return self._told(self._answers.coast(dt, slowing, speed_variance))
 
+    def look(self, ranges: Ranges) -> Estimate:
+        """What `update` would say of ranges; it leaves no trace."""
+        if self._ekf is None:
+            looked = self.model.look(ranges)
+            if not self._is_far(looked):
+                return looked
+        return super().look(ranges)
+
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
         if self._ekf is not None:

@@ -178,13 +178,14 @@ class ZeroShotTracker(Tracker):
         shown_covariance: FloatArray,
         chosen: Chosen | None = None,
     ) -> Estimate:
-        site, state, slot, compiled = self.site, self.state, self._slot, self._compiled
-        if compiled and state.size == state.plain:
-            foreseen: Foreseen = Ahead(compiled, site, state, slot)
-        else:
-            foreseen = partial(foresee, site, state.mean, state.covariance, slot)
+        state, foreseen = self.state, self._foreseen(self.state)
         self._estimate = Estimate(time, shown, shown_covariance, foreseen, state.common, chosen)
         return self._estimate
+
+    def _foreseen(self, state: State) -> Foreseen:
+        if self._compiled and state.size == state.plain:
+            return Ahead(self._compiled, self.site, state, self._slot)
+        return partial(foresee, self.site, state.mean, state.covariance, self._slot)
 
     def _take(self, time: float, step: Stepped, chosen: Chosen | None = None) -> Estimate:
         """What the kernel made of a step."""
@@ -332,6 +333,16 @@ class ZeroShotTracker(Tracker):
             mean=state.mean[states],
             covariance=covariance,
         )
+
+    def look(self, ranges: Ranges) -> Estimate:
+        """What `update` would say of ranges; it leaves no trace."""
+        now = started(self._estimate)
+        if self._compiled and not (ranges.free or self._framed or self._riding):
+            used, step = self._compiled.update(self.state, self._slot, now.time, ranges)
+            if used > 0:
+                ahead = self._foreseen(step.state)
+                return Estimate(now.time, *step[1:], ahead, step.state.common)
+        return super().look(ranges)
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""

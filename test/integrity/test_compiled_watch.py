@@ -84,7 +84,8 @@ def test_they_watch_alike(dimensions: int, anchors: int) -> None:
             with_kernel(kernel, watch.predict, 0.05 * step)
             if kernel and watch.estimate is not None:
                 given = (answer, 0.05 * step, watch.estimate)
-                plain += with_kernel(kernel, lambda w=watch, g=given: w._attended(*g, keep=False))
+                near = with_kernel(kernel, lambda w=watch, g=given: w._near(*g, count=False))
+                plain += near is not None
             with_kernel(kernel, watch.update, answer, 0.05 * step)
         one, other = watches
         assert (one.window.count, one._track.count) == (other.window.count, other._track.count)
@@ -130,7 +131,7 @@ def test_the_kernel_refuses_what_is_no_window() -> None:
     good, rows = np.zeros(6, dtype=np.uint8), np.zeros((9, 3))
     attend = [known[0], limits, 0.0, np.arange(6), gathered.value, gathered.age, good]
     attend += [0.0, np.zeros(4), np.eye(4), 0.0, True, np.zeros((6, 2)), np.full(6, -9.0), rows, 1]
-    assert KERNEL.attend(*attend) == 7
+    assert KERNEL.attend(*attend) == (7, 0)
     track = np.zeros((4, 3))
     remember = [track, 2, 0.0, np.zeros(4), 7.0]
     assert KERNEL.remember(*remember) == 3

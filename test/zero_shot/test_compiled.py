@@ -15,6 +15,8 @@ from kernels import KERNEL, with_kernel
 
 from locdreamer_ros.schedulers import foresight as scheduler
 from locdreamer_ros.schedulers import subsets
+from locdreamer_ros.schedulers.foresight import present_variance
+from locdreamer_ros.schedulers.sequential import best_first
 from locdreamer_ros.types import Anchors, Estimate, Foresight, Motion, Ranges, Site
 from locdreamer_ros.zero_shot import tracker as in_numpy
 from locdreamer_ros.zero_shot.compiled_step import Ahead
@@ -176,6 +178,9 @@ def test_they_choose_ahead_as_by_foresight(count: int) -> None:
         chosen = prior.foresight.choose(rows, *by)
         wanted = rows[scheduler.best_subset(prior.foresight(rows), 3, 0.2)]
         np.testing.assert_array_equal(chosen, wanted)
+        at_once = prior.foresight.first(rows, scheduler.AXES[:2], 3, 0.2, *by[3:])
+        foresight = prior.foresight(rows)
+        assert at_once == pytest.approx((*best_first(foresight, 3), present_variance(foresight)))
         tracker.update(ranges_of(rng, tracker.site, 3, 0.1 * (step + 1)))
 
 
@@ -288,6 +293,8 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
     foresee += [np.empty((2, 2)), np.empty((6, 2)), np.empty((6, 6))]
     assert KERNEL.foresee(*foresee) is True
     ahead = [step.model, 1, state.packed, tracker._slot, rows, np.ones(2), 3, 0.2, 2000, 1e-9]
+    assert KERNEL.first_ahead(*ahead) is not None
+    first = list(ahead)
     ahead.append(np.empty(3, dtype=np.intp))
     assert KERNEL.choose_ahead(*ahead) is True
     out = np.empty(3, dtype=np.intp)
@@ -304,6 +311,7 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
         (KERNEL.update, update),
         (KERNEL.foresee, foresee),
         (KERNEL.choose_ahead, ahead),
+        (KERNEL.first_ahead, first),
         (KERNEL.choose, choose),
         (KERNEL.near, near),
     ):
