@@ -82,33 +82,34 @@ class Fleet:
     def plan(self, times: Mapping[str, float]) -> dict[str, Plan]:
         """`Loop.plan` of each tag at its time s."""
         self._predict(times, choose=True)
-        return self._each(times, lambda tag: self.add(tag).plan(times[tag]))
+        return self._each(times, lambda tag, loop: loop.plan(times[tag]))
 
     def hear(self, times: Mapping[str, float]) -> dict[str, Plan]:
         """`Loop.hear` of each tag: for ranges that nobody asked for; without strange times."""
         self._predict(times, choose=False)
-        found = self._each(times, lambda tag: self.add(tag).hear(times[tag]))
+        found = self._each(times, lambda tag, loop: loop.hear(times[tag]))
         return {tag: plan for tag, plan in found.items() if plan is not None}
 
     def absorb(self, answers: Mapping[str, tuple[Plan, Ranges]]) -> dict[str, Estimate]:
         """`Loop.absorb` of each tag's answer to its plan; tags without a first fix are left out."""
         together = []
         for tag, (plan, ranges) in answers.items():
-            loop = self.add(tag)
+            loop = self._loops.get(tag) or self.add(tag)
             model = _model(loop)
             if model is None or plan.prediction is None or ranges.free or loop.watch.seeking:
                 continue
             together.append((model, ranges))
         update_together(together)
-        found = self._each(answers, lambda tag: _finite(self.add(tag).absorb(*answers[tag])))
+        found = self._each(answers, lambda tag, loop: _finite(loop.absorb(*answers[tag])))
         return {tag: estimate for tag, estimate in found.items() if estimate is not None}
 
     def _predict(self, times: Mapping[str, float], *, choose: bool) -> None:
         """Predict together whoever has a filter that can, as its loop is going to ask for it."""
         together = []
         for tag, time in times.items():
-            loop = self.add(tag)
-            model, now = _model(loop), loop.tracker.estimate
+            loop = self._loops.get(tag) or self.add(tag)
+            model = _model(loop)
+            now = None if model is None else model.estimate
             if model is None or now is None or loop.watch.seeking or not time > now.time:
                 continue
             dt, choice = time - now.time, None
@@ -117,12 +118,12 @@ class Fleet:
             together.append((model, dt, choice))
         plan_together(together)
 
-    def _each(self, tags: Iterable[str], work: Callable[[str], Result]) -> dict[str, Result]:
+    def _each(self, tags: Iterable[str], work: Callable[[str, Loop], Result]) -> dict[str, Result]:
         """What `work` gives for each tag; one whose numbers fail begins anew and is left out."""
         found = {}
         for tag in tags:
             try:
-                found[tag] = work(tag)
+                found[tag] = work(tag, self._loops.get(tag) or self.add(tag))
             except (ArithmeticError, ValueError, IndexError) as reason:
                 if isinstance(reason, InputError):
                     raise

@@ -246,7 +246,9 @@ class Watch:
                 self._seeking = False
             else:
                 self.window.add(ranges)
-        used = self._screened(ranges, near, time)
+        used = ranges
+        if near is not ALL_NEAR or self.gate.spikes or self.naming.named:
+            used = self._screened(ranges, near, time)
         self.used = len(used)
         if len(used) > 0:
             interval = time - self._heard

@@ -74,7 +74,8 @@ class CompiledStep(Unchanging):
     def room(self, state: State) -> Stepped:
         """Empty arrays for the step from a state."""
         shown, empty = 2 * self._axes, np.empty
-        return Stepped(state.room(), empty(shown), empty((shown, shown)))
+        then = State(empty(state.packed.size), state.slots, state.size)
+        return Stepped(then, empty(shown), empty((shown, shown)))
 
     def predict(self, state: State, dt: float) -> Stepped | None:
         """The state dt s ahead."""

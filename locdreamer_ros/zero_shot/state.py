@@ -51,10 +51,6 @@ class State(Unchanging):
             **{name: getattr(self, name) for name in PARTS if name not in parts}, **parts
         )
 
-    def room(self) -> State:
-        """An empty state of the same shape."""
-        return State(np.empty(self.packed.size), self.slots, self.size)
-
     @property
     def since(self) -> float:
         """Seconds since the last update."""
@@ -93,7 +89,7 @@ class State(Unchanging):
     @property
     def common(self) -> float:
         """The bias that all ranges share, m."""
-        return float(self.packed[self._mean + COMMON])
+        return self.packed.item(2 + CONTEXT + 2 * self.slots + COMMON)
 
     @property
     def _mean(self) -> int:

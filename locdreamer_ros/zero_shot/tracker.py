@@ -169,18 +169,8 @@ class ZeroShotTracker(Tracker):
         scale = float(w["trust_head.weight"][0] @ trust + w["trust_head.bias"][0])
         scale = np.exp(4.0 * np.tanh(scale / 4.0))
         shown = self._shown
-        return self._say(time, self.state.mean[shown], covariance[np.ix_(shown, shown)] * scale)
-
-    def _say(
-        self,
-        time: float,
-        shown: FloatArray,
-        shown_covariance: FloatArray,
-        chosen: Chosen | None = None,
-    ) -> Estimate:
-        state, foreseen = self.state, self._foreseen(self.state)
-        self._estimate = Estimate(time, shown, shown_covariance, foreseen, state.common, chosen)
-        return self._estimate
+        seen = covariance[np.ix_(shown, shown)] * scale
+        return self._take(time, Stepped(self.state, self.state.mean[shown], seen))
 
     def _foreseen(self, state: State) -> Foreseen:
         if self._compiled and state.size == state.plain:
@@ -188,9 +178,12 @@ class ZeroShotTracker(Tracker):
         return partial(foresee, self.site, state.mean, state.covariance, self._slot)
 
     def _take(self, time: float, step: Stepped, chosen: Chosen | None = None) -> Estimate:
-        """What the kernel made of a step."""
+        """What was made of a step."""
         self.state = step.state
-        return self._say(time, step.shown, step.shown_covariance, chosen)
+        state, shown, covariance = step
+        ahead, offset = self._foreseen(state), state.common
+        self._estimate = Estimate(time, shown, covariance, ahead, offset, chosen)
+        return self._estimate
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
