@@ -3,8 +3,8 @@
 """Figures 3, 4 and 5 of the LocDreamer paper, in the simulated house: one picture, four panels.
 
 Figure 3: trajectories of the methods. Figure 4: which subset the policy asks where, and foresight
-beside it. Figure 5: validation loss and test MAE against imagination epochs, to 1000, mean over the
-seeds.
+beside it. Figure 5: validation loss and test MAE against imagination epochs, to 1000, mean and 95 %
+interval over the seeds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from locdreamer_ros.benchmarks.learned import (
     place,
     run_test,
 )
-from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread
+from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, with_interval
+from locdreamer_ros.evaluation.intervals import mean_interval
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.methods import make_scheduler, make_tracker
 from locdreamer_ros.roles import Scheduler
@@ -44,6 +45,7 @@ VALIDATION_FIRST = 5
 CELL_M = 0.5
 SHOWN_S = 120.0
 """How much of the walk Figure 3 shows."""
+MEASURED = ("validation_loss", "test_mae")
 COLOURS = ("#0072b2", "#cc79a7", "#009e73", "#d55e00")
 
 
@@ -143,14 +145,17 @@ def run(settings: Settings) -> Result:
         processes=settings.jobs,
         label="houses",
     )
-    rows: list[Row] = [
-        {
-            "epoch": epoch,
-            "validation_loss": float(np.mean([d.curve[i][1] for d in drawn])),
-            "test_mae": float(np.mean([d.curve[i][2] for d in drawn])),
-        }
-        for i, (epoch, _, _) in enumerate(drawn[0].curve)
-    ]
+    return result_of(drawn)
+
+
+def result_of(drawn: Sequence[Drawn]) -> Result:
+    """Rows, claims and picture of what `one_place` collected for each seed."""
+    rows: list[Row] = []
+    for looks in zip(*(seed.curve for seed in drawn), strict=True):
+        row: Row = {"epoch": looks[0][0]}
+        for column, name in enumerate(MEASURED, start=1):
+            with_interval(row, name, mean_interval([float(look[column]) for look in looks]))
+        rows.append(row)
     best = min(rows, key=lambda row: float(row["validation_loss"]))
     return Result(
         rows=rows,
@@ -164,13 +169,13 @@ def run(settings: Settings) -> Result:
             "validation_loss": "validation loss",
             "test_mae": "test MAE m",
         },
-        draw=lambda path: _draw(path, drawn[0], rows),
+        draw=lambda path: _draw(path, drawn[0], rows, len(drawn)),
         notes=["The test walk is looked at to draw the curve only."],
     )
 
 
-def _draw(path: Path, shown: Drawn, rows: Sequence[Row]) -> None:
-    """Four panels: Figure 3, Figure 4 twice, Figure 5."""
+def _draw(path: Path, shown: Drawn, rows: Sequence[Row], seeds: int) -> None:
+    """Four panels: Figure 3, Figure 4 twice, Figure 5 with 95 % intervals."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -183,14 +188,17 @@ def _draw(path: Path, shown: Drawn, rows: Sequence[Row]) -> None:
     for axes, name in zip(maps, shown.subsets, strict=True):
         draw_map(axes, shown, name)
     epochs = [row["epoch"] for row in rows]
-    curves.plot(epochs, [row["validation_loss"] for row in rows], color=COLOURS[0])
     curves.set(xlabel="imagination epochs")
-    curves.set_ylabel("validation loss", color=COLOURS[0])
     errors = curves.twinx()
-    errors.plot(epochs, [row["test_mae"] for row in rows], color=COLOURS[3])
-    errors.set_ylabel("test MAE [m]", color=COLOURS[3])
+    for axes, name, label, colour in zip(
+        (curves, errors), MEASURED, ("validation loss", "test MAE [m]"), COLOURS[::3], strict=True
+    ):
+        middle, half = (np.array([row[k] for row in rows]) for k in (name, f"{name}_ci"))
+        axes.plot(epochs, middle, color=colour)
+        axes.fill_between(epochs, middle - half, middle + half, color=colour, alpha=0.15)
+        axes.set_ylabel(label, color=colour)
     errors.set_ylim(0.0, 1.3 * max(row["test_mae"] for row in rows))
-    curves.set_title("Figure 5: learning in imagination")
+    curves.set_title(f"Figure 5: learning in imagination, {seeds} seed{'s'[: seeds - 1]}")
     with replaced(path) as temporary:
         figure.savefig(temporary, dpi=130)
 

@@ -132,7 +132,7 @@ def roles(train: Recording, settings: Settings) -> tuple[tuple[str, ...], tuple[
     Raises InputError where too few are left to choose from.
     """
     anchors = train.anchors
-    bootstrap = settings.bootstrap or _far_apart(anchors)
+    bootstrap = settings.bootstrap or (_far_apart(anchors) if len(anchors) > 3 else anchors.ids)
     deploy = settings.deploy or tuple(name for name in anchors.ids if name not in bootstrap)
     anchors.rows((*bootstrap, *deploy))
     if len(deploy) <= BUDGET:

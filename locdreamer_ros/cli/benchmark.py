@@ -37,7 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             action="append",
             default=[],
             metavar="FILE",
-            help=f"{what} (lias, zero-shot)",
+            help=f"{what} (lias, zero-shot, table2)",
         )
     parser.add_argument(
         "--data",
@@ -48,8 +48,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--environment", default="house", metavar="E", help="simulated place (table2, figures)"
     )
-    parser.add_argument("--bootstrap", default="", metavar="IDS", help="real anchors (table2)")
-    parser.add_argument("--deploy", default="", metavar="IDS", help="imagined anchors (table2)")
+    parser.add_argument(
+        "--bootstrap",
+        default="",
+        metavar="IDS",
+        help="real anchors (table2; of a recording: three far apart)",
+    )
+    parser.add_argument(
+        "--deploy", default="", metavar="IDS", help="imagined anchors (table2; all others)"
+    )
     parser.add_argument(
         "--noise", default="", metavar="N", help="as in train (table2, figures; asymmetric)"
     )

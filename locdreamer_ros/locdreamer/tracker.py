@@ -180,7 +180,8 @@ class LocDreamerTracker(Tracker):
         if self._nowhere:
             return "anchors outside the area of training"
         if not self._shortest <= dt <= self._longest:
-            return f"step of {dt:.3g} s, trained for {self._shortest:.3g} to {self._longest:.3g} s"
+            usual = f"{self._shortest:.3g} to {self._longest:.3g} s"
+            return f"step too short or too long: trained for {usual}"  # one reason, to be counted
         if self._pause > 0:
             self._pause -= 1
             return "model late"

@@ -35,6 +35,7 @@ from locdreamer_ros.locdreamer.learning.imagination import (
     Ground,
     GroundedDream,
     LiteralDream,
+    ResidualNoise,
     frozen,
 )
 from locdreamer_ros.locdreamer.learning.learner import (
@@ -182,10 +183,17 @@ class _Run:
         if first.stage == REAL:
             self.real(learners)  # lines 2-11
             if self.config.imagine_epochs == 0:
+                self.look_for_what_lasts(learners)
                 return
             for learner in learners:
                 _next_stage(learner)
         self.imagined(learners)  # lines 12-24
+
+    def look_for_what_lasts(self, learners: list[Learner]) -> None:
+        """Sigma of lasting errors, where no stage 2 reads the real walks for its dreams."""
+        if self.config.mode == "grounded":
+            for learner, task in zip(learners, self.tasks, strict=True):
+                learner.lasting_m = read(learner.model, task, self.config, self.device).lasting_m
 
     def generators(self, stage: int, epoch: int) -> list[torch.Generator]:
         """The randomness of one epoch, of each seed; validation is epoch -1."""
@@ -301,6 +309,18 @@ class _Run:
             checkpoint.save(self.resume, learners[0], self.fingerprint)
 
 
+def read(
+    model: WorldModel,
+    task: Task,
+    config: TrainConfig,
+    device: str,
+    noise: ResidualNoise | None = None,
+) -> Ground:
+    """What the model makes of the walks that train; with their `noise`, of those that validate."""
+    walks = task.train if noise is None else task.validation
+    return Ground(model, walks, area=task.area, steps=config.steps, noise=noise, device=device)
+
+
 class Dreams:
     """Makes one seed's dreams, of either mode, as tensors for `loss`."""
 
@@ -310,12 +330,8 @@ class Dreams:
         self.anchor = anchor_rows(task.deploy, task.tag_height).to(device)
         self.grounds: list[Ground] = []
         if config.mode == "grounded":
-            where: dict[str, Any] = {"area": task.area, "steps": config.steps, "device": device}
-            train = Ground(learner.dreamer, task.train, **where)
-            self.grounds = [
-                train,
-                Ground(learner.dreamer, task.validation, noise=train.noise, **where),
-            ]
+            train = read(learner.dreamer, task, config, device)
+            self.grounds = [train, read(learner.dreamer, task, config, device, train.noise)]
             learner.lasting_m = train.lasting_m
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, ...]:

@@ -22,6 +22,7 @@ from locdreamer_ros.locdreamer.learning.algorithm1 import dream_loss, real_loss,
 from locdreamer_ros.locdreamer.learning.data import Walks, anchor_rows, moved  # noqa: E402
 from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig  # noqa: E402
 from locdreamer_ros.locdreamer.learning.imagination import (  # noqa: E402
+    LEAST_LASTING_M,
     Ground,
     LiteralDream,
     correlated_scores,
@@ -130,10 +131,12 @@ def test_training_approaches_the_kalman_filter():
         return error(LocDreamerTracker(site, trained))
 
     before = learned(begin(job, ModelConfig(noise="gaussian"), config, 0))
-    after = learned(train(job, ModelConfig(noise="gaussian"), config))
+    taught = train(job, ModelConfig(noise="gaussian"), config)
+    after = learned(taught)
     best = error(robust_ekf(site, RobustEkfConfig(sigma_n=sigma, huber=50.0, acc_psd=psd)))
     assert after < 0.8 * before
     assert after < 1.6 * best
+    assert taught.lasting_m >= LEAST_LASTING_M, "known without a stage 2 too"
 
 
 def test_validation_falls_in_both_stages():
