@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -62,8 +63,8 @@ SITE = Site.of(
 )
 """Eight anchors around a square room."""
 PACE_HZ, OFFERED_HZ = 50.0, 500.0
-ROUNDS = 3
-"""Closed loop and overload take turns, so that both meet the same neighbours."""
+PART_S = 2.0
+"""Closed loop and overload take turns of about so long: both meet the same neighbours."""
 LEAST_TURNS, WARM = 10, 5
 """Turns at least; one in so many, at the beginning, is not counted."""
 START_S, ANSWER_S, SETTLING_S = 30.0, 2.0, 0.2
@@ -81,6 +82,7 @@ def echo() -> None:
         publisher.publish(PoseWithCovarianceStamped(header=message.header))
 
     node.create_subscription(RangeArray, "echo/ranges", heard, LOSSLESS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
     with suppress(KeyboardInterrupt, ExternalShutdownException):  # it is told to end
         rclpy.spin(node)
 
@@ -250,7 +252,8 @@ def measure(seconds: float) -> Found:
                 if not source.until(source.ready, START_S):
                     nodes.check()
                     raise RuntimeError("the nodes did not come up")
-                part = seconds / ROUNDS
+                turns = max(round(seconds / PART_S), 1)
+                part = seconds / turns
                 fix_ms, echo_ms = latencies(source, seconds)
                 rates = np.array(
                     [
@@ -259,7 +262,7 @@ def measure(seconds: float) -> Found:
                             offered(source, part, own=False),
                             offered(source, part, own=True),
                         )
-                        for _ in tqdm(range(ROUNDS), "graph", leave=False, disable=None)
+                        for _ in tqdm(range(turns), "graph", leave=False, disable=None)
                     ]
                 )
                 nodes.check()
