@@ -414,9 +414,9 @@ def make_executor() -> Any:
     """
     try:
         events = import_module("rclpy.experimental.events_executor")
-    except ModuleNotFoundError:  # Humble has none
+        return events.EventsExecutor()
+    except (ModuleNotFoundError, RuntimeError):  # Humble has none, or stderr is closed
         return SingleThreadedExecutor()
-    return events.EventsExecutor()
 
 
 def _start(node: UwbNode) -> None:

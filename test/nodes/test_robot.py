@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import sleep
@@ -21,6 +22,7 @@ from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerS
 from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path as PathMessage
 from nodes.hosted import ANCHORS, TRUTH, Hosted, answer_to, hosting, ranges_at
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Range
@@ -34,7 +36,7 @@ from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.driver_node import DriverNode
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
-from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode
+from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode, make_executor
 from locdreamer_ros.nodes.source_node import SourceNode
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 
@@ -418,3 +420,11 @@ def test_a_flood_leaves_others_their_turn() -> None:
         sleep(0.5)
         hosted.node.catch_up(listener)
         assert len(heard) == 1000
+
+
+def test_a_node_whose_stderr_is_closed_runs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with hosting(lambda: still(EkfNode)):
+        monkeypatch.setattr(sys, "stderr", None)
+        assert isinstance(make_executor(), SingleThreadedExecutor)
+        monkeypatch.undo()
+        make_executor().spin_once(timeout_sec=0.0)
