@@ -59,6 +59,7 @@ class AnchorStatistics:
     strikes: int = 0
     """Failures in a row, up to now."""
     rest_until: float = field(default=0.0, repr=False)
+    asked_at: float = field(default=0.0, repr=False)
 
 
 class Spent(NamedTuple):
@@ -247,6 +248,7 @@ class Ranger:
                     now = time.monotonic()
                     self._exchange = _Exchange(row, now, now + self._limit)
                     self.statistics[row].asked += 1
+                    self.statistics[row].asked_at = now
             gone = end if self._exchange is None else min(end, self._exchange.gone_at)
             asked = None if self._exchange is None else self._exchange.row
             self._take(self.session.events(gone), answers)
@@ -258,6 +260,8 @@ class Ranger:
     def _in_turn(self, anchor: IntArray) -> list[int]:
         """Rows in the order to ask; silent anchors rest, and are tried again one at a time, last.
 
+        Who was asked longest ago goes first: where the time is too short for all, each gets its
+        turn.
         One whose trial is long overdue goes first: otherwise a schedule that leaves no time at its
         end would keep it out for ever.
         """
@@ -270,6 +274,7 @@ class Ranger:
                 due.append(row)
             else:
                 self.statistics[row].rested += 1
+        healthy.sort(key=lambda row: self.statistics[row].asked_at)
         if not due:
             return healthy
         trial = min(due, key=lambda row: self.statistics[row].rest_until)

@@ -159,7 +159,7 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
         except InputError as reason:
             remarks.append(f"{reason}; going on without")
             viewed = False
-    listeners = len(nodes) + 1 + viewed  # the evaluator too
+    listeners = len(nodes) + 1 + bool(args["record"]) + viewed  # the evaluator too
     nodes += ["evaluator_node"] * (not live)
     nodes += ["recorder_node"] * bool(args["record"])
     nodes += ["view_node"] * viewed

@@ -96,7 +96,8 @@ class UwbNode(LifecycleNode):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # also under use_sim_time
         self.declare(fields_of(group))
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._diagnostics_timer = self.create_timer(1.0, self.report, clock=self._steady)
+        self._looks: list[Callable[[], None]] = []
+        self._second_timer = self.create_timer(1.0, self._each_second, clock=self._steady)
 
     # What a subclass fills in.
 
@@ -221,6 +222,21 @@ class UwbNode(LifecycleNode):
         timer = self.create_timer(period, due, clock=None if ros else self._steady)
         self._keep((self.destroy_timer, timer), always)
         return timer
+
+    def look_each_second(self, look: Callable[[], None], *, always: bool = False) -> None:
+        """As `every` second, for what many topics want: rclpy warns of more than a few timers."""
+
+        def due() -> None:
+            if self.active or always:
+                look()
+
+        self._looks.append(due)
+        self._keep((self._looks.remove, due), always)
+
+    def _each_second(self) -> None:
+        for look in tuple(self._looks):
+            look()
+        self.report()
 
     def _keep(self, made: tuple[Callable[[Any], Any], Any], always: bool) -> None:
         if always and self.active:  # outlives deactivation, as if made before

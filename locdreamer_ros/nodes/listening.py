@@ -16,7 +16,6 @@ from locdreamer_ros.config import parameter
 from locdreamer_ros.nodes.lifecycle import LOSSLESS, NodeConfig, UwbNode
 
 READY_PERIOD_S = 0.05
-MATCH_PERIOD_S = 1.0
 MOTION = {"odometry": Odometry, "imu": Imu}
 """What a robot says of its motion; topics that need not be there."""
 RANGES = ("uwb/ranges", "uwb/range_differences")
@@ -93,7 +92,7 @@ def hear(
                 kind, topic, callback, qos, always=always, raw=raw, instead_of=heard
             )
 
-    node.every(MATCH_PERIOD_S, look, always=always)
+    node.look_each_second(look, always=always)
     return lambda: heard
 
 
@@ -118,4 +117,4 @@ def hear_motion(node: UwbNode, hear: Callable[[str, QoSProfile], Any]) -> None:
                 reliable.remove(topic)
                 hear(topic, BEST_EFFORT)
 
-    node.every(MATCH_PERIOD_S, look)
+    node.look_each_second(look)

@@ -101,6 +101,22 @@ def test_the_deadline_is_kept(bench: Bench) -> None:
     assert ask(ranger, 0, wait=-1.0).status.tolist() == [TIMEOUT]
 
 
+def test_where_the_time_is_too_short_for_all_each_gets_its_turn(bench: Bench) -> None:
+    at_once = speaks(ALL)
+
+    def slowly(request: bytes) -> bytes:
+        time.sleep(0.03)
+        return at_once(request)
+
+    bench.device(slowly)
+    ranger = bench.ranger()
+    for _ in range(40):
+        ask(ranger, 0, 1, 2, wait=0.04)
+        if all(each.ok for each in ranger.statistics[:3]):
+            return
+    raise AssertionError(f"never heard: {ranger.statistics}")
+
+
 def test_two_dead_anchors_of_eight_do_not_eat_the_period(bench: Bench) -> None:
     ids = tuple("ABCDEFGH")
     bench.device(speaks(dict.fromkeys(ids[:6], 5.0)))

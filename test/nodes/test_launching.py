@@ -48,6 +48,8 @@ def test_by_default_the_simulator_is_tracked_and_scored() -> None:
     assert parameters(planned, "tracker_node")["rate"] == 0.0
     assert parameters(planned, "source_node")["listeners"] == 3
     assert planned.remarks == ()
+    recorded = plan({"record": "bag"})
+    assert parameters(recorded, "source_node")["listeners"] == 4
 
 
 def test_a_serial_source_is_asked_by_the_clock_and_has_nothing_to_score() -> None:
