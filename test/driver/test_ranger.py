@@ -110,8 +110,8 @@ def test_where_the_time_is_too_short_for_all_each_gets_its_turn(bench: Bench) ->
 
     bench.device(slowly)
     ranger = bench.ranger()
-    for _ in range(40):
-        ask(ranger, 0, 1, 2, wait=0.04)
+    for _ in range(100):
+        ask(ranger, 0, 1, 2, wait=0.02)
         if all(each.ok for each in ranger.statistics[:3]):
             return
     raise AssertionError(f"never heard: {ranger.statistics}")
