@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-INTERFACE, WATCH, TOGETHER = 6, 4, 3
+INTERFACE, WATCH, TOGETHER = 6, 5, 3
 """What goes in and comes out of the filter's functions, of the watch's, and of those for several
 filters at once; an installed kernel of another number, or of none, is older than this tree."""
 

@@ -55,6 +55,7 @@ PyMethodDef methods[] = {
   {"attend", quick<attend>(), METH_FASTCALL, "Take plain ranges into the window."},
   {"remember", quick<remember>(), METH_FASTCALL, "Add a place to the track."},
   {"hold", quick<hold_track>(), METH_FASTCALL, "What the track makes of the window."},
+  {"medians", quick<medians_of>(), METH_FASTCALL, "The median of each anchor's values."},
   {"explain", quick<explain>(), METH_FASTCALL, "Places that explain a window of ranges."},
   {nullptr, nullptr, 0, nullptr},
 };
@@ -70,7 +71,7 @@ PyMODINIT_FUNC PyInit__compiled()
   PyObject * made = PyModule_Create(&module);
   // Raised with every change of what goes in or comes out: locdreamer_ros/compiled.py has the same.
   if (made && (PyModule_AddIntConstant(made, "INTERFACE", 6) < 0 ||
-    PyModule_AddIntConstant(made, "WATCH", 4) < 0 ||
+    PyModule_AddIntConstant(made, "WATCH", 5) < 0 ||
     PyModule_AddIntConstant(made, "TOGETHER", 3) < 0))
   {
     Py_DECREF(made);

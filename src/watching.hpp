@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "snapshot.hpp"
@@ -158,6 +159,24 @@ inline PyObject * dict_of(const ByAnchor & values)
     Py_XDECREF(value);
   }
   return found;
+}
+
+// medians(anchor (N,), value (N,)): dict of each anchor's median, anchors increasing, or None.
+inline PyObject * medians_of(PyObject *, PyObject * const * given, Py_ssize_t count)
+{
+  if (!arguments(count, 2)) {return nullptr;}
+  const Indices anchor(given[0]);
+  const In value(given[1]);
+  if (!anchor.ok() || !value.holds(anchor.count()) ||
+    !finite(value.data<double>(), anchor.count()))
+  {
+    Py_RETURN_NONE;
+  }
+  ByAnchor each(anchor.count());
+  for (size_t i = 0; i < each.size(); i++) {
+    each[i] = {anchor.data<int64_t>()[i], value.data<double>()[i]};
+  }
+  return dict_of(medians(std::move(each)));
 }
 
 // hold(places (A, 3), constants (10,), rows (R, 3), how many, track (R, 1 + D), how many, now,

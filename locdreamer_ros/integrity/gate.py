@@ -73,7 +73,7 @@ class Gate:
         if found is None:
             return None
         if count:
-            window.count, self.skew = found[0], 0.0
+            window.count, window.pruned, self.skew = found[0], -np.inf, 0.0
         if not found[1]:
             return ALL_NEAR
         return np.array([not found[1] >> row & 1 for row in range(len(ranges))])

@@ -10,6 +10,7 @@ reweighted Gauss-Newton. Near and equal minima tell where geometry cannot decide
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -266,9 +267,12 @@ def explain(
     state, cost, residual = polished.state, polished.cost, polished.residual
     each = gathered.weight * rho(residual, scales(gathered))
     found: list[Snapshot] = []
-    for row in np.argsort(cost, kind="stable"):
-        if any(np.linalg.norm(state[row, :d] - o.position) < DISTINCT_M for o in found):
+    places = state[:, :d].tolist()
+    distinct: list[int] = []
+    for row in np.argsort(cost, kind="stable").tolist():
+        if any(math.dist(places[row], places[other]) < DISTINCT_M for other in distinct):
             continue
+        distinct.append(row)
         by_anchor = gathered.per_anchor(residual[row])
         good = [a for a, r in by_anchor.items() if abs(r) < GOOD_M]
         spent = np.bincount(gathered.anchor, each[row])

@@ -89,7 +89,7 @@ def hold(
         rows = (window.rows, window.count, track.rows, track.count)
         found = compiled.watch.hold(site.anchors.positions, constants, *rows, now, without)
         if found:
-            window.count = found[0]
+            window.count, window.pruned = found[0], now
             return Held(*found[1:]) if found[2] else None
     gathered = window.gathered(now)
     if gathered.age.size < FEWEST:

@@ -9,6 +9,7 @@ from statistics import median
 
 import numpy as np
 
+from locdreamer_ros import compiled
 from locdreamer_ros.types import BoolArray, FloatArray, IntArray, Ranges
 
 SHORT_S, LONG_S, OLDEST_S = 1.5, 6.0, 60.0
@@ -50,6 +51,10 @@ class Gathered:
 
     def per_anchor(self, values: FloatArray) -> dict[int, float]:
         """Median of values (N,) by anchor."""
+        if compiled.watch:
+            found: dict[int, float] | None = compiled.watch.medians(self.anchor, values)
+            if found is not None:
+                return found
         by_anchor: dict[int, list[float]] = {}
         for anchor, value in sorted(zip(self.anchor.tolist(), values.tolist(), strict=True)):
             by_anchor.setdefault(anchor, []).append(value)
@@ -71,6 +76,8 @@ class Window:
     def clear(self) -> None:
         """Forget all."""
         self.count = 0
+        self.pruned = -np.inf
+        """When what is too old was forgotten, and the rows put in order, s."""
         self.last.fill(-np.inf)
         self.first: float | None = None
         """Stamp of the first range that was added since the window was cleared, s."""
@@ -88,14 +95,15 @@ class Window:
                 self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
             self.rows[self.count] = stamp, anchor, value
             self.count += 1
+            self.pruned = -np.inf
 
     @property
     def heard(self) -> set[int]:
         """The anchors that were heard since the window was cleared."""
         return set(np.flatnonzero(self.last > -np.inf).tolist())
 
-    def gathered(self, now: float) -> Gathered:
-        """What belongs to the window at `now` s; what does not is forgotten."""
+    def _prune(self, now: float) -> None:
+        """Put the rows in order, and forget what is too old at `now` s."""
         seen: dict[int, int] = {}
         kept = []
         for row in sorted(map(tuple, self.rows[: self.count].tolist()), reverse=True):
@@ -106,10 +114,16 @@ class Window:
         kept.reverse()
         self.count = len(kept)
         self.rows[: self.count] = np.array(kept).reshape(-1, 3)
+        self.pruned = now
+
+    def gathered(self, now: float) -> Gathered:
+        """What belongs to the window at `now` s; what does not is forgotten."""
+        if self.pruned != now:
+            self._prune(now)
         table = self.rows[: self.count]
-        if len(seen) > MOST_ANCHORS:
+        if np.unique(table[:, 1]).size > MOST_ANCHORS:
             shortest: dict[int, float] = {}
-            for _, heard, value in kept:
+            for _, heard, value in table.tolist():
                 shortest[heard] = min(value, shortest.get(heard, np.inf))
             near = sorted(shortest, key=shortest.__getitem__)[:MOST_ANCHORS]
             table = table[np.isin(table[:, 1], near)]

@@ -91,6 +91,12 @@ def test_they_watch_alike(dimensions: int, anchors: int) -> None:
         assert (one.window.count, one._track.count) == (other.window.count, other._track.count)
         same(one.window.rows[: one.window.count], other.window.rows[: one.window.count])
         same(one._track.rows[: one._track.count], other._track.rows[: one._track.count])
+        gathered = one.window.gathered(0.05 * step)
+        medians = [
+            with_kernel(k, gathered.per_anchor, gathered.value - 5.0) for k in (KERNEL, None)
+        ]
+        assert list(medians[0].items()) == list(medians[1].items())
+        other.window.gathered(0.05 * step)
         same(one.gate._used, other.gate._used)
         same(one.window.last, other.window.last)
         assert one.status() == other.status()
@@ -143,6 +149,7 @@ def test_the_kernel_refuses_what_is_no_window() -> None:
         (KERNEL.attend, attend),
         (KERNEL.remember, remember),
         (KERNEL.hold, held),
+        (KERNEL.medians, [gathered.anchor, gathered.value]),
     ):
         for at in range(len(arguments)):
             for garbage in WRONG:
