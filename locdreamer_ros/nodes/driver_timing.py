@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import rclpy
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from tqdm import tqdm
 
 from locdreamer_ros.datasets.range_table import save_anchors
@@ -42,7 +42,7 @@ from locdreamer_ros.driver.emulator import Emulator
 from locdreamer_ros.msg import AnchorSchedule, RangeArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import to_schedule
 from locdreamer_ros.nodes.driver_node import DriverNode
-from locdreamer_ros.nodes.lifecycle import LOSSLESS
+from locdreamer_ros.nodes.lifecycle import LOSSLESS, make_executor
 from locdreamer_ros.stamps import nanoseconds
 from locdreamer_ros.types import Anchors, RangeStatus
 
@@ -149,9 +149,15 @@ def overhead(folder: Path, schedules: int) -> Found:
                 out.set()
 
         publisher.publish, transport.read = publish, read
-        executor = SingleThreadedExecutor()
+        executor, over = make_executor(), threading.Event()
         executor.add_node(node)
-        threading.Thread(target=executor.spin, daemon=True).start()
+
+        def spin() -> None:
+            while not over.is_set():
+                executor.spin_once(timeout_sec=0.2)
+
+        spinning = threading.Thread(target=spin)
+        spinning.start()
         listener = subprocess.Popen(
             [sys.executable, "-m", "locdreamer_ros.nodes.driver_timing", "listen"]
         )
@@ -178,7 +184,8 @@ def overhead(folder: Path, schedules: int) -> Found:
                 spent.append((published[-1] - max(written)) * 1e-6)
             time.sleep(max(0.0, 1.0 / RATE_HZ - (time.time_ns() - ns) * 1e-9))
         listener.terminate()
-        executor.shutdown()
+        over.set()
+        spinning.join()
         node.close()
         node.destroy_node()
         rclpy.try_shutdown()
