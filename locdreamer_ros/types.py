@@ -303,6 +303,11 @@ class Site(Unchanging):
                 f"{self.dimensions}-D tracking needs at least {self.dimensions + 1} anchors, "
                 f"the site has {len(self.anchors)}"
             )
+        places = self.anchors.positions
+        if (places == places[0]).all():
+            raise InputError(
+                "the anchors are all at one place: find where they hang with `locdreamer survey`"
+            )
 
     @classmethod
     def of(
@@ -314,7 +319,7 @@ class Site(Unchanging):
         1.5 m or more) and no tag height was given; else 2-D. An unknown tag height in 2-D is taken
         as 1 m, hand height, where anchors hang higher, else as the anchors' mean height; where the
         anchors' heights differ it counts as known to `UNSURE_HEIGHT_M` only.
-        Raises InputError for another word or too few anchors.
+        Raises InputError for another word, too few anchors, and anchors without places.
         """
         if dimensions not in ("2", "3", "auto"):
             raise InputError(f"dimensions: expected 2, 3 or auto, got {dimensions!r}")

@@ -11,6 +11,7 @@ import numpy as np
 
 from locdreamer_ros.config import parameter, parameters_of
 from locdreamer_ros.datasets.range_table import load_anchors
+from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import LISTENS, TRACKERS, Method, TrackerChoice, config_of
 from locdreamer_ros.msg import AnchorArray
 from locdreamer_ros.nodes.conversions import from_anchors
@@ -59,6 +60,8 @@ class SitedNode(UwbNode):
         self.site = None
         self._frames = Frames(self)
         self._unplaced: AnchorArray | None = None
+        self._unfit = ""
+        """Why nobody can be tracked by the anchors that were heard."""
 
     def find_anchors(self) -> None:
         """Take them from their file, or listen: the last of `configure`."""
@@ -114,7 +117,13 @@ class SitedNode(UwbNode):
             self._on_anchors(self._unplaced)
 
     def _use(self, anchors: Anchors) -> None:
-        self.make(self.method.site(anchors))
+        try:
+            site = self.method.site(anchors)
+        except InputError as reason:
+            self._unfit = str(reason)
+            raise
+        self._unfit = ""
+        self.make(site)
 
     @property
     def known_site(self) -> Site:
@@ -127,6 +136,8 @@ class SitedNode(UwbNode):
         if self._unplaced is not None:
             there, here = self._unplaced.header.frame_id, self.config.frame
             return f"waiting for TF {here} -> {there}: the anchors are in frame {there}"
+        if self._unfit:
+            return self._unfit
         if self.site is None:
             return self.awaiting("the anchors", "uwb/anchors", "or give anchors_file")
         return ""

@@ -39,6 +39,7 @@ from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
 from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode, make_executor
 from locdreamer_ros.nodes.source_node import SourceNode
 from locdreamer_ros.nodes.tracker_node import TrackerNode
+from locdreamer_ros.types import Anchors
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 SENSOR = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -352,6 +353,18 @@ def test_silence_and_state_are_in_the_status() -> None:
         assert np.isnan(waiting.silence)
         assert (fixed.state, fixed.silence) == (TrackerStatus.TRACKING, 0.0)
         assert silent.silence == pytest.approx(0.1)
+
+
+def test_anchors_without_places_are_said_and_waited_for() -> None:
+    with hosting(EkfNode, dimensions="'2'") as hosted:
+        said = hosted.say(AnchorArray, "uwb/anchors", LATCHED)
+        nowhere = Anchors(ANCHORS.ids, 0.0 * ANCHORS.positions)
+        said.publish(c.to_anchors(nowhere, 0, "map"))
+        hosted.until(lambda: hosted.node.counts["messages_dropped"], "the anchors")
+        assert "all at one place" in hosted.node.health()[0]
+        said.publish(c.to_anchors(ANCHORS, 0, "map"))
+        hosted.until(lambda: hosted.node.site, "the site")
+        assert "waiting for ranges" in hosted.node.health()[0]
 
 
 def test_why_messages_are_dropped_is_said_where_a_fix_is_waited_for() -> None:
