@@ -142,7 +142,7 @@ class Watch:
             state = State.TRACKING
         return Status(
             state,
-            tuple(sorted(self.naming.named)),
+            tuple(sorted(self.naming.named)) if self.naming.named else (),
             self.restarts,
             self._twin is not None or self._mirror.flat,
             silence,

@@ -302,6 +302,7 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
     assert KERNEL.choose(*choose) is True
     near = [places, np.zeros(2), out]
     assert KERNEL.near(*near) is True
+    assert KERNEL.near(memoryview(places), *near[1:]) is True, "by the buffer protocol too"
     wrong = [None, "x", -1, 10**30, np.nan, np.empty(0), np.full((n + 1, n), np.nan), object()]
     wrong += [np.arange(6)[::2], np.full(6, 10**12), np.zeros(6, dtype=bool), np.array(3.0)]
     wrong += [np.full(6, -1), np.empty((6, 0))]
