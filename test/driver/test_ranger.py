@@ -481,9 +481,12 @@ def test_wrong_ids_are_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> N
         device.say(b"CYC X1=1.0 X2=2.0\n")
     assert "hears the anchors X1, X2, none of which" in ranger.problem
     assert "A, B, C, D" in ranger.problem
-    device.say(b"CYC A=1.0\n")
-    ask(ranger, 0, wait=0.3)
-    assert ranger.problem == ""
+    said, end = ranger.problem, time.monotonic() + PATIENCE_S
+    while said and time.monotonic() < end:  # cycles of before may lie there still
+        device.say(b"CYC A=1.0\n")
+        ask(ranger, 0, wait=0.05)
+        said = ranger.problem
+    assert said == ""
 
 
 def test_anchors_that_never_answer_are_said_so(
