@@ -88,7 +88,15 @@ def test_each_tag_has_its_pose_whatever_the_others_send() -> None:
             np.testing.assert_allclose((last.x, last.y), wanted.mean[:2], rtol=0, atol=1e-9)
             assert np.linalg.norm(wanted.mean[:2] - PLACES[tag] - 0.05) < 0.3
         ranges.publish(ranges_of("robin", epochs))
-        fleet.until(lambda: shown and statuses and len(statuses[-1].status) == 4, "what is shown")
+
+        def dropped() -> int:
+            """Of the rogue, as the last status has it, which may be of before."""
+            found = [e.values for e in statuses[-1].status if e.name == "rogue"] if statuses else []
+            return int(
+                {pair.key: pair.value for pair in found[0]}["messages_dropped"] if found else 0
+            )
+
+        fleet.until(lambda: shown and dropped() and len(statuses[-1].status) == 4, "what is shown")
         by_tag = {each.name: each for each in statuses[-1].status}
         assert by_tag.keys() == {*PLACES, "rogue"}
         values = {pair.key: pair.value for pair in by_tag["rogue"].values}
