@@ -238,6 +238,8 @@ class _Observer(Node):
         self._paced_by = f"/{paced_by}"
         self._epochs = self._total = 0
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
+        # From the beginning: one made when needed asks before the recorder knows whom to answer.
+        self._recorder = self.create_client(ChangeState, "/recorder_node/change_state")
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -269,12 +271,11 @@ class _Observer(Node):
 
     def complete_bag(self, nodes: NodeProcesses) -> None:
         """Deactivate the recorder: it writes what it still has and completes the bag."""
-        client = self.create_client(ChangeState, "/recorder_node/change_state")
         deadline = monotonic() + CLOSING_S
-        while not client.service_is_ready() and monotonic() < deadline:
+        while not self._recorder.service_is_ready() and monotonic() < deadline:
             self._executor.spin_once(timeout_sec=SPIN_S)
         request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
-        answer = client.call_async(request)
+        answer = self._recorder.call_async(request)
         while not answer.done() and monotonic() < deadline:
             nodes.check()
             self._executor.spin_once(timeout_sec=SPIN_S)
