@@ -78,7 +78,7 @@ def divide(
 
 def grant(
     plans: Mapping[str, Plan],
-    slot: float,
+    slots: Mapping[str, float],
     ms: float,
     anchors: Anchors,
     *,
@@ -87,9 +87,9 @@ def grant(
 ) -> tuple[dict[str, Plan], float]:
     """The plans of the tags that range in the next `ms`, and the ms that are left then.
 
-    slot: of a range, ms; most: ranges of one tag at once. Of a tag without a fix nothing is
-    expected: where it is in `blind` it asks whom it planned to, all anchors, before the others, and
-    they wait for as long as that takes over `ms`: what is left is negative.
+    slots: of a range of each tag, ms; most: ranges of one tag at once. Of a tag without a fix
+    nothing is expected: where it is in `blind` it asks whom it planned to, all anchors, before the
+    others, and they wait for as long as that takes over `ms`: what is left is negative.
     """
     rows: dict[str, IntArray] = {}
     foresights: dict[str, Foresight] = {}
@@ -101,8 +101,8 @@ def grant(
             foresights[tag] = prior.foresight(rows[tag])
         elif tag in blind and ms > 0.0:
             given[tag] = plan
-            ms -= slot * plan.anchor.size
-    for tag, chosen in divide(foresights, dict.fromkeys(foresights, slot), ms, most=most).items():
+            ms -= slots[tag] * plan.anchor.size
+    for tag, chosen in divide(foresights, slots, ms, most=most).items():
         given[tag] = replace(plans[tag], anchor=rows[tag][chosen])
-        ms -= slot * chosen.size
+        ms -= slots[tag] * chosen.size
     return given, ms

@@ -27,6 +27,12 @@ DEEPEST = 50
 """Levels of such a file, at most."""
 
 
+def check_there(path: Path) -> None:
+    """Raises InputError for a file that is not there, before it is opened."""
+    if not path.exists():
+        raise InputError(f"{path}: cannot read: No such file or directory")
+
+
 @contextmanager
 def open_text(path: Path) -> Iterator[IO[str]]:
     """Open a UTF-8 text file. Raises InputError where it is absent, unreadable or not text."""

@@ -94,7 +94,7 @@ class Fleet:
         """`Loop.absorb` of each tag's answer to its plan; tags without a first fix are left out."""
         together = []
         for tag, (plan, ranges) in answers.items():
-            loop = self._loops.get(tag) or self.add(tag)
+            loop = self.add(tag)
             model = _model(loop)
             if model is None or plan.prediction is None or ranges.free or loop.watch.seeking:
                 continue
@@ -107,7 +107,7 @@ class Fleet:
         """Predict together whoever has a filter that can, as its loop is going to ask for it."""
         together = []
         for tag, time in times.items():
-            loop = self._loops.get(tag) or self.add(tag)
+            loop = self.add(tag)
             model = _model(loop)
             now = None if model is None else model.estimate
             if model is None or now is None or loop.watch.seeking or not time > now.time:
@@ -123,7 +123,7 @@ class Fleet:
         found = {}
         for tag in tags:
             try:
-                found[tag] = work(tag, self._loops.get(tag) or self.add(tag))
+                found[tag] = work(tag, self.add(tag))
             except (ArithmeticError, ValueError, IndexError) as reason:
                 if isinstance(reason, InputError):
                     raise

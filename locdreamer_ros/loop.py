@@ -161,6 +161,14 @@ class Loop:
             self.scheduler.observe(plan.prediction, ranges, posterior)
         return posterior
 
+    def late(self, anchor: IntArray) -> Plan | None:
+        """What `absorb` takes with ranges of `anchor` that come after the fix they were asked for.
+
+        They are used at their own stamps, now. None before the first fix.
+        """
+        now, estimate = self.tracker.estimate, self.estimate
+        return None if now is None or estimate is None else Plan(now.time, estimate, anchor)
+
     def hear(self, time: float, motion: Motion | None = None) -> Plan | None:
         """`plan` for ranges that nobody here asked for, of about `time` s by somebody's clock.
 

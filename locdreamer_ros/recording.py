@@ -194,10 +194,10 @@ class RecordingSource:
         """
         record, cells = self.recording, (epoch, anchor)
         time, told = float(record.times[epoch]), {}
-        for name in TOLD:
-            column = getattr(record, name)
-            if column is not None:
-                told[TOLD[name]] = column[cells]
+        for column, name in TOLD.items():
+            values = getattr(record, column)
+            if values is not None:
+                told[name] = values[cells]
         stamps = time if record.stamps is None else record.stamps[cells]
         return Ranges.of(anchor, record.ranges[cells], stamps, free=record.differences, **told)
 

@@ -224,8 +224,35 @@ class Foresight(Unchanging):
     ranges: FloatArray
 
 
-Foreseen = Callable[[IntArray], Foresight]
-"""Foresight of anchors (rows), computed when somebody asks for it: most schedulers do not."""
+class Foreseen:
+    """Foresight of anchors, computed when somebody asks for it: most schedulers do not.
+
+    Who can choose by it without the arrays in between does so in `choose` and `first`; `by`:
+    weights of the axes (D,), budget, noise sigma m of a range, up to how many subsets all are
+    tried, and by which share an exchange must be better.
+    """
+
+    __slots__ = ("_look",)
+
+    def __init__(self, look: Callable[[IntArray], Foresight]) -> None:
+        self._look = look
+
+    def __call__(self, rows: IntArray) -> Foresight:
+        """Foresight of anchors `rows` (C,)."""
+        return self._look(rows)
+
+    def choose(
+        self, rows: IntArray, weights: FloatArray, budget: int, *by: float
+    ) -> IntArray | None:
+        """Of `rows` (C,) those (budget,) that leave the least variance; None: see `__call__`."""
+        return None
+
+    def first(self, rows: IntArray, *by: Any) -> tuple[int, float, float] | None:
+        """Of a choice which of the rows helps most by itself; None as above.
+
+        Its place in them, the variance m^2 that it leaves, and the present one.
+        """
+        return None
 
 
 class Chosen(NamedTuple):

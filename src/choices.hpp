@@ -215,21 +215,33 @@ inline const double * state_of(
   return good ? state.data<double>() : nullptr;
 }
 
+// Has `work` done with a choice by the foresight of a state; `done`: whether it could be. False: an
+// exception is set.
+template<typename Work>
+bool look_ahead(PyObject * const * given, bool & done, Work work)
+{
+  const Model * model;
+  int64_t slots;
+  const In packed(given[2]);
+  const double * state = state_of(given, packed, model, slots);
+  if (PyErr_Occurred()) {return false;}
+  AheadCall call(given + 3);
+  if (!call.good) {return false;}
+  done = state && run([&] {return call.look(*model, state, slots) && work(call);});
+  return true;
+}
+
 // choose_ahead(model, slots, state, slot, rows (C,), weights of the axes, budget, sigma,
 //              most subsets, clearly; chosen rows (budget,))
 inline PyObject * choose_ahead(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   if (!arguments(count, 3 + AheadCall::ARGUMENTS + 1)) {return nullptr;}
-  const Model * model;
-  int64_t slots;
-  const In packed(given[2]);
-  const double * state = state_of(given, packed, model, slots);
-  if (PyErr_Occurred()) {return nullptr;}
-  AheadCall call(given + 3);
   const Indices out(given[3 + AheadCall::ARGUMENTS], PyBUF_WRITABLE);
-  if (!call.good) {return nullptr;}
-  return answer(
-    state && run([&] {return call.look(*model, state, slots) && call.choose(out);}));
+  bool done = false;
+  if (!look_ahead(given, done, [&](const AheadCall & call) {return call.choose(out);})) {
+    return nullptr;
+  }
+  return answer(done);
 }
 
 // first_ahead(model, slots, state, slot, rows (C,), weights of the axes, budget, sigma,
@@ -238,20 +250,12 @@ inline PyObject * choose_ahead(PyObject *, PyObject * const * given, Py_ssize_t 
 inline PyObject * first_ahead(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   if (!arguments(count, 3 + AheadCall::ARGUMENTS)) {return nullptr;}
-  const Model * model;
-  int64_t slots;
-  const In packed(given[2]);
-  const double * state = state_of(given, packed, model, slots);
-  if (PyErr_Occurred()) {return nullptr;}
-  AheadCall call(given + 3);
-  if (!call.good) {return nullptr;}
   int one = 0;
   double left = 0.0, present = 0.0;
-  if (!state ||
-    !run([&] {return call.look(*model, state, slots) && call.first(one, left, present);}))
-  {
-    Py_RETURN_NONE;
-  }
+  bool done = false;
+  const auto first = [&](const AheadCall & call) {return call.first(one, left, present);};
+  if (!look_ahead(given, done, first)) {return nullptr;}
+  if (!done) {Py_RETURN_NONE;}
   return Py_BuildValue("idd", one, left, present);
 }
 

@@ -8,7 +8,7 @@ import pytest
 from locdreamer_ros.airtime import divide, grant, slot_ms
 from locdreamer_ros.driver.devices import all_devices
 from locdreamer_ros.loop import Plan
-from locdreamer_ros.types import Anchors, Estimate, Foresight
+from locdreamer_ros.types import Anchors, Estimate, Foreseen, Foresight
 
 
 def unsure(sigma: float) -> Foresight:
@@ -39,20 +39,21 @@ def test_it_keeps_to_the_time_and_to_the_budget() -> None:
 def test_who_has_no_fix_asks_first_and_the_others_wait_for_it() -> None:
     places = np.array([[0.0, 0.0, 2.0], [8.0, 0.0, 2.0], [8.0, 6.0, 2.0], [0.0, 6.0, 2.0]])
     anchors = Anchors(("a", "b", "c", "d"), places)
-    prior = Estimate(0.0, np.zeros(4), np.eye(4), lambda rows: unsure(1.0))
+    prior = Estimate(0.0, np.zeros(4), np.eye(4), Foreseen(lambda rows: unsure(1.0)))
     known = Plan(0.0, prior, np.arange(3))
     plans = {
         "known": known,
         "new": Plan(0.0, None, np.arange(4)),
         "new too": Plan(0.0, None, np.arange(4)),
     }
-    given, left = grant(plans, 1.0, 3.0, anchors, most=2, blind={"new"})
+    slots = dict.fromkeys(plans, 1.0)
+    given, left = grant(plans, slots, 3.0, anchors, most=2, blind={"new"})
     assert given.keys() == {"new"}
     assert left == -1.0
-    given, left = grant(plans, 1.0, left + 3.0, anchors, most=2, blind=())
+    given, left = grant(plans, slots, left + 3.0, anchors, most=2, blind=())
     assert {tag: plan.anchor.size for tag, plan in given.items()} == {"known": 2}
     assert left == 0.0
-    assert grant(plans, 1.0, 0.5, anchors, most=2, blind=()) == ({}, 0.5)
+    assert grant(plans, slots, 0.5, anchors, most=2, blind=()) == ({}, 0.5)
 
 
 @pytest.mark.parametrize("device", all_devices(), ids=lambda device: device.name)

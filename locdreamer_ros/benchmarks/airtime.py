@@ -5,7 +5,7 @@
 A hundred tags in the hall: half are things that mostly stand, a third people who walk and stop, the
 rest trucks at 2.5 times their pace. Their radios are those of `driver/devices` in turn, each range
 has the channel as long as its device says. A channel can be had in turn, by information
-(`airtime.divide`), or by nobody's leave: then ranges that overlap are lost, both of them.
+(`airtime.grant`), or by nobody's leave: then ranges that overlap are lost, both of them.
 Strangers on the channel, whom nobody coordinates, run over some ranges of all.
 """
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from locdreamer_ros.airtime import divide, slot_ms
+from locdreamer_ros.airtime import grant, slot_ms
 from locdreamer_ros.benchmarks.methods import BUDGET
 from locdreamer_ros.driver.devices import all_devices
 from locdreamer_ros.fleet import Fleet
@@ -138,13 +138,8 @@ def in_turn(tags: Population, plans: Mapping[str, Plan], ms: float, last: int) -
 
 def by_information(tags: Population, plans: Mapping[str, Plan], ms: float) -> Asked:
     """Those whose ranges are worth most for their time."""
-    rows = np.arange(len(tags.site.anchors))
-    foresights = {
-        tag: plan.prediction.foresight(rows)
-        for tag, plan in plans.items()
-        if plan.prediction is not None and plan.prediction.foresight is not None
-    }
-    return divide(foresights, tags.slots, ms, most=BUDGET)
+    given, _ = grant(plans, tags.slots, ms, tags.site.anchors, most=BUDGET, blind=())
+    return {tag: plan.anchor for tag, plan in given.items()}
 
 
 def collided(starts: FloatArray, ends: FloatArray) -> BoolArray:

@@ -138,6 +138,7 @@ def run(options: argparse.Namespace) -> None:
     title = f"{what}: {asked}, chosen by {reports[0]['scheduler']}"
     if reports[0]["scheduler"] == LISTENS:
         title = f"{what}: time differences of {len(outcome.anchors)} anchors"
+    height = method.site(outcome.anchors).tag_height
     plot_track(options.output / "track.png", outcome.anchors, tracks, title=title, walls=walls)
     write_report(
         options.output / "report.html",
@@ -146,7 +147,7 @@ def run(options: argparse.Namespace) -> None:
         reports,
         title=title,
         walls=walls,
-        height=method.site(outcome.anchors).tag_height,
+        height=height,
         about=radio_costs(options.device, metrics) if options.source == "serial" else None,
     )
     save_json(options.output / "metrics.json", metrics)
@@ -163,7 +164,6 @@ def run(options: argparse.Namespace) -> None:
     if options.view is not None and (options.offline or view is not None):
         from locdreamer_ros.report.live import show_tracks
 
-        height = method.site(outcome.anchors).tag_height
         show_tracks(outcome.anchors, tracks, height=height, walls=walls, file=view)
 
 

@@ -75,23 +75,21 @@ def run(options: argparse.Namespace) -> None:
 
         save_estimates(options.output, track)
     title = f"{recording.name}: {report['scheduler']}, {report['ranges_per_fix']:.3g} ranges a fix"
+    tracks = {answered_by(report): track}
+    tag_height = method.site(recording.anchors).tag_height
     if options.plot is not None:
         from locdreamer_ros.evaluation.plots import plot_track
 
-        plot_track(options.plot, recording.anchors, {answered_by(report): track}, title=title)
+        plot_track(options.plot, recording.anchors, tracks, title=title)
     if options.report is not None:
         from locdreamer_ros.report.page import write_report
 
-        site = method.site(recording.anchors)
-        tracks = {answered_by(report): track}
         write_report(
-            options.report, recording.anchors, tracks, [report], title=title, height=site.tag_height
+            options.report, recording.anchors, tracks, [report], title=title, height=tag_height
         )
     if options.json is not None:
         save_json(options.json, report)
     if options.view is not None:
         from locdreamer_ros.report.live import show_tracks
 
-        site = method.site(recording.anchors)
-        tracks = {answered_by(report): track}
-        show_tracks(recording.anchors, tracks, height=site.tag_height, file=view)
+        show_tracks(recording.anchors, tracks, height=tag_height, file=view)

@@ -261,9 +261,8 @@ class Ranger:
         """Rows in the order to ask; silent anchors rest, and are tried again one at a time, last.
 
         Who was asked longest ago goes first: where the time is too short for all, each gets its
-        turn.
-        One whose trial is long overdue goes first: otherwise a schedule that leaves no time at its
-        end would keep it out for ever.
+        turn. Before them goes one whose trial is long overdue: otherwise a schedule that leaves no
+        time at its end would keep it out for ever.
         """
         now = time.monotonic()
         healthy, due = [], []

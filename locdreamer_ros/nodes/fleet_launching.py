@@ -10,6 +10,7 @@ from typing import Any
 
 from locdreamer_ros.config import parameters_of
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import check_there
 from locdreamer_ros.methods import Method
 from locdreamer_ros.nodes.launching import (
     Plan,
@@ -51,8 +52,7 @@ def plan(given: Mapping[str, str], inherited: str = "") -> Plan:
         name: value_of(name, args[name], "fleet_node", name) for name in SHOWN if args[name]
     }
     if args["anchors"]:
-        if not Path(args["anchors"]).exists():
-            raise InputError(f"{args['anchors']}: cannot read: No such file or directory")
+        check_there(Path(args["anchors"]))
         over["anchors_file"] = args["anchors"]
     text = args["simulated"]
     if not (text.isdigit() and int(text) <= MOST_SIMULATED):

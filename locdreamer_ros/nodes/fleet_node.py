@@ -29,7 +29,7 @@ from locdreamer_ros.loop import Plan
 from locdreamer_ros.methods import Method
 from locdreamer_ros.msg import AnchorSchedule, RangeArray, RangeDifferenceArray
 from locdreamer_ros.nodes.conversions import (
-    MAX_OFFSET_NS,
+    check_answer,
     from_differences,
     from_ranges,
     header,
@@ -43,7 +43,7 @@ from locdreamer_ros.nodes.members import MOST_WAITING, Asked, Member, Members, s
 from locdreamer_ros.nodes.passive import Gathered, gather
 from locdreamer_ros.nodes.patience import Patience
 from locdreamer_ros.nodes.sited import SitedConfig, SitedNode
-from locdreamer_ros.nodes.tracker_node import DEADLINE, NOBODY
+from locdreamer_ros.nodes.tracker_node import DEADLINE
 from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import Estimate, Ranges, Site
 
@@ -239,9 +239,7 @@ class FleetNode(SitedNode):
             raise InputError(f"uwb/ranges: sequence {message.sequence} was not asked, or again")
         member.asked = None
         self._patience.answered(asked.since)
-        offset = nanoseconds(message.header.stamp) - asked.ns
-        if abs(offset) > MAX_OFFSET_NS:
-            raise InputError(f"uwb/ranges: stamp is {offset * 1e-9:.3f} s from the schedule's")
+        check_answer(message, asked.ns)
         return asked
 
     def _on_differences(self, message: RangeDifferenceArray) -> None:
@@ -278,20 +276,13 @@ class FleetNode(SitedNode):
                 self._blame(tag, f"what is stamped {times[tag]:.3f} s was not taken in: {why}")
             answers: dict[str, tuple[Plan, Ranges]] = {}
             for tag, (gathered, asked) in turn.items():
-                plan = self._late_plan(tag) if self.asking else plans.get(tag)
+                rows = gathered.ranges.anchor
+                plan = self.fleet.add(tag).late(rows) if self.asking else plans.get(tag)
                 plan = plan if asked is None else asked.plan
                 if plan is not None:
-                    answers[tag] = (replace(plan, anchor=gathered.ranges.anchor), gathered.ranges)
+                    answers[tag] = (replace(plan, anchor=rows), gathered.ranges)
             self._publish(self.fleet.absorb(answers), {t: g.ns for t, (g, _) in turn.items()})
         self._show()
-
-    def _late_plan(self, tag: str) -> Plan | None:
-        """For an answer whose schedule was given up: its ranges are used at their own stamps."""
-        loop = self.fleet.add(tag)
-        now = loop.tracker.estimate
-        if now is None or loop.estimate is None:
-            return None
-        return Plan(now.time, loop.estimate, NOBODY)
 
     def _publish(self, found: Mapping[str, Estimate], ns: Mapping[str, int]) -> None:
         """Each tag's pose on its topic, where a range was used lately."""
@@ -341,7 +332,7 @@ class FleetNode(SitedNode):
         blind = {tag for tag in plans if now - members[tag].blind >= BLIND_S}
         given, self._saved = grant(
             plans,
-            self._slot,
+            dict.fromkeys(plans, self._slot),
             self._saved,
             self.known_site.anchors,
             most=self.config.budget,

@@ -280,6 +280,7 @@ def measure(seconds: float) -> Found:
         "echo_ms_p50": echo_p50,
         "echo_ms_p99": echo_p99,
         **dict(zip(("closed_per_s", "ticked_per_s", "timed_per_s"), rates.mean(0), strict=True)),
+        "offered_per_s": OFFERED_HZ,
         "rss_mb": sizes[TRACKER],
         "echo_rss_mb": sizes[ECHO],
     }

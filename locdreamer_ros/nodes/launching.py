@@ -18,6 +18,7 @@ from typing import Any
 
 from locdreamer_ros.config import check, parameters_of
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import check_there
 from locdreamer_ros.methods import TRACKERS as METHODS
 from locdreamer_ros.methods import Method, presets_of
 from locdreamer_ros.nodes import catalogue, foreign
@@ -317,8 +318,8 @@ def _check(
         if not values.get(key):
             raise InputError(f"source {source} needs {name}:=FILE")
     for key in ("recording", "anchors_file"):
-        if values.get(key) and not Path(values[key]).exists():
-            raise InputError(f"{values[key]}: cannot read: No such file or directory")
+        if values.get(key):
+            check_there(Path(values[key]))
 
 
 def describe(*, robot: bool = False) -> Any:

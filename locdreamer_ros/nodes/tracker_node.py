@@ -21,7 +21,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.loop import Plan
 from locdreamer_ros.methods import Method
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
-from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS, from_ranges, to_schedule
+from locdreamer_ros.nodes.conversions import check_answer, from_ranges, to_schedule
 from locdreamer_ros.nodes.lifecycle import LOSSLESS, new_session, run_node
 from locdreamer_ros.nodes.passive import PassiveConfig, PassiveNode
 from locdreamer_ros.nodes.patience import Patience
@@ -236,9 +236,7 @@ class TrackerNode(PassiveNode):
     def _ranges_for(self, message: RangeArray, asked: Pending) -> Ranges:
         """The ranges of the answer to a schedule. Raises InputError."""
         ranges = from_ranges(message, self.known_site.anchors)
-        offset = nanoseconds(message.header.stamp) - asked.ns
-        if abs(offset) > MAX_OFFSET_NS:
-            raise InputError(f"uwb/ranges: stamp is {offset * 1e-9:.3f} s from the schedule's")
+        check_answer(message, asked.ns)
         self._patience.answered(asked.since)
         return ranges
 
@@ -250,9 +248,8 @@ class TrackerNode(PassiveNode):
         ranges = self._ranges_for(message, asked)
         del self._given_up[message.sequence]
         self.counts["late"] += 1
-        now = self.loop.tracker.estimate
-        if self.loop.estimate is not None and now is not None and len(ranges.usable()):
-            plan = Plan(now.time, self.loop.estimate, ranges.anchor)
+        plan = self.loop.late(ranges.anchor)
+        if plan is not None and len(ranges.usable()):
             self.turn(
                 lambda: self.loop.absorb(plan, ranges),
                 ranges,

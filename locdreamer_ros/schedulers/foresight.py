@@ -105,10 +105,9 @@ class ForesightScheduler(Scheduler):
         if chosen is not None and (chosen.budget, chosen.sigma) == (budget, sigma):
             return chosen.rows
         rows = near(prediction, anchors)
-        at_once = getattr(prediction.foresight, "choose", None)
-        if at_once and budget < len(rows):
-            weights = AXES[: self._site.dimensions]
-            found: IntArray | None = at_once(rows, weights, budget, sigma, MOST_SUBSETS, CLEARLY)
+        if prediction.foresight is not None and budget < len(rows):
+            by = (AXES[: self._site.dimensions], budget, sigma, MOST_SUBSETS, CLEARLY)
+            found = prediction.foresight.choose(rows, *by)
             if found is not None:
                 return found
         foresight = self._foresight(prediction, rows)

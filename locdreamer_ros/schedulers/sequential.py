@@ -59,11 +59,9 @@ def first_of(
     site: Site, estimate: Estimate, rows: IntArray, budget: int
 ) -> tuple[int, float, float]:
     """Which of `rows` to ask first of `budget`, what it leaves and what there is, m^2."""
-    at_once = getattr(estimate.foresight, "first", None)
-    if at_once:
-        weights = AXES[: estimate.dimensions]
-        by = (rows, weights, budget, RANGE_SIGMA_M, MOST_SUBSETS, CLEARLY)
-        found: tuple[int, float, float] | None = at_once(*by)
+    if estimate.foresight is not None:
+        by = (AXES[: estimate.dimensions], budget, RANGE_SIGMA_M, MOST_SUBSETS, CLEARLY)
+        found = estimate.foresight.first(rows, *by)
         if found is not None:
             return found
     foresight = foreseen(site, estimate, rows)

@@ -18,6 +18,7 @@ from locdreamer_ros.geometry import FLOOR_M
 from locdreamer_ros.types import (
     MAX_AGE_S,
     FloatArray,
+    Foreseen,
     Foresight,
     IntArray,
     Ranges,
@@ -113,13 +114,13 @@ class CompiledStep(Unchanging):
         return Foresight(*found) if self._kernel.foresee(*given, *found) else None
 
     def ahead(self, what: str, state: State, slot: IntArray, *by: Any) -> Any:
-        """Choose by foresight; `by`: see `Ahead.choose`."""
+        """Choose by foresight; `by`: see `Foreseen`, and the rows before."""
         look = getattr(self._kernel, what)
         return look(self.model, state.slots, state.packed, slot, *by)
 
 
-class Ahead:
-    """An estimate's foresight, which can choose by it too, without the arrays in between."""
+class Ahead(Foreseen):
+    """An estimate's foresight by the kernel, which can choose by it too."""
 
     __slots__ = ("_site", "_slot", "_state", "_step")
 
@@ -133,30 +134,18 @@ class Ahead:
         return found or foresee(self._site, state.mean, state.covariance, self._slot, rows)
 
     def choose(
-        self,
-        rows: IntArray,
-        weights: FloatArray,
-        budget: int,
-        sigma: float,
-        most: int,
-        clearly: float,
+        self, rows: IntArray, weights: FloatArray, budget: int, *by: float
     ) -> IntArray | None:
-        """Of `rows` (C,) those (budget,) that leave the least variance; None: numpy's turn.
-
-        What it is chosen by: see `schedulers.foresight.ForesightScheduler.choice`.
-        """
+        """See `Foreseen`."""
         chosen = np.empty(budget, dtype=np.intp)
-        by = (rows, weights, budget, sigma, most, clearly, chosen)
-        done = self._step.ahead("choose_ahead", self._state, self._slot, *by)
+        given = (rows, weights, budget, *by, chosen)
+        done = self._step.ahead("choose_ahead", self._state, self._slot, *given)
         return chosen if done else None
 
-    def first(self, *by: Any) -> tuple[int, float, float] | None:
-        """Of a choice, `by` the same, which of the rows helps most by itself.
-
-        Its place in them, the variance m^2 that it leaves, and the present one; None: numpy's turn.
-        """
+    def first(self, rows: IntArray, *by: Any) -> tuple[int, float, float] | None:
+        """See `Foreseen`."""
         found: tuple[int, float, float] | None
-        found = self._step.ahead("first_ahead", self._state, self._slot, *by)
+        found = self._step.ahead("first_ahead", self._state, self._slot, rows, *by)
         return found
 
 

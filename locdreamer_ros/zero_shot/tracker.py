@@ -175,7 +175,8 @@ class ZeroShotTracker(Tracker):
     def _foreseen(self, state: State) -> Foreseen:
         if self._compiled and state.size == state.plain:
             return Ahead(self._compiled, self.site, state, self._slot)
-        return partial(foresee, self.site, state.mean, state.covariance, self._slot)
+        look = partial(foresee, self.site, state.mean, state.covariance, self._slot)
+        return Foreseen(look)
 
     def _take(self, time: float, step: Stepped, chosen: Chosen | None = None) -> Estimate:
         """What was made of a step."""

@@ -17,6 +17,7 @@ RUN = {
     "closed_per_s": 400.0,
     "ticked_per_s": 300.0,
     "timed_per_s": 380.0,
+    "offered_per_s": 500.0,
     "rss_mb": 95.0,
     "load": 1.0,
 }

@@ -15,7 +15,7 @@ from locdreamer_ros.schedulers.foresight import remaining_variance
 from locdreamer_ros.schedulers.gdop import RANGE_SIGMA_M as NOMINAL_M
 from locdreamer_ros.schedulers.sequential import RANGE_SIGMA_M, Sequential
 from locdreamer_ros.schedulers.simple import RoundRobin
-from locdreamer_ros.types import Anchors, Estimate, Foresight, IntArray, Ranges, Site
+from locdreamer_ros.types import Anchors, Estimate, Foreseen, Foresight, IntArray, Ranges, Site
 
 
 def test_what_a_subset_leaves_is_kalmans_answer_with_all_correlations() -> None:
@@ -45,10 +45,12 @@ def test_a_price_is_in_metres_of_the_expected_error(price: float, goes_on: bool)
         0.0,
         np.zeros(4),
         np.diag([0.5, 0.5, 1.0, 1.0]),
-        lambda rows: Foresight(
-            np.diag([0.5, 0.5]),
-            np.tile([cross, 0.0], (3, 1))[rows],
-            np.full((3, 3), variance)[np.ix_(rows, rows)],
+        Foreseen(
+            lambda rows: Foresight(
+                np.diag([0.5, 0.5]),
+                np.tile([cross, 0.0], (3, 1))[rows],
+                np.full((3, 3), variance)[np.ix_(rows, rows)],
+            )
         ),
     )
     anchors = square_anchors(3)
