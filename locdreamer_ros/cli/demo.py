@@ -139,6 +139,9 @@ def run(options: argparse.Namespace) -> None:
     if reports[0]["scheduler"] == LISTENS:
         title = f"{what}: time differences of {len(outcome.anchors)} anchors"
     height = method.site(outcome.anchors).tag_height
+    save_json(options.output / "metrics.json", metrics)
+    if options.json is not None:
+        save_json(options.json, metrics)
     plot_track(options.output / "track.png", outcome.anchors, tracks, title=title, walls=walls)
     write_report(
         options.output / "report.html",
@@ -150,9 +153,6 @@ def run(options: argparse.Namespace) -> None:
         height=height,
         about=radio_costs(options.device, metrics) if options.source == "serial" else None,
     )
-    save_json(options.output / "metrics.json", metrics)
-    if options.json is not None:
-        save_json(options.json, metrics)
     show_reports(reports)
     for row in reports:
         for reason, updates in row["fallback"].items():

@@ -118,6 +118,19 @@ class Track:
         """Whether any epoch has a horizontal ground truth."""
         return bool(np.isfinite(self.truth[:, :2]).all(axis=1).any())
 
+    def at(self, times: FloatArray) -> Track:
+        """The track at other times (n,) s, without whom it asked: the last epoch before each.
+
+        NaN where that is longer ago than two of its usual steps, and than a second.
+        """
+        rows = np.searchsorted(self.times, times, side="right") - 1
+        usual = float(np.median(np.diff(self.times))) if len(self) > 1 else 0.0
+        gone = (rows < 0) | (times - self.times[rows] > max(1.0, 2.0 * usual))
+        mean, covariance = self.mean[rows], self.covariance[rows]
+        mean[gone] = covariance[gone] = np.nan
+        states = None if self.states is None else self.states[rows]
+        return Track(times, mean, covariance, self.truth[rows], self.asked[rows], states)
+
     def scored(self, skip: int = SKIP) -> BoolArray:
         """(n,) which epochs count: truth known and at least `skip` estimates since the first."""
         counted = self.known & (np.arange(len(self)) >= self.unfixed + skip)

@@ -60,7 +60,6 @@ def floor_map(
     anchors: Anchors,
     tracks: Mapping[str, Track],
     walls: FloatArray | None,
-    rows: IntArray,
 ) -> str:
     """Floor, anchors, truth and tracks; what the slider moves is in it, hidden."""
     parts = []
@@ -87,10 +86,10 @@ def floor_map(
         parts.append(path(np.stack([one, other]), "wall"))
     first = next(iter(tracks.values()))
     if first.has_truth:
-        parts.append(path(floor.at(first.truth[rows, :2]), "truth"))
+        parts.append(path(floor.at(first.truth[:, :2]), "truth"))
     for order, track in reversed(list(enumerate(tracks.values()))):
         parts.append(
-            path(floor.at(track.mean[rows, :2]), f"line c{order}", DASHES[order % len(DASHES)])
+            path(floor.at(track.mean[:, :2]), f"line c{order}", DASHES[order % len(DASHES)])
         )
     parts.append("<g id='asked'></g><ellipse id='ellipse' class='ellipse'/>")
     for name, (x, y) in zip(anchors.ids, floor.at(anchors.positions[:, :2]), strict=True):
@@ -104,8 +103,8 @@ def floor_map(
     return picture("map", label, "".join(parts), MAP_WIDTH, floor.height)
 
 
-def error_chart(tracks: Mapping[str, Track], rows: IntArray) -> str:
-    """Error over time."""
+def error_chart(tracks: Mapping[str, Track]) -> str:
+    """Error over time of tracks at the same epochs."""
     first = next(iter(tracks.values()))
     times = first.times - first.times[0]
     errors = [np.linalg.norm(t.mean[:, :2] - t.truth[:, :2], axis=1) for t in tracks.values()]
@@ -115,7 +114,7 @@ def error_chart(tracks: Mapping[str, Track], rows: IntArray) -> str:
     axes = Axes((0.0, float(times[-1]) or 1.0), (0.0, 1.1 * top), "time s", "error m")
     parts = [axes.frame()]
     for order, error in reversed(list(enumerate(errors))):
-        points = axes.at(times[rows], np.minimum(error[rows], 1.1 * top))
+        points = axes.at(times, np.minimum(error, 1.1 * top))
         parts.append(path(points, f"line c{order}", DASHES[order % len(DASHES)]))
     label = f"Horizontal error over time of {', '.join(tracks)}"
     return picture("errors", label, "".join(parts) + cursor(), WIDTH, HEIGHT)

@@ -66,13 +66,15 @@ def write_report(
     """
     first = next(iter(tracks.values()))
     rows = np.unique(np.linspace(0, len(first) - 1, min(len(first), MOST_ROWS)).astype(np.intp))
+    # In a graph another tracker may have begun later, or missed an answer.
+    shown = {name: track.at(first.times[rows]) for name, track in tracks.items()}
     floor = Floor(anchors, tracks, walls)
     scored = {name: track for name, track in tracks.items() if track.scored().any()}
     sections = []
     if scored:
         under = "<p class='soft'>Below the thin line: claims too much.</p>"
         sections += [
-            section("Error over time", error_chart(scored, rows)),
+            section("Error over time", error_chart({name: shown[name] for name in scored})),
             section("Distribution of errors", ecdf_chart(scored)),
             section("Calibration", calibration_chart(scored) + under),
         ]
@@ -87,14 +89,14 @@ def write_report(
     note = f"<p class='soft'>Shaded: 95 % ellipse. Dotted: anchors asked.{cross}</p>"
     sections.insert(
         0,
-        section("Map", key + floor_map(floor, anchors, tracks, walls, rows) + play + note, "two"),
+        section("Map", key + floor_map(floor, anchors, shown, walls) + play + note, "two"),
     )
     chart, x = asked_chart(first, rows)
     sections.append(section("Ranges per fix", chart))
     parameters = _parameters(reports[0], anchors, about or {})
     sections += _asking(first, anchors, height, section("Parameters and versions", parameters))
     sections.append(section("What answered", _answered(tracks, reports), "wide"))
-    data = _data(floor, anchors, tracks, rows, x)
+    data = _data(floor, anchors, shown, first, rows, x)
     body = (
         f"{_tiles(reports[0])}{_compared(reports)}<div class='cards'>{''.join(sections)}</div>"
         f"<script type='application/json' id='data'>{data}</script><script>{SCRIPT}</script>"
@@ -204,20 +206,22 @@ def _parameters(report: Mapping[str, Any], anchors: Anchors, about: Mapping[str,
 
 
 def _data(
-    floor: Floor, anchors: Anchors, tracks: Mapping[str, Track], rows: IntArray, x: FloatArray
+    floor: Floor,
+    anchors: Anchors,
+    tracks: Mapping[str, Track],
+    first: Track,
+    rows: IntArray,
+    x: FloatArray,
 ) -> str:
-    """What the slider shows, in units of the drawing, as JSON that may stand in HTML."""
-    first = next(iter(tracks.values()))
+    """What the slider shows, in units of the drawing, as JSON that may stand in HTML.
+
+    tracks: all at the epochs `rows` of the first.
+    """
     shown = []
     for name, track in tracks.items():
-        error = np.linalg.norm(track.mean[rows, :2] - track.truth[rows, :2], axis=1)
-        shown.append(
-            {
-                "name": name,
-                "at": _numbers(floor.at(track.mean[rows, :2])),
-                "error": _numbers(error, 3),
-            }
-        )
+        error = np.linalg.norm(track.mean[:, :2] - track.truth[:, :2], axis=1)
+        place = _numbers(floor.at(track.mean[:, :2]))
+        shown.append({"name": name, "at": place, "error": _numbers(error, 3)})
     asking, states = first.asking, first.states
     value = {
         "t": _numbers(first.times[rows] - first.times[0], 2),

@@ -72,6 +72,24 @@ def ran() -> tuple[Recording, list[Track], list[dict[str, Any]]]:
     return recording, tracks, reports
 
 
+def test_a_track_with_fewer_epochs_is_drawn_at_the_moments_of_the_first(tmp_path: Path) -> None:
+    """As in a graph, where a baseline starts later, misses answers and may end before."""
+    recording, (track, beside), reports = ran()
+    kept = np.delete(np.arange(len(beside)), [0, 1, 40, 41])[:-30]
+    names = ("times", "mean", "covariance", "truth", "asked", "states")
+    fewer = Track(**{name: getattr(beside, name)[kept] for name in names})
+    write_report(
+        tmp_path / "r.html", recording.anchors, {"a": track, "b": fewer}, reports, title="t"
+    )
+    first, other = data_of((tmp_path / "r.html").read_text())["tracks"]
+    assert len(other["at"]) == len(first["at"]) == len(track)
+    assert other["at"][1] == other["at"][-1] == [None, None]
+    assert other["at"][41] == other["at"][39]
+    assert other["error"][100] == pytest.approx(
+        np.linalg.norm(beside.mean[100, :2] - beside.truth[100, :2]), abs=1e-3
+    )
+
+
 def test_a_run_keeps_whom_it_asked() -> None:
     recording, (track, beside), _ = ran()
     asking = track.asking
