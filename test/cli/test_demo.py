@@ -57,7 +57,8 @@ def test_an_interrupt_leaves_no_older_result_beside_a_new_bag(tmp_path, capsys, 
 
     monkeypatch.setattr("locdreamer_ros.evaluation.plots.plot_track", interrupted)
     assert offline(out, "--duration", 5) == 143
-    assert [path.name for path in out.iterdir()] == ["bag"]
+    assert sorted(path.name for path in out.iterdir()) == ["bag", "metrics.json"]
+    assert json.loads((out / "metrics.json").read_text())["mode"] == "offline"
     capsys.readouterr()
 
 
