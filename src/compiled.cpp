@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The zero-shot filter's step, its foresight and the choice of anchors, compiled. The same formulas
-// in the same order as zero_shot/tracker.py, zero_shot/network.py, zero_shot/foresight.py and
+// in the same order as zero_shot/step.py, zero_shot/network.py, zero_shot/foresight.py and
 // schedulers/subsets.py, which explain them and say the names; a test holds the two together.
 //
 // Every function returns whether it answered. Where something is not finite, not positive, not an

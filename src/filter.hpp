@@ -1,7 +1,7 @@
 // Copyright 2026 The locdreamer_ros authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is in a state, and predict of zero_shot/tracker.py.
+// What is in a state, and predict of zero_shot/step.py.
 
 #ifndef LOCDREAMER_ROS__FILTER_HPP_
 #define LOCDREAMER_ROS__FILTER_HPP_

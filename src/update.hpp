@@ -1,7 +1,7 @@
 // Copyright 2026 The locdreamer_ros authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Update of zero_shot/tracker.py.
+// Update of zero_shot/step.py.
 
 #ifndef LOCDREAMER_ROS__UPDATE_HPP_
 #define LOCDREAMER_ROS__UPDATE_HPP_

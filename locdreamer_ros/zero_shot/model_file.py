@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,11 @@ class Weights(Unchanging):
     def noise(self) -> dict[str, FloatArray]:
         """The logarithms of the filter's noises."""
         return {k.removeprefix("noise."): v for k, v in self.arrays.items() if "noise." in k}
+
+    @cached_property
+    def noises(self) -> dict[str, float]:
+        """The filter's noises themselves."""
+        return {name: float(np.exp(value)) for name, value in self.noise.items()}
 
 
 def save_weights(path: Path, weights: Weights) -> None:

@@ -18,7 +18,7 @@ from locdreamer_ros.schedulers import subsets
 from locdreamer_ros.schedulers.foresight import present_variance
 from locdreamer_ros.schedulers.sequential import best_first
 from locdreamer_ros.types import Anchors, Estimate, Foresight, Motion, Ranges, Site
-from locdreamer_ros.zero_shot import tracker as in_numpy
+from locdreamer_ros.zero_shot import step as in_numpy
 from locdreamer_ros.zero_shot.compiled_step import Ahead
 from locdreamer_ros.zero_shot.model_file import Weights, shipped
 from locdreamer_ros.zero_shot.state import PARTS
