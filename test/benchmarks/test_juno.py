@@ -17,7 +17,7 @@ from locdreamer_ros.juno.paper import dqn, regressors
 def test_the_benchmark_writes_rows_claims_and_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = {"STEPS": 200, "EPOCHS": 100, "SWEEP_EPOCHS": 40, "TRACKED_STEPS": 400}
+    small = {"STEPS": 200, "EPOCHS": 40, "SWEEP_EPOCHS": 20, "TRACKED_STEPS": 200}
     for name, value in small.items():
         monkeypatch.setattr(juno_plan, name, value)
     monkeypatch.setattr(regressors, "PASSES", 1)

@@ -29,11 +29,11 @@ def quick(monkeypatch):
 
     small = {"epochs": 1, "imagine_epochs": 2, "minibatches": 1, "batch": 4, "steps": 4}
     monkeypatch.setattr(learned, "EPOCHS", small)
-    monkeypatch.setattr(learned, "DURATION_S", 20.0)
+    monkeypatch.setattr(learned, "DURATION_S", 16.0)
     monkeypatch.setattr(table2, "RIVALS", ("robust-ekf",))
     monkeypatch.setattr(tasks, "WALKS", 1)
     monkeypatch.setattr(tasks, "VALIDATION_WALKS", 1)
-    monkeypatch.setattr(tasks, "WALK_S", 60.0)
+    monkeypatch.setattr(tasks, "WALK_S", 40.0)
     monkeypatch.setattr(figures, "IMAGINE_EPOCHS", 10)
     monkeypatch.setattr(figures, "EVERY", 10)
     monkeypatch.setattr(figures, "CELL_M", 3.0)
@@ -84,7 +84,7 @@ def converted_bregar(folder):
     from bregar_files import PLACES, sample, tree, write_json
 
     rng = np.random.default_rng(0)
-    path = [(0.5 + 0.1 * i, 1.2 + 0.5 * (i % 12), 1.2) for i in range(80)]
+    path = [(0.5 + 0.1 * i, 1.2 + 0.5 * (i % 12), 1.2) for i in range(56)]
 
     def fill(point, anchor, channel):
         distance = math.dist(path[point], PLACES[anchor])

@@ -78,7 +78,7 @@ def test_without_ros_it_says_what_to_do(tmp_path):
 )
 def test_graph_and_offline_agree(tmp_path, capfd):
     """The graph where there is no network but loopback, where such a place can be made."""
-    command = ["--duration", "5", "--tracker", "particle", "--scheduler", "random", "--seed", "4"]
+    command = ["--duration", "3", "--tracker", "particle", "--scheduler", "random", "--seed", "4"]
     done = demo(tmp_path / "graph", *command, alone=IS_ALONE)
     assert done.returncode == 0, done.stderr
     assert main(["demo", "--output", str(tmp_path / "offline"), *command, "--offline"]) == 0

@@ -73,8 +73,8 @@ def test_training_elsewhere_is_training_here(mode, encoder, noise):
 
 @pytest.mark.parametrize(("mode", "encoder", "noise"), FORMS)
 def test_an_update_could_be_recorded_as_a_graph(mode, encoder, noise):
-    config = TrainConfig(mode=mode, batch=2, steps=5, budget=2)
-    job = task(steps=5, duration=12.0)
+    config = TrainConfig(mode=mode, batch=2, steps=3, budget=2)
+    job = task(steps=3, duration=8.0)
     learner = begin(job, ModelConfig(encoder=encoder, noise=noise), config, 0)
     learner.dreamer = frozen(learner.model)
     generators = [torch.Generator().manual_seed(0)]

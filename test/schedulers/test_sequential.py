@@ -101,7 +101,7 @@ def test_the_next_choice_depends_on_the_answer():
 
 
 def test_a_stated_accuracy_and_a_price_save_ranges():
-    recording, site = house(120.0)
+    recording, site = house(60.0)
 
     def spent(**options):
         scheduler = Sequential(site, **options)

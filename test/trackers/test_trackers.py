@@ -166,7 +166,7 @@ def test_before_the_first_fix_there_is_no_estimate(name: str) -> None:
 @pytest.mark.parametrize("rate", [2.0, 10.0, 100.0])
 def test_bias_ekf_learns_the_biases_at_every_rate(rate: float) -> None:
     bias = np.array([0.3, 0.25, 0.2, 0.3, 0.35, 0.3, 0.2, 0.3])
-    duration = min(80.0, 3000 / rate)
+    duration = min(80.0, 1500 / rate)
     recording = circle_recording(duration=duration, rate=rate, sigma=0.05, bias=bias)
     site = Site(recording.anchors, 2, 1.0)
     tracker = make_tracker("bias-ekf", site)

@@ -61,7 +61,7 @@ def test_a_reference_that_is_blocked_like_the_others_locates_worse() -> None:
     assert not room.nlos[:, -1].any()
     assert hidden.nlos[:, -1].mean() == pytest.approx(0.5, abs=0.06)
     assert np.array_equal(hidden.nlos[:, :-1], room.nlos[:, :-1])
-    table = learn(room, rng(), Learning(epochs=1000)).table
+    table = learn(room, rng(), Learning(epochs=300)).table
     assert mean_error(hidden, table) > 1.5 * mean_error(room, table)
 
 
@@ -183,8 +183,8 @@ def test_a_deep_net_learns_obstacles() -> None:
 def test_tracking_by_belief_beats_gdop_behind_obstacles() -> None:
     room = draw_room_with_walls(rng(1))
     q = np.zeros((400, 28))
-    training, walk = draw_walk(room, 100_000, rng(2)), draw_walk(room, 5000, rng(3))
-    epsilon = np.linspace(1.0, 0.02, 100_000)
+    training, walk = draw_walk(room, 40_000, rng(2)), draw_walk(room, 3000, rng(3))
+    epsilon = np.linspace(1.0, 0.02, 40_000)
     track(room, training, q, average=True, alpha=0.2, epsilon=epsilon, rng=rng(4))
     agent = track(room, walk, q, average=True)
     gdop = track(room, walk, as_values(gdop_table(room), 28), average=False)
@@ -218,6 +218,6 @@ def test_a_regressor_learns_the_room(kind: str) -> None:
 
     room = draw_room(rng())
     walk = draw_walk(room, 500, rng(1))
-    fixes = locate_by_net(kind, room, draw_walk(room, 10_000, rng(2)), walk, seed=0)
+    fixes = locate_by_net(kind, room, draw_walk(room, 5000, rng(2)), walk, seed=0)
     middle = np.linalg.norm(room.centres[walk.zones] - 5.0, axis=1).mean()
     assert fix_errors(room, walk, fixes).mean() < 0.5 * middle
