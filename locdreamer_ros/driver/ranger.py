@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
+from locdreamer_ros.driver.answers import AnchorStatistics, Answer, Exchange, Spent, blocked
 from locdreamer_ros.driver.codec import (
     BetweenEvent,
     CycleEvent,
@@ -21,7 +19,6 @@ from locdreamer_ros.driver.codec import (
     Failure,
     RangeEvent,
 )
-from locdreamer_ros.driver.quality import nlos_probability
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.types import Anchors, IntArray, Ranges, RangeStatus
 
@@ -44,59 +41,6 @@ HEARD = 16
 """Ids of other sites' anchors that are remembered, to be named."""
 QUIET_S = 5.0
 """Without any range for so long, the ids are to be looked at."""
-
-
-@dataclass
-class AnchorStatistics:
-    """What became of the exchanges with one anchor since the start."""
-
-    asked: int = 0
-    ok: int = 0
-    timeouts: int = 0
-    invalid: int = 0
-    rested: int = 0
-    """Schedules it was left out of, because it had been silent."""
-    strikes: int = 0
-    """Failures in a row, up to now."""
-    rest_until: float = field(default=0.0, repr=False)
-    asked_at: float = field(default=0.0, repr=False)
-
-
-class Spent(NamedTuple):
-    """Exchanges of the radio for one answer, wanted or not; s waited in those that failed."""
-
-    good: int = 0
-    failed: int = 0
-    waited: float = 0.0
-
-    def plus(self, more: Spent) -> Spent:
-        """Both together."""
-        return Spent(self.good + more.good, self.failed + more.failed, self.waited + more.waited)
-
-
-@dataclass
-class _Exchange:
-    row: int
-    begun: float
-    gone_at: float
-    """Monotonic time when it has surely failed."""
-
-
-NOTHING = (float("nan"),) * 5
-
-
-class _Answer(NamedTuple):
-    status: RangeStatus
-    stamp: float
-    numbers: tuple[float, float, float, float, float] = NOTHING
-    """Range m, variance m^2, RX power and first-path power dBm, NLOS probability."""
-
-
-def _blocked(rx_power: float, first_path_power: float) -> float:
-    """NLOS probability; NaN without both powers, as with most devices: not worth an array."""
-    if math.isnan(rx_power) or math.isnan(first_path_power):
-        return math.nan
-    return float(nlos_probability(np.array([rx_power]), np.array([first_path_power]))[0])
 
 
 class Ranger:
@@ -151,14 +95,14 @@ class Ranger:
         self._choice = tuple(name for name in self._names if name)[: able.max_anchors]
         if self._change:
             session.codec.choose(self._choice)
-        self._late: dict[int, _Answer] = {}  # came after the deadline of their schedule
+        self._late: dict[int, Answer] = {}  # came after the deadline of their schedule
         self._offset = np.array([(offsets or {}).get(anchor, 0.0) for anchor in anchors.ids])
         self._clock = clock
-        self._exchange: _Exchange | None = None
+        self._exchange: Exchange | None = None
         self._spending = Spent()
-        self._cycle: dict[int, _Answer] = {}
-        self._complete: tuple[float, dict[int, _Answer], Spent] | None = None
-        self._handed_out: dict[int, _Answer] | None = None
+        self._cycle: dict[int, Answer] = {}
+        self._complete: tuple[float, dict[int, Answer], Spent] | None = None
+        self._handed_out: dict[int, Answer] | None = None
 
     @property
     def anchors(self) -> Anchors:
@@ -207,7 +151,7 @@ class Ranger:
             answers = self._ask_each(anchor, end)
         else:
             answers = self._from_cycle(anchor, end, again)
-        silent = _Answer(RangeStatus.TIMEOUT, self._clock())
+        silent = Answer(RangeStatus.TIMEOUT, self._clock())
         given = [answers.get(int(row), silent) for row in anchor]
         columns = np.array([a.numbers for a in given], dtype=np.float64).reshape(-1, 5).T
         return Ranges(
@@ -221,8 +165,8 @@ class Ranger:
 
     # A device that is asked: one exchange in flight.
 
-    def _ask_each(self, anchor: IntArray, end: float) -> dict[int, _Answer]:
-        answers: dict[int, _Answer] = {}
+    def _ask_each(self, anchor: IntArray, end: float) -> dict[int, Answer]:
+        answers: dict[int, Answer] = {}
         self._spending = Spent()
         waiting = self._in_turn(anchor)
         # What already lies here is late, and must not be taken for the answer to a request.
@@ -241,12 +185,12 @@ class Ranger:
                 name = self._names[row]
                 request = self.session.codec.request(name) if name else b""
                 if not request:
-                    answers[row] = _Answer(RangeStatus.NOT_OFFERED, self._clock())
+                    answers[row] = Answer(RangeStatus.NOT_OFFERED, self._clock())
                     waiting.pop(0)
                     continue
                 if self.session.send(request):
                     now = time.monotonic()
-                    self._exchange = _Exchange(row, now, now + self._limit)
+                    self._exchange = Exchange(row, now, now + self._limit)
                     self.statistics[row].asked += 1
                     self.statistics[row].asked_at = now
             gone = end if self._exchange is None else min(end, self._exchange.gone_at)
@@ -287,7 +231,7 @@ class Ranger:
         """Whether an old answer may still come that could not be told from a new one."""
         return self._settle > 0.0 and self.statistics[row].rest_until > now
 
-    def _take(self, events: list[Event], answers: dict[int, _Answer] | None) -> None:
+    def _take(self, events: list[Event], answers: dict[int, Answer] | None) -> None:
         """Sort what came. `answers` None: nothing is waited for (but an old exchange may end)."""
         if not self.session.codec.capabilities.schedulable:
             self._take_reports(events)
@@ -328,7 +272,7 @@ class Ranger:
 
     # A device that chooses by itself: its cycles are filtered.
 
-    def _from_cycle(self, anchor: IntArray, end: float, again: bool) -> dict[int, _Answer]:
+    def _from_cycle(self, anchor: IntArray, end: float, again: bool) -> dict[int, Answer]:
         if not again:
             self._handed_out = None
         if self._change:
@@ -336,7 +280,7 @@ class Ranger:
         if self._handed_out is None and not self._wait_for_cycle(end):
             return {}
         cycle = self._handed_out or {}
-        absent = _Answer(RangeStatus.NOT_OFFERED, self._clock())
+        absent = Answer(RangeStatus.NOT_OFFERED, self._clock())
         return {int(row): cycle.get(int(row), absent) for row in anchor}
 
     def _choose(self, anchor: IntArray) -> None:
@@ -415,7 +359,7 @@ class Ranger:
 
     def _answer(
         self, event: RangeEvent | FailEvent, row: int, waited: float, port_lost: bool = False
-    ) -> _Answer:
+    ) -> Answer:
         """The answer an event is, entered into the statistics of its anchor."""
         mine = self.statistics[row]
         now = self._clock()
@@ -425,22 +369,22 @@ class Ranger:
             self._spend(True, waited)
             if not 0.0 < metres <= MAX_RANGE_M:  # nor for NaN
                 mine.invalid += 1
-                return _Answer(RangeStatus.INVALID, now)
+                return Answer(RangeStatus.INVALID, now)
             mine.ok += 1
             self._last_ok = time.monotonic()
             powers = (event.rx_power, event.first_path_power)
             unknown = float("nan")  # no device says how sure it is
-            numbers = (metres, unknown, *powers, _blocked(*powers))
-            return _Answer(RangeStatus.OK, now, numbers)
+            numbers = (metres, unknown, *powers, blocked(*powers))
+            return Answer(RangeStatus.OK, now, numbers)
         if event.kind is Failure.UNUSABLE:
             mine.strikes = 0
             self._spend(True, waited)
             mine.invalid += 1
-            return _Answer(RangeStatus.INVALID, now)
+            return Answer(RangeStatus.INVALID, now)
         mine.timeouts += 1
         self._spend(False, waited)
         if not port_lost:  # no fault of the anchor's
             mine.strikes += 1
             rest = FIRST_REST_S * 2.0 ** min(mine.strikes - STRIKES, 10)
             mine.rest_until = time.monotonic() + min(rest, LONGEST_REST_S)
-        return _Answer(RangeStatus.TIMEOUT, now)
+        return Answer(RangeStatus.TIMEOUT, now)

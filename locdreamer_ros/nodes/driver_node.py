@@ -19,19 +19,21 @@ from builtin_interfaces.msg import Time
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.range_table import load_anchors
+from locdreamer_ros.driver.answers import Spent
 from locdreamer_ros.driver.calibration import load_offsets, offsets_path
 from locdreamer_ros.driver.device import Device
 from locdreamer_ros.driver.devices import NAMES, get_device
 from locdreamer_ros.driver.energy import RATES, Cost, fix_cost
-from locdreamer_ros.driver.ranger import Ranger, Spent
+from locdreamer_ros.driver.ranger import Ranger
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.driver.transport import Transport
 from locdreamer_ros.driver.worker import Worker
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import header, not_offered, to_anchors, to_ranges, to_stamp
-from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, run_node
+from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode
 from locdreamer_ros.nodes.parameters import read
+from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.survey_log import SurveyLog
 from locdreamer_ros.stamps import nanoseconds
 from locdreamer_ros.types import Anchors, Ranges, RangeStatus

@@ -42,7 +42,8 @@ from locdreamer_ros.driver.emulator import Emulator
 from locdreamer_ros.msg import AnchorSchedule, RangeArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import to_schedule
 from locdreamer_ros.nodes.driver_node import DriverNode
-from locdreamer_ros.nodes.lifecycle import LOSSLESS, make_executor
+from locdreamer_ros.nodes.lifecycle import LOSSLESS
+from locdreamer_ros.nodes.running import make_executor
 from locdreamer_ros.stamps import nanoseconds
 from locdreamer_ros.types import Anchors, RangeStatus
 

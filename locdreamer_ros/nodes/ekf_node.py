@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from locdreamer_ros.config import parameter
 from locdreamer_ros.methods import TRACKERS
 from locdreamer_ros.nodes.estimate_publisher import BROADCASTS
-from locdreamer_ros.nodes.lifecycle import run_node
 from locdreamer_ros.nodes.passive import PassiveConfig, PassiveNode
+from locdreamer_ros.nodes.running import run_node
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from locdreamer_ros.driver.emulator import Emulator, emulate
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import to_pose_stamped
-from locdreamer_ros.nodes.lifecycle import KEPT, NodeConfig, UwbNode, run_node
+from locdreamer_ros.nodes.lifecycle import KEPT, NodeConfig, UwbNode
+from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.simulation import ENVIRONMENTS
 from locdreamer_ros.stamps import nanoseconds
 from locdreamer_ros.types import RangeStatus

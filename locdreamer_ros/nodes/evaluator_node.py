@@ -36,8 +36,9 @@ from locdreamer_ros.nodes.conversions import (
     from_anchors,
     from_odometry,
 )
-from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, UwbNode, run_node
+from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, UwbNode
 from locdreamer_ros.nodes.listening import ListeningConfig, names, when_published
+from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.tracks import save_tracks
 from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, RangeStatus

@@ -37,11 +37,12 @@ from locdreamer_ros.nodes.conversions import (
     to_schedule,
 )
 from locdreamer_ros.nodes.estimate_publisher import SHOWN, Display
-from locdreamer_ros.nodes.lifecycle import new_session, run_node
+from locdreamer_ros.nodes.lifecycle import new_session
 from locdreamer_ros.nodes.listening import RANGES, hear, spoken_of
 from locdreamer_ros.nodes.members import MOST_WAITING, Asked, Member, Members, states, tag_markers
 from locdreamer_ros.nodes.passive import Gathered, gather
 from locdreamer_ros.nodes.patience import Patience
+from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.sited import SitedConfig, SitedNode
 from locdreamer_ros.nodes.tracker_node import DEADLINE
 from locdreamer_ros.stamps import nanoseconds, to_seconds

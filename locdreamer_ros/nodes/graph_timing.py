@@ -39,8 +39,9 @@ from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import to_anchors, to_ranges, to_stamp
 from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.driver_timing import percentiles, usage
-from locdreamer_ros.nodes.lifecycle import LATCHED, LOSSLESS, make_executor
+from locdreamer_ros.nodes.lifecycle import LATCHED, LOSSLESS
 from locdreamer_ros.nodes.processes import QUIET, NodeProcesses, node_environment
+from locdreamer_ros.nodes.running import make_executor
 from locdreamer_ros.stamps import nanoseconds
 from locdreamer_ros.types import Anchors, Ranges, Site
 

@@ -29,7 +29,7 @@ from locdreamer_ros.msg import (
     RangeDifferenceArray,
     TrackerStatus,
 )
-from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, LOSSLESS, UwbNode, run_node
+from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, LOSSLESS, UwbNode
 from locdreamer_ros.nodes.listening import (
     MOTION,
     RANGES,
@@ -39,6 +39,7 @@ from locdreamer_ros.nodes.listening import (
     spoken_of,
     when_published,
 )
+from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.stamps import nanoseconds
 
 SHARED = {

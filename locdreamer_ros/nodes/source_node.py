@@ -39,7 +39,8 @@ from locdreamer_ros.nodes.conversions import (
     to_stamp,
     to_wheels,
 )
-from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, new_session, run_node
+from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, new_session
+from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_nanoseconds
 from locdreamer_ros.types import RangeStatus

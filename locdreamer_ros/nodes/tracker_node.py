@@ -22,9 +22,10 @@ from locdreamer_ros.loop import Plan
 from locdreamer_ros.methods import Method
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import check_answer, from_ranges, to_schedule
-from locdreamer_ros.nodes.lifecycle import LOSSLESS, new_session, run_node
+from locdreamer_ros.nodes.lifecycle import LOSSLESS, new_session
 from locdreamer_ros.nodes.passive import PassiveConfig, PassiveNode
 from locdreamer_ros.nodes.patience import Patience
+from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import IntArray, Ranges, Site
 

@@ -24,8 +24,9 @@ from locdreamer_ros.nodes.conversions import (
     from_odometry,
     from_ranges,
 )
-from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, UwbNode, run_node
+from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, UwbNode
 from locdreamer_ros.nodes.listening import ListeningConfig, hear, names
+from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.source_node import ENVIRONMENTS
 from locdreamer_ros.report.live import Fix, LiveView, check_view
 from locdreamer_ros.stamps import nanoseconds

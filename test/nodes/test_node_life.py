@@ -486,7 +486,7 @@ def test_a_model_for_another_budget_is_stood_in_for(nodes: Graph, tmp_path: Path
 
 CLOSING = """
 import signal, sys
-from locdreamer_ros.nodes.lifecycle import run_node
+from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 from locdreamer_ros.trackers.ekf import KalmanTracker
 

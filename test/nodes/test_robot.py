@@ -36,7 +36,8 @@ from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.driver_node import DriverNode
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
-from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode, make_executor
+from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode
+from locdreamer_ros.nodes.running import make_executor
 from locdreamer_ros.nodes.source_node import SourceNode
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 from locdreamer_ros.types import Anchors

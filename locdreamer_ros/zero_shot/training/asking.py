@@ -10,7 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from locdreamer_ros.zero_shot.training.hybrid import Belief, Hybrid, inverse, only
+from locdreamer_ros.zero_shot.training.belief import Belief, inverse, only
+from locdreamer_ros.zero_shot.training.hybrid import Hybrid
 from locdreamer_ros.zero_shot.training.walks import CHOICES, Walks
 
 GDOP_SIGMA_M = 0.3

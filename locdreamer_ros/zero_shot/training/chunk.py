@@ -16,7 +16,8 @@ from torch import Tensor
 
 from locdreamer_ros.captured import Captured
 from locdreamer_ros.zero_shot.training.asking import choose
-from locdreamer_ros.zero_shot.training.hybrid import Belief, Hybrid, only
+from locdreamer_ros.zero_shot.training.belief import Belief, only
+from locdreamer_ros.zero_shot.training.hybrid import Hybrid
 from locdreamer_ros.zero_shot.training.walks import Fixes, Walks, lost
 
 FREEDOM = 5.0

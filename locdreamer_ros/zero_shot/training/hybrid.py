@@ -14,7 +14,7 @@ Shape legend: B sequences, A anchors, N = 7 + 2 A states, F features of a range,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -34,52 +34,16 @@ from locdreamer_ros.zero_shot.layout import (
     VX,
     WEIGHTS,
 )
+from locdreamer_ros.zero_shot.training.belief import Belief, inverse, only
 
 WIDTH, HIDDEN = 48, 24
 FLOOR = 1e-7
 """Of what a step adds to a variance."""
 
 
-@dataclass(frozen=True, eq=False)
-class Belief:
-    """What the filter thinks.
-
-    mean (B, N), covariance (B, N, N); anchor (B, A, 3) m; climbs (B,) 1 where the height is a
-    state, 0 where it is known; age (B, A) s since the anchor was asked, surprise (B, A) m running
-    mean of its |innovation|; context (B, CONTEXT) running means over updates, since (B,) s since
-    the last update, count (B,) updates so far.
-    """
-
-    anchor: Tensor
-    climbs: Tensor
-    mean: Tensor
-    covariance: Tensor
-    age: Tensor
-    surprise: Tensor
-    context: Tensor
-    since: Tensor
-    count: Tensor
-
-    @property
-    def position(self) -> Tensor:
-        """(B, 3) m."""
-        return self.mean[:, :SPACE]
-
-
 def squash(metres: Tensor) -> Tensor:
     """Lengths as the network sees them: fine near 0, coarse far off."""
     return torch.asinh(metres / 0.1) / 3.0
-
-
-def only(here: Tensor, values: Tensor, otherwise: float = 0.0) -> Tensor:
-    """The values here; no scalar is copied to a GPU, as `torch.where` does."""
-    return values.masked_fill(~here, otherwise)
-
-
-def inverse(matrix: Tensor) -> Tensor:
-    """Of regular matrices; a GPU is not waited for, as it is by `torch.linalg.inv`."""
-    found: Tensor = torch.linalg.inv_ex(matrix).inverse
-    return found
 
 
 class Hybrid(nn.Module):

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from locdreamer_ros.zero_shot.layout import VERTICAL_SPEED
+from locdreamer_ros.zero_shot.training.belief import Belief
 from locdreamer_ros.zero_shot.training.dreams import Dreams
-from locdreamer_ros.zero_shot.training.hybrid import Belief, Hybrid
+from locdreamer_ros.zero_shot.training.hybrid import Hybrid
 
 PRECISION = torch.float64
 """As at run time: a float32 does not hold 100 m after a gap beside centimetres."""
