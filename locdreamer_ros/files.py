@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,12 +144,15 @@ def read_arrays(path: Path, what: str) -> dict[str, NDArray[Any]]:
 def replaced(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, else vanishes.
 
+    A link and what is no plain file (`/dev/stdout`) stay what they are: it is copied into them.
     Raises InputError where the folder cannot be written, or the disk is full.
     """
+    through = is_passage(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not through:
+            path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix
+            dir=None if through else path.parent, prefix=f".{path.stem[:40]}.", suffix=path.suffix
         )
     except OSError as reason:
         raise InputError(f"{path}: cannot write: {reason.strerror}") from None
@@ -156,6 +160,9 @@ def replaced(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
+        if through:
+            _copy_into(path, temporary)
+            return
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp made it private
@@ -166,6 +173,19 @@ def replaced(path: Path) -> Iterator[Path]:
         raise InputError(f"{path}: cannot write: {reason.strerror}") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_passage(path: Path) -> bool:
+    """Whether what is written to `path` ends elsewhere: a link, a device, a pipe."""
+    return path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+def _copy_into(path: Path, whole: Path) -> None:
+    try:
+        with whole.open("rb") as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    except OSError as reason:
+        raise InputError(f"{path}: cannot write: {reason.strerror}") from None
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from locdreamer_ros.cli.options import add_common, check_output
+from locdreamer_ros.cli.options import add_common, anchors_of, check_output, refuse_inputs
 
 HEADING = {"id": "anchor", "offset": "offset m", "error": "+- m", "ranges": "ranges"}
 
@@ -34,15 +34,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> None:
     """Calibrate, print, write. Raises InputError."""
-    beside = options.recording.with_name(f"{options.recording.stem}_anchors.csv")
-
     from locdreamer_ros.datasets import load_recording
     from locdreamer_ros.driver.calibration import calibrate, offsets_path, save_offsets
     from locdreamer_ros.evaluation.tables import plain, save_json
 
-    output = options.output or offsets_path(options.anchors or beside)
+    anchors = anchors_of(options.recording, options.anchors)
+    output = options.output or offsets_path(anchors)
     check_output(output, (".csv",))
     check_output(options.json)
+    refuse_inputs((output, options.json), options.recording, anchors)
     found = calibrate(load_recording(options.recording, options.anchors))
     rows = [
         {"id": anchor, "offset": float(offset), "error": float(error), "ranges": int(count)}

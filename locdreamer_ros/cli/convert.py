@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from locdreamer_ros.cli.options import (
     add_common,
+    anchors_of,
     check_folder,
     check_output,
     check_seed,
@@ -177,7 +178,11 @@ def load(options: argparse.Namespace) -> Recording:
 
 def refuse_source(options: argparse.Namespace) -> None:
     """Raises InputError where the output would replace what is read."""
-    refuse_inputs(options.output, options.source, options.anchors)
+    outputs = [options.output, options.json]
+    if options.output.suffix == ".csv":
+        outputs.append(anchors_of(options.output, None))
+    anchors = anchors_of(options.source, options.anchors)
+    refuse_inputs(outputs, options.source, anchors)
 
 
 def check_places(options: argparse.Namespace) -> None:

@@ -18,11 +18,13 @@ from locdreamer_ros.cli.method import add_method, add_site, read_method
 from locdreamer_ros.cli.options import (
     add_common,
     add_view,
+    anchors_of,
     check_folder,
     check_output,
     check_seed,
     check_view_option,
     positive,
+    refuse_inputs,
 )
 from locdreamer_ros.cli.simulate import add_environment
 from locdreamer_ros.driver.devices import NAMES
@@ -102,6 +104,11 @@ def run(options: argparse.Namespace) -> None:
     check_folder(options.output)
     check_output(options.json)
     view = check_view_option(options.view)
+    if options.recording is not None:
+        made = [options.output / name for name in (*WRITTEN, "bag")]
+        anchors = anchors_of(options.recording, options.anchors)
+        for outputs in (made, [options.json]):
+            refuse_inputs(outputs, options.recording, anchors, options.params)
     if options.source == "serial" and options.offline:
         raise InputError("--source serial runs the driver in the ROS 2 graph: leave out --offline")
     if options.measurement == "tdoa" and options.source == "serial":

@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import is_passage
 
 # Written out: the module that knows them imports numpy, and --help should not wait for it.
 PLACES = "house, hall, lab or random"
 PICTURES = (".png", ".svg", ".pdf")
+BAG_FILES = (".mcap", ".db3", ".yaml")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -83,16 +87,34 @@ def check_output(path: Path | None, suffixes: tuple[str, ...] = ()) -> None:
         raise InputError(f"{path}: expected a file to write, it is a folder")
     if suffixes and path.suffix not in suffixes:
         raise InputError(f"{path}: expected a name ending in {', '.join(suffixes)}")
+    if is_passage(path):
+        path = path.resolve()  # a device is there already; a link is written through
+        if path.exists():
+            return
     check_folder(path.parent)
 
 
-def refuse_inputs(output: Path | None, *inputs: Path | None) -> None:
-    """Raises InputError where an output would replace a file that is read."""
-    if output is None or not output.exists():
-        return
-    for source in inputs:
-        if source is not None and source.exists() and output.samefile(source):
-            raise InputError(f"{output}: is the source; choose another name")
+def refuse_inputs(outputs: Iterable[Path | None], *inputs: Path | None) -> None:
+    """Raises InputError where an output would replace what is read, or another output.
+
+    What is read may be a bag's folder, or lie in one that is written anew.
+    """
+    sources = [Path(os.path.realpath(path)) for path in inputs if path is not None]
+    written: list[Path] = []
+    for output in filter(None, outputs):
+        place = Path(os.path.realpath(output))
+        for source in sources:
+            of_bag = source in place.parents and place.suffix in BAG_FILES
+            if source.exists() and (source == place or of_bag or place in source.parents):
+                raise InputError(f"{output}: is the source; choose another name")
+        if place in written and not is_passage(output):
+            raise InputError(f"{output}: two results cannot have one name")
+        written.append(place)
+
+
+def anchors_of(recording: Path, anchors: Path | None) -> Path:
+    """The anchors file that is read with a table: as named, else beside it."""
+    return anchors or recording.with_name(f"{recording.stem}_anchors.csv")
 
 
 def check_folder(path: Path) -> None:

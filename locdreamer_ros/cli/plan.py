@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     check_output(options.output, (".csv",))
     check_output(options.plot, PICTURES)
     check_output(options.json)
-    refuse_inputs(options.output, Path(options.map))
+    refuse_inputs((options.output, options.plot, options.json), Path(options.map))
 
     import numpy as np
 

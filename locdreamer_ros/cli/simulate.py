@@ -7,7 +7,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from locdreamer_ros.cli.options import PLACES, add_common, check_output, check_seed, positive
+from locdreamer_ros.cli.options import (
+    PLACES,
+    add_common,
+    anchors_of,
+    check_output,
+    check_seed,
+    positive,
+    refuse_inputs,
+)
 
 HEADING = {"recording": "recording", "anchors": "anchors", "epochs": "epochs", "ranges": "ranges"}
 
@@ -52,11 +60,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> None:
     """Simulate, write, print. Raises InputError."""
-    beside = options.output.with_name(f"{options.output.stem}_anchors.csv")
+    beside = anchors_of(options.output, None)
     check_output(options.output, (".csv",))
     check_output(beside)
     check_seed(options.seed)
     check_output(options.json)
+    refuse_inputs((options.output, beside, options.json))
 
     import numpy as np
 

@@ -73,7 +73,9 @@ def run(options: argparse.Namespace) -> None:
     check_output(output, (".csv",))
     check_output(options.plot, PICTURES)
     check_output(options.json)
-    refuse_inputs(output, options.recording, options.anchors, options.between)
+    refuse_inputs(
+        (output, options.plot, options.json), options.recording, options.anchors, options.between
+    )
 
     import numpy as np
 

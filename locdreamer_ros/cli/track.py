@@ -13,9 +13,11 @@ from locdreamer_ros.cli.options import (
     PICTURES,
     add_common,
     add_view,
+    anchors_of,
     check_output,
     check_seed,
     check_view_option,
+    refuse_inputs,
 )
 from locdreamer_ros.cli.recordings import add_columns
 from locdreamer_ros.methods import UNKNOWN_HEIGHT
@@ -52,6 +54,13 @@ def run(options: argparse.Namespace) -> None:
     check_output(options.plot, PICTURES)
     check_output(options.report, (".html",))
     view = check_view_option(options.view)
+    refuse_inputs(
+        (options.json, options.output, options.plot, options.report, view),
+        options.recording,
+        anchors_of(options.recording, options.anchors),
+        options.params,
+        Path(options.model) if options.model else None,
+    )
 
     from locdreamer_ros.cli.show import show_reports
     from locdreamer_ros.datasets import load_recording

@@ -17,7 +17,9 @@ from worlds import circle_recording
 from locdreamer_ros.benchmarks import BENCHMARKS
 from locdreamer_ros.cli import COMMANDS, main
 from locdreamer_ros.cli import method as method_module
+from locdreamer_ros.cli.options import check_output
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
+from locdreamer_ros.files import write_atomically
 from locdreamer_ros.methods import PRESETS, SCHEDULERS, TRACKERS
 from locdreamer_ros.simulation import ENVIRONMENTS
 
@@ -315,3 +317,44 @@ def test_a_preset_gives_way_only_to_what_differs_from_the_defaults(tmp_path):
     chosen = method_module.read_method(parser.parse_args(["--params", str(file)]))
     assert chosen.parameters == {"sigma_n": 0.7}
     assert np.isclose(chosen.tag_height, -1.0)
+
+
+def test_a_result_replaces_neither_its_source_nor_another(recording, tmp_path, capsys):
+    bag = tmp_path / "run" / "bag"
+    assert main(["convert", "csv", str(recording), "--output", str(bag)]) == 0
+    capsys.readouterr()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    anchors = recording.with_name("walk_anchors.csv")
+    offline = ("demo", "--offline", "--source", "replay", "--recording")
+    for arguments, named in (
+        (("track", recording, "--output", recording), recording),
+        (("track", recording, "--json", anchors), anchors),
+        (("track", bag, "--output", bag / "bag.mcap"), bag / "bag.mcap"),
+        (("convert", "bag", bag / "bag.mcap", "--output", bag), bag),
+        (("convert", "csv", recording, "--output", anchors), anchors),
+        (("survey", recording, "--json", recording), recording),
+        (("calibrate", recording, "--output", anchors), anchors),
+        ((*offline, bag, "--output", bag.parent), bag),
+    ):
+        assert complaint(capsys, *arguments) == f"{named}: is the source; choose another name"
+    both = tmp_path / "both.svg"
+    line = complaint(capsys, "track", recording, "--json", both, "--plot", both)
+    assert line == f"{both}: two results cannot have one name"
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_a_result_goes_through_links_and_pipes(tmp_path):
+    """As `--json /dev/stdout`: a device that is replaced by a file is gone for everybody."""
+    target, link, pipe = tmp_path / "target.json", tmp_path / "link.json", tmp_path / "pipe.json"
+    link.symlink_to(target)
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for path in (link, pipe):
+        check_output(path)
+        with write_atomically(path) as stream:
+            stream.write("result")
+    assert link.is_symlink()
+    assert target.read_text() == "result"
+    assert os.read(reader, 100) == b"result"
+    os.close(reader)
+    assert not path.is_file()
