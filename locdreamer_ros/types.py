@@ -304,6 +304,8 @@ class Estimate(Unchanging):
 TELLING_HEIGHTS_M = 0.5
 """Anchors whose heights differ by this much say something of the tag's."""
 UNSURE_HEIGHT_M = 2.0
+HIGHEST_ROOM_M = 30.0
+"""Where all anchors hang higher, z is no height over a floor but one over the sea."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -344,8 +346,8 @@ class Site(Unchanging):
 
         auto is 3-D where the anchors' heights can tell the tag's (at least 5 anchors spread over
         1.5 m or more) and no tag height was given; else 2-D. An unknown tag height in 2-D is taken
-        as 1 m, hand height, where anchors hang higher, else as the anchors' mean height; where the
-        anchors' heights differ it counts as known to `UNSURE_HEIGHT_M` only.
+        as 1 m, hand height, where anchors hang higher, else (and beyond `HIGHEST_ROOM_M`) as the
+        anchors' mean height; where these differ it counts as known to `UNSURE_HEIGHT_M` only.
         Raises InputError for another word, too few anchors, and anchors without places.
         """
         if dimensions not in ("2", "3", "auto"):
@@ -356,7 +358,8 @@ class Site(Unchanging):
             dimensions = "3" if tall and tag_height is None else "2"
         sigma = 0.0
         if tag_height is None:
-            tag_height = min(1.0, float(heights.mean()))
+            over_a_floor = float(heights.min()) <= HIGHEST_ROOM_M
+            tag_height = min(1.0 if over_a_floor else np.inf, float(heights.mean()))
             differ = float(np.ptp(heights)) >= TELLING_HEIGHTS_M
             sigma = UNSURE_HEIGHT_M if differ and dimensions == "2" else 0.0
         return cls(anchors, int(dimensions), tag_height, height_sigma=sigma)
@@ -367,7 +370,8 @@ class Site(Unchanging):
         corners = self.anchors.positions[:, : self.dimensions]
         low, high = corners.min(axis=0) - self.margin, corners.max(axis=0) + self.margin
         if self.dimensions == 3:
-            low[2], high[2] = min(low[2], 0.0), max(high[2], 2.0)
+            low[2] = min(low[2], self.tag_height - 1.0)
+            high[2] = max(high[2], self.tag_height + 1.0)
         return low, high
 
     def offsets(self, position: FloatArray, anchor: IntArray) -> FloatArray:

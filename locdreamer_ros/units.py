@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Units that cannot be: anchors or ranges written in something other than metres.
+"""Units and heights that cannot be: anchors or ranges in something other than metres.
 
 From the triangle inequality alone, so without a position: two ranges and the line between their
 anchors close a triangle, whatever the tag does. Slack and quartiles leave room for one bad anchor,
@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.types import Anchors, FloatArray, IntArray
+from locdreamer_ros.types import Anchors, FloatArray, IntArray, Site
 
 UNITS_M = {"feet": 0.3048, "centimetres": 0.01, "millimetres": 0.001}
 SLACK_M = 3.0
@@ -35,6 +35,14 @@ LOOKED_AT = 200
 """Epochs and pairs of anchors that are looked at, evenly spread, at most."""
 LEAST_M = 0.05
 """Anchors of one site are farther apart; all at one place are those of a survey, without any."""
+FAR_M, FASTEST_M = 100.0, 20.0
+"""Anchors so far apart, and ranges that change so much in a second: a walk written in cm."""
+OUTSIDE = 1.5
+"""Farthest ranges beyond the anchors' extent: of a tag outside, or in feet."""
+WORST_FIT_M, BEST_FIT_M = 0.5, 0.3
+FITTED, GAUSS_NEWTON = 40, 6
+REACH_SLACK_M = 0.5
+"""What ranges may be too short by before a height is impossible."""
 FARTHEST_M = 1e9
 """A coordinate beyond this is no place on Earth in any map projection."""
 
@@ -83,6 +91,20 @@ def check_units(
             f"{where}: the anchors are not in metres but, by the ranges, in {unit}: "
             f"{np.median(apart):.6g} between two of them, ranges of {np.nanmedian(held):.3g} m"
         )
+    if np.median(apart) > FAR_M and (gone := _gone(times, ranges)) > FASTEST_M:
+        raise InputError(
+            f"{table}: anchors and ranges are both in centimetres, it seems: ranges of "
+            f"{np.nanmedian(held):.3g} m change by {gone:.3g} m in a second"
+        )
+    feet = UNITS_M["feet"]
+    outside = np.nanmedian(np.nanmax(held, axis=1)) > OUTSIDE * np.linalg.norm(np.ptp(places, 0))
+    if outside and (misfit := _misfit(places, held, 1.0)) > WORST_FIT_M:
+        fits = _misfit(places, held, feet)
+        if fits < min(BEST_FIT_M, 0.25 * misfit):
+            raise InputError(
+                f"{table}: the ranges are not in metres but, by the anchors, in feet: so they fit "
+                f"a place to {fits:.2g} m, as metres to {misfit:.2g} m"
+            )
     unequal = np.where(known, (np.abs(one - other) - SLACK_M) / np.where(known, apart, 1.0), np.nan)
     factor, half = _middle(unequal, 25.0), _middle(unequal, 50.0)
     if factor > TOO_UNEQUAL or (factor > UNEQUAL_QUARTER and half > UNEQUAL_HALF):
@@ -91,6 +113,56 @@ def check_units(
             f"{table}: the ranges are not in metres but, by the anchors, in {unit}: two of them "
             f"differ by {half:.3g} times the distance between their anchors"
         )
+
+
+def _gone(times: FloatArray, ranges: FloatArray) -> float:
+    """By how much (m) a range (T, A) changes in about a second, in the median; 0: unknown."""
+    found = [np.empty(0)]
+    for column in ranges.T:
+        heard = np.flatnonzero(np.isfinite(column))
+        when, metres = times[heard], column[heard]
+        later = np.searchsorted(when, when + 1.0)
+        here = np.flatnonzero(later < when.size)
+        there = later[here]
+        near = np.abs(when[there] - when[here] - 1.0) < 0.5
+        found.append(np.abs(metres[there] - metres[here])[near])
+    changes = np.concatenate(found)
+    return float(np.median(changes)) if changes.size else 0.0
+
+
+def _misfit(places: FloatArray, held: FloatArray, unit: float) -> float:
+    """How badly ranges (E, A), in units of m, fit a place at hand height, in the median, m."""
+    height = min(1.0, float(places[:, 2].mean()))
+    found = []
+    for row in held[:: max(1, len(held) // FITTED)] * unit:
+        known = np.isfinite(row)
+        if known.sum() < FEWEST_ANCHORS:
+            continue
+        at, rise = places[known, :2], places[known, 2] - height
+        flat = np.sqrt(np.maximum(row[known] ** 2 - rise**2, 0.0))
+        # Differences of squares are linear in the place; from there Gauss-Newton.
+        square = (at**2).sum(axis=1) - flat**2
+        place = np.linalg.lstsq(2.0 * (at[1:] - at[0]), square[1:] - square[0], rcond=None)[0]
+        for _ in range(GAUSS_NEWTON):
+            away = place - at
+            distance = np.maximum(np.linalg.norm(away, axis=1), 0.01)
+            step = np.linalg.lstsq(away / distance[:, None], flat - distance, rcond=None)[0]
+            place = place + step
+        found.append(np.median(np.abs(flat - np.linalg.norm(place - at, axis=1))))
+    return float(np.median(found)) if found else 0.0
+
+
+def out_of_reach(site: Site, ranges: FloatArray) -> bool:
+    """Whether the tag cannot be as high as the site says: ranges (T, A) m are shorter than that.
+
+    Of most anchors, in a quarter of their ranges: a tag right beneath one is beneath no other.
+    """
+    rise = np.abs(site.anchors.positions[:, 2] - site.tag_height) - REACH_SLACK_M
+    heard = np.isfinite(ranges)
+    counts = np.count_nonzero(heard, axis=0)
+    shorter = np.count_nonzero(np.where(heard, ranges, np.inf) < rise, axis=0)
+    known = counts >= FEWEST_EPOCHS
+    return int((shorter[known] > 0.25 * counts[known]).sum()) > 0.5 * max(int(known.sum()), 1)
 
 
 def _held(times: FloatArray, ranges: FloatArray) -> FloatArray:

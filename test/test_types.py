@@ -44,6 +44,9 @@ def test_dimensions_are_chosen_by_the_anchors_heights() -> None:
     assert Site.of(level).dimensions == 2
     assert Site.of(level).tag_height == 1.0
     assert Site.of(level, "3").dimensions == 3
+    over_the_sea = Anchors(level.ids, level.positions + np.array([0.0, 0.0, 500.0]))
+    assert Site.of(over_the_sea).tag_height == 502.0
+    assert Site.of(over_the_sea, "3").bounds[0][2] == 499.0
     with pytest.raises(InputError, match="expected 2, 3 or auto, got '4'"):
         Site.of(level, "4")
     with pytest.raises(InputError, match="3-D tracking needs at least 4 anchors, the site has 3"):

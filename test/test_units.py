@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.types import Anchors, FloatArray
-from locdreamer_ros.units import check_places, check_units
+from locdreamer_ros.types import Anchors, FloatArray, Site
+from locdreamer_ros.units import check_places, check_units, out_of_reach
 
 RNG = np.random.default_rng(0)
 TIMES = np.arange(200) / 10
@@ -89,3 +89,27 @@ def test_latitude_and_longitude_are_no_metres() -> None:
     with pytest.raises(InputError, match=r"a.csv: the anchors are all within 0\.0001 m"):
         check_units(Anchors(("A", "B", "C"), degrees), TIMES, found, "a.csv", "t.csv")
     check_units(Anchors(("A", "B", "C"), 0.0 * degrees), TIMES, found, "a", "t")  # of a survey
+
+
+@pytest.mark.parametrize("size", [5.0, 12.0, 60.0])
+@pytest.mark.parametrize("count", [3, 4, 6])
+def test_ranges_in_feet_among_the_anchors(size: float, count: int) -> None:
+    with pytest.raises(InputError, match=r"^t.csv: the ranges are not in metres but.* in feet"):
+        check_units(site(size, count), TIMES, ranges(site(size, count)) / 0.3048, "x.csv", "t.csv")
+
+
+def test_anchors_and_ranges_both_in_centimetres() -> None:
+    anchors = site(600.0)
+    with pytest.raises(InputError, match=r"t.csv: anchors and ranges are both in centimetres"):
+        check_units(anchors, TIMES, ranges(anchors), "x.csv", "t.csv")
+
+
+@pytest.mark.parametrize("height", [-3.0, 0.0, 1.0, 2.0, 3.0])
+def test_heights_that_can_be_are_in_reach(height: float) -> None:
+    """Right beneath one of four anchors all the time, .4 m short everywhere."""
+    anchors = site(8.0)
+    tag = np.array([*anchors.positions[0, :2], height])
+    found = np.tile(np.linalg.norm(tag - anchors.positions, axis=1), (200, 1)) - 0.4
+    assert not out_of_reach(Site(anchors, 2, height), found)
+    assert out_of_reach(Site(anchors, 2, 16.0), found)
+    assert out_of_reach(Site(anchors, 2, -12.0), found)

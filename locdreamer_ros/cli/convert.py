@@ -146,13 +146,15 @@ def run_published(options: argparse.Namespace) -> int:
     recording = published.READERS[options.dataset](options.source, anchors)
     if options.rate is not None:
         recording = published.thinned(recording, options.rate)
-    return write(recording, options, long=recording.stamps is not None)
+    return write(recording, options)
 
 
 def run_csv(options: argparse.Namespace) -> int:
     """Range table to bag."""
     check_places(options)
-    if options.source.suffix != ".csv":
+    from locdreamer_ros.datasets import is_table
+
+    if not is_table(options.source):
         raise InputError(f"{options.source}: expected a range table (.csv)")
     refuse_source(options)
     return write(load(options), options)
@@ -161,7 +163,9 @@ def run_csv(options: argparse.Namespace) -> int:
 def run_bag(options: argparse.Namespace) -> int:
     """Bag to range table."""
     check_places(options)
-    if options.source.suffix == ".csv":
+    from locdreamer_ros.datasets import is_table
+
+    if is_table(options.source):
         raise InputError(f"{options.source}: expected a rosbag2 (folder, .mcap, .db3)")
     refuse_source(options)
     return write(load(options), options)
@@ -194,10 +198,10 @@ def check_places(options: argparse.Namespace) -> None:
         check_folder(options.output.parent)
 
 
-def write(recording: Recording, options: argparse.Namespace, *, long: bool = False) -> int:
+def write(recording: Recording, options: argparse.Namespace) -> int:
     """Write the recording as what the output's name says, and say what was written.
 
-    long: as a table with a row per range, which keeps the ranges' stamps.
+    Where ranges have stamps of their own, a table has a row per range, which keeps them.
     """
     import numpy as np
 
@@ -207,7 +211,7 @@ def write(recording: Recording, options: argparse.Namespace, *, long: bool = Fal
 
     output: Path = options.output
     if output.suffix == ".csv":
-        save_recording(output, recording, long=long)
+        save_recording(output, recording, long=recording.stamps is not None)
     else:
         write_bag(output, recording, storage=options.storage, version=options.bag_version)
     result = {

@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
 
     from locdreamer_ros.cli.show import show_reports
     from locdreamer_ros.datasets import load_recording
-    from locdreamer_ros.evaluation.run import answered_by, evaluate
+    from locdreamer_ros.evaluation.run import answered_by, evaluate, site_of
     from locdreamer_ros.evaluation.tables import save_json
 
     method = read_method(options)
@@ -73,7 +73,8 @@ def run(options: argparse.Namespace) -> None:
     recording = load_recording(
         options.recording, options.anchors, columns=options.columns, height=height, differences=True
     )
-    track, report = evaluate(recording, method, progress=True)
+    site = site_of(recording, method)
+    track, report = evaluate(recording, method, site=site, progress=True)
     show_reports([report])
     for reason, updates in report["fallback"].items():
         print(f"fallback for {updates} of {len(track)} updates: {reason}", file=sys.stderr)
@@ -85,7 +86,6 @@ def run(options: argparse.Namespace) -> None:
         save_estimates(options.output, track)
     title = f"{recording.name}: {report['scheduler']}, {report['ranges_per_fix']:.3g} ranges a fix"
     tracks = {answered_by(report): track}
-    tag_height = method.site(recording.anchors).tag_height
     if options.plot is not None:
         from locdreamer_ros.evaluation.plots import plot_track
 
@@ -94,11 +94,11 @@ def run(options: argparse.Namespace) -> None:
         from locdreamer_ros.report.page import write_report
 
         write_report(
-            options.report, recording.anchors, tracks, [report], title=title, height=tag_height
+            options.report, recording.anchors, tracks, [report], title=title, height=site.tag_height
         )
     if options.json is not None:
         save_json(options.json, report)
     if options.view is not None:
         from locdreamer_ros.report.live import show_tracks
 
-        show_tracks(recording.anchors, tracks, height=tag_height, file=view)
+        show_tracks(recording.anchors, tracks, height=site.tag_height, file=view)

@@ -23,9 +23,9 @@ def load_recording(
 ) -> Recording:
     """Load a range table (.csv), a rosbag2 (folder, .mcap, .db3) or a point survey (.json, .npz).
 
-    A range table needs its anchors: `anchors`, else `<stem>_anchors.csv` beside it. The others know
-    theirs; there, `anchors` picks those it names and corrects their places. Of a point survey one
-    walk is drawn (seed 0).
+    A table (.txt and .tsv are tables too) needs its anchors: `anchors`, else `<stem>_anchors.csv`
+    beside it. The others know theirs; there, `anchors` picks those it names and corrects their
+    places. Of a point survey one walk is drawn (seed 0).
 
     columns: how a table calls its columns, see `load_range_table`, or a bag its topics and fields,
     see `read_bag`; height: of anchors without z, m; differences: whether the caller can use time
@@ -34,7 +34,7 @@ def load_recording(
     """
     recording = dataclasses.replace(_load(path, anchors, columns, height), file=str(path))
     where = str(path if anchors is None else anchors)
-    if path.suffix == ".csv" and anchors is None:
+    if is_table(path) and anchors is None:
         where = str(_beside(path))
     check_places(recording.anchors, where)
     if recording.differences:
@@ -43,6 +43,11 @@ def load_recording(
         return recording
     check_units(recording.anchors, recording.times, recording.ranges, where, str(path))
     return recording
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table by its name."""
+    return path.suffix.lower() in (".csv", ".tsv", ".txt")
 
 
 def _beside(path: Path) -> Path:
@@ -55,7 +60,7 @@ def _load(
 ) -> Recording:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    if path.suffix == ".csv":
+    if is_table(path):
         from locdreamer_ros.datasets.range_table import load_anchors, load_range_table
 
         beside = _beside(path)

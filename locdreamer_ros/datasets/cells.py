@@ -44,14 +44,17 @@ def read_rows(path: Path, stream: IO[str]) -> Iterator[tuple[int, list[str]]]:
     while (first := next(lines, "")) and (not first.strip() or first.startswith("#")):
         blank += 1
     delimiter = max(DELIMITERS, key=first.count)
-    seen = False
+    seen, width = False, 0
     try:
         reader = csv.reader(chain([first], lines), strict=True, delimiter=delimiter)
         for number, row in enumerate(reader, start=1 + blank):
             cells = [cell.strip() for cell in row]
             if delimiter != ",":
                 cells = [c.replace(",", ".") if DECIMAL_COMMA.fullmatch(c) else c for c in cells]
+            if len(cells) > (width or len(cells)) and not any(cells[width:]):
+                cells = cells[:width]  # a separator at the end of each row, none in the header
             if any(cells):
+                width = width or len(cells)
                 seen = True
                 yield number, cells
     except csv.Error as reason:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,8 @@ RANGE_UNITS = {RANGE: 1.0, **{f"range_{unit}": UNITS_M[unit] for unit in ("mm", 
 """What a column of ranges may be called, and its unit in m."""
 UNIT_OF_NAME = re.compile(r"(.+?)[\s_]*[\s_(\[](mm|cm|m)[)\]]?")
 """A wide column of ranges with its unit: `r_A1_mm`, `A1 (cm)`."""
+WHOLE_ID = re.compile(r"0*(\d+)(?:\.0*)?")
+LABELLED = re.compile(r"(?:0x|dw|id|anchor|anc|a(?=\d+$))(.+)")
 VARIANCE = "variance"
 SIGNAL = ("nlos", "rx_power", "first_path_power", VARIANCE)
 ROLES = (TIME, ANCHOR, *RANGE_UNITS, *TRUTH, *ODOMETRY, *GYRO, *SIGNAL)
@@ -49,20 +51,20 @@ def roles_of(columns: Mapping[str, str] | None) -> dict[str, str]:
 class AnchorIds:
     """Finds an anchor's row by its id as another file writes it: `1`, `1.0` and `01` are the same.
 
-    Only where that leaves no doubt: an id that is there as written always comes first.
+    So are `6E01`, `0x6e01` and `DW6E01`, `1`, `A1` and `Anchor 1`. Only where that leaves no doubt:
+    an id that is there as written always comes first.
     """
 
     def __init__(self, anchors: Anchors) -> None:
         self.anchors = anchors
-        self._exact = {anchor: row for row, anchor in enumerate(anchors.ids)}
-        plain = [_plain(anchor) for anchor in anchors.ids]
-        times = Counter(plain)
-        self._plain = {key: row for row, key in enumerate(plain) if times[key] == 1}
+        self._rows = [_alone([form(anchor) for anchor in anchors.ids]) for form in FORMS]
 
     def row(self, text: str) -> int | None:
         """The row, None: no such anchor."""
-        found = self._exact.get(text)
-        return self._plain.get(_plain(text)) if found is None else found
+        for form, rows in zip(FORMS, self._rows, strict=True):
+            if (found := rows.get(form(text))) is not None:
+                return found
+        return None
 
 
 def without_unit(name: str) -> tuple[str, float]:
@@ -71,13 +73,41 @@ def without_unit(name: str) -> tuple[str, float]:
     return (name, 1.0) if match is None else (match[1], UNITS_M[match[2]])
 
 
+def plain_places(path: Path, header: Sequence[str]) -> tuple[list[str], float]:
+    """The header with x, y, z as we write them, and their unit in m: `X`, `x_mm`, `x [m]`.
+
+    Raises InputError for two units.
+    """
+    stems = [without_unit(name) for name in header]
+    axes = [stem.lower() in ("x", "y", "z") for stem, _ in stems]
+    units = {stems[i][1] for i, axis in enumerate(axes) if axis}
+    if len(units) > 1:
+        raise InputError(f"{path}: row 1: expected x, y and z in one unit")
+    plain = [stems[i][0].lower() if axis else header[i] for i, axis in enumerate(axes)]
+    return plain, next(iter(units), 1.0)
+
+
+def _alone(keys: Sequence[str]) -> dict[str, int]:
+    """The row of each key that is there once."""
+    times = Counter(keys)
+    return {key: row for row, key in enumerate(keys) if times[key] == 1}
+
+
 def _plain(anchor: str) -> str:
     text = "".join(anchor.lower().replace("_", " ").replace("-", " ").split())
-    try:
-        value = float(text)
-    except ValueError:
-        return text
-    return str(int(value)) if value.is_integer() else text
+    number = WHOLE_ID.fullmatch(text)
+    return number[1] if number else text
+
+
+def _bare(anchor: str) -> str:
+    """Without what modules and people write before it."""
+    text = _plain(anchor)
+    found = LABELLED.fullmatch(text)
+    return _plain(found[1]) if found else text
+
+
+FORMS: tuple[Callable[[str], str], ...] = (str, _plain, _bare)
+"""An id as written, and what is the same in other people's files; the first that fits counts."""
 
 
 def unknown_anchor(path: Path, where: str, anchor: str, ids: AnchorIds) -> InputError:

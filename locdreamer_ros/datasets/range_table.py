@@ -45,6 +45,7 @@ from locdreamer_ros.datasets.columns import (
     check_groups,
     note,
     note_unused,
+    plain_places,
     read_times,
     roles_of,
     together,
@@ -77,10 +78,11 @@ def load_anchors(path: Path, height: float = 0.0) -> Anchors:
     """Read an anchors CSV; anchors without z are at `height` m. InputError names file and row."""
     with open_text(path) as stream:
         rows = read_rows(path, stream)
-        header = plain_header(next(rows)[1], (*ANCHOR_ID, "x", "y", "z"))
+        header, unit = plain_places(path, plain_header(next(rows)[1], ANCHOR_ID))
         name = next((name for name in ANCHOR_ID if name in header), None)
         if name is None or not {"x", "y"} <= {*header}:
-            raise InputError(f"{path}: row 1: expected the header id,x,y,z")
+            there = ", ".join(header[:MOST_NAMED])
+            raise InputError(f"{path}: row 1: expected the header id,x,y,z; it has {there}")
         columns = find_columns(path, header, (name, "x", "y", "z"), {})
         ids: list[str] = []
         positions: list[list[float]] = []
@@ -95,7 +97,7 @@ def load_anchors(path: Path, height: float = 0.0) -> Anchors:
             if "z" in columns:
                 z = number(row[columns["z"]], f"{path}: row {at}, column z", missing=True)
             unknown += z != z
-            positions.append([*place, height if z != z else z])
+            positions.append([unit * place[0], unit * place[1], height if z != z else unit * z])
             if len(ids) > SIZE_OF_SITE:
                 raise InputError(f"{path}: more than {SIZE_OF_SITE} anchors")
     if not ids:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -16,13 +17,15 @@ from locdreamer_ros.differences import lifted
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import SKIP, Asking, Track, as_dict, score
 from locdreamer_ros.loop import Loop
-from locdreamer_ros.methods import LISTENS, Method
+from locdreamer_ros.methods import LISTENS, UNKNOWN_HEIGHT, Method
 from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.schedulers.simple import All
 from locdreamer_ros.types import Estimate, FloatArray, Site
+from locdreamer_ros.units import out_of_reach
 
 Report = dict[str, Any]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,11 +216,31 @@ def answered_by(row: Report) -> str:
 
 
 def site_of(recording: Recording, method: Method) -> Site:
-    """The recording's site as the method reads it. Raises InputError naming the file."""
+    """The recording's site as the method reads it. Raises InputError naming the file.
+
+    A tag height that nobody gave, and that the ranges do not reach, is the anchors' mean height
+    instead: their z is not over the tag's floor. One that was given is refused.
+    """
     try:
-        return method.site(recording.anchors)
+        site = method.site(recording.anchors)
     except InputError as reason:
         raise InputError(f"{recording.where}: {reason}") from None
+    if recording.differences or not out_of_reach(site, recording.ranges):
+        return site
+    heights = recording.anchors.positions[:, 2]
+    hang = f"the anchors hang at {heights.min():.6g} to {heights.max():.6g} m"
+    if method.tag_height != UNKNOWN_HEIGHT:
+        raise InputError(
+            f"{recording.where}: --tag-height {method.tag_height:g}: {hang}, and most ranges are "
+            "shorter than that is away"
+        )
+    height = float(heights.mean())
+    log.warning(
+        "%s: %s, and ranges do not reach down to %g m: the tag is taken as %.6g m high; "
+        "--tag-height says better",
+        *(recording.where, hang, site.tag_height, height),
+    )
+    return replace(site, tag_height=height)
 
 
 def track_all(

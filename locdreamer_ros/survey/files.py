@@ -16,6 +16,7 @@ from locdreamer_ros.datasets.columns import (
     ROLES,
     AnchorIds,
     missing,
+    plain_places,
     roles_of,
     without_unit,
 )
@@ -87,7 +88,7 @@ def load_places(path: Path, ids: tuple[str, ...]) -> FloatArray:
     places = np.full((len(ids), 3), np.nan)
     with open_text(path) as stream:
         rows = read_rows(path, stream)
-        header = plain_header(next(rows)[1], ("id", "x", "y", "z"))
+        header, unit = plain_places(path, plain_header(next(rows)[1], ("id",)))
         columns = find_columns(path, header, ("id", "x", "y", "z"), {})
         if "id" not in columns or not {"x", "y", "z"} & {*columns}:
             raise InputError(f"{path}: row 1: expected the header id,x,y,z")
@@ -98,7 +99,7 @@ def load_places(path: Path, ids: tuple[str, ...]) -> FloatArray:
             for axis, name in enumerate("xyz"):
                 if name in columns:
                     where = f"{path}: row {at}, column {name}"
-                    places[a, axis] = number(row[columns[name]], where, missing=True)
+                    places[a, axis] = unit * number(row[columns[name]], where, missing=True)
     if (np.isnan(places[:, 0]) != np.isnan(places[:, 1])).any():
         a = int(np.argmax(np.isnan(places[:, 0]) != np.isnan(places[:, 1])))
         raise InputError(f"{path}: anchor {ids[a]!r}: expected x and y, or neither")

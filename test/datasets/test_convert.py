@@ -146,6 +146,20 @@ def test_a_bag_of_older_messages_becomes_one_of_todays(
     assert not (tmp_path / "none").exists()
 
 
+def test_stamps_of_ranges_survive_the_way_to_a_table_and_back(tmp_path: Path) -> None:
+    table = "t_s,anchor,range\n" + "".join(
+        f"{0.02 * i:.2f},{i % 4},{2 + i % 4}\n" for i in range(40)
+    )
+    (tmp_path / "x.csv").write_text(table)
+    (tmp_path / "x_anchors.csv").write_text("id,x,y,z\n0,0,0,2\n1,5,0,2\n2,5,5,2\n3,0,5,2\n")
+    assert main(["convert", "csv", str(tmp_path / "x.csv"), "--output", str(tmp_path / "bag")]) == 0
+    assert main(["convert", "bag", str(tmp_path / "bag"), "--output", str(tmp_path / "y.csv")]) == 0
+    first, last = load_recording(tmp_path / "x.csv"), load_recording(tmp_path / "y.csv")
+    assert first.stamps is not None
+    assert last.stamps is not None
+    np.testing.assert_array_equal(first.stamps, last.stamps)
+
+
 def test_bregar_to_bag_and_to_csv_are_the_same_walk(tmp_path: Path) -> None:
     write_json(tmp_path / "data_set" / "environment1" / "data.json", tree())
     common = ["convert", "bregar", str(tmp_path), "--environment", "1", "--rate", "4"]
@@ -168,7 +182,7 @@ def test_bregar_to_bag_and_to_csv_are_the_same_walk(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["csv", "none.csv", "--output", "bag"], "none.csv: no such file"),
-        (["csv", "x.txt", "--output", "bag"], "x.txt: expected a range table"),
+        (["csv", "x.dat", "--output", "bag"], "x.dat: expected a range table"),
         (["csv", "x.csv", "--output", "x.csv"], "x.csv: is the source; choose another name"),
         (
             ["csv", "x.csv", "--anchors", "x_anchors.csv", "--output", "x_anchors.csv"],

@@ -221,9 +221,9 @@ def test_load_recording_takes_the_file_for_what_it_is(tmp_path: Path, anchors: A
 def test_load_recording_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
         load_recording(tmp_path / "x.csv")
-    (tmp_path / "x.txt").write_text("...")
+    (tmp_path / "x.doc").write_text("...")
     with pytest.raises(InputError, match="expected a range table"):
-        load_recording(tmp_path / "x.txt")
+        load_recording(tmp_path / "x.doc")
     (tmp_path / "x.npz").write_bytes(b"no zip")
     with pytest.raises(InputError, match="expected a cached point survey"):
         load_recording(tmp_path / "x.npz")
@@ -381,3 +381,53 @@ def test_anchors_without_height(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert anchors.ids == ("A 1", "A 2")
     np.testing.assert_array_equal(anchors.positions, [[0, 1, 1.2], [5, 2, 1.2]])
     assert "2 anchors without z: taken as 1.2 m" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("table", "site"),
+    [
+        (("0x6E01", "0x6E02"), ("6e01", "6e02")),
+        (("DW6E01", "DW6E02"), ("0x6E01", "0x6E02")),
+        (("Anchor 1", "Anchor 2"), ("A1", "A2")),
+        (("1e2", "100"), ("1E2", "100")),  # not the number
+    ],
+)
+def test_ids_as_modules_and_people_write_them(
+    tmp_path: Path, table: tuple[str, str], site: tuple[str, str]
+) -> None:
+    anchors = Anchors(site, np.array([[0.0, 0, 2], [5, 0, 2]]))
+    (tmp_path / "x.csv").write_text(f"t_s,r_{table[0]},r_{table[1]}\n0,1,2\n")
+    assert load_range_table(tmp_path / "x.csv", anchors).ranges.tolist() == [[1.0, 2.0]]
+
+
+def test_an_id_that_could_be_two_anchors_is_none(tmp_path: Path) -> None:
+    anchors = Anchors(("01", "anchor 1"), np.array([[0.0, 0, 2], [5, 0, 2]]))
+    (tmp_path / "x.csv").write_text("t_s,r_01,r_anchor 1,A1\n0,1,2,3\n")
+    assert load_range_table(tmp_path / "x.csv", anchors).ranges.tolist() == [[1.0, 2.0]]
+    (tmp_path / "x.csv").write_text("t_s,r_A1\n0,1\n")
+    with pytest.raises(InputError, match="no anchor 'A1'"):
+        load_range_table(tmp_path / "x.csv", anchors)
+
+
+def test_places_with_their_unit_and_a_separator_too_many(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for header, x in (
+        ("id,x_mm,y_mm,z_mm", 5000),
+        ("ID,X [cm],Y [cm],Z [cm]", 500),
+        ("id,x,y,z", 5),
+    ):
+        path.write_text(f"{header}\n1,0,0,0,\n2,{x},0,0,\n")
+        assert load_anchors(path).positions[:, 0].tolist() == [0.0, 5.0]
+    path.write_text("id,x_mm,y\n1,0,0\n")
+    with pytest.raises(InputError, match="row 1: expected x, y and z in one unit"):
+        load_anchors(path)
+    path.write_text("id,px,py\n1,0,0\n")
+    with pytest.raises(InputError, match="expected the header id,x,y,z; it has id, px, py"):
+        load_anchors(path)
+
+
+@pytest.mark.parametrize("name", ["WALK.CSV", "WALK.txt", "WALK.tsv"])
+def test_a_table_by_another_name(tmp_path: Path, anchors: Anchors, name: str) -> None:
+    save_anchors(tmp_path / "WALK_anchors.csv", anchors)
+    (tmp_path / name).write_text("t_s\tr_1\tr_2\n0,5\t1,5\t2\n")
+    assert load_recording(tmp_path / name).ranges.tolist() == [[1.5, 2.0]]

@@ -13,11 +13,11 @@ from worlds import circle_recording
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.estimates import save_estimates
-from locdreamer_ros.evaluation.run import evaluate, run_offline
+from locdreamer_ros.evaluation.run import evaluate, run_offline, site_of
 from locdreamer_ros.methods import Method, make_scheduler, make_tracker
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.schedulers.simple import All
-from locdreamer_ros.types import Site
+from locdreamer_ros.types import Anchors, Site
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME
 
 KEYS = [
@@ -152,6 +152,19 @@ def test_no_first_fix_is_said():
     recording.ranges[:, 2:] = np.nan
     with pytest.raises(InputError, match="circle: no first fix: 50 epochs"):
         evaluate(recording, Method(), site=Site(recording.anchors))
+
+
+@pytest.mark.parametrize("level", [6.0, 15.0, 900.0])
+@pytest.mark.parametrize("dimensions", ["2", "3"])
+def test_anchors_whose_z_is_over_the_sea(level, dimensions):
+    walk = circle_recording(duration=10.0)
+    places = walk.anchors.positions + np.array([0.0, 0.0, level])
+    high = dataclasses.replace(walk, anchors=Anchors(walk.anchors.ids, places))
+    method = Method(dimensions=dimensions)
+    _, report = evaluate(high, method, site=site_of(high, method))
+    assert report["max"] < 0.5
+    with pytest.raises(InputError, match=r"--tag-height 1: the anchors hang at .* most ranges are"):
+        site_of(high, dataclasses.replace(method, tag_height=1.0))
 
 
 def test_too_short_to_score_is_said():
