@@ -10,26 +10,22 @@ from __future__ import annotations
 
 from typing import Any
 
-INTERFACE, WATCH, TOGETHER = 6, 5, 3
-"""What goes in and comes out of the filter's functions, of the watch's, and of those for several
-filters at once; an installed kernel of another number, or of none, is older than this tree."""
+INTERFACE = 7
+"""What goes in and comes out of its functions; an installed kernel of another number is of another
+tree."""
 
 
-def _load(part: str, number: int) -> Any:
+def _load() -> Any:
     try:
         # Not in the source tree: `pip install` and colcon build it.
         from locdreamer_ros import _compiled  # type: ignore[attr-defined, unused-ignore]
     except ImportError:
         return None
-    return _compiled if getattr(_compiled, part, 0) == number else None
+    return _compiled if _compiled.INTERFACE == INTERFACE else None
 
 
-kernel: Any = _load("INTERFACE", INTERFACE)
+kernel: Any = _load()
 """The extension module, or None."""
-watch: Any = _load("WATCH", WATCH)
-"""The same for what `integrity` asks of it."""
-together: Any = _load("TOGETHER", TOGETHER)
-"""The same for what serves several filters in one call."""
 
 
 def backend() -> str:

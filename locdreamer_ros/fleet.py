@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many tags on one site in one process: a loop for each, their filters' steps made together.
 
-Each tag has its own `Loop`, watch and all, and gets from it what it would get alone. Only the
-arithmetic of `zero-shot` and the choice of `foresight` are done beforehand for all tags in one call
-of the kernel (`zero_shot.together`); other trackers, and what is not ordinary, go their own way.
+Each tag has its own `Loop`, watch and all, and gets from it what it would get alone. Ordinary turns
+of `zero-shot` are made for all tags in one call of the kernel (`loop.plan_all`, `absorb_all`);
+other trackers, and what is not ordinary, go their own way.
 What one tag's numbers break begins anew for that tag alone.
 """
 
@@ -16,22 +16,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.loop import Loop, Plan
+from locdreamer_ros.loop import Loop, Plan, absorb_all, plan_all
 from locdreamer_ros.methods import Method
-from locdreamer_ros.schedulers.foresight import ForesightScheduler
 from locdreamer_ros.types import Estimate, Ranges, Site
-from locdreamer_ros.zero_shot.far_field import FarFieldTracker
-from locdreamer_ros.zero_shot.together import Choice, plan_together, update_together
-from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
 
 Result = TypeVar("Result")
 MOST_TAGS = 10_000
-
-
-def _model(loop: Loop) -> ZeroShotTracker | None:
-    """The filter of a loop, where it is one that can step together with others."""
-    tracker = loop.tracker
-    return tracker.near if isinstance(tracker, FarFieldTracker) else None
 
 
 class Fleet:
@@ -81,55 +71,43 @@ class Fleet:
 
     def plan(self, times: Mapping[str, float]) -> dict[str, Plan]:
         """`Loop.plan` of each tag at its time s."""
-        self._predict(times, choose=True)
-        return self._each(times, lambda tag, loop: loop.plan(times[tag]))
+        made = plan_all([(self.add(tag), time) for tag, time in times.items()])
+        return self._each(times, made, lambda tag, loop: loop.plan(times[tag]))
 
     def hear(self, times: Mapping[str, float]) -> dict[str, Plan]:
         """`Loop.hear` of each tag: for ranges that nobody asked for; without strange times."""
-        self._predict(times, choose=False)
-        found = self._each(times, lambda tag, loop: loop.hear(times[tag]))
-        return {tag: plan for tag, plan in found.items() if plan is not None}
+        asked = [(self.add(tag), time) for tag, time in times.items()]
+        made = plan_all(asked, choose=False)
+        return self._each(times, made, lambda tag, loop: loop.hear(times[tag]))
 
     def absorb(self, answers: Mapping[str, tuple[Plan, Ranges]]) -> dict[str, Estimate]:
         """`Loop.absorb` of each tag's answer to its plan; tags without a first fix are left out."""
-        together = []
-        for tag, (plan, ranges) in answers.items():
-            loop = self.add(tag)
-            model = _model(loop)
-            if model is None or plan.prediction is None or ranges.free or loop.watch.seeking:
-                continue
-            together.append((model, ranges))
-        update_together(together)
-        found = self._each(answers, lambda tag, loop: _finite(loop.absorb(*answers[tag])))
-        return {tag: estimate for tag, estimate in found.items() if estimate is not None}
+        made = absorb_all([(self.add(tag), *answer) for tag, answer in answers.items()])
+        return self._each(answers, made, lambda tag, loop: _finite(loop.absorb(*answers[tag])))
 
-    def _predict(self, times: Mapping[str, float], *, choose: bool) -> None:
-        """Predict together whoever has a filter that can, as its loop is going to ask for it."""
-        together = []
-        for tag, time in times.items():
-            loop = self.add(tag)
-            model = _model(loop)
-            now = None if model is None else model.estimate
-            if model is None or now is None or loop.watch.seeking or not time > now.time:
-                continue
-            dt, choice = time - now.time, None
-            if choose and isinstance(loop.scheduler, ForesightScheduler):
-                choice = Choice(*loop.scheduler.choice(now.time + dt, loop.budget))
-            together.append((model, dt, choice))
-        plan_together(together)
+    def _each(
+        self,
+        tags: Iterable[str],
+        made: Iterable[Result | None],
+        work: Callable[[str, Loop], Result | None],
+    ) -> dict[str, Result]:
+        """What was made for each tag, or what `work` gives; without those for whom that is None.
 
-    def _each(self, tags: Iterable[str], work: Callable[[str, Loop], Result]) -> dict[str, Result]:
-        """What `work` gives for each tag; one whose numbers fail begins anew and is left out."""
+        A tag whose numbers fail begins anew.
+        """
         found = {}
-        for tag in tags:
+        for tag, done in zip(tags, made, strict=True):
             try:
-                found[tag] = work(tag, self.add(tag))
+                result = work(tag, self.add(tag)) if done is None else done
             except (ArithmeticError, ValueError, IndexError) as reason:
                 if isinstance(reason, InputError):
                     raise
                 self._loops.pop(tag).close()
                 self.restarts[tag] += 1
                 self.add(tag)
+                continue
+            if result is not None:
+                found[tag] = result
         return found
 
 

@@ -11,15 +11,18 @@ calls `hear` instead of `plan`. A sequential scheduler looks at each answer and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 
+from locdreamer_ros import compiled
 from locdreamer_ros.differences import lifted
 from locdreamer_ros.integrity.status import Status
-from locdreamer_ros.integrity.watch import Watch
+from locdreamer_ros.integrity.track import NOBODY
+from locdreamer_ros.integrity.watch import Turn, Watch
 from locdreamer_ros.roles import RangeSource, Scheduler, Tracker
 from locdreamer_ros.types import Estimate, IntArray, Motion, Ranges, Site
 
@@ -30,6 +33,10 @@ ASK_S, REST_S = 5.0, 20.0
 what lasts for ever is no fault that asking mends."""
 JUMP_S = 10.0
 """A heard stamp this far from the last is believed only when a second one agrees."""
+NO_CHOICE = (0, np.empty(0), 0, 0.0, 0.0, 0.0)
+"""A `Scheduler.choice` of nobody."""
+CHOSEN = 2
+"""The kernel's answer where it has chosen too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +73,7 @@ class Loop:
         self.watch = Watch(site, tracker)
         self.counts: Counter[str] = Counter()
         """What was odd about times: `time_back`, `time_jumped`, `time_strange`."""
+        self._keeps_all = type(scheduler).keep is Scheduler.keep
         self._time: float | None = None
         self._strange: float | None = None
         self._retried = -np.inf
@@ -105,6 +113,9 @@ class Loop:
             self.counts["time_back"] += 1
             self.restart()
         self._time = time
+        made = plan_all([(self, time)]) if motion is None else None
+        if made is not None and made[0] is not None:
+            return made[0]
         prediction = self.watch.predict(time, motion)
         if prediction is None or self.watch.seeking:
             return Plan(time, prediction, np.arange(len(self.site.anchors)))
@@ -115,9 +126,9 @@ class Loop:
         """The choice without anchors that are held back, and with those unheard while in doubt."""
         count = len(self.site.anchors)
         named = self.watch.naming.named
-        if self.watch.suspect and not 0.0 <= time - self._doubted < REST_S:
+        if self.watch.doubt.suspect and not 0.0 <= time - self._doubted < REST_S:
             self._doubted = time
-        doubts = self.watch.suspect and time - self._doubted < ASK_S
+        doubts = self.watch.doubt.suspect and time - self._doubted < ASK_S
         if chosen.size >= count or not (named or doubts):
             return chosen
         heard = self.watch.window.last
@@ -139,7 +150,7 @@ class Loop:
 
     def further(self, plan: Plan, ranges: Ranges) -> IntArray:
         """Whom a sequential scheduler asks next, having looked at `ranges`; nobody: it is due."""
-        nobody = np.empty(0, dtype=np.intp)
+        nobody = NOBODY
         if not self.may_ask_on(plan):
             return nobody
         looked = self.watch.look(ranges, plan.time)
@@ -150,6 +161,9 @@ class Loop:
 
     def absorb(self, plan: Plan, ranges: Ranges) -> Estimate | None:
         """Update with the answer to `plan`; None until the answers so far give a first fix."""
+        made = absorb_all([(self, plan, ranges)])[0]
+        if made is not None:
+            return made
         if ranges.free:
             known = None if self.watch.seeking else self.tracker.estimate
             ranges = lifted(self.site, ranges, known, self.tracker.offset)
@@ -190,7 +204,50 @@ class Loop:
         now = time if self._time is None else max(time, self._time)
         self._time = now
         prediction = self.watch.predict(now, motion)
-        return Plan(now, prediction, np.empty(0, dtype=np.intp))
+        return Plan(now, prediction, NOBODY)
+
+    # Ordinary turns: see `plan_all` and `absorb_all`.
+
+    def _planning(self, time: float, choose: bool) -> Turn | None:
+        """What the kernel's `plan` takes; None: it is no ordinary turn."""
+        if self._time is not None and time < self._time:
+            return None
+        turn = self.watch.predicting(time)
+        if turn is None:
+            return None
+        given, room, at = turn
+        choice = self.scheduler.choice(at, self.budget) if choose else None
+        rows = NOBODY if choice is None else np.empty(self.budget, dtype=np.intp)
+        return Turn((*given, *(choice or NO_CHOICE), rows), room, at)
+
+    def _planned(self, time: float, turn: Turn, said: int, choose: bool) -> Plan | None:
+        """The plan that the kernel made; choose: else nobody is asked."""
+        if not said:
+            return None
+        prior = self.watch.predicted(turn)
+        self._time, rows = time, turn.given[-1]
+        if not choose:
+            self._strange = None
+        elif said != CHOSEN:
+            rows = self.scheduler.select(prior, self.site.anchors, self.budget)
+        return Plan(time, prior, rows)
+
+    def _absorbing(self, plan: Plan, ranges: Ranges) -> Turn | None:
+        """What the kernel's `absorb` takes; None: it is no ordinary turn."""
+        if ranges.free or plan.prediction is None or not self._keeps_all:
+            return None
+        return self.watch.updating(ranges, plan.time)
+
+    def _absorbed(
+        self, plan: Plan, ranges: Ranges, turn: Turn, said: tuple[Any, ...] | None
+    ) -> Estimate | None:
+        """The posterior that the kernel made."""
+        if said is None or plan.prediction is None:
+            return None
+        posterior = self.watch.updated(turn, *said)
+        if posterior is not None:
+            self.scheduler.observe(plan.prediction, ranges, posterior)
+        return posterior
 
     def step(self, source: RangeSource, time: float, motion: Motion | None = None) -> Step:
         """One turn at `time` s, after `motion` since the last."""
@@ -201,6 +258,37 @@ class Loop:
             schedule = schedule.asking(more)
         estimate = self.absorb(schedule, ranges)
         return Step(time, schedule, ranges, estimate, self.status())
+
+
+def plan_all(asked: Sequence[tuple[Loop, float]], *, choose: bool = True) -> list[Plan | None]:
+    """`Loop.plan` at its time s of each loop whose turn is ordinary, in one call of the kernel.
+
+    None where it is not, or the kernel was not built: nothing has changed then. Not choose:
+    `Loop.hear`.
+    """
+    if compiled.kernel is None:
+        return [None] * len(asked)
+    turns = [loop._planning(time, choose) for loop, time in asked]
+    said = iter(compiled.kernel.plan([turn.given for turn in turns if turn is not None]))
+    return [
+        None if turn is None else loop._planned(time, turn, next(said), choose)
+        for turn, (loop, time) in zip(turns, asked, strict=True)
+    ]
+
+
+def absorb_all(answered: Sequence[tuple[Loop, Plan, Ranges]]) -> list[Estimate | None]:
+    """`Loop.absorb` of each loop's answer where its turn is ordinary, in one call of the kernel.
+
+    None where it is not, or the kernel was not built: nothing has changed then.
+    """
+    if compiled.kernel is None:
+        return [None] * len(answered)
+    turns = [loop._absorbing(plan, ranges) for loop, plan, ranges in answered]
+    said = iter(compiled.kernel.absorb([turn.given for turn in turns if turn is not None]))
+    return [
+        None if turn is None else loop._absorbed(plan, ranges, turn, next(said))
+        for turn, (loop, plan, ranges) in zip(turns, answered, strict=True)
+    ]
 
 
 def run(

@@ -7,13 +7,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from copy import deepcopy
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from locdreamer_ros.types import Anchors, Estimate, IntArray, Motion, Ranges
+from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Motion, Ranges
 
 Self = TypeVar("Self", bound="Tracker")
+Room = tuple[FloatArray, ...]
+"""Arrays that the kernel fills, as the tracker made them."""
+Kernels = tuple[tuple[Any, ...], Room]
+"""Arguments of the kernel, and of them the room for what comes out."""
 
 
 class Tracker(ABC):
@@ -67,6 +71,22 @@ class Tracker(ABC):
         assert found is not None
         return found
 
+    def predicting(self, dt: float) -> Kernels | None:
+        """What the kernel's `plan` takes to make `predict(dt)`; None: it is Python's to make."""
+        return None
+
+    def predicted(self, time: float, room: Room) -> Estimate:
+        """What `predict` to `time` s returns, made by the kernel from `predicting`'s answer."""
+        raise NotImplementedError
+
+    def updating(self, ranges: Ranges) -> Kernels | None:
+        """`predicting` for the kernel's `absorb` and `update(ranges)`."""
+        return None
+
+    def updated(self, room: Room) -> Estimate:
+        """`predicted` for `update`."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """The end of its life: give back, or write down, what outlives it. May be called twice."""
 
@@ -105,6 +125,14 @@ class Scheduler(ABC):
     @abstractmethod
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """Rows (K,) of the anchors to range with, K <= budget unless `needs_all`."""
+
+    def choice(self, time: float, budget: int) -> tuple[Any, ...] | None:
+        """What the kernel's `plan` takes to make `select` at `time` s; None: it is Python's.
+
+        rows of anchors or of how many nearest, weights of the axes (D,), budget, noise sigma m of a
+        range, up to how many subsets all are tried, by which share an exchange must be better.
+        """
+        return None
 
     def more(self, looked: Estimate, asked: IntArray, anchors: Anchors, budget: int) -> IntArray:
         """Rows to ask next for the same fix, after rows `asked` led to `looked`; none: enough."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -255,21 +255,12 @@ class Foreseen:
         return None
 
 
-class Chosen(NamedTuple):
-    """Anchors chosen with the prediction already: for which budget and noise sigma m, and rows."""
-
-    budget: int
-    sigma: float
-    rows: IntArray
-
-
 @dataclass(frozen=True, eq=False)
 class Estimate(Unchanging):
     """Where the tag is: mean (S,), covariance (S, S), at `time` s.
 
     foresight: where the tracker has one; offset m: what all ranges are thought to be too long by,
-    where the tracker or the first fix knows; chosen: by foresight, where many tags were predicted
-    at once.
+    where the tracker or the first fix knows.
     """
 
     time: float
@@ -277,7 +268,6 @@ class Estimate(Unchanging):
     covariance: FloatArray
     foresight: Foreseen | None = None
     offset: float = 0.0
-    chosen: Chosen | None = None
 
     @property
     def dimensions(self) -> int:

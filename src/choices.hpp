@@ -1,7 +1,7 @@
 // Copyright 2026 The locdreamer_ros authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Foresight and choice, for Python: `foresee`, `choose`, `near`, and `plan_many`.
+// Foresight and choice, for Python: `foresee`, `choose`, `choose_ahead`, `first_ahead`, `near`.
 
 #ifndef LOCDREAMER_ROS__CHOICES_HPP_
 #define LOCDREAMER_ROS__CHOICES_HPP_
@@ -19,43 +19,27 @@
 namespace locdreamer_ros
 {
 
-// Whether rows (C,) are anchors of the site with slots.
-inline bool are_anchors(
-  const int64_t * rows, int64_t count, const int64_t * slot, int64_t anchors, int64_t slots)
-{
-  for (int64_t k = 0; k < count; k++) {
-    if (rows[k] < 0 || rows[k] >= anchors || slot[rows[k]] < 0 || slot[rows[k]] >= slots) {
-      return false;
-    }
-  }
-  return true;
-}
-
-// foresee(model, slots, state, slot, rows; position, cross, ranges)
+// foresee(standing, rows; position, cross, ranges)
 inline PyObject * step_foresee(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  if (!arguments(count, 8)) {return nullptr;}
-  const Model * model = model_of(given[0]);
-  if (!model) {return nullptr;}
-  const int64_t slots = PyLong_AsLong(given[1]), axes = model->axes;
-  if (PyErr_Occurred()) {return nullptr;}
-  const In state(given[2]);
-  const Indices slot(given[3]), rows(given[4]);
+  if (!arguments(count, Standing::ARGUMENTS + 4)) {return nullptr;}
+  const Standing from(given);
+  if (!from.good) {return nullptr;}
+  const int64_t axes = from.model->axes;
+  const Indices rows(given[4]);
   const Out position(given[5]), cross(given[6]), ranges(given[7]);
-  if (!rows.ok() || slots < 1 || slots > MOST_SLOTS || !state.holds(State::count(slots)) ||
-    !slot.holds(model->anchors()) || !position.holds(axes * axes) ||
+  if (!rows.ok() || !from.ok() || !position.holds(axes * axes) ||
     !cross.holds(rows.count() * axes) || !ranges.holds(rows.count() * rows.count()) ||
-    !are_anchors(
-      rows.data<int64_t>(), rows.count(), slot.data<int64_t>(), model->anchors(), slots))
+    !from.knows(rows.data<int64_t>(), rows.count()))
   {
     return answer(false);
   }
-  const State now(state.data<double>(), slots);
+  const State now = from.now();
   run(
     [&] {
       foresee(
-        *model->net, now.slots, now.mean, now.covariance, model->places.data(),
-        slot.data<int64_t>(), rows.data<int64_t>(), static_cast<int>(rows.count()),
+        *from.model->net, now.slots, now.mean, now.covariance, from.model->places.data(),
+        from.slot.data<int64_t>(), rows.data<int64_t>(), static_cast<int>(rows.count()),
         static_cast<int>(axes), position.data<double>(), cross.data<double>(),
         ranges.data<double>());
     });
@@ -114,38 +98,74 @@ inline PyObject * choose(PyObject *, PyObject * const * given, Py_ssize_t count)
   return answer(true);
 }
 
-// What ranges of rows (C,) would say, and whom to ask by it.
+// Rows (wanted,), increasing, of the anchors nearest to a position (D); false: not all is finite.
+inline bool nearest_rows(
+  const double * places, int64_t anchors, const double * position, int64_t axes, int64_t wanted,
+  int64_t * rows)
+{
+  if (wanted >= anchors) {
+    std::iota(rows, rows + anchors, 0);
+    return true;
+  }
+  std::vector<std::pair<double, int64_t>> away(anchors);
+  for (int64_t i = 0; i < anchors; i++) {
+    double sum = 0.0;
+    for (int64_t j = 0; j < axes; j++) {sum += square(places[i * SPACE + j] - position[j]);}
+    if (!std::isfinite(sum)) {return false;}
+    away[i] = {sum, i};
+  }
+  std::nth_element(away.begin(), away.begin() + wanted, away.end());
+  for (int64_t i = 0; i < wanted; i++) {rows[i] = away[i].second;}
+  std::sort(rows, rows + wanted);
+  return true;
+}
+
+// What ranges of some anchors would say, and whom to ask by it.
 struct AheadCall
 {
-  static constexpr int ARGUMENTS = 7;
+  static constexpr int ARGUMENTS = 6;
 
+  // rows (C,), or a number: so many of those nearest.
   explicit AheadCall(PyObject * const * given)
-  : slot(given[0]), rows(given[1]), weights(given[2])
+  : weights(given[1])
   {
-    good = number(given[4], sigma) && number(given[5], most) && number(given[6], clearly);
-    budget = good ? PyLong_AsLong(given[3]) : 0;
-    good = good && !PyErr_Occurred();
+    const bool counted = PyLong_Check(given[0]);
+    wanted = counted ? PyLong_AsLong(given[0]) : 0;
+    if (!counted) {
+      const Indices asked(given[0]);
+      if (asked.ok()) {rows.assign(asked.data<int64_t>(), asked.data<int64_t>() + asked.count());}
+    }
+    budget = PyErr_Occurred() ? 0 : PyLong_AsLong(given[2]);
+    good = !PyErr_Occurred() && number(given[3], sigma) && number(given[4], most) &&
+      number(given[5], clearly);
   }
 
-  // The foresight of the rows; false: numpy's turn.
-  bool look(const Model & model, const double * packed, int64_t slots)
+  // The foresight of the rows from a state of the filter; false: numpy's turn.
+  bool look(const Standing & from, const State & now)
   {
+    const Model & model = *from.model;
     axes = model.axes;
-    candidates = rows.ok() ? rows.count() : 0;
-    if (budget < 1 || candidates < 1 || !(clearly >= 0.0) || !slot.holds(model.anchors()) ||
-      !weights.holds(axes) ||
-      !are_anchors(rows.data<int64_t>(), candidates, slot.data<int64_t>(), model.anchors(), slots))
+    if (wanted > 0) {
+      rows.resize(std::min(wanted, model.anchors()));
+      if (!nearest_rows(
+          model.places.data(), model.anchors(), now.mean, axes, wanted, rows.data()))
+      {
+        return false;
+      }
+    }
+    candidates = static_cast<int64_t>(rows.size());
+    if (budget < 1 || candidates < 1 || !(clearly >= 0.0) || !weights.holds(axes) ||
+      !from.knows(rows.data(), candidates))
     {
       return false;
     }
     position.resize(axes * axes);
     cross.resize(candidates * axes);
     ranges.resize(candidates * candidates);
-    const State now(const_cast<double *>(packed), slots);
     foresee(
-      *model.net, now.slots, now.mean, now.covariance, model.places.data(), slot.data<int64_t>(),
-      rows.data<int64_t>(), static_cast<int>(candidates), axes, position.data(), cross.data(),
-      ranges.data());
+      *model.net, now.slots, now.mean, now.covariance, model.places.data(),
+      from.slot.data<int64_t>(), rows.data(), static_cast<int>(candidates), axes,
+      position.data(), cross.data(), ranges.data());
     return true;
   }
 
@@ -163,7 +183,7 @@ struct AheadCall
     std::vector<int> best;
     if (!out.holds(budget) || !choose(best)) {return false;}
     for (int64_t i = 0; i < budget; i++) {
-      out.data<int64_t>()[i] = rows.data<int64_t>()[best[i]];
+      out.data<int64_t>()[i] = rows[best[i]];
     }
     return true;
   }
@@ -195,48 +215,35 @@ struct AheadCall
     return std::isfinite(left);
   }
 
-  const Indices slot, rows;
   const In weights;
+  std::vector<int64_t> rows;
   double sigma = 0.0, most = 0.0, clearly = 0.0;
-  int64_t budget = 0, candidates = 0;
+  int64_t budget = 0, wanted = 0, candidates = 0;
   int axes = 0;
   bool good;
   static inline Numbers position, cross, ranges;
 };
-
-// A state to look ahead from, given as model, slots and state; null: not one, perhaps an exception.
-inline const double * state_of(
-  PyObject * const * given, const In & state, const Model * & model, int64_t & slots)
-{
-  model = model_of(given[0]);
-  slots = model ? PyLong_AsLong(given[1]) : 0;
-  const bool good = model && !PyErr_Occurred() && slots >= 1 && slots <= MOST_SLOTS &&
-    state.holds(State::count(slots));
-  return good ? state.data<double>() : nullptr;
-}
 
 // Has `work` done with a choice by the foresight of a state; `done`: whether it could be. False: an
 // exception is set.
 template<typename Work>
 bool look_ahead(PyObject * const * given, bool & done, Work work)
 {
-  const Model * model;
-  int64_t slots;
-  const In packed(given[2]);
-  const double * state = state_of(given, packed, model, slots);
-  if (PyErr_Occurred()) {return false;}
-  AheadCall call(given + 3);
+  const Standing from(given);
+  if (!from.good) {return false;}
+  AheadCall call(given + Standing::ARGUMENTS);
   if (!call.good) {return false;}
-  done = state && run([&] {return call.look(*model, state, slots) && work(call);});
+  done = from.ok() && run([&] {return call.look(from, from.now()) && work(call);});
   return true;
 }
 
-// choose_ahead(model, slots, state, slot, rows (C,), weights of the axes, budget, sigma,
+// choose_ahead(standing, rows (C,) or how many of the nearest, weights of the axes, budget, sigma,
 //              most subsets, clearly; chosen rows (budget,))
 inline PyObject * choose_ahead(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  if (!arguments(count, 3 + AheadCall::ARGUMENTS + 1)) {return nullptr;}
-  const Indices out(given[3 + AheadCall::ARGUMENTS], PyBUF_WRITABLE);
+  constexpr int before = Standing::ARGUMENTS + AheadCall::ARGUMENTS;
+  if (!arguments(count, before + 1)) {return nullptr;}
+  const Indices out(given[before], PyBUF_WRITABLE);
   bool done = false;
   if (!look_ahead(given, done, [&](const AheadCall & call) {return call.choose(out);})) {
     return nullptr;
@@ -244,12 +251,11 @@ inline PyObject * choose_ahead(PyObject *, PyObject * const * given, Py_ssize_t 
   return answer(done);
 }
 
-// first_ahead(model, slots, state, slot, rows (C,), weights of the axes, budget, sigma,
-//             most subsets, clearly): which of the rows to ask first, what it leaves alone and what
-// there was, m^2; None: numpy's turn.
+// first_ahead(standing, rows (C,), weights of the axes, budget, sigma, most subsets, clearly): which
+// of the rows to ask first, what it leaves alone and what there was, m^2; None: numpy's turn.
 inline PyObject * first_ahead(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  if (!arguments(count, 3 + AheadCall::ARGUMENTS)) {return nullptr;}
+  if (!arguments(count, Standing::ARGUMENTS + AheadCall::ARGUMENTS)) {return nullptr;}
   int one = 0;
   double left = 0.0, present = 0.0;
   bool done = false;
@@ -257,30 +263,6 @@ inline PyObject * first_ahead(PyObject *, PyObject * const * given, Py_ssize_t c
   if (!look_ahead(given, done, first)) {return nullptr;}
   if (!done) {Py_RETURN_NONE;}
   return Py_BuildValue("idd", one, left, present);
-}
-
-// plan_many(list of tuples, each what `predict` takes, then what `choose_ahead` does, from `slot` on):
-// of each 0: numpy's turn; 1: predicted; 2: and rows chosen.
-inline PyObject * step_plan_many(PyObject *, PyObject * const * given, Py_ssize_t count)
-{
-  if (!arguments(count, 1)) {return nullptr;}
-  std::vector<int> said;
-  const bool listed = each_tuple(
-    given[0], PredictCall::ARGUMENTS + AheadCall::ARGUMENTS + 1, [&](PyObject * const * one) {
-      const PredictCall first(one);
-      AheadCall then(one + PredictCall::ARGUMENTS);
-      const Indices out(one[PredictCall::ARGUMENTS + AheadCall::ARGUMENTS], PyBUF_WRITABLE);
-      if (!first.good || !then.good) {return false;}
-      said.push_back(
-        run(
-          [&] {
-            return !first.run() ? 0 :
-            then.look(*first.model, first.next.data<double>(), first.slots) && then.choose(out) ?
-            2 : 1;
-          }));
-      return true;
-    });
-  return listed ? list_of(said) : nullptr;
 }
 
 // near(places (A, 3), position (D); rows (C,) of the nearest, increasing)
@@ -296,19 +278,10 @@ inline PyObject * near(PyObject *, PyObject * const * given, Py_ssize_t count)
   {
     return answer(false);
   }
-  std::vector<std::pair<double, int64_t>> away(anchors);
-  for (int64_t i = 0; i < anchors; i++) {
-    double sum = 0.0;
-    for (int64_t j = 0; j < axes; j++) {
-      sum += square(places.data<double>()[i * SPACE + j] - position.data<double>()[j]);
-    }
-    if (!std::isfinite(sum)) {return answer(false);}
-    away[i] = {sum, i};
-  }
-  std::nth_element(away.begin(), away.begin() + wanted, away.end());
-  for (int64_t i = 0; i < wanted; i++) {out.data<int64_t>()[i] = away[i].second;}
-  std::sort(out.data<int64_t>(), out.data<int64_t>() + wanted);
-  return answer(true);
+  return answer(
+    nearest_rows(
+      places.data<double>(), anchors, position.data<double>(), axes, wanted,
+      out.data<int64_t>()));
 }
 
 }  // namespace locdreamer_ros

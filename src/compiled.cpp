@@ -16,6 +16,7 @@
 
 #include "choices.hpp"
 #include "steps.hpp"
+#include "turns.hpp"
 #include "watching.hpp"
 
 namespace
@@ -45,8 +46,8 @@ PyMethodDef methods[] = {
   {"model", quick<make_model>(), METH_FASTCALL, "A network on a site."},
   {"predict", quick<step_predict>(), METH_FASTCALL, "Move the state ahead."},
   {"update", quick<step_update>(), METH_FASTCALL, "Take ranges in."},
-  {"plan_many", quick<step_plan_many>(), METH_FASTCALL, "Predict several filters, and choose."},
-  {"update_many", quick<step_update_many>(), METH_FASTCALL, "The same for several filters."},
+  {"plan", quick<plan>(), METH_FASTCALL, "Predict filters, and choose whom to ask."},
+  {"absorb", quick<absorb>(), METH_FASTCALL, "Take ranges in, under watch."},
   {"foresee", quick<step_foresee>(), METH_FASTCALL, "What ranges not asked yet would say."},
   {"choose_ahead", quick<choose_ahead>(), METH_FASTCALL, "Whom to ask, by foresight."},
   {"first_ahead", quick<first_ahead>(), METH_FASTCALL, "Whom to ask first."},
@@ -70,10 +71,7 @@ PyMODINIT_FUNC PyInit__compiled()
 {
   PyObject * made = PyModule_Create(&module);
   // Raised with every change of what goes in or comes out: locdreamer_ros/compiled.py has the same.
-  if (made && (PyModule_AddIntConstant(made, "INTERFACE", 6) < 0 ||
-    PyModule_AddIntConstant(made, "WATCH", 5) < 0 ||
-    PyModule_AddIntConstant(made, "TOGETHER", 3) < 0))
-  {
+  if (made && PyModule_AddIntConstant(made, "INTERFACE", 7) < 0) {
     Py_DECREF(made);
     return nullptr;
   }

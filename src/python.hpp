@@ -1,7 +1,7 @@
 // Copyright 2026 The locdreamer_ros authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// What comes from Python and goes back: arrays, numbers, lists.
+// What comes from Python and goes back: arrays, numbers, answers.
 
 #ifndef LOCDREAMER_ROS__PYTHON_HPP_
 #define LOCDREAMER_ROS__PYTHON_HPP_
@@ -11,7 +11,6 @@
 
 #include <cstdint>
 #include <cstring>
-#include <vector>
 
 namespace locdreamer_ros
 {
@@ -173,35 +172,6 @@ inline bool number(PyObject * object, double & value)
 inline PyObject * answer(bool done)
 {
   return PyBool_FromLong(done);
-}
-
-// Call with the members of each tuple of a list; false, and an exception, where it is none, a
-// tuple has another length, or the function says false.
-template<class Function>
-inline bool each_tuple(PyObject * list, Py_ssize_t length, Function function)
-{
-  if (!PyList_Check(list)) {
-    PyErr_SetString(PyExc_TypeError, "expected a list of tuples");
-    return false;
-  }
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
-    PyObject * tuple = PyList_GET_ITEM(list, i);
-    if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) != length) {
-      PyErr_Format(PyExc_TypeError, "expected tuples of %zd arguments", length);
-      return false;
-    }
-    if (!function(&PyTuple_GET_ITEM(tuple, 0))) {return false;}
-  }
-  return true;
-}
-
-inline PyObject * list_of(const std::vector<int> & values)
-{
-  PyObject * list = PyList_New(values.size());
-  for (size_t i = 0; list && i < values.size(); i++) {
-    PyList_SET_ITEM(list, i, PyLong_FromLong(values[i]));
-  }
-  return list;
 }
 
 }  // namespace locdreamer_ros

@@ -1,7 +1,7 @@
 // Copyright 2026 The locdreamer_ros authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Steps of the filter, for Python: `network`, `predict`, `update`, one by one and of many at once.
+// Steps of the filter, for Python: `network`, `model`, `predict`, `update`.
 
 #ifndef LOCDREAMER_ROS__STEPS_HPP_
 #define LOCDREAMER_ROS__STEPS_HPP_
@@ -122,57 +122,108 @@ inline PyObject * make_model(PyObject *, PyObject * const * given, Py_ssize_t co
   return capsule;
 }
 
+// Where a filter stands: the first arguments of all functions below, borrowed while it lives.
+// model, slots, slot of each anchor (A,), state: `State` says what is in one.
+struct Standing
+{
+  static constexpr int ARGUMENTS = 4;
+
+  // What is no number raises: see `good`.
+  explicit Standing(PyObject * const * given)
+  : model(model_of(given[0])), slot(given[2]), state(given[3])
+  {
+    slots = model ? PyLong_AsLong(given[1]) : 0;
+    good = model && !PyErr_Occurred();
+  }
+
+  bool ok() const
+  {
+    return slots >= 1 && slots <= MOST_SLOTS && slot.holds(model->anchors()) &&
+           state.holds(State::count(slots));
+  }
+
+  // Whether rows (C,) are anchors of the site with slots.
+  bool knows(const int64_t * rows, int64_t count) const
+  {
+    for (int64_t k = 0; k < count; k++) {
+      if (rows[k] < 0 || rows[k] >= model->anchors()) {return false;}
+      const int64_t where = slot.data<int64_t>()[rows[k]];
+      if (where < 0 || where >= slots) {return false;}
+    }
+    return true;
+  }
+
+  State now() const {return State(state.data<double>(), slots);}
+
+  const Model * model;
+  const Indices slot;
+  const In state;
+  int64_t slots = 0;
+  bool good;
+};
+
+// Where a step goes: new state, and what is shown of it, mean (2D) and covariance (2D, 2D).
+struct Room
+{
+  static constexpr int ARGUMENTS = 3;
+
+  explicit Room(PyObject * const * given)
+  : state(given[0]), shown(given[1]), shown_covariance(given[2]) {}
+
+  bool fits(const Standing & from) const
+  {
+    const int axes = from.model->axes;
+    return state.holds(State::count(from.slots)) && shown.holds(2 * axes) &&
+           shown_covariance.holds(4 * axes * axes);
+  }
+
+  bool show(const Model & model, const State & then) const
+  {
+    return publish(
+      *model.net, then.context, then.mean, then.covariance, then.size, model.axes,
+      shown.data<double>(), shown_covariance.data<double>());
+  }
+
+  const Out state, shown, shown_covariance;
+};
+
 // One prediction: its arguments, borrowed while it lives.
 struct PredictCall
 {
-  static constexpr int ARGUMENTS = 7;
+  static constexpr int ARGUMENTS = Standing::ARGUMENTS + 1 + Room::ARGUMENTS;
 
   explicit PredictCall(PyObject * const * given)
-  : model(model_of(given[0])), state(given[3]), next(given[4]), shown(given[5]),
-    shown_covariance(given[6])
+  : from(given), to(given + Standing::ARGUMENTS + 1)
   {
-    good = model && number(given[1], dt);
-    slots = good ? PyLong_AsLong(given[2]) : 0;
-    good = good && !PyErr_Occurred();
+    good = from.good && number(given[Standing::ARGUMENTS], dt);
   }
 
   bool run() const
   {
-    const int axes = model->axes;
-    if (slots < 1 || slots > MOST_SLOTS || !state.holds(State::count(slots)) ||
-      !next.holds(State::count(slots)) || !shown.holds(2 * axes) ||
-      !shown_covariance.holds(4 * axes * axes))
-    {
-      return false;
-    }
-    const State now(state.data<double>(), slots), then(next.data<double>(), slots);
+    if (!from.ok() || !to.fits(from)) {return false;}
+    const Model & model = *from.model;
+    const State now = from.now(), then(to.state.data<double>(), from.slots);
     if (!predict(
-        *model->net, model->climbs, dt, now.slots, now.mean, now.covariance, now.context,
-        then.mean, then.covariance) ||
-      !publish(
-        *model->net, now.context, then.mean, then.covariance, now.size, axes,
-        shown.data<double>(), shown_covariance.data<double>()))
+        *model.net, model.climbs, dt, now.slots, now.mean, now.covariance, now.context,
+        then.mean, then.covariance))
     {
       return false;
     }
     std::copy(now.times, now.mean, then.times);
     then.times[0] += dt;
     for (int i = 0; i < now.slots; i++) {
-      then.age[i] = std::min(now.age[i] + dt, model->net->silent);
+      then.age[i] = std::min(now.age[i] + dt, model.net->silent);
     }
-    return true;
+    return to.show(model, then);
   }
 
-  const Model * model;
-  const In state;
-  const Out next, shown, shown_covariance;
+  const Standing from;
+  const Room to;
   double dt = 0.0;
-  int64_t slots = 0;
   bool good;
 };
 
-// predict(model, dt, slots, state; new state, shown mean, shown covariance): `State` says what is in
-// a state.
+// predict(standing, dt; room)
 inline PyObject * step_predict(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   if (!arguments(count, PredictCall::ARGUMENTS)) {return nullptr;}
@@ -184,58 +235,48 @@ inline PyObject * step_predict(PyObject *, PyObject * const * given, Py_ssize_t 
 class UpdateCall
 {
 public:
-  static constexpr int ARGUMENTS = 14;
+  static constexpr int ARGUMENTS = Standing::ARGUMENTS + 7 + Room::ARGUMENTS;
 
   // Numbers that are none raise: see `good`.
   explicit UpdateCall(PyObject * const * given)
-  : model_(model_of(given[0])), slot_(given[3]), state_(given[4]), anchor_(given[5], "lq"),
-    value_(given[6], "d"), stamp_(given[7], "d"), status_(given[8], "B"), blocked_(given[9], "d"),
-    variance_(given[10], "d"), next_(given[11]), shown_(given[12]), shown_covariance_(given[13])
+  : to(given + 11), from_(given), anchor_(given[5], "lq"), value_(given[6], "d"),
+    stamp_(given[7], "d"), status_(given[8], "B"), blocked_(given[9], "d"),
+    variance_(given[10], "d")
   {
-    good_ = model_ && number(given[1], time_);
-    slots_ = good_ ? PyLong_AsLong(given[2]) : 0;
-    good_ = good_ && !PyErr_Occurred();
+    good_ = from_.good && number(given[4], time_);
   }
 
   bool good() const {return good_;}
+  double time() const {return time_;}
 
   // Take the ranges in: how many were used, -1 or -2, as `update` says.
   int run()
   {
     static Heard heard;
     static Workspace work;
-    const int axes = model_->axes;
-    if (slots_ < 1 || slots_ > MOST_SLOTS || !slot_.holds(model_->anchors()) ||
-      !state_.holds(State::count(slots_)) || !next_.holds(State::count(slots_)) ||
-      !shown_.holds(2 * axes) || !shown_covariance_.holds(4 * axes * axes))
-    {
-      return -1;
-    }
+    if (!from_.ok() || !to.fits(from_)) {return -1;}
     const int said = listen(heard);
     if (said != 1) {return said;}
-    const State now(state_.data<double>(), slots_), then(next_.data<double>(), slots_);
+    const State now = from_.now(), then(to.state.data<double>(), from_.slots);
     const Memory memory{now.age, now.surprise, now.context, now.times[0], now.times[1]};
     Update update(
-      *model_->net, now.slots, now.mean, now.covariance, memory, heard, work);
+      *from_.model->net, now.slots, now.mean, now.covariance, memory, heard, work);
     if (!update.run(then.mean, then.covariance)) {return -1;}
     std::copy(now.age, now.mean, then.age);
     update.remember(then.mean, then.covariance, then.context, then.surprise);
-    if (!publish(
-        *model_->net, then.context, then.mean, then.covariance, now.size, axes,
-        shown_.data<double>(), shown_covariance_.data<double>()))
-    {
-      return -1;
-    }
     then.times[0] = 0.0;
     then.times[1] = now.times[1] + 1.0;
     for (int where : heard.slot) {then.age[where] = 0.0;}
-    return heard.count();
+    return to.show(*from_.model, then) ? heard.count() : -1;
   }
+
+  const Room to;
 
 private:
   // What there is to say already: 0, -1 or -2; 1: there is something to take in.
   int listen(Heard & heard)
   {
+    const Model & model = *from_.model;
     const int64_t ranges = anchor_.ok() ? anchor_.last_axis() : -1;
     if (!anchor_.is_line(ranges) || !value_.is_line(ranges) || !stamp_.is_line(ranges) ||
       !status_.is_line(ranges) || !blocked_.is_line(ranges) || !variance_.is_line(ranges))
@@ -248,13 +289,12 @@ private:
       const double metres = value_.at<double>(i), ahead = stamp_.at<double>(i) - time_;
       const int64_t row = anchor_.at<int64_t>(i);
       if (status_.at<uint8_t>(i) != 0 || !std::isfinite(metres) || !(metres > 0.0) ||
-        !(std::fabs(ahead) <= model_->net->most_ahead))
+        !(std::fabs(ahead) <= model.net->most_ahead))
       {
         continue;
       }
-      if (row < 0 || row >= model_->anchors()) {return -1;}
-      const int64_t where = slot_.data<int64_t>()[row];
-      if (where < 0 || where >= slots_) {return -1;}
+      if (!from_.knows(&row, 1)) {return -1;}
+      const int64_t where = from_.slot.data<int64_t>()[row];
       stranger = stranger || where == 0;
       heard.value.push_back(metres);
       heard.ahead.push_back(ahead);
@@ -262,44 +302,25 @@ private:
       const double variance = variance_.at<double>(i);
       heard.stated.push_back(variance > 0.0 ? std::sqrt(variance) : 0.0);
       heard.slot.push_back(static_cast<int>(where));
-      const double * place = &model_->places[row * SPACE];
+      const double * place = &model.places[row * SPACE];
       heard.place.insert(heard.place.end(), place, place + SPACE);
     }
     return heard.count() == 0 ? 0 : stranger ? -2 : 1;
   }
 
-  const Model * model_;
-  const Indices slot_;
-  const In state_;
+  const Standing from_;
   const Line anchor_, value_, stamp_, status_, blocked_, variance_;
-  const Out next_, shown_, shown_covariance_;
   double time_ = 0.0;
-  int64_t slots_ = 0;
   bool good_ = false;
 };
 
-// update(model, time, slots, slot, state, anchor, value, stamp, status, blocked, variance;
-//        new state, shown mean, shown covariance)
+// update(standing, time, anchor, value, stamp, status, blocked, variance; room)
 // Returns how many ranges were used, -1: numpy's turn, -2: an anchor is heard for the first time.
 inline PyObject * step_update(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   if (!arguments(count, UpdateCall::ARGUMENTS)) {return nullptr;}
   UpdateCall call(given);
   return call.good() ? PyLong_FromLong(run([&] {return call.run();})) : nullptr;
-}
-
-// update_many(list of tuples, each what `update` takes): list of what it returns.
-inline PyObject * step_update_many(PyObject *, PyObject * const * given, Py_ssize_t count)
-{
-  if (!arguments(count, 1)) {return nullptr;}
-  std::vector<int> said;
-  const bool listed = each_tuple(
-    given[0], UpdateCall::ARGUMENTS, [&](PyObject * const * one) {
-      UpdateCall call(one);
-      if (call.good()) {said.push_back(run([&] {return call.run();}));}
-      return call.good();
-    });
-  return listed ? list_of(said) : nullptr;
 }
 
 }  // namespace locdreamer_ros

@@ -35,64 +35,62 @@ struct AttendCall
     good = good && !PyErr_Occurred();
   }
 
-  // How many rows the window has now, or -1: not all are plain, and nothing has changed; which of
-  // them are beyond the gate, as bits.
-  int64_t run(uint64_t & beyond) const
+  bool usable(int64_t i) const
+  {
+    const double metres = value.at<double>(i);
+    return status.at<uint8_t>(i) == 0 && metres > 0.0 && metres < HUGE_VAL;
+  }
+
+  // Whether all are plain, and which of them are beyond the gate, as bits. loose: those that are of
+  // no use do not count; how many there are besides.
+  bool plain(uint64_t & beyond, int & good_ones, bool loose) const
   {
     const int64_t axes = mean.holds(4) ? 2 : mean.holds(6) ? SPACE : 0;
     if (!axes || !places.ok() || !value.ok() || !fixed.holds(6) || !rows.ok() ||
       !covariance.holds(4 * axes * axes))
     {
-      return -1;
+      return false;
     }
     const int64_t ranges = value.last_axis(), anchors = places.count() / SPACE;
     if (ranges < 1 || ranges > 64 || count < 0 || (count + ranges) * 3 > rows.count() ||
       !anchor.is_line(ranges) || !value.is_line(ranges) || !stamp.is_line(ranges) ||
       !status.is_line(ranges) || !used.holds(2 * anchors) || !last.holds(anchors))
     {
-      return -1;
+      return false;
     }
     const double * limits = fixed.data<double>(), * state = mean.data<double>();
     const double height = limits[0], floor = limits[1], most_ahead = limits[4];
     double variance = 0.0;
     for (int i = 0; i < axes; i++) {variance += covariance.data<double>()[i * (2 * axes + 1)];}
     const double sigmas = 3.0 * std::sqrt(std::max(variance, 0.0));
-    std::vector<int64_t> asked(ranges);
+    int64_t asked[64];
+    good_ones = 0;
     for (int64_t i = 0; i < ranges; i++) {
-      const int64_t row = asked[i] = anchor.at<int64_t>(i);
+      if (loose && !usable(i)) {continue;}
+      const int64_t row = asked[good_ones++] = anchor.at<int64_t>(i);
       const double metres = value.at<double>(i), when = stamp.at<double>(i);
-      if (status.at<uint8_t>(i) != 0 || !(metres > 0.0 && metres < HUGE_VAL) ||
-        !(std::fabs(when - time) <= most_ahead) || row < 0 || row >= anchors)
-      {
-        return -1;
+      if (!usable(i) || !(std::fabs(when - time) <= most_ahead) || row < 0 || row >= anchors) {
+        return false;
       }
       const double * before = used.data<double>() + 2 * row;
-      if (before[0] == when && before[1] == metres) {return -1;}
+      if (before[0] == when && before[1] == metres) {return false;}
       double offset[SPACE] = {0.0, 0.0, height}, unused[SPACE];
       for (int j = 0; j < axes; j++) {offset[j] = state[j] + (when - at) * state[axes + j];}
       for (int j = 0; j < SPACE; j++) {offset[j] -= places.data<double>()[row * SPACE + j];}
       const double off = metres - slant(offset, floor, unused) - common;
       if (!(off < limits[3] + sigmas && off > limits[2] - sigmas)) {beyond |= uint64_t{1} << i;}
     }
-    std::sort(asked.begin(), asked.end());
-    if (std::adjacent_find(asked.begin(), asked.end()) != asked.end()) {return -1;}
-    return keep ? taken(limits[5]) : count;
+    std::sort(asked, asked + good_ones);
+    return std::adjacent_find(asked, asked + good_ones) == asked + good_ones;
   }
 
-  const In places, fixed, mean, covariance;
-  const Out used, last, rows;
-  const Line anchor, value, stamp, status;
-  const bool keep;
-  double time = 0.0, at = 0.0, common = 0.0;
-  int64_t count = 0;
-  bool good;
-
-private:
-  // Take them into the window, but what comes faster than `spaced` s.
-  int64_t taken(double spaced) const
+  // Take them into the window, but what comes faster than the limit; how many rows it has then.
+  int64_t take() const
   {
+    const double spaced = fixed.data<double>()[5];
     int64_t now = count;
     for (int64_t i = 0; i < value.last_axis(); i++) {
+      if (!usable(i)) {continue;}
       const int64_t row = anchor.at<int64_t>(i);
       const double metres = value.at<double>(i), when = stamp.at<double>(i);
       used.data<double>()[2 * row] = when;
@@ -106,6 +104,14 @@ private:
     }
     return now;
   }
+
+  const In places, fixed, mean, covariance;
+  const Out used, last, rows;
+  const Line anchor, value, stamp, status;
+  const bool keep;
+  double time = 0.0, at = 0.0, common = 0.0;
+  int64_t count = 0;
+  bool good;
 };
 
 // attend(places (A, 3), limits (6,), time, anchor, value, stamp, status (N,), time, mean (2D) and
@@ -120,13 +126,35 @@ inline PyObject * attend(PyObject *, PyObject * const * given, Py_ssize_t count)
   const AttendCall call(given);
   if (!call.good) {return nullptr;}
   uint64_t beyond = 0;
-  const int64_t left = call.run(beyond);
-  if (left < 0) {Py_RETURN_NONE;}
-  return Py_BuildValue("LK", static_cast<long long>(left), static_cast<unsigned long long>(beyond));
+  int unused = 0;
+  if (!call.plain(beyond, unused, false)) {Py_RETURN_NONE;}
+  const long long left = call.keep ? call.take() : call.count;
+  return Py_BuildValue("LK", left, static_cast<unsigned long long>(beyond));
 }
 
-// remember(track (R, 1 + D), how many, time, mean (2D), reach s): how many rows the track has with
-// this one and without those from before time - reach; -1: there is no room.
+// A track (R, 1 + axes) that is written on: whether there is room for one row more.
+inline bool has_room(const Out & track, int64_t before, int64_t axes)
+{
+  return axes && track.ok() && track.last_axis() == 1 + axes && before >= 0 &&
+         (before + 1) * (1 + axes) <= track.count();
+}
+
+// How many rows the track has with this one, and without those from before time - reach s.
+inline int64_t remembered(
+  const Out & track, int64_t before, int64_t axes, double time, const double * mean, double reach)
+{
+  const int64_t width = 1 + axes;
+  double * rows = track.data<double>(), * end = rows + before * width;
+  *end = time;
+  std::copy_n(mean, axes, end + 1);
+  double * begin = rows;
+  while (begin < end && *begin < time - reach) {begin += width;}
+  if (begin > rows) {std::memmove(rows, begin, sizeof(double) * (end + width - begin));}
+  return (end + width - begin) / width;
+}
+
+// remember(track (R, 1 + D), how many, time, mean (2D), reach s): how many rows the track has now;
+// -1: there is no room.
 inline PyObject * remember(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   double time = 0.0, reach = 0.0;
@@ -135,17 +163,10 @@ inline PyObject * remember(PyObject *, PyObject * const * given, Py_ssize_t coun
   if (PyErr_Occurred()) {return nullptr;}
   const Out track(given[0]);
   const In mean(given[3]);
-  const int64_t axes = mean.holds(4) ? 2 : mean.holds(6) ? SPACE : 0, width = 1 + axes;
-  if (!axes || !track.ok() || before < 0 || (before + 1) * width > track.count()) {
-    return PyLong_FromLong(-1);
-  }
-  double * rows = track.data<double>(), * end = rows + before * width;
-  *end = time;
-  std::copy_n(mean.data<double>(), axes, end + 1);
-  double * begin = rows;
-  while (begin < end && *begin < time - reach) {begin += width;}
-  if (begin > rows) {std::memmove(rows, begin, sizeof(double) * (end + width - begin));}
-  return PyLong_FromLongLong((end + width - begin) / width);
+  const int64_t axes = mean.holds(4) ? 2 : mean.holds(6) ? SPACE : 0;
+  if (!has_room(track, before, axes)) {return PyLong_FromLong(-1);}
+  return PyLong_FromLongLong(
+    remembered(track, before, axes, time, mean.data<double>(), reach));
 }
 
 inline PyObject * dict_of(const ByAnchor & values)
@@ -179,6 +200,57 @@ inline PyObject * medians_of(PyObject *, PyObject * const * given, Py_ssize_t co
   return dict_of(medians(std::move(each)));
 }
 
+// A track held against a window: its arguments, borrowed while it lives.
+struct HoldCall
+{
+  HoldCall(
+    PyObject * places_, PyObject * constants_, PyObject * rows_, PyObject * track_,
+    PyObject * named_)
+  : places(places_), constants(constants_), track(track_), rows(rows_), named(named_) {}
+
+  // Of the window's `many` rows `left` are left; false: numpy's turn.
+  bool run(int64_t many, int64_t tracked, double now, int & left, Held & held) const
+  {
+    const int64_t width = track.ok() && track.last_axis() == 4 ? 4 : 3;
+    const int64_t anchors = places.ok() ? places.count() / SPACE : 0;
+    if (!places.ok() || !constants.holds(10) || !track.ok() || !rows.ok() || !named.ok() ||
+      many < 0 || many * 3 > rows.count() || tracked < 1 || tracked * width > track.count() ||
+      track.last_axis() != width || many > 1000000 || !std::isfinite(now) ||
+      !finite(rows.data<double>(), many * 3) || !finite(track.data<double>(), tracked * width))
+    {
+      return false;
+    }
+    Range * table = reinterpret_cast<Range *>(rows.data<double>());
+    for (int64_t i = 0; i < many; i++) {
+      if (!(table[i].anchor >= 0.0 && table[i].anchor < anchors)) {return false;}
+    }
+    std::vector<char> out(anchors, 0);
+    for (int64_t i = 0; i < named.count(); i++) {
+      const int64_t row = named.data<int64_t>()[i];
+      if (row < 0 || row >= anchors) {return false;}
+      out[row] = 1;
+    }
+    const double * c = constants.data<double>();
+    if (!(c[5] >= 0.0 && c[5] < 1e6 && c[6] >= 0.0 && c[6] < 1e6)) {return false;}
+    const Spans spans{c[2], c[3], c[4], static_cast<int>(c[5]), static_cast<int>(c[6])};
+    std::vector<int> seen(anchors, 0);
+    left = prune(table, static_cast<int>(many), now, spans, seen);
+    const int heard = static_cast<int>(seen.size() - std::count(seen.begin(), seen.end(), 0));
+    const std::vector<Range> looked = heard > spans.most_anchors ?
+      nearest(table, left, spans.most_anchors, seen) : std::vector<Range>(table, table + left);
+    if (looked.size() >= 4) {
+      held = hold(
+        looked, seen, out, track.data<double>(), static_cast<int>(tracked),
+        static_cast<int>(width) - 1, places.data<double>(), c[0], c[1], now, c + 7);
+    }
+    return true;
+  }
+
+  const In places, constants, track;
+  const Out rows;
+  const Indices named;
+};
+
 // hold(places (A, 3), constants (10,), rows (R, 3), how many, track (R, 1 + D), how many, now,
 //      named (N,)): rows left in the window, then cost, anchors and fit of `Held`; no anchors:
 // too little to hold against. None: numpy's turn.
@@ -190,48 +262,12 @@ inline PyObject * hold_track(PyObject *, PyObject * const * given, Py_ssize_t co
   if (!arguments(count, 8) || !number(given[6], now)) {return nullptr;}
   const int64_t many = PyLong_AsLong(given[3]), tracked = PyLong_AsLong(given[5]);
   if (PyErr_Occurred()) {return nullptr;}
-  const In places(given[0]), constants(given[1]), track(given[4]);
-  const Out rows(given[2]);
-  const Indices named(given[7]);
-  const int64_t width = track.ok() && track.last_axis() == 4 ? 4 : 3;
-  const int64_t anchors = places.ok() ? places.count() / SPACE : 0;
-  if (!places.ok() || !constants.holds(10) || !track.ok() || !rows.ok() || !named.ok() ||
-    many < 0 || many * 3 > rows.count() || tracked < 1 || tracked * width > track.count() ||
-    track.last_axis() != width || many > 1000000 || !std::isfinite(now) ||
-    !finite(rows.data<double>(), many * 3) || !finite(track.data<double>(), tracked * width))
-  {
-    Py_RETURN_NONE;
-  }
-  Range * table = reinterpret_cast<Range *>(rows.data<double>());
-  for (int64_t i = 0; i < many; i++) {
-    if (!(table[i].anchor >= 0.0 && table[i].anchor < anchors)) {Py_RETURN_NONE;}
-  }
-  std::vector<char> out(anchors, 0);
-  for (int64_t i = 0; i < named.count(); i++) {
-    const int64_t row = named.data<int64_t>()[i];
-    if (row < 0 || row >= anchors) {Py_RETURN_NONE;}
-    out[row] = 1;
-  }
-  const double * c = constants.data<double>();
-  if (!(c[5] >= 0.0 && c[5] < 1e6 && c[6] >= 0.0 && c[6] < 1e6)) {Py_RETURN_NONE;}
-  const Spans spans{c[2], c[3], c[4], static_cast<int>(c[5]), static_cast<int>(c[6])};
-  std::vector<int> seen(anchors, 0);
-  const int left = prune(table, static_cast<int>(many), now, spans, seen);
-  const int heard = static_cast<int>(seen.size() - std::count(seen.begin(), seen.end(), 0));
-  const std::vector<Range> looked = heard > spans.most_anchors ?
-    nearest(table, left, spans.most_anchors, seen) : std::vector<Range>(table, table + left);
+  const HoldCall call(given[0], given[1], given[2], given[4], given[7]);
   Held held;
-  if (looked.size() >= 4) {
-    held = run(
-      [&] {
-        return hold(
-          looked, seen, out, track.data<double>(), static_cast<int>(tracked),
-          static_cast<int>(width) - 1, places.data<double>(), c[0], c[1], now, c + 7);
-      });
-  }
+  int left = 0;
+  if (!run([&] {return call.run(many, tracked, now, left, held);})) {Py_RETURN_NONE;}
   PyObject * fit = dict_of(held.fit);
-  if (!fit) {return nullptr;}
-  return Py_BuildValue("idiN", left, held.cost, held.anchors, fit);
+  return fit ? Py_BuildValue("idiN", left, held.cost, held.anchors, fit) : nullptr;
 }
 
 // explain(places (A, 3), height, floor, age, anchor, value, weight (N,), seeds (M, D), still, shared,

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from kernels import KERNEL
@@ -67,34 +69,39 @@ def test_each_tag_gets_what_it_would_get_alone(method: Method) -> None:
     assert together.restarts.keys() <= {"rogue"}
 
 
-@pytest.mark.skipif(not hasattr(KERNEL, "plan_many"), reason="the kernel is not built")
-def test_steps_are_made_together(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(KERNEL is None, reason="the kernel is not built: make install")
+def test_turns_are_made_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """All tags' in one call, and taken: not made once more one by one."""
-    counts = {"plan_many": [], "update_many": []}
+    said: dict[str, list[Any]] = {"plan": [], "absorb": []}
 
     class Spy:
-        def __getattr__(self, name: str):
-            def call(given):
-                said = getattr(KERNEL, name)(given)
-                counts[name].append(said)
-                return said
+        def __getattr__(self, name: str) -> Any:
+            def call(*given: Any) -> Any:
+                answer = getattr(KERNEL, name)(*given)
+                if name in said:
+                    said[name].append(answer)
+                return answer
 
             return call
 
-    monkeypatch.setattr(compiled, "together", Spy())
+    monkeypatch.setattr(compiled, "kernel", Spy())
     together = Fleet(SITE, Method())
     tags = [f"tag{number}" for number in range(5)]
     source = RecordingSource(RECORDINGS["robin"])
     for row, time in enumerate(RECORDINGS["robin"].times.tolist()):
         if row == 12:  # from here on nobody may step alone
             for tag in tags:
-                step = together.add(tag).tracker.near._compiled
-                monkeypatch.setattr(step, "_kernel", None)
+                monkeypatch.setattr(together.add(tag).tracker, "predict", None)
+                monkeypatch.setattr(together.add(tag).tracker, "update", None)
+            said["plan"].clear()
+            said["absorb"].clear()
         plans = together.plan(dict.fromkeys(tags, time))
         together.absorb({tag: (plans[tag], source.answer(row, plans[tag].anchor)) for tag in tags})
         if row == 13:
             break
-    assert counts["plan_many"][-1] == [2] * 5
+    assert said["plan"] == [[2] * 5] * 2
+    assert [len(answers) for answers in said["absorb"]] == [5, 5]
+    assert None not in said["absorb"][0] + said["absorb"][1]
     assert not together.restarts
 
 

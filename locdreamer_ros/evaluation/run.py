@@ -287,7 +287,7 @@ def track_all(
                     step_us=1e6 * spent,
                     model=loop.tracker.model_name,
                     fallbacks=loop.tracker.fallbacks,
-                    excluded=loop.watch.excluded,
+                    excluded=loop.watch.gate.excluded,
                     restarts=loop.watch.restarts,
                     mirrored=loop.watch.mirrored,
                     skip=skip,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,23 @@ class Gate:
         self.skew = 0.0
         """Stamps less the tracker's time, s, where all ranges are late."""
 
+    def attending(
+        self,
+        ranges: Ranges,
+        time: float,
+        prior: Estimate,
+        offset: float,
+        window: Window,
+        *,
+        count: bool,
+    ) -> tuple[Any, ...]:
+        """What the kernel takes for `attend`."""
+        return (
+            *(*self._known, time, ranges.anchor, ranges.value, ranges.stamp, ranges.status),
+            *(prior.time, prior.mean, prior.covariance, offset, count),
+            *(self._used, window.last, window.rows, window.count),
+        )
+
     def attend(
         self,
         ranges: Ranges,
@@ -63,20 +81,21 @@ class Gate:
 
         By the kernel; None: `fresh` is to be asked. Without `count` this leaves no trace.
         """
-        if compiled.watch is None:
+        if compiled.kernel is None:
             return None
-        found: tuple[int, int] | None = compiled.watch.attend(
-            *(*self._known, time, ranges.anchor, ranges.value, ranges.stamp, ranges.status),
-            *(prior.time, prior.mean, prior.covariance, offset, count),
-            *(self._used, window.last, window.rows, window.count),
-        )
+        given = self.attending(ranges, time, prior, offset, window, count=count)
+        found: tuple[int, int] | None = compiled.kernel.attend(*given)
         if found is None:
             return None
         if count:
-            window.count, window.pruned, self.skew = found[0], -np.inf, 0.0
+            self.attended(window, found[0])
         if not found[1]:
             return ALL_NEAR
         return np.array([not found[1] >> row & 1 for row in range(len(ranges))])
+
+    def attended(self, window: Window, count: int) -> None:
+        """The kernel took ranges into a window, which has `count` rows now."""
+        window.count, window.pruned, self.skew = count, -np.inf, 0.0
 
     def fresh(self, ranges: Ranges, time: float, *, count: bool = True) -> Ranges:
         """Usable ranges of about `time` s that were not heard before."""

@@ -161,14 +161,14 @@ def _polished_compiled(
     site: Site, gathered: Gathered, seeds: FloatArray, still: bool, shared: bool
 ) -> Polished | None:
     """`_polished` by the kernel; None where it leaves it to numpy."""
-    if compiled.watch is None:
+    if compiled.kernel is None:
         return None
     d, n = site.dimensions, gathered.age.size
     room = Polished(
         *(np.empty((POLISHED, 2 * d + 1)), np.empty(POLISHED)),
         *(np.empty((POLISHED, d, d)), np.empty((POLISHED, n))),
     )
-    count = compiled.watch.explain(
+    count = compiled.kernel.explain(
         *(site.anchors.positions, site.tag_height, FLOOR_M),
         *(gathered.age, gathered.anchor, gathered.value, gathered.weight, seeds, still, shared),
         *(*FOR_KERNEL, room.state, room.cost, room.covariance, room.residual),

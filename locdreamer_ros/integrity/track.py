@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -41,9 +42,9 @@ class Track:
         """Add where the tag is now, and forget what lies too far back."""
         if self.count == len(self.rows):
             self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
-        if compiled.watch:
+        if compiled.kernel:
             given = (self.rows, self.count, estimate.time, estimate.mean, REACH_S)
-            count: int = compiled.watch.remember(*given)
+            count: int = compiled.kernel.remember(*given)
             if count >= 0:
                 self.count = count
                 return
@@ -84,10 +85,10 @@ def hold(
     if not track.count:
         return None
     without = np.fromiter(named, dtype=np.intp) if named else NOBODY
-    if compiled.watch:
-        constants = np.array([site.tag_height, FLOOR_M, *SPANS])
+    if compiled.kernel:
         rows = (window.rows, window.count, track.rows, track.count)
-        found = compiled.watch.hold(site.anchors.positions, constants, *rows, now, without)
+        given = (site.anchors.positions, constants(site.tag_height), *rows, now, without)
+        found = compiled.kernel.hold(*given)
         if found:
             window.count, window.pruned = found[0], now
             return Held(*found[1:]) if found[2] else None
@@ -105,5 +106,10 @@ def hold(
     return Held(cost, rest.anchors, gathered.per_anchor(residual - offset))
 
 
+@lru_cache(maxsize=64)
+def constants(tag_height: float) -> FloatArray:
+    """What the kernel has to know of windows, costs and the site."""
+    return np.array([tag_height, FLOOR_M, *SPANS])
+
+
 SPANS = (SHORT_S, LONG_S, OLDEST_S, EACH, MOST_ANCHORS, SCALE_M, SCALE_AGE, OFFSET_M)
-"""What the kernel has to know of windows and costs."""

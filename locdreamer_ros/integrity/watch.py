@@ -9,22 +9,24 @@ seconds, explained without its state, say otherwise with redundancy, by a distan
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from locdreamer_ros.integrity.better import APART_M, AT_ONCE_S, TEST_S, Better
+from locdreamer_ros.integrity.better import AT_ONCE_S, TEST_S, Better
+from locdreamer_ros.integrity.doubt import Doubt
 from locdreamer_ros.integrity.first_fix import STILL_S, fix_of, ready
 from locdreamer_ros.integrity.gate import ALL_NEAR, Gate
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import Naming
-from locdreamer_ros.integrity.snapshot import MIRROR, Snapshot, cost_of, explain
+from locdreamer_ros.integrity.silence import COAST_S, Silence
+from locdreamer_ros.integrity.snapshot import Snapshot, cost_of, explain
 from locdreamer_ros.integrity.status import State, Status
-from locdreamer_ros.integrity.track import Track, hold
+from locdreamer_ros.integrity.track import NOBODY, REACH_S, Held, Track, constants, hold
+from locdreamer_ros.integrity.twin import Twin
 from locdreamer_ros.integrity.window import Gathered, Window
-from locdreamer_ros.roles import Tracker
-from locdreamer_ros.types import BoolArray, Estimate, FloatArray, Motion, Ranges, Site
+from locdreamer_ros.roles import Room, Tracker
+from locdreamer_ros.types import BoolArray, Estimate, Motion, Ranges, Site
 
 SUSPECT = 0.7
 """Cost per anchor of the track beyond which a snapshot is solved."""
@@ -32,28 +34,21 @@ DRAGGED_M = 0.7
 """A track this far from the snapshot that names an anchor was moved by it."""
 DOUBTFUL_COST = 1.0
 """A snapshot that costs so much less makes the track doubtful."""
-DOUBTS_S = 1.0
-"""How long the ranges must go unexplained before it is said."""
 UNEXPLAINED = 1.0
 """Cost per anchor that is doubt enough, wherever else the tag might be."""
-SETTLED_S, UNSURE_S = 3.0, 30.0
-"""Ranges that go unexplained so long after an anchor was named, with few others left, say that it
-may be the wrong one; so long it is doubted."""
-AGREE = 3
-"""Tests in a row that decide between two mirrored places."""
-OPEN_S = 1.0
-"""With nothing used for so long the gate opens."""
-COAST_S = 3.0
-"""With nothing used for so long the velocity decays, over as long again."""
-WALK_M_S = 1.0
-"""What the velocity's sigma grows to."""
-LOST_S = 8.0
-"""With nothing used for so long, or for `USUAL` usual intervals, the return is a new first fix."""
-USUAL = 4.0
-FORGET_S = 600.0
-"""After so long nothing is known any more."""
 HOPELESS_S = 3.0
 """Too few anchors for a new first fix for so long: the tracker goes on from where it was."""
+
+
+class Turn(NamedTuple):
+    """What the kernel is given for an ordinary turn, and of it the room for what comes out.
+
+    time s: of what comes out.
+    """
+
+    given: tuple[Any, ...]
+    room: Room
+    time: float
 
 
 class Watch:
@@ -67,6 +62,8 @@ class Watch:
         self.window = Window(len(site.anchors))
         self.gate = Gate(site, self.naming)
         self._better = Better(site)
+        self.doubt = Doubt(site, self._mirror, self.naming, self.window)
+        self._silence = Silence()
         self.restarts = 0
         self.used = 0
         """Ranges that the last update used."""
@@ -78,29 +75,22 @@ class Watch:
         """Forget where the tag is; what is known of anchors stays."""
         self.window.clear()
         self._estimate: Estimate | None = None
-        self._heard = -math.inf
-        self._usual = 0.0
+        self._silence.clear()
         self._seeking = False
         self._seeking_since = 0.0
         self.gate.clear()
-        self._named, self._named_at, self._unsure_at = self.naming.named, -math.inf, -math.inf
+        self.doubt.clear()
         self._begin()
 
     def _begin(self) -> None:
         """The track begins here."""
         self._track = Track(self.site.dimensions)
-        self._twin: Tracker | None = None
-        self._twin_track = Track(self.site.dimensions)
-        self._twin_votes = 0
+        self._twin: Twin | None = None
         self.gate.spikes.clear()
         self._fit: dict[int, float] = {}
         self._next = -math.inf
         self._better.clear()
-        self._odd_since: float | None = None
-        self._doubt: FloatArray | None = None
-        """What doubt adds to the covariance (D, D) m^2 of the position."""
-        self.suspect = False
-        """Whether the ranges of the window are explained better elsewhere."""
+        self.doubt.begin()
 
     @property
     def estimate(self) -> Estimate | None:
@@ -112,31 +102,20 @@ class Watch:
         """Whether ranges go into a (new) first fix."""
         return self._estimate is None or self._seeking
 
-    @property
-    def excluded(self) -> Counter[str]:
-        """Ranges held back, by anchor."""
-        return self.gate.excluded
-
-    @property
-    def late(self) -> int:
-        """Ranges passed over: more than a second off."""
-        return self.gate.late
-
-    @property
-    def duplicates(self) -> int:
-        """Ranges passed over: heard before."""
-        return self.gate.duplicates
-
     def status(self) -> Status:
         """Now."""
-        estimate, silence = self._estimate, self._silence
+        estimate, silence = self._estimate, self._silent_s
         if estimate is None:
             state = State.WAITING
-        elif self._seeking or silence > self._patience:
+        elif self._seeking or silence > self._silence.patience:
             state = State.LOST
-        elif silence > COAST_S and silence > 2.0 * self._usual:
+        elif silence > max(COAST_S, 2.0 * self._silence.usual):
             state = State.COASTING
-        elif self._twin is not None or self._doubt is not None or self._ambiguous(estimate.time):
+        elif (
+            self._twin is not None
+            or self.doubt.covariance is not None
+            or self.doubt.ambiguous(estimate.time)
+        ):
             state = State.DOUBTFUL
         else:
             state = State.TRACKING
@@ -149,27 +128,13 @@ class Watch:
             self.gate.skew,
         )
 
-    def _ambiguous(self, now: float) -> bool:
-        """Whether the anchors that are left cannot tell where the tag is, or who of them is wrong.
-
-        All on a line; or two and more named, and no more left than there are unknowns and one; or
-        one of few was named and the others disagreed even then, of late.
-        """
-        named, most = self.naming.named, self.site.dimensions + 1
-        unchecked = len(named) > 1 and len(self.window.heard - named) <= most
-        return self._mirror.flat or unchecked or now - self._unsure_at < UNSURE_S
-
     @property
-    def _silence(self) -> float:
+    def _silent_s(self) -> float:
         """Seconds since ranges were last used, by the time that the tracker is predicted to."""
         now = self.tracker.estimate
         if self._estimate is None or now is None:
             return 0.0
-        return max(now.time - self._heard, 0.0)
-
-    @property
-    def _patience(self) -> float:
-        return max(LOST_S, USUAL * self._usual)
+        return max(now.time - self._silence.since, 0.0)
 
     # The first fix.
 
@@ -191,9 +156,9 @@ class Watch:
         self._seeking = False
         self.tracker.start(fix_of(self.site, gathered, snapshot, moving=moving))
         if twin is not None:
-            self._twin = self.tracker.fork()
-            self._twin.start(fix_of(self.site, gathered, twin))
-        self._heard = snapshot.time
+            self._twin = Twin(self.site, self.tracker.fork())
+            self._twin.tracker.start(fix_of(self.site, gathered, twin))
+        self._silence.since = snapshot.time
         self._publish(self.tracker.estimate)
 
     # The turn of the loop.
@@ -204,28 +169,76 @@ class Watch:
         if self._estimate is None or now is None:
             return None
         dt = max(time - now.time, 0.0)
-        if now.time + dt - self._heard > max(FORGET_S, USUAL * self._usual):
+        if self._silence.forgets(now.time + dt):
             self.reset()
             return None
-        prior = self._move(self.tracker, now, dt, motion)
-        if self._twin is not None and self._twin.estimate is not None:
-            self._move(self._twin, self._twin.estimate, dt, motion)
-        if prior.time - self._heard > self._patience and not self._seeking:
+        prior = self._silence.move(self.tracker, now, dt, motion)
+        other = self._twin.tracker.estimate if self._twin else None
+        if self._twin is not None and other is not None:
+            self._silence.move(self._twin.tracker, other, dt, motion)
+        if prior.time - self._silence.since > self._silence.patience and not self._seeking:
             self._seeking, self._seeking_since = True, time
             self.window.clear()
             self._begin()
         return self._publish(prior)
 
-    def _move(self, tracker: Tracker, now: Estimate, dt: float, motion: Motion | None) -> Estimate:
-        """Predict; with nothing heard for long the velocity decays, unless odometry knows it."""
-        known = motion is not None and motion.displacement is not None
-        plain = dt if known else min(max(self._heard + COAST_S - now.time, 0.0), dt)
-        if plain > 0.0:
-            now = tracker.predict(plain, motion)
-        if dt > plain:
-            slowing = math.exp(-(dt - plain) / COAST_S)
-            now = tracker.coast(dt - plain, slowing, WALK_M_S**2 * (1.0 - slowing**2))
-        return now
+    @property
+    def _quiet(self) -> bool:
+        """Whether nothing is in doubt, so that what is published is the tracker's own."""
+        return not (
+            self._estimate is None
+            or self._seeking
+            or self.doubt.suspect
+            or self.doubt.covariance is not None
+            or self._twin is not None
+            or self._mirror.flat
+            or self.naming.named
+        )
+
+    def predicting(self, time: float) -> Turn | None:
+        """What the kernel takes for an ordinary `predict` to `time` s; None: it is none."""
+        now = self.tracker.estimate
+        if now is None or not self._quiet:
+            return None
+        dt = time - now.time
+        ordinary = 0.0 < dt == self._silence.plain(now.time, dt)
+        call = self.tracker.predicting(dt) if ordinary else None
+        return None if call is None else Turn(*call, now.time + dt)
+
+    def predicted(self, turn: Turn) -> Estimate:
+        """The prior that the kernel made."""
+        self._estimate = prior = self.tracker.predicted(turn.time, turn.room)
+        return prior
+
+    def updating(self, ranges: Ranges, time: float) -> Turn | None:
+        """What the kernel takes for an ordinary `update` at `time` s; None: it is none."""
+        prior, track = self.tracker.estimate, self._track
+        call = self.tracker.updating(ranges) if self._quiet and not self.gate.spikes else None
+        if call is None or prior is None:
+            return None
+        given, room = call
+        site, offset = self.site, self.tracker.offset
+        attending = self.gate.attending(ranges, time, prior, offset, self.window, count=True)
+        holding = (track.rows, track.count, REACH_S, constants(site.tag_height), NOBODY)
+        return Turn((*given, *attending, *holding, self._is_due(time)), room, time)
+
+    def updated(
+        self, turn: Turn, used: int, window: int, track: int, held: tuple[Any, ...] | None
+    ) -> Estimate | None:
+        """The posterior that the kernel made of so many ranges; held: see `Held`.
+
+        Window and track have so many rows now.
+        """
+        self.gate.attended(self.window, window)
+        self._track.count = track
+        if held is not None:
+            self.window.pruned = turn.time
+        estimate = self.tracker.updated(turn.room)
+        return self._conclude(estimate, used, turn.time, Held(*held) if held else None)
+
+    def _is_due(self, time: float) -> bool:
+        """Whether the track is to be held against the window."""
+        return time >= self._next or time < self._next - TEST_S
 
     def update(self, ranges: Ranges, time: float) -> Estimate | None:
         """Take an answer in at `time` s; the posterior, None before the first fix."""
@@ -249,20 +262,24 @@ class Watch:
         used = ranges
         if near is not ALL_NEAR or self.gate.spikes or self.naming.named:
             used = self._screened(ranges, near, time)
-        self.used = len(used)
-        if len(used) > 0:
-            interval = time - self._heard
-            self._usual += 0.1 * (interval - self._usual) if self._usual else interval
-            self._heard = time
         estimate = self.tracker.update(used)
         self._track.add(estimate)
         if self._twin is not None:
-            self._twin_track.add(self._twin.update(used))
+            self._twin.update(used)
+        return self._conclude(estimate, len(used), time)
+
+    def _conclude(
+        self, estimate: Estimate, used: int, time: float, held: Held | None = None
+    ) -> Estimate | None:
+        """What follows an update by so many ranges; held: see `_test`."""
+        self.used = used
+        if used > 0:
+            self._silence.ends(time)
         self.mirrored += self._twin is not None or self._mirror.flat
-        if time >= self._next or time < self._next - TEST_S:
+        if self._is_due(time):
             self._next = time + TEST_S
             begun = self.restarts
-            self._test(time)
+            self._test(time, held)
             if self.restarts > begun:
                 return self._publish(self.tracker.estimate)
         return self._publish(estimate)
@@ -294,7 +311,7 @@ class Watch:
             near = ALL_NEAR if near.all() else near
         if near is ALL_NEAR and not (self.gate.spikes or self.naming.named):
             return ranges
-        open_ = time - self._heard > max(OPEN_S, 1.5 * self._usual)
+        open_ = self._silence.opens(time)
         return self.gate.screened(ranges, near, self._fit, open_=open_, count=count)
 
     def _publish(self, estimate: Estimate | None) -> Estimate | None:
@@ -302,15 +319,16 @@ class Watch:
         if estimate is None:
             return None
         away = []
-        if self._twin is not None and self._twin.estimate is not None:
-            away.append(self._twin.estimate.position - estimate.position)
+        other = self._twin.tracker.estimate if self._twin else None
+        if other is not None:
+            away.append(other.position - estimate.position)
         if self._mirror.flat:
             away.append(self._mirror.across(estimate.position))
-        if away or self._doubt is not None:
+        if away or self.doubt.covariance is not None:
             d = estimate.dimensions
             covariance = estimate.covariance.copy()
-            if self._doubt is not None:
-                covariance[:d, :d] += self._doubt
+            if self.doubt.covariance is not None:
+                covariance[:d, :d] += self.doubt.covariance
             for vector in away:
                 covariance[:d, :d] += np.outer(vector, vector)
             estimate = Estimate(
@@ -321,24 +339,25 @@ class Watch:
 
     # The tests.
 
-    def _test(self, now: float) -> None:
-        """Hold the track against the window; blame, doubt, or begin anew."""
-        held = hold(self.site, self.window, self._track, now, self.naming.named)
+    def _test(self, now: float, held: Held | None) -> None:
+        """Hold the track against the window, unless it was; blame, doubt, or begin anew."""
         if held is None:
+            held = hold(self.site, self.window, self._track, now, self.naming.named)
+        if held is None or held.anchors == 0:
             return
         self._fit = held.fit
         lingers = self.naming.linger(self._fit, self.window.last)
         estimate = self.tracker.estimate
         assert estimate is not None
         if self._twin is not None:
-            self._compare(held.cost, now)
-        if self.naming.named != self._named:
-            self._named, self._named_at = self.naming.named, now
-        self.suspect = False
+            named = self.naming.named
+            self._decide(self._twin, self._twin.vote(held.cost, estimate, self.window, now, named))
+        self.doubt.note_names(now)
+        self.doubt.suspect = False
         if held.cost < SUSPECT * held.anchors and not lingers:
-            self._better.since = self._odd_since = None
-            if not self._ambiguous(now):
-                self._doubt = None
+            self._better.since = self.doubt.odd_since = None
+            if not self.doubt.ambiguous(now):
+                self.doubt.covariance = None
             self.naming.calm(self._fit)
             return
         gathered = self.window.gathered(now)
@@ -363,61 +382,19 @@ class Watch:
                 found, best, gathered = turned, turned[0], latest
         unexplained = lingers or held.cost > UNEXPLAINED * held.anchors
         spent, _ = cost_of(self._track.residuals(self.site, gathered, now), gathered)
-        self.suspect = spent - best.cost > DOUBTFUL_COST
+        self.doubt.suspect = spent - best.cost > DOUBTFUL_COST
         if self._better.lasts(best, spent, estimate, now):
             self.restarts += 1
             self._start(gathered, best, twin=None)
-        self._wonder(found, spent, estimate, now, unexplained=unexplained)
+        self.doubt.wonder(found, spent, estimate, now, self._fit, unexplained=unexplained)
 
-    def _wonder(
-        self,
-        found: Sequence[Snapshot],
-        spent: float,
-        estimate: Estimate,
-        now: float,
-        *,
-        unexplained: bool,
-    ) -> None:
-        """What goes unexplained for long widens the covariance to where the tag may be instead.
-
-        Where no place is better, and none good, by as much as the ranges are off.
-        """
-        if self._odd_since is None:
-            self._odd_since = now
-        if now - self._odd_since < DOUBTS_S:
-            return
-        left = len(self.window.heard - self._named)
-        few = bool(self._named) and left <= self.site.dimensions + 2
-        apart = float(np.linalg.norm(found[0].position - estimate.position))
-        if few and now - self._named_at > SETTLED_S and self.suspect and apart > APART_M:
-            self._unsure_at = now
-        near = [s for s in found if s.cost < min(spent, found[0].cost + MIRROR)]
-        away = [s.position - estimate.position for s in near]
-        if away:
-            farthest = max(away, key=lambda v: float(v @ v))
-            self._doubt = np.outer(farthest, farthest)
-        elif unexplained:
-            off = [v for a, v in self._fit.items() if a not in self.naming.named]
-            self._doubt = float(np.mean(np.square(off))) * np.eye(estimate.dimensions)
-
-    def _compare(self, spent: float, now: float) -> None:
-        """Which of two mirrored places explains the ranges better; the worse is dropped."""
-        assert self._twin is not None
-        other, here = self._twin.estimate, self.tracker.estimate
-        assert other is not None
-        assert here is not None
-        held = hold(self.site, self.window, self._twin_track, now, self.naming.named)
-        if held is None:
-            return
-        more = held.cost - spent
-        better = np.sign(more) if abs(more) > MIRROR else 0.0
-        self._twin_votes = int(self._twin_votes + better) if better else 0
-        same = float(np.linalg.norm(other.position - here.position)) < 0.5
-        if self._twin_votes <= -AGREE:
+    def _decide(self, twin: Twin, vote: int) -> None:
+        """The worse of two mirrored places is dropped."""
+        if vote < 0:
             self.tracker.close()
-            self.tracker, self._track = self._twin, self._twin_track
+            self.tracker, self._track = twin.tracker, twin.track
             self.restarts += 1
             self._twin = None
-        elif same or self._twin_votes >= AGREE:
-            self._twin.close()
+        elif vote > 0:
+            twin.tracker.close()
             self._twin = None

@@ -51,8 +51,8 @@ class Gathered:
 
     def per_anchor(self, values: FloatArray) -> dict[int, float]:
         """Median of values (N,) by anchor."""
-        if compiled.watch:
-            found: dict[int, float] | None = compiled.watch.medians(self.anchor, values)
+        if compiled.kernel:
+            found: dict[int, float] | None = compiled.kernel.medians(self.anchor, values)
             if found is not None:
                 return found
         by_anchor: dict[int, list[float]] = {}

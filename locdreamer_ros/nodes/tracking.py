@@ -291,9 +291,9 @@ class TrackingNode(SitedNode):
             "tracker": self.config.tracker,
             "dimensions": self.site.dimensions,
             "restarts": self.counts["restarts"] + self.loop.watch.restarts,
-            "late_ranges": self.loop.watch.late,
-            "duplicate_ranges": self.loop.watch.duplicates,
-            **{f"excluded_{name}": count for name, count in self.loop.watch.excluded.items()},
+            "late_ranges": self.loop.watch.gate.late,
+            "duplicate_ranges": self.loop.watch.gate.duplicates,
+            **{f"excluded_{name}": count for name, count in self.loop.watch.gate.excluded.items()},
         }
         wrong = trouble(self.loop.status(), self.site.anchors.ids)
         if self.loop.estimate is None:

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from locdreamer_ros import compiled
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.shadow import Shadow
-from locdreamer_ros.schedulers.subsets import CLEARLY, MOST_SUBSETS, best, near
+from locdreamer_ros.schedulers.subsets import CLEARLY, MOST_SUBSETS, NEAREST, best, near
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, Foresight, IntArray, Ranges, Site
 
 FRESH_M = 0.2
@@ -95,18 +96,16 @@ class ForesightScheduler(Scheduler):
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._axes = AXES[: site.dimensions]
         self._pace = Pace()
         self._shadow: Shadow | None = None
 
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """The best subset, rows increasing."""
         sigma = self._pace.at(prediction.time)
-        chosen = prediction.chosen
-        if chosen is not None and (chosen.budget, chosen.sigma) == (budget, sigma):
-            return chosen.rows
         rows = near(prediction, anchors)
         if prediction.foresight is not None and budget < len(rows):
-            by = (AXES[: self._site.dimensions], budget, sigma, MOST_SUBSETS, CLEARLY)
+            by = (self._axes, budget, sigma, MOST_SUBSETS, CLEARLY)
             found = prediction.foresight.choose(rows, *by)
             if found is not None:
                 return found
@@ -115,10 +114,9 @@ class ForesightScheduler(Scheduler):
             return np.arange(len(anchors))
         return np.asarray(rows[best_subset(foresight, budget, sigma)])
 
-    def choice(self, time: float, budget: int) -> tuple[FloatArray, int, float, int, float]:
-        """What `select` at `time` s chooses by, as the kernel takes it."""
-        weights = AXES[: self._site.dimensions]
-        return weights, budget, self._pace.at(time), MOST_SUBSETS, CLEARLY
+    def choice(self, time: float, budget: int) -> tuple[Any, ...]:
+        """See `Scheduler`."""
+        return NEAREST, self._axes, budget, self._pace.at(time), MOST_SUBSETS, CLEARLY
 
     def _foresight(self, prediction: Estimate, rows: IntArray) -> Foresight:
         if prediction.foresight is not None:

@@ -9,19 +9,19 @@ where it leaves a step to numpy.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from locdreamer_ros import compiled
 from locdreamer_ros.geometry import FLOOR_M
+from locdreamer_ros.roles import Room
 from locdreamer_ros.types import (
     MAX_AGE_S,
     FloatArray,
     Foreseen,
     Foresight,
     IntArray,
-    Ranges,
     Site,
     Unchanging,
 )
@@ -55,68 +55,30 @@ STRANGER = -2
 """The kernel's answer to ranges of an anchor without a slot."""
 
 
-class Stepped(NamedTuple):
-    """A state, and what an estimate shows of it: (2D,), (2D, 2D)."""
-
-    state: State
-    shown: FloatArray
-    shown_covariance: FloatArray
-
-
 class CompiledStep(Unchanging):
     """The kernel with the weights of one model, for one site."""
 
     def __init__(self, kernel: Any, network: Any, site: Site, climbs: bool) -> None:
-        self._kernel = kernel
+        self.kernel = kernel
         self.model = kernel.model(network, site.anchors.positions, site.dimensions, climbs)
         """The network on the site, as the kernel's functions take it."""
         self._axes = site.dimensions
 
-    def room(self, state: State) -> Stepped:
-        """Empty arrays for the step from a state."""
-        shown, empty = 2 * self._axes, np.empty
-        then = State(empty(state.packed.size), state.slots, state.size)
-        return Stepped(then, empty(shown), empty((shown, shown)))
+    def standing(self, state: State, slot: IntArray) -> tuple[Any, ...]:
+        """A state as the kernel's functions take it; slot (A,): of each anchor its slot."""
+        return self.model, state.slots, slot, state.packed
 
-    def predict(self, state: State, dt: float) -> Stepped | None:
-        """The state dt s ahead."""
-        room = self.room(state)
-        given = (self.model, dt, state.slots, state.packed)
-        done = self._kernel.predict(*given, room[0].packed, room[1], room[2])
-        return room if done else None
-
-    def update(
-        self, state: State, slot: IntArray, time: float, ranges: Ranges
-    ) -> tuple[int, Stepped]:
-        """How many ranges were used at the tracker's time s, and the posterior.
-
-        Below 0 there is none. slot (A,): of each anchor its slot.
-        """
-        room = self.room(state)
-        used = self._kernel.update(*self.update_of(state, slot, time, ranges, room))
-        return used, room
-
-    def update_of(
-        self, state: State, slot: IntArray, time: float, ranges: Ranges, room: Stepped
-    ) -> tuple[Any, ...]:
-        """What the kernel's update takes."""
-        return (
-            *(self.model, time, state.slots, slot, state.packed),
-            *(ranges.anchor, ranges.value, ranges.stamp, ranges.status),
-            *(ranges.nlos_probability, ranges.variance, room[0].packed, room[1], room[2]),
-        )
+    def room(self, state: State) -> Room:
+        """For the step from a state: the new one, and what an estimate shows of it."""
+        shown = 2 * self._axes
+        return np.empty(state.packed.size), np.empty(shown), np.empty((shown, shown))
 
     def foresee(self, state: State, slot: IntArray, rows: IntArray) -> Foresight | None:
         """Foresight of anchors `rows` (C,)."""
         axes, count = self._axes, rows.size
         found = np.empty((axes, axes)), np.empty((count, axes)), np.empty((count, count))
-        given = (self.model, state.slots, state.packed, slot, rows)
-        return Foresight(*found) if self._kernel.foresee(*given, *found) else None
-
-    def ahead(self, what: str, state: State, slot: IntArray, *by: Any) -> Any:
-        """Choose by foresight; `by`: see `Foreseen`, and the rows before."""
-        look = getattr(self._kernel, what)
-        return look(self.model, state.slots, state.packed, slot, *by)
+        done = self.kernel.foresee(*self.standing(state, slot), rows, *found)
+        return Foresight(*found) if done else None
 
 
 class Ahead(Foreseen):
@@ -138,14 +100,14 @@ class Ahead(Foreseen):
     ) -> IntArray | None:
         """See `Foreseen`."""
         chosen = np.empty(budget, dtype=np.intp)
-        given = (rows, weights, budget, *by, chosen)
-        done = self._step.ahead("choose_ahead", self._state, self._slot, *given)
-        return chosen if done else None
+        given = (*self._step.standing(self._state, self._slot), rows, weights, budget, *by)
+        return chosen if self._step.kernel.choose_ahead(*given, chosen) else None
 
     def first(self, rows: IntArray, *by: Any) -> tuple[int, float, float] | None:
         """See `Foreseen`."""
         found: tuple[int, float, float] | None
-        found = self._step.ahead("first_ahead", self._state, self._slot, rows, *by)
+        given = self._step.standing(self._state, self._slot)
+        found = self._step.kernel.first_ahead(*given, rows, *by)
         return found
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from locdreamer_ros.geometry import slant
-from locdreamer_ros.roles import Tracker
+from locdreamer_ros.roles import Kernels, Room, Tracker
 from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
 from locdreamer_ros.trackers.kalman import started
 from locdreamer_ros.types import Estimate, Motion, Ranges, Site
@@ -66,11 +66,6 @@ class FarFieldTracker(Tracker):
         self.fallbacks = self.fallbacks.copy()
         self.model = self.model.fork()
         self._ekf = self._ekf and self._ekf.fork()
-
-    @property
-    def near(self) -> ZeroShotTracker | None:
-        """The model, while it answers."""
-        return self.model if self._ekf is None else None
 
     @property
     def _answers(self) -> Tracker:
@@ -148,6 +143,22 @@ class FarFieldTracker(Tracker):
             if not self._is_far(looked):
                 return looked
         return super().look(ranges)
+
+    def predicting(self, dt: float) -> Kernels | None:
+        """See `Tracker`."""
+        return self.model.predicting(dt) if self._ekf is None else None
+
+    def predicted(self, time: float, room: Room) -> Estimate:
+        """See `Tracker`."""
+        return self.model.predicted(time, room)
+
+    def updating(self, ranges: Ranges) -> Kernels | None:
+        """See `Tracker`."""
+        return self.model.updating(ranges) if self._ekf is None else None
+
+    def updated(self, room: Room) -> Estimate:
+        """See `Tracker`."""
+        return self._change(self.model.updated(room))
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""

@@ -14,15 +14,13 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from locdreamer_ros.geometry import slant
-from locdreamer_ros.roles import Tracker
+from locdreamer_ros.roles import Kernels, Room, Tracker
 from locdreamer_ros.trackers.kalman import recent, started
 from locdreamer_ros.types import (
-    Chosen,
     Estimate,
     FloatArray,
     Foreseen,
@@ -32,7 +30,7 @@ from locdreamer_ros.types import (
 )
 from locdreamer_ros.zero_shot import odometry_frame as frame
 from locdreamer_ros.zero_shot import step
-from locdreamer_ros.zero_shot.compiled_step import STRANGER, Ahead, Stepped, compiled_step
+from locdreamer_ros.zero_shot.compiled_step import STRANGER, Ahead, compiled_step
 from locdreamer_ros.zero_shot.foresight import foresee
 from locdreamer_ros.zero_shot.layout import (
     COMMON,
@@ -55,18 +53,6 @@ Around the median of what they are off by, a narrow one would use the prior twic
 ellipse held 78 % of the errors in the house, with this 89 %."""
 
 
-class Beforehand(NamedTuple):
-    """A step that `together` made: from a state, for what `given`."""
-
-    state: State
-    given: object
-    answer: Any
-
-    def fits(self, state: State, given: object) -> bool:
-        """Whether it is the step from this very state, which is replaced at each, for this."""
-        return self.state is state and self.given == given
-
-
 class ZeroShotTracker(Tracker):
     """Tracker over `Weights`; any anchors known by place, any subset of them, any order."""
 
@@ -81,8 +67,6 @@ class ZeroShotTracker(Tracker):
         self._climbs = site.dimensions == SPACE or site.height_sigma > 0.0
         self._compiled = compiled_step(weights, site, self._climbs)
         self._estimate: Estimate | None = None
-        self.predicted: Beforehand | None = None
-        self.updated: Beforehand | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -153,7 +137,14 @@ class ZeroShotTracker(Tracker):
     def _publish(self, time: float) -> Estimate:
         state, shown = self.state, self._shown
         seen = state.covariance[np.ix_(shown, shown)] * step.trust(self._w, state)
-        return self._take(time, Stepped(state, state.mean[shown], seen))
+        return self._show(time, state.mean[shown], seen)
+
+    def _show(self, time: float, mean: FloatArray, covariance: FloatArray) -> Estimate:
+        """The estimate that shows the state."""
+        state = self.state
+        ahead = self._foreseen(state)
+        self._estimate = Estimate(time, mean, covariance, ahead, state.common)
+        return self._estimate
 
     def _foreseen(self, state: State) -> Foreseen:
         if self._compiled and state.size == state.plain:
@@ -161,29 +152,51 @@ class ZeroShotTracker(Tracker):
         look = partial(foresee, self.site, state.mean, state.covariance, self._slot)
         return Foreseen(look)
 
-    def _take(self, time: float, done: Stepped, chosen: Chosen | None = None) -> Estimate:
-        """What was made of a step."""
-        self.state, shown, covariance = done
-        state = self.state
-        ahead, offset = self._foreseen(state), state.common
-        self._estimate = Estimate(time, shown, covariance, ahead, offset, chosen)
-        return self._estimate
+    # What the kernel makes, and what it is given for it.
+
+    def predicting(self, dt: float) -> Kernels | None:
+        """See `Tracker`."""
+        compiled, state = self._compiled, self.state
+        if compiled is None or self._framed:
+            return None
+        room = compiled.room(state)
+        return (*compiled.standing(state, self._slot), dt, *room), room
+
+    def predicted(self, time: float, room: Room) -> Estimate:
+        """See `Tracker`."""
+        self._finder.clear()
+        self._riding = False
+        return self._take(time, room)
+
+    def updating(self, ranges: Ranges) -> Kernels | None:
+        """See `Tracker`."""
+        compiled, state, now = self._compiled, self.state, self._estimate
+        if compiled is None or now is None or self._framed or self._riding:
+            return None
+        room = compiled.room(state)
+        told = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
+        more = (ranges.nlos_probability, ranges.variance)
+        return (*compiled.standing(state, self._slot), now.time, *told, *more, *room), room
+
+    def updated(self, room: Room) -> Estimate:
+        """See `Tracker`."""
+        return self._take(started(self._estimate).time, room)
+
+    def _take(self, time: float, room: Room) -> Estimate:
+        packed, mean, covariance = room
+        self.state = State(packed, self.state.slots, self.state.size)
+        return self._show(time, mean, covariance)
+
+    # The steps.
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
         now = started(self._estimate)
         if dt == 0.0:
             return now
-        if self._compiled and motion is None and not self._framed:
-            chosen, ready = None, self.predicted
-            if ready is not None and ready.fits(self.state, dt):
-                done, chosen = ready.answer
-            else:
-                done = self._compiled.predict(self.state, dt)
-            if done is not None:
-                self._finder.clear()
-                self._riding = False
-                return self._take(now.time + dt, done, chosen)
+        call = self.predicting(dt) if motion is None else None
+        if call is not None and self._compiled and self._compiled.kernel.predict(*call[0]):
+            return self.predicted(now.time + dt, call[1])
         moved = None if motion is None else motion.displacement
         self._find_frame(moved)
         self._riding = moved is not None and self._framed
@@ -238,11 +251,11 @@ class ZeroShotTracker(Tracker):
     def look(self, ranges: Ranges) -> Estimate:
         """What `update` would say of ranges; it leaves no trace."""
         now = started(self._estimate)
-        if self._compiled and not (ranges.free or self._framed or self._riding):
-            used, done = self._compiled.update(self.state, self._slot, now.time, ranges)
-            if used > 0:
-                ahead = self._foreseen(done.state)
-                return Estimate(now.time, *done[1:], ahead, done.state.common)
+        call = None if ranges.free else self.updating(ranges)
+        if call is not None and self._compiled and self._compiled.kernel.update(*call[0]) > 0:
+            packed, mean, covariance = call[1]
+            state = State(packed, self.state.slots, self.state.size)
+            return Estimate(now.time, mean, covariance, self._foreseen(state), state.common)
         return super().look(ranges)
 
     def update(self, ranges: Ranges) -> Estimate:
@@ -250,8 +263,9 @@ class ZeroShotTracker(Tracker):
         now = started(self._estimate)
         if ranges.free:
             ranges = self._free(ranges, now.time)
-        if not (self._framed or self._riding) and self._update_compiled(ranges, now.time):
-            return started(self._estimate)
+        found = self._by_kernel(ranges)
+        if found is not None:
+            return found
         used = recent(ranges, now.time)
         if len(used) == 0:
             return now
@@ -266,6 +280,18 @@ class ZeroShotTracker(Tracker):
             if self._slip.slips:
                 self._drop_frame()
         return self._publish(now.time)
+
+    def _by_kernel(self, ranges: Ranges) -> Estimate | None:
+        """`update` by the kernel; None: it is numpy's."""
+        call = self.updating(ranges)
+        if call is None or self._compiled is None:
+            return None
+        heard = self._compiled.kernel.update(*call[0])
+        if heard == STRANGER:
+            used = recent(ranges, started(self._estimate).time)
+            self.state, self._slot = step.meet(self.state, self._slot, used.anchor)
+            return self._by_kernel(ranges)
+        return self.updated(call[1]) if heard > 0 else None
 
     def _free(self, ranges: Ranges, time: float) -> Ranges:
         """Ranges of one blink for the same step: their common bias is unknown, all of it.
@@ -285,20 +311,3 @@ class ZeroShotTracker(Tracker):
         distance, _ = slant(position - self.site.anchors.positions[used.anchor])
         off = used.value - distance - self.biases[used.anchor]
         return replace(used, value=used.value - np.median(off))
-
-    def _update_compiled(self, ranges: Ranges, time: float) -> bool:
-        """`update` by the kernel; whether it answered."""
-        if self._compiled is None:
-            return False
-        ready = self.updated
-        if ready is not None and ready.fits(self.state, ranges):
-            used, done = ready.answer
-        else:
-            used, done = self._compiled.update(self.state, self._slot, time, ranges)
-        if used == STRANGER:
-            heard = recent(ranges, time).anchor
-            self.state, self._slot = step.meet(self.state, self._slot, heard)
-            return self._update_compiled(ranges, time)
-        if used > 0:
-            self._take(time, done)
-        return bool(used >= 0)

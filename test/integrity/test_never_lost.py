@@ -103,7 +103,7 @@ def test_garbage_is_named_and_held_back() -> None:
 
     run, error = tracked(altered(walk(SQUARE), 10.0, garbage), scheduler="all")
     assert error[150:].max() < 0.3
-    assert set(run.loops[0].watch.excluded) == {"A2"}
+    assert set(run.loops[0].watch.gate.excluded) == {"A2"}
     assert run.loops[0].status().excluded == (2,)
 
 
@@ -124,7 +124,7 @@ def test_a_named_anchor_that_is_mended_is_used_again() -> None:
     recording = altered(walk(SQUARE, duration=40.0), 5.0, add(1, -5.0))
     mended = altered(recording, 20.0, add(1, 5.0))
     run, error = tracked(mended)
-    assert run.loops[0].watch.excluded["A1"] > 3
+    assert run.loops[0].watch.gate.excluded["A1"] > 3
     assert run.loops[0].status().excluded == ()
     assert error[300:].max() < 0.3
 
@@ -266,7 +266,7 @@ def test_a_range_counts_once() -> None:
                 estimate = loop.absorb(plan, answer)
         assert estimate is not None
         spreads.append(float(np.trace(estimate.position_covariance)))
-    assert loop.watch.duplicates > 0
+    assert loop.watch.gate.duplicates > 0
     assert spreads[0] == pytest.approx(spreads[1])
 
 
@@ -323,7 +323,7 @@ def test_clocks_apart_are_noticed_and_nothing_old_is_used() -> None:
         loop.absorb(plan, Ranges.of(np.arange(4), recording.ranges[row], time - 7.0))
     assert loop.estimate is None
     assert loop.status().skew == pytest.approx(-7.0)
-    assert loop.watch.late == 4 * len(recording)
+    assert loop.watch.gate.late == 4 * len(recording)
 
 
 def test_ranges_that_no_place_explains_are_said() -> None:

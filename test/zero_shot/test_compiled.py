@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernels import KERNEL, with_kernel
+from kernels import KERNEL, turns, with_kernel
 
 from locdreamer_ros.schedulers import foresight as scheduler
 from locdreamer_ros.schedulers import subsets
@@ -109,7 +109,7 @@ def test_they_are_the_same_filter(
     rng = np.random.default_rng(count + 100 * dimensions)
     pair = started_pair(site_of(rng, count, dimensions, unsure))
     updates, time = 0, 0.0
-    for step in range(40):
+    for step in range(turns(40)):
         dt = float(np.exp(rng.uniform(np.log(0.02), np.log(2.0))))
         time += dt
         ranges = ranges_of(rng, pair[0].site, asked if step % 7 else count, time)
@@ -130,7 +130,7 @@ def test_odometry_is_numpys_and_the_kernel_takes_over_after_it() -> None:
     rng = np.random.default_rng(5)
     pair = started_pair(site_of(rng, 8, 2, 0.0))
     framed = []
-    for step in range(140):
+    for step in range(turns(140)):
         time = 0.1 * (step + 1)
         moved = np.array([0.06 * np.cos(0.03 * step), 0.06 * np.sin(0.03 * step)])
         motion = Motion(displacement=moved) if step % 50 < 45 else None
@@ -150,7 +150,7 @@ def test_odometry_is_numpys_and_the_kernel_takes_over_after_it() -> None:
 )
 def test_they_choose_as_well(axes: int, count: int, budget: int) -> None:
     rng = np.random.default_rng(count * budget + axes)
-    for _ in range(10):
+    for _ in range(turns(10)):
         root = rng.standard_normal((axes + count, axes + count))
         root[:, :axes] *= 2.0
         whole = root.T @ root / (axes + count)
@@ -221,7 +221,7 @@ def test_strange_ranges_end_alike(seed: int) -> None:
     """NaN, huge, negative, empty, late, of nobody: taken, passed over or refused by both."""
     rng = np.random.default_rng(seed)
     pair = started_pair(site_of(rng, 6, 2 + seed % 2, 0.0))
-    for _ in range(25):
+    for _ in range(turns(25)):
         for tracker in pair:
             tracker.predict(0.1)
         time = pair[0].estimate.time
@@ -283,21 +283,24 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
     assert step is not None
     state, site = tracker.state, tracker.site
     n, room = state.size, step.room(state)
-    rooms = (room.state.packed, room.shown, room.shown_covariance)
-    predict = [step.model, 0.1, 1, state.packed, *rooms]
+    standing = step.standing(state, tracker._slot)
+    predict = [*standing, 0.1, *room]
     assert KERNEL.predict(*predict) is True
-    update = [*step.update_of(state, tracker._slot, 0.0, Ranges.of([0, 1], [5.0, 6.0], 0.0), room)]
+    update = list(tracker.updating(Ranges.of([0, 1], [5.0, 6.0], 0.0))[0])
     assert KERNEL.update(*update) == -2
     places, rows = site.anchors.positions, np.arange(6)
-    foresee = [step.model, 1, state.packed, tracker._slot, rows]
+    foresee = [*standing, rows]
     foresee += [np.empty((2, 2)), np.empty((6, 2)), np.empty((6, 6))]
     assert KERNEL.foresee(*foresee) is True
-    ahead = [step.model, 1, state.packed, tracker._slot, rows, np.ones(2), 3, 0.2, 2000, 1e-9]
+    ahead = [*standing, rows, np.ones(2), 3, 0.2, 2000, 1e-9]
     assert KERNEL.first_ahead(*ahead) is not None
     first = list(ahead)
     ahead.append(np.empty(3, dtype=np.intp))
     assert KERNEL.choose_ahead(*ahead) is True
     out = np.empty(3, dtype=np.intp)
+    assert KERNEL.choose_ahead(*standing, 5, *ahead[5:]) is True, "of those nearest"
+    plan = [*predict, *ahead[4:]]
+    assert KERNEL.plan([tuple(plan)] * 2) == [2, 2]
     choose = [np.eye(2), np.ones((6, 2)), np.eye(6), np.ones(2), 3, 0.2, 2000, 1e-9, out]
     assert KERNEL.choose(*choose) is True
     near = [places, np.zeros(2), out]
@@ -315,6 +318,7 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
         (KERNEL.first_ahead, first),
         (KERNEL.choose, choose),
         (KERNEL.near, near),
+        (lambda *given: KERNEL.plan([given]), plan),
     ):
         for place in range(len(arguments)):
             for garbage in wrong:
@@ -324,6 +328,9 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
                     continue
         with pytest.raises(TypeError, match="arguments"):
             function(*arguments[:-1])
+    for no_list in (None, (), [None], [()], 5):
+        with pytest.raises(TypeError):
+            KERNEL.plan(no_list)
     np.testing.assert_array_equal(state.packed, before)
 
 

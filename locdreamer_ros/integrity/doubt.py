@@ -1,0 +1,96 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is not explained, or not decided: it widens the covariance, and `Status` says so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from locdreamer_ros.integrity.better import APART_M
+from locdreamer_ros.integrity.mirror import Mirror
+from locdreamer_ros.integrity.naming import Naming
+from locdreamer_ros.integrity.snapshot import MIRROR, Snapshot
+from locdreamer_ros.integrity.window import Window
+from locdreamer_ros.types import Estimate, FloatArray, Site
+
+DOUBTS_S = 1.0
+"""How long the ranges must go unexplained before it is said."""
+SETTLED_S, UNSURE_S = 3.0, 30.0
+"""Ranges that go unexplained so long after an anchor was named, with few others left, say that it
+may be the wrong one; so long it is doubted."""
+
+
+class Doubt:
+    """What was in doubt of late about a track, its window and the anchors named."""
+
+    def __init__(self, site: Site, mirror: Mirror, naming: Naming, window: Window) -> None:
+        self._site = site
+        self._mirror = mirror
+        self._naming = naming
+        self._window = window
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget where the tag is; what is known of anchors stays."""
+        self._named, self._named_at = self._naming.named, -math.inf
+        self._unsure_at = -math.inf
+        self.begin()
+
+    def begin(self) -> None:
+        """The track begins here."""
+        self.odd_since: float | None = None
+        """Since when the ranges go unexplained, s."""
+        self.covariance: FloatArray | None = None
+        """What doubt adds to the covariance (D, D) m^2 of the position."""
+        self.suspect = False
+        """Whether the ranges of the window are explained better elsewhere."""
+
+    def note_names(self, now: float) -> None:
+        """Remember when an anchor was named, or cleared, last."""
+        if self._naming.named != self._named:
+            self._named, self._named_at = self._naming.named, now
+
+    def ambiguous(self, now: float) -> bool:
+        """Whether the anchors that are left cannot tell where the tag is, or who of them is wrong.
+
+        All on a line; or two and more named, and no more left than there are unknowns and one; or
+        one of few was named and the others disagreed even then, of late.
+        """
+        named, most = self._naming.named, self._site.dimensions + 1
+        unchecked = len(named) > 1 and len(self._window.heard - named) <= most
+        return self._mirror.flat or unchecked or now - self._unsure_at < UNSURE_S
+
+    def wonder(
+        self,
+        found: Sequence[Snapshot],
+        spent: float,
+        estimate: Estimate,
+        now: float,
+        fit: Mapping[int, float],
+        *,
+        unexplained: bool,
+    ) -> None:
+        """What goes unexplained for long widens the covariance to where the tag may be instead.
+
+        Where no place is better, and none good, by as much as the ranges are off: fit m by anchor.
+        """
+        if self.odd_since is None:
+            self.odd_since = now
+        if now - self.odd_since < DOUBTS_S:
+            return
+        left = len(self._window.heard - self._named)
+        few = bool(self._named) and left <= self._site.dimensions + 2
+        apart = float(np.linalg.norm(found[0].position - estimate.position))
+        if few and now - self._named_at > SETTLED_S and self.suspect and apart > APART_M:
+            self._unsure_at = now
+        near = [s for s in found if s.cost < min(spent, found[0].cost + MIRROR)]
+        away = [s.position - estimate.position for s in near]
+        if away:
+            farthest = max(away, key=lambda v: float(v @ v))
+            self.covariance = np.outer(farthest, farthest)
+        elif unexplained:
+            off = [v for a, v in fit.items() if a not in self._naming.named]
+            self.covariance = float(np.mean(np.square(off))) * np.eye(estimate.dimensions)
