@@ -178,6 +178,10 @@ def test_they_choose_ahead_as_by_foresight(count: int) -> None:
         chosen = prior.foresight.choose(rows, *by)
         wanted = rows[scheduler.best_subset(prior.foresight(rows), 3, 0.2)]
         np.testing.assert_array_equal(chosen, wanted)
+        of_nearest = np.empty(3, dtype=np.intp)
+        standing = tracker._compiled.standing(tracker.state, tracker._slot)
+        assert KERNEL.choose_ahead(*standing, subsets.NEAREST, *by, of_nearest) is True
+        np.testing.assert_array_equal(of_nearest, wanted)
         at_once = prior.foresight.first(rows, scheduler.AXES[:2], 3, 0.2, *by[3:])
         foresight = prior.foresight(rows)
         assert at_once == pytest.approx((*best_first(foresight, 3), present_variance(foresight)))
