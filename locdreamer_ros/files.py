@@ -175,6 +175,19 @@ def replaced(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_folder(path: Path) -> None:
+    """Complain about a folder that cannot be written before the work; it need not exist."""
+    existing = path
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise InputError(f"{path}: cannot write: {existing} is not a folder")
+    try:  # what root may do it can still not do everywhere: /proc, /sys, a full disk
+        tempfile.TemporaryFile(dir=existing).close()
+    except OSError as reason:
+        raise InputError(f"{path}: cannot write in {existing}: {reason.strerror}") from None
+
+
 def is_passage(path: Path) -> bool:
     """Whether what is written to `path` ends elsewhere: a link, a device, a pipe."""
     return path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir())

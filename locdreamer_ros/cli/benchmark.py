@@ -7,8 +7,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from locdreamer_ros.cli.options import add_common, check_folder, check_output, check_seed, count
+from locdreamer_ros.cli.options import add_common, check_output, check_seed, count
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import check_folder
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from locdreamer_ros.cli.options import (
     add_common,
     anchors_of,
-    check_folder,
     check_output,
     check_seed,
     positive,
@@ -19,6 +18,7 @@ from locdreamer_ros.cli.options import (
 )
 from locdreamer_ros.cli.recordings import add_columns
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import check_folder
 
 if TYPE_CHECKING:
     from locdreamer_ros.recording import Recording

@@ -7,7 +7,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from locdreamer_ros.cli.options import add_common, check_folder, check_output
+from locdreamer_ros.cli.options import add_common, check_output
+from locdreamer_ros.files import check_folder
 
 RECORD, FILE = 7629141, "data_set.zip"
 

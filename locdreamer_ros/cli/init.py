@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from locdreamer_ros.cli.demo import DEVICE_SHARE, PACE_HZ
-from locdreamer_ros.cli.options import add_common, check_folder, check_output
+from locdreamer_ros.cli.options import add_common, check_output
 from locdreamer_ros.driver.devices import NAMES, get_device
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import check_folder
 
 if TYPE_CHECKING:
     from locdreamer_ros.driver.device import Device

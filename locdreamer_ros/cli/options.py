@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import is_passage
+from locdreamer_ros.files import check_folder, is_passage
 
 # Written out: the module that knows them imports numpy, and --help should not wait for it.
 PLACES = "house, hall, lab or random"
@@ -115,16 +114,3 @@ def refuse_inputs(outputs: Iterable[Path | None], *inputs: Path | None) -> None:
 def anchors_of(recording: Path, anchors: Path | None) -> Path:
     """The anchors file that is read with a table: as named, else beside it."""
     return anchors or recording.with_name(f"{recording.stem}_anchors.csv")
-
-
-def check_folder(path: Path) -> None:
-    """The same for a folder to be written to; it need not exist. Raises InputError."""
-    existing = path
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    if not existing.is_dir():
-        raise InputError(f"{path}: cannot write: {existing} is not a folder")
-    try:  # what root may do it can still not do everywhere: /proc, /sys, a full disk
-        tempfile.TemporaryFile(dir=existing).close()
-    except OSError as reason:
-        raise InputError(f"{path}: cannot write in {existing}: {reason.strerror}") from None

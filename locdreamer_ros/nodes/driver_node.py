@@ -125,6 +125,8 @@ class DriverNode(UwbNode):
         offsets: dict[str, float] = {}
         if self.config.survey and self.config.offsets_file:
             raise InputError("driver_node: survey: finds the offsets; leave offsets_file empty")
+        if self.config.survey and Path(self.config.survey).resolve() == file.resolve():
+            raise InputError(f"driver_node: survey: {file} is the anchors file; choose another")
         if not self.config.survey and (self.config.offsets_file or offsets_file.exists()):
             offsets = load_offsets(offsets_file, self.site)
         self._ranges = self.advertise(RangeArray, "uwb/ranges")

@@ -22,6 +22,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.evaluation.run import Report, report, summary
 from locdreamer_ros.evaluation.tables import save_json
+from locdreamer_ros.files import check_folder
 from locdreamer_ros.methods import LISTENS, Method
 from locdreamer_ros.msg import (
     AnchorArray,
@@ -91,6 +92,8 @@ class EvaluatorNode(UwbNode):
 
     def configure(self) -> None:
         """Subscribe to everything but the ranges."""
+        if self.config.output:
+            check_folder(Path(self.config.output))
         self._names = names(self.config.trackers)
         self._anchors: Anchors | None = None
         self._truth: dict[int, FloatArray] = {}

@@ -107,6 +107,8 @@ def make_recording(config: SourceConfig) -> Recording:
     """The recording to answer from. Raises InputError: there is none, or no ROS time holds it."""
     deploy = tuple(name.strip() for name in config.deploy.split(",") if name.strip())
     if config.source == "simulator":
+        if config.recording:
+            raise InputError("recording: only source replay answers from one, not the simulator")
         from locdreamer_ros.simulation import simulate  # needs scipy, which a replay does not
 
         recording = simulate(

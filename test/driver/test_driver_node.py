@@ -167,6 +167,17 @@ def test_a_site_of_another_module_is_refused(graph: Graph) -> None:
     assert "none is an id of a decar, whose ids are as '1'" in graph.node.problem
 
 
+def test_a_survey_is_not_written_over_the_anchors(graph: Graph) -> None:
+    tag = graph.emulate()
+    site = graph.folder / "mine.csv"
+    save_anchors(site, tag.anchors)
+    before = site.read_bytes()
+    given = {"anchors_file": str(site), "survey": f"{graph.folder}/./mine.csv"}
+    assert graph.start(**given) == TransitionCallbackReturn.FAILURE
+    assert "mine.csv is the anchors file" in graph.node.problem
+    assert site.read_bytes() == before
+
+
 def test_it_ranges_freely_round_robin_until_a_schedule_comes(graph: Graph) -> None:
     tag = graph.emulate()
     heard: list[RangeArray] = []

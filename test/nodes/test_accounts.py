@@ -23,6 +23,7 @@ from nodes.hosted import ANCHORS, TRUTH, Hosted, answer_to, hosting
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
+from locdreamer_ros.nodes.source_node import SourceConfig, make_recording
 from locdreamer_ros.types import Estimate
 
 COUNTS = {"unscheduled": 0, "unfinished": 0, "reoffered": 0}
@@ -125,3 +126,15 @@ def test_an_answer_that_comes_twice_is_counted_once(evaluator: Hosted) -> None:
     assert node.counts["duplicated"] == 1
     assert len(node._answers) == 1
     assert ANCHORS.ids[0] in next(iter(node._answers.values())).anchors
+
+
+def test_what_could_not_be_done_at_the_end_is_refused_at_the_beginning(tmp_path: Path) -> None:
+    """Scores of an hour that no folder takes; a recording that a simulator would not look at."""
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(AssertionError, match=r"file: cannot write: .* is not a folder"),
+        hosting(EvaluatorNode, output=tmp_path / "file"),
+    ):
+        pass
+    with pytest.raises(InputError, match="recording: only source replay"):
+        make_recording(SourceConfig(recording="walk.csv"))
