@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import repeat
 from typing import Any
 
@@ -24,7 +24,7 @@ from locdreamer_ros.integrity.status import Status
 from locdreamer_ros.integrity.track import NOBODY
 from locdreamer_ros.integrity.watch import Turn, Watch
 from locdreamer_ros.roles import RangeSource, Scheduler, Tracker
-from locdreamer_ros.types import Estimate, IntArray, Motion, Ranges, Site
+from locdreamer_ros.types import Estimate, IntArray, Motion, Ranges, Site, unchanging
 
 RETRY_S = 2.0
 """An anchor that is held back is asked again this often, in another's place."""
@@ -39,7 +39,7 @@ CHOSEN = 2
 """The kernel's answer where it has chosen too."""
 
 
-@dataclass(frozen=True, eq=False)
+@unchanging
 class Plan:
     """One schedule: the time the fix is for, the prior (None before the first fix), whom to ask."""
 
@@ -52,7 +52,7 @@ class Plan:
         return replace(self, anchor=np.concatenate([self.anchor, more]))
 
 
-@dataclass(frozen=True, eq=False)
+@unchanging
 class Step:
     """One turn of the loop. `estimate` is None until a first fix was found."""
 
@@ -113,9 +113,12 @@ class Loop:
             self.counts["time_back"] += 1
             self.restart()
         self._time = time
-        made = plan_all([(self, time)]) if motion is None else None
-        if made is not None and made[0] is not None:
-            return made[0]
+        turn = self._planning(time, True) if motion is None and compiled.kernel else None
+        if turn is not None:
+            said = compiled.kernel.plan([turn[0]])[0]
+            made = self._planned(time, turn, said, True)
+            if made is not None:
+                return made
         prediction = self.watch.predict(time, motion)
         if prediction is None or self.watch.seeking:
             return Plan(time, prediction, np.arange(len(self.site.anchors)))
@@ -161,9 +164,12 @@ class Loop:
 
     def absorb(self, plan: Plan, ranges: Ranges) -> Estimate | None:
         """Update with the answer to `plan`; None until the answers so far give a first fix."""
-        made = absorb_all([(self, plan, ranges)])[0]
-        if made is not None:
-            return made
+        turn = self._absorbing(plan, ranges) if compiled.kernel else None
+        if turn is not None:
+            said = compiled.kernel.absorb([turn[0]])[0]
+            made = self._absorbed(plan, ranges, turn, said)
+            if made is not None:
+                return made
         if ranges.free:
             known = None if self.watch.seeking else self.tracker.estimate
             ranges = lifted(self.site, ranges, known, self.tracker.offset)
@@ -217,15 +223,17 @@ class Loop:
             return None
         given, room, at = turn
         choice = self.scheduler.choice(at, self.budget) if choose else None
-        rows = NOBODY if choice is None else np.empty(self.budget, dtype=np.intp)
-        return Turn((*given, *(choice or NO_CHOICE), rows), room, at)
+        if choice is None:
+            return (*given, *NO_CHOICE, NOBODY), room, at
+        return (*given, *choice, np.empty(self.budget, dtype=np.intp)), room, at
 
     def _planned(self, time: float, turn: Turn, said: int, choose: bool) -> Plan | None:
         """The plan that the kernel made; choose: else nobody is asked."""
         if not said:
             return None
-        prior = self.watch.predicted(turn)
-        self._time, rows = time, turn.given[-1]
+        given, room, at = turn
+        prior = self.watch.predicted(room, at)
+        self._time, rows = time, given[-1]
         if not choose:
             self._strange = None
         elif said != CHOSEN:
@@ -245,8 +253,7 @@ class Loop:
         if said is None or plan.prediction is None:
             return None
         posterior = self.watch.updated(turn, *said)
-        if posterior is not None:
-            self.scheduler.observe(plan.prediction, ranges, posterior)
+        self.scheduler.observe(plan.prediction, ranges, posterior)
         return posterior
 
     def step(self, source: RangeSource, time: float, motion: Motion | None = None) -> Step:
@@ -269,7 +276,7 @@ def plan_all(asked: Sequence[tuple[Loop, float]], *, choose: bool = True) -> lis
     if compiled.kernel is None:
         return [None] * len(asked)
     turns = [loop._planning(time, choose) for loop, time in asked]
-    said = iter(compiled.kernel.plan([turn.given for turn in turns if turn is not None]))
+    said = iter(compiled.kernel.plan([turn[0] for turn in turns if turn is not None]))
     return [
         None if turn is None else loop._planned(time, turn, next(said), choose)
         for turn, (loop, time) in zip(turns, asked, strict=True)
@@ -284,7 +291,7 @@ def absorb_all(answered: Sequence[tuple[Loop, Plan, Ranges]]) -> list[Estimate |
     if compiled.kernel is None:
         return [None] * len(answered)
     turns = [loop._absorbing(plan, ranges) for loop, plan, ranges in answered]
-    said = iter(compiled.kernel.absorb([turn.given for turn in turns if turn is not None]))
+    said = iter(compiled.kernel.absorb([turn[0] for turn in turns if turn is not None]))
     return [
         None if turn is None else loop._absorbed(plan, ranges, turn, next(said))
         for turn, (loop, plan, ranges) in zip(turns, answered, strict=True)

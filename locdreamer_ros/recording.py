@@ -13,7 +13,15 @@ import numpy as np
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.motion import LOOK_BACK_S, MotionBuffer
-from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray, Motion, Ranges
+from locdreamer_ros.types import (
+    Anchors,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Motion,
+    Ranges,
+    unchanging,
+)
 
 TOLD = {
     "nlos": "nlos_probability",
@@ -150,8 +158,10 @@ class Recording:
 
         What a node would know at `epoch` that has heard all so far: see `motion.MotionBuffer`.
         """
+        if self.odometry is None and self.turn_rate is None:
+            return None
         start, end = float(self.times[previous]), float(self.times[epoch])
-        if (self.odometry is None and self.turn_rate is None) or end <= start:
+        if end <= start:
             return None
         buffer = MotionBuffer()
         ends = [previous, epoch]
@@ -180,6 +190,11 @@ class RecordingSource:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
+        self._told = {
+            name: values
+            for column, name in TOLD.items()
+            if (values := getattr(recording, column)) is not None
+        }
         self._increasing = bool((np.diff(recording.times) >= 0.0).all())
 
     @property
@@ -192,14 +207,13 @@ class RecordingSource:
 
         A range that the epoch does not hold is a TIMEOUT.
         """
-        record, cells = self.recording, (epoch, anchor)
-        time, told = float(record.times[epoch]), {}
-        for column, name in TOLD.items():
-            values = getattr(record, column)
-            if values is not None:
-                told[name] = values[cells]
-        stamps = time if record.stamps is None else record.stamps[cells]
-        return Ranges.of(anchor, record.ranges[cells], stamps, free=record.differences, **told)
+        record = self.recording
+        told = {name: values[epoch].take(anchor) for name, values in self._told.items()}
+        stamps = record.times.item(epoch)
+        if record.stamps is not None:
+            stamps = record.stamps[epoch].take(anchor)
+        ranges = record.ranges[epoch].take(anchor)
+        return Ranges.of(anchor, ranges, stamps, free=record.differences, **told)
 
     def measure(self, anchor: IntArray, deadline: float) -> Ranges:
         """Answer from the last epoch at or before `deadline` s; InputError before the first.
@@ -219,7 +233,7 @@ class RecordingSource:
         return self.answer(epoch, anchor)
 
 
-@dataclass(frozen=True, eq=False)
+@unchanging
 class EpochSource:
     """RangeSource of one epoch of a recording: it is asked again until the fix is made."""
 

@@ -75,7 +75,7 @@ class Tracker(ABC):
         """What the kernel's `plan` takes to make `predict(dt)`; None: it is Python's to make."""
         return None
 
-    def predicted(self, time: float, room: Room) -> Estimate:
+    def predicted(self, room: Room, time: float) -> Estimate:
         """What `predict` to `time` s returns, made by the kernel from `predicting`'s answer."""
         raise NotImplementedError
 

@@ -12,11 +12,14 @@
 #include <cstring>
 #include <vector>
 
-// All of a step is compiled twice on x86-64: for any, and for those with AVX2 and FMA.
+// All of a step is compiled twice on x86-64: for any, and for those with AVX2 and FMA. What a few
+// iterations from a bad place would enlarge, where FMA rounds otherwise, has AVX2 alone.
 #if defined(__GNUC__) && defined(__x86_64__)
 #define WIDER __attribute__((target("avx2,fma"), flatten))
+#define WIDE_ALONE __attribute__((target("avx2"), flatten))
 #else
 #define WIDER
+#define WIDE_ALONE
 #endif
 #define INLINE inline __attribute__((always_inline))
 
@@ -39,15 +42,34 @@ WIDER auto run_wider(const Function & function) -> decltype(function())
   return function();
 }
 
+template<class Function>
+WIDE_ALONE auto run_wide_alone(const Function & function) -> decltype(function())
+{
+  return function();
+}
+
+inline bool is_wide()
+{
+#if defined(__GNUC__) && defined(__x86_64__)
+  static const bool wide = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return wide;
+#else
+  return false;
+#endif
+}
+
 // Run a function without arguments, in the widest vectors that this processor has.
 template<class Function>
 auto run(const Function & function) -> decltype(function())
 {
-#if defined(__GNUC__) && defined(__x86_64__)
-  static const bool wide = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (wide) {return run_wider(function);}
-#endif
-  return function();
+  return is_wide() ? run_wider(function) : function();
+}
+
+// The same with the same roundings everywhere.
+template<class Function>
+auto run_alike(const Function & function) -> decltype(function())
+{
+  return is_wide() ? run_wide_alone(function) : function();
 }
 
 // Four at once: what the processor has no such vectors for, the compiler takes apart. Functions with

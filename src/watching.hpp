@@ -315,12 +315,14 @@ inline PyObject * explain(PyObject *, PyObject * const * given, Py_ssize_t count
     age.data<double>(), value.data<double>(), weight.data<double>(), places.data<double>(),
     anchor.data<int64_t>(), static_cast<int>(ranges), static_cast<int>(axes), height};
   Explanation explanation(window, scales, given[8] == Py_True, given[9] == Py_True, floor);
-  explanation.candidates(seeds.data<double>(), static_cast<int>(seeds.count() / axes));
-  // Not by `run`: a few steps from a bad place enlarge what FMA rounds otherwise.
-  const int found = explanation.polish(
-    states.data<double>(), costs.data<double>(), covariances.data<double>(),
-    residuals.data<double>());
-  return PyLong_FromLong(found);
+  return PyLong_FromLong(
+    run_alike(
+      [&] {
+        explanation.candidates(seeds.data<double>(), static_cast<int>(seeds.count() / axes));
+        return explanation.polish(
+          states.data<double>(), costs.data<double>(), covariances.data<double>(),
+          residuals.data<double>());
+      }));
 }
 
 }  // namespace locdreamer_ros

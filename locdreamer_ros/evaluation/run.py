@@ -21,7 +21,7 @@ from locdreamer_ros.methods import LISTENS, UNKNOWN_HEIGHT, Method
 from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.schedulers.simple import All
-from locdreamer_ros.types import Estimate, FloatArray, Site
+from locdreamer_ros.types import Estimate, FloatArray, IntArray, Ranges, Site
 from locdreamer_ros.units import out_of_reach
 
 Report = dict[str, Any]
@@ -68,8 +68,9 @@ def run_offline(
     answered: list[list[Estimate | None]] = [[] for _ in loops]
     states: list[list[int]] = [[] for _ in loops]
     asked: list[int] = []
-    table = (len(recording), len(site.anchors))
-    asking = Asking(np.zeros(table, dtype=bool), np.full(table, np.nan), np.zeros(table, bool))
+    rows: list[IntArray] = []
+    heards: list[Ranges] = []
+    excluded: dict[int, tuple[int, ...]] = {}
     seconds = np.empty((len(loops), len(recording)))
     with ExitStack() as ends:
         for loop in loops:
@@ -77,17 +78,18 @@ def run_offline(
         for row, time in enumerate(_shown(recording, progress)):
             motion = recording.motion(row - 1, row) if row > 0 else None
             begin = perf_counter()
-            step = own.step(EpochSource(source, row), float(time), motion)
+            step = own.step(EpochSource(source, row), time, motion)
             seconds[0, row] = perf_counter() - begin
             answered[0].append(_bare(step.estimate))
             states[0].append(step.status.state)
             asked.append(step.plan.anchor.size)
-            asking.chosen[row, step.plan.anchor] = True
+            rows.append(step.plan.anchor)
             heard = step.ranges
             if heard.free and step.estimate is not None:  # as ranges, to be compared with
                 heard = lifted(site, heard, step.estimate)
-            asking.heard[row, heard.anchor] = heard.value
-            asking.excluded[row, list(step.status.excluded)] = True
+            heards.append(heard)
+            if step.status.excluded:
+                excluded[row] = step.status.excluded
             for number, listener in enumerate(listeners, start=1):
                 begin = perf_counter()
                 plan = listener.plan(step.time, motion)
@@ -106,8 +108,28 @@ def run_offline(
         )
         for estimates, said in zip(answered, states, strict=True)
     ]
-    tracks[0] = replace(tracks[0], asking=asking)
+    tracks[0] = replace(tracks[0], asking=_asking(len(site.anchors), rows, heards, excluded))
     return Run(tracks, seconds, loops)
+
+
+def _asking(
+    anchors: int,
+    rows: Sequence[IntArray],
+    heards: Sequence[Ranges],
+    excluded: Mapping[int, tuple[int, ...]],
+) -> Asking:
+    """Of each epoch whom it asked, what came back, and, where there are any, who was held back."""
+    table = (len(rows), anchors)
+    asking = Asking(np.zeros(table, dtype=bool), np.full(table, np.nan), np.zeros(table, bool))
+    epochs = np.arange(len(rows))
+    asked = np.repeat(epochs, [row.size for row in rows])
+    asking.chosen[asked, np.concatenate(rows)] = True
+    came = np.repeat(epochs, [len(heard) for heard in heards])
+    where = came, np.concatenate([heard.anchor for heard in heards])
+    asking.heard[where] = np.concatenate([heard.value for heard in heards])
+    for epoch, held in excluded.items():
+        asking.excluded[epoch, list(held)] = True
+    return asking
 
 
 def _bare(estimate: Estimate | None) -> Estimate | None:
@@ -120,11 +142,11 @@ def _bare(estimate: Estimate | None) -> Estimate | None:
 def _shown(recording: Recording, progress: bool) -> Any:
     """The recording's times, with a bar where they take long."""
     if not progress:
-        return recording.times
+        return recording.times.tolist()
     from tqdm import tqdm
 
     return tqdm(
-        recording.times,
+        recording.times.tolist(),
         desc=recording.name,
         unit="step",
         delay=1.0,

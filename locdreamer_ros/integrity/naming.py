@@ -76,6 +76,8 @@ class Naming:
         without one of four a field of long ranges leads the track anywhere: True where there are no
         more.
         """
+        if not self._long and max(residual.values(), default=0.0) <= LINGERS_M:
+            return False
         few = len(residual) < self._site.dimensions + 3
         stays = False
         for anchor, off in residual.items():
@@ -103,6 +105,8 @@ class Naming:
 
     def calm(self, residual: Mapping[int, float]) -> None:
         """All is explained: an anchor whose residual m fits has a vote less."""
+        if not self._votes:
+            return
         for anchor, value in residual.items():
             self._forgive(anchor, value)
 
@@ -113,4 +117,5 @@ class Naming:
         if low <= value <= high:
             self._votes[anchor] -= 1
             if self._votes[anchor] == 0:
+                del self._votes[anchor]
                 self.named -= {anchor}

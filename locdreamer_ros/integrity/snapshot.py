@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -49,9 +50,8 @@ FOR_KERNEL = tuple(np.array(values, dtype=np.float64) for values in (CONSTANTS, 
 class Snapshot:
     """One explanation of a window. position, velocity (D,), covariance (D, D) of the position.
 
-    offset m that all ranges share; cost in anchors; residual m by anchor; good: anchors that
-    agree; fit: their mean cost; anchors: of the window; mirror: another place that explains the
-    ranges nearly as well.
+    offset m that all ranges share; cost in anchors; residuals (N,) m of the window's ranges;
+    mirror: another place that explains the ranges nearly as well.
     """
 
     time: float
@@ -60,11 +60,37 @@ class Snapshot:
     covariance: FloatArray
     offset: float
     cost: float
-    residual: dict[int, float]
-    good: int
-    fit: float
-    anchors: int
+    residuals: FloatArray = field(repr=False)
+    window: Gathered = field(repr=False)
     mirror: Snapshot | None = field(default=None, repr=False)
+
+    # Of most explanations nobody asks for these.
+
+    @cached_property
+    def residual(self) -> dict[int, float]:
+        """M by anchor."""
+        return self.window.per_anchor(self.residuals)
+
+    @cached_property
+    def _agree(self) -> list[int]:
+        return [anchor for anchor, off in self.residual.items() if abs(off) < GOOD_M]
+
+    @property
+    def good(self) -> int:
+        """How many anchors agree."""
+        return len(self._agree)
+
+    @cached_property
+    def fit(self) -> float:
+        """Their mean cost."""
+        each = self.window.weight * rho(self.residuals, scales(self.window))
+        spent = np.bincount(self.window.anchor, each)
+        return float(spent[self._agree].mean()) if self._agree else np.inf
+
+    @property
+    def anchors(self) -> int:
+        """How many the window has."""
+        return self.window.anchors
 
 
 def rho(residual: FloatArray, scale: FloatArray | float) -> FloatArray:
@@ -264,8 +290,7 @@ def explain(
     extra = np.array([seed[:d] for seed in seeds]).reshape(-1, d)
     given = (site, gathered, extra, still, shared)
     polished = _polished_compiled(*given) or _polished(*given)
-    state, cost, residual = polished.state, polished.cost, polished.residual
-    each = gathered.weight * rho(residual, scales(gathered))
+    state, cost = polished.state, polished.cost
     found: list[Snapshot] = []
     places = state[:, :d].tolist()
     distinct: list[int] = []
@@ -273,9 +298,6 @@ def explain(
         if any(math.dist(places[row], places[other]) < DISTINCT_M for other in distinct):
             continue
         distinct.append(row)
-        by_anchor = gathered.per_anchor(residual[row])
-        good = [a for a, r in by_anchor.items() if abs(r) < GOOD_M]
-        spent = np.bincount(gathered.anchor, each[row])
         found.append(
             Snapshot(
                 time,
@@ -284,10 +306,8 @@ def explain(
                 polished.covariance[row],
                 float(state[row, -1]),
                 float(cost[row]),
-                by_anchor,
-                len(good),
-                float(spent[good].mean()) if good else np.inf,
-                gathered.anchors,
+                polished.residual[row],
+                gathered,
             )
         )
     if len(found) > 1 and found[1].cost - found[0].cost < MIRROR:

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from locdreamer_ros.types import unchanging
 
 
 class State(IntEnum):
@@ -22,7 +23,7 @@ class State(IntEnum):
     """Nothing for so long that the next ranges are a new first fix."""
 
 
-@dataclass(frozen=True)
+@unchanging
 class Status:
     """What a watched tracker says of itself.
 

@@ -9,7 +9,8 @@ seconds, explained without its state, say otherwise with redundancy, by a distan
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -40,15 +41,8 @@ HOPELESS_S = 3.0
 """Too few anchors for a new first fix for so long: the tracker goes on from where it was."""
 
 
-class Turn(NamedTuple):
-    """What the kernel is given for an ordinary turn, and of it the room for what comes out.
-
-    time s: of what comes out.
-    """
-
-    given: tuple[Any, ...]
-    room: Room
-    time: float
+Turn = tuple[tuple[Any, ...], Room, float]
+"""What the kernel is given for an ordinary turn, of it the room for what comes out, its time s."""
 
 
 class Watch:
@@ -64,6 +58,7 @@ class Watch:
         self._better = Better(site)
         self.doubt = Doubt(site, self._mirror, self.naming, self.window)
         self._silence = Silence()
+        self._constants = constants(site.tag_height)
         self.restarts = 0
         self.used = 0
         """Ranges that the last update used."""
@@ -159,7 +154,9 @@ class Watch:
             self._twin = Twin(self.site, self.tracker.fork())
             self._twin.tracker.start(fix_of(self.site, gathered, twin))
         self._silence.since = snapshot.time
-        self._publish(self.tracker.estimate)
+        estimate = self.tracker.estimate
+        assert estimate is not None
+        self._publish(estimate)
 
     # The turn of the loop.
 
@@ -184,31 +181,25 @@ class Watch:
 
     @property
     def _quiet(self) -> bool:
-        """Whether nothing is in doubt, so that what is published is the tracker's own."""
+        """Whether there is one track, and all anchors are believed."""
         return not (
-            self._estimate is None
-            or self._seeking
-            or self.doubt.suspect
-            or self.doubt.covariance is not None
-            or self._twin is not None
-            or self._mirror.flat
-            or self.naming.named
+            self._estimate is None or self._seeking or self._twin is not None or self.naming.named
         )
 
     def predicting(self, time: float) -> Turn | None:
         """What the kernel takes for an ordinary `predict` to `time` s; None: it is none."""
         now = self.tracker.estimate
-        if now is None or not self._quiet:
+        if now is None or self.doubt.suspect or not self._quiet:
             return None
         dt = time - now.time
-        ordinary = 0.0 < dt == self._silence.plain(now.time, dt)
-        call = self.tracker.predicting(dt) if ordinary else None
-        return None if call is None else Turn(*call, now.time + dt)
+        if not 0.0 < dt <= self._silence.since + COAST_S - now.time:
+            return None
+        call = self.tracker.predicting(dt)
+        return None if call is None else (*call, now.time + dt)
 
-    def predicted(self, turn: Turn) -> Estimate:
+    def predicted(self, room: Room, time: float) -> Estimate:
         """The prior that the kernel made."""
-        self._estimate = prior = self.tracker.predicted(turn.time, turn.room)
-        return prior
+        return self._publish(self.tracker.predicted(room, time))
 
     def updating(self, ranges: Ranges, time: float) -> Turn | None:
         """What the kernel takes for an ordinary `update` at `time` s; None: it is none."""
@@ -217,24 +208,24 @@ class Watch:
         if call is None or prior is None:
             return None
         given, room = call
-        site, offset = self.site, self.tracker.offset
-        attending = self.gate.attending(ranges, time, prior, offset, self.window, count=True)
-        holding = (track.rows, track.count, REACH_S, constants(site.tag_height), NOBODY)
-        return Turn((*given, *attending, *holding, self._is_due(time)), room, time)
+        attending = self.gate.attending(ranges, time, prior, prior.offset, self.window, count=True)
+        holding = (track.rows, track.count, REACH_S, self._constants, NOBODY, self._is_due(time))
+        return (*given, *attending, *holding), room, time
 
     def updated(
-        self, turn: Turn, used: int, window: int, track: int, held: tuple[Any, ...] | None
-    ) -> Estimate | None:
+        self, turn: Turn, used: int, rows: int, track: int, held: tuple[Any, ...] | None
+    ) -> Estimate:
         """The posterior that the kernel made of so many ranges; held: see `Held`.
 
         Window and track have so many rows now.
         """
-        self.gate.attended(self.window, window)
+        _, room, time = turn
+        self.gate.attended(self.window, rows)
         self._track.count = track
         if held is not None:
-            self.window.pruned = turn.time
-        estimate = self.tracker.updated(turn.room)
-        return self._conclude(estimate, used, turn.time, Held(*held) if held else None)
+            self.window.pruned = time
+        estimate = self.tracker.updated(room)
+        return self._conclude(estimate, used, time, None if held is None else Held(*held))
 
     def _is_due(self, time: float) -> bool:
         """Whether the track is to be held against the window."""
@@ -270,7 +261,7 @@ class Watch:
 
     def _conclude(
         self, estimate: Estimate, used: int, time: float, held: Held | None = None
-    ) -> Estimate | None:
+    ) -> Estimate:
         """What follows an update by so many ranges; held: see `_test`."""
         self.used = used
         if used > 0:
@@ -281,7 +272,7 @@ class Watch:
             begun = self.restarts
             self._test(time, held)
             if self.restarts > begun:
-                return self._publish(self.tracker.estimate)
+                estimate = self.tracker.estimate or estimate
         return self._publish(estimate)
 
     def look(self, ranges: Ranges, time: float) -> Estimate:
@@ -314,28 +305,25 @@ class Watch:
         open_ = self._silence.opens(time)
         return self.gate.screened(ranges, near, self._fit, open_=open_, count=count)
 
-    def _publish(self, estimate: Estimate | None) -> Estimate | None:
+    def _publish(self, estimate: Estimate) -> Estimate:
         """The tracker's estimate, with a covariance that holds its twin and its doubt."""
-        if estimate is None:
-            return None
+        if self._twin is None and self.doubt.covariance is None and not self._mirror.flat:
+            self._estimate = estimate
+            return estimate
         away = []
         other = self._twin.tracker.estimate if self._twin else None
         if other is not None:
             away.append(other.position - estimate.position)
         if self._mirror.flat:
             away.append(self._mirror.across(estimate.position))
-        if away or self.doubt.covariance is not None:
-            d = estimate.dimensions
-            covariance = estimate.covariance.copy()
-            if self.doubt.covariance is not None:
-                covariance[:d, :d] += self.doubt.covariance
-            for vector in away:
-                covariance[:d, :d] += np.outer(vector, vector)
-            estimate = Estimate(
-                estimate.time, estimate.mean, covariance, estimate.foresight, estimate.offset
-            )
-        self._estimate = estimate
-        return estimate
+        d = estimate.dimensions
+        covariance = estimate.covariance.copy()
+        if self.doubt.covariance is not None:
+            covariance[:d, :d] += self.doubt.covariance
+        for vector in away:
+            covariance[:d, :d] += np.outer(vector, vector)
+        self._estimate = replace(estimate, covariance=covariance)
+        return self._estimate
 
     # The tests.
 
@@ -360,7 +348,7 @@ class Watch:
                 self.doubt.covariance = None
             self.naming.calm(self._fit)
             return
-        gathered = self.window.gathered(now)
+        gathered = whole = self.window.gathered(now)
         found = explain(self.site, gathered, time=now, seeds=[estimate.position])
         if not found:
             self._better.since = None
@@ -381,7 +369,9 @@ class Watch:
             if turned:
                 found, best, gathered = turned, turned[0], latest
         unexplained = lingers or held.cost > UNEXPLAINED * held.anchors
-        spent, _ = cost_of(self._track.residuals(self.site, gathered, now), gathered)
+        spent = held.cost
+        if self.naming.named or gathered is not whole:
+            spent, _ = cost_of(self._track.residuals(self.site, gathered, now), gathered)
         self.doubt.suspect = spent - best.cost > DOUBTFUL_COST
         if self._better.lasts(best, spent, estimate, now):
             self.restarts += 1

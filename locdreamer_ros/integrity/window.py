@@ -121,18 +121,20 @@ class Window:
         if self.pruned != now:
             self._prune(now)
         table = self.rows[: self.count]
-        if np.unique(table[:, 1]).size > MOST_ANCHORS:
+        anchor = table[:, 1].astype(np.intp)
+        counts = np.bincount(anchor)
+        if np.count_nonzero(counts) > MOST_ANCHORS:
             shortest: dict[int, float] = {}
             for _, heard, value in table.tolist():
                 shortest[heard] = min(value, shortest.get(heard, np.inf))
             near = sorted(shortest, key=shortest.__getitem__)[:MOST_ANCHORS]
             table = table[np.isin(table[:, 1], near)]
-        anchor = table[:, 1].astype(np.intp)
-        counts = np.bincount(anchor) if anchor.size else np.zeros(0, dtype=np.intp)
+            anchor = table[:, 1].astype(np.intp)
+            counts = np.bincount(anchor)
         return Gathered(
             table[:, 0] - now,
             anchor,
             table[:, 2].copy(),
-            1.0 / counts[anchor] if anchor.size else np.zeros(0),
-            int((counts > 0).sum()),
+            1.0 / counts[anchor],
+            int(np.count_nonzero(counts)),
         )

@@ -105,8 +105,9 @@ class FarFieldTracker(Tracker):
     def _is_far(self, estimate: Estimate) -> bool:
         x, y = estimate.mean.tolist()[:2]
         left, front, right, back = self._box
-        outside = max(left - x, x - right, front - y, y - back)
-        return outside > self._margin - (BACK_M if self._ekf else 0.0)
+        margin = self._margin - (BACK_M if self._ekf else 0.0)
+        beside = left - x > margin or x - right > margin
+        return beside or front - y > margin or y - back > margin
 
     def _change(self, estimate: Estimate) -> Estimate:
         """Hand over where the tag went out or came in."""
@@ -148,9 +149,9 @@ class FarFieldTracker(Tracker):
         """See `Tracker`."""
         return self.model.predicting(dt) if self._ekf is None else None
 
-    def predicted(self, time: float, room: Room) -> Estimate:
+    def predicted(self, room: Room, time: float) -> Estimate:
         """See `Tracker`."""
-        return self.model.predicted(time, room)
+        return self.model.predicted(room, time)
 
     def updating(self, ranges: Ranges) -> Kernels | None:
         """See `Tracker`."""

@@ -137,20 +137,20 @@ class ZeroShotTracker(Tracker):
     def _publish(self, time: float) -> Estimate:
         state, shown = self.state, self._shown
         seen = state.covariance[np.ix_(shown, shown)] * step.trust(self._w, state)
-        return self._show(time, state.mean[shown], seen)
-
-    def _show(self, time: float, mean: FloatArray, covariance: FloatArray) -> Estimate:
-        """The estimate that shows the state."""
-        state = self.state
-        ahead = self._foreseen(state)
-        self._estimate = Estimate(time, mean, covariance, ahead, state.common)
+        self._estimate = self._show(state, time, state.mean[shown], seen)
         return self._estimate
 
-    def _foreseen(self, state: State) -> Foreseen:
+    def _show(
+        self, state: State, time: float, mean: FloatArray, covariance: FloatArray
+    ) -> Estimate:
+        """The estimate that shows a state."""
+        ahead: Foreseen
         if self._compiled and state.size == state.plain:
-            return Ahead(self._compiled, self.site, state, self._slot)
-        look = partial(foresee, self.site, state.mean, state.covariance, self._slot)
-        return Foreseen(look)
+            ahead = Ahead(self._compiled, self.site, state, self._slot)
+        else:
+            look = partial(foresee, self.site, state.mean, state.covariance, self._slot)
+            ahead = Foreseen(look)
+        return Estimate(time, mean, covariance, ahead, state.common)
 
     # What the kernel makes, and what it is given for it.
 
@@ -162,11 +162,11 @@ class ZeroShotTracker(Tracker):
         room = compiled.room(state)
         return (*compiled.standing(state, self._slot), dt, *room), room
 
-    def predicted(self, time: float, room: Room) -> Estimate:
+    def predicted(self, room: Room, time: float) -> Estimate:
         """See `Tracker`."""
         self._finder.clear()
         self._riding = False
-        return self._take(time, room)
+        return self._take(room, time)
 
     def updating(self, ranges: Ranges) -> Kernels | None:
         """See `Tracker`."""
@@ -180,12 +180,13 @@ class ZeroShotTracker(Tracker):
 
     def updated(self, room: Room) -> Estimate:
         """See `Tracker`."""
-        return self._take(started(self._estimate).time, room)
+        return self._take(room, started(self._estimate).time)
 
-    def _take(self, time: float, room: Room) -> Estimate:
+    def _take(self, room: Room, time: float) -> Estimate:
         packed, mean, covariance = room
         self.state = State(packed, self.state.slots, self.state.size)
-        return self._show(time, mean, covariance)
+        self._estimate = self._show(self.state, time, mean, covariance)
+        return self._estimate
 
     # The steps.
 
@@ -196,7 +197,7 @@ class ZeroShotTracker(Tracker):
             return now
         call = self.predicting(dt) if motion is None else None
         if call is not None and self._compiled and self._compiled.kernel.predict(*call[0]):
-            return self.predicted(now.time + dt, call[1])
+            return self.predicted(call[1], now.time + dt)
         moved = None if motion is None else motion.displacement
         self._find_frame(moved)
         self._riding = moved is not None and self._framed
@@ -255,7 +256,7 @@ class ZeroShotTracker(Tracker):
         if call is not None and self._compiled and self._compiled.kernel.update(*call[0]) > 0:
             packed, mean, covariance = call[1]
             state = State(packed, self.state.slots, self.state.size)
-            return Estimate(now.time, mean, covariance, self._foreseen(state), state.common)
+            return self._show(state, now.time, mean, covariance)
         return super().look(ranges)
 
     def update(self, ranges: Ranges) -> Estimate:
