@@ -163,7 +163,7 @@ def _asking(track: Track, anchors: Anchors, height: float, about: str) -> list[s
         words = "<p class='soft'>Who was asked, and what came back, was not kept in this run.</p>"
         return [section("Anchors", words), about]
     rows = [list(row.values()) for row in residual_rows(track, anchors, height)]
-    header = ["anchor", "asked", "heard", "bias m", "spread m", "held back"]
+    header = ["anchor", "asked", "heard", "bias m", "spread m", "share held back"]
     against = "the true place" if track.has_truth else "the estimate"
     scale = "<p class='soft'>0 <span class='scale'></span> 100 % of the fixes made there</p>"
     maps = scale + heat_maps(track, anchors)
