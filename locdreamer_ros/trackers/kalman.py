@@ -8,6 +8,7 @@ State layout: position (D), velocity (D), then whatever a tracker adds (biases).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,11 +58,12 @@ def started(estimate: Estimate | None) -> Estimate:
     return estimate
 
 
-def recent(ranges: Ranges, time: float) -> Ranges:
-    """Usable ranges within `MAX_AGE_S` of `time`."""
+def recent(ranges: Ranges, time: float, offset: float = 0.0) -> Ranges:
+    """Usable ranges within `MAX_AGE_S` of `time`, less the offset m that all share."""
     usable = ranges.usable()
     near = np.abs(usable.stamp - time) <= MAX_AGE_S
-    return usable if near.all() else usable[near]
+    used = usable if near.all() else usable[near]
+    return replace(used, value=used.value - offset) if offset else used
 
 
 def linearise_ranges(
