@@ -13,6 +13,7 @@ from locdreamer_ros.cli.options import (
     add_common,
     check_output,
     count,
+    finite,
     positive,
     refuse_inputs,
 )
@@ -35,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--height", type=positive, default=2.4, metavar="Z", help="of anchors (2.4)"
     )
-    parser.add_argument("--tag-height", type=float, default=1.0, metavar="Z", help="the tag's (1)")
+    parser.add_argument("--tag-height", type=finite, default=1.0, metavar="Z", help="the tag's (1)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write an anchors CSV")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it: png, svg, pdf")
     add_common(parser)

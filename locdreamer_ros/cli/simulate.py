@@ -13,6 +13,7 @@ from locdreamer_ros.cli.options import (
     anchors_of,
     check_output,
     check_seed,
+    finite,
     positive,
     refuse_inputs,
 )
@@ -49,7 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--odometry",
-        type=float,
+        type=finite,
         metavar="DRIFT",
         help="wheel odometry and a gyro besides; its drift, as 0.02 for 2%% of the distance (none)",
     )

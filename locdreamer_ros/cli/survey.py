@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from locdreamer_ros.cli.options import PICTURES, add_common, check_output, refuse_inputs
+from locdreamer_ros.cli.options import PICTURES, add_common, check_output, finite, refuse_inputs
 from locdreamer_ros.cli.recordings import add_columns
 
 HEADING = {
@@ -55,7 +55,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "3: heights are found too (2)",
     )
     parser.add_argument(
-        "--tag-height", type=float, metavar="Z", help="the tag's, where it is known, m"
+        "--tag-height", type=finite, metavar="Z", help="the tag's, where it is known, m"
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="anchors CSV (RECORDING's X_survey.csv)"

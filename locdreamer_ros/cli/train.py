@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from locdreamer_ros.cli.options import add_common, check_output, check_seed, count, positive
+from locdreamer_ros.cli.options import add_common, check_output, check_seed, count, finite, positive
 from locdreamer_ros.cli.train_zero_shot import PRESET as ZERO_SHOT
 from locdreamer_ros.cli.train_zero_shot import run_zero_shot
 from locdreamer_ros.errors import InputError
@@ -76,7 +76,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--rate", type=positive, default=1.0, metavar="HZ", help="simulated fixes per second (1)"
     )
-    parser.add_argument("--tag-height", type=float, metavar="Z", help="of a recording's tag, m")
+    parser.add_argument("--tag-height", type=finite, metavar="Z", help="of a recording's tag, m")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (auto)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--curves", type=Path, metavar="DIR", help="TensorBoard curves")

@@ -248,6 +248,13 @@ def test_missing_files(capsys, tmp_path):
     assert "invalid choice" in complaint(capsys, "fly")
 
 
+@pytest.mark.parametrize("command", [("plan", "house"), ("survey", "walk.csv")])
+@pytest.mark.parametrize("word", ["nan", "inf", "high"])
+def test_a_height_is_a_number(capsys, command, word):
+    line = complaint(capsys, *command, "--tag-height", word)
+    assert f"--tag-height: expected a number, got '{word}'" in line
+
+
 def test_simulate(tmp_path, capsys):
     out, result = tmp_path / "x.csv", tmp_path / "x.json"
     arguments = ["simulate", "--duration", "20", "--rate", "5", "--output", str(out)]
