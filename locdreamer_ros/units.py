@@ -41,6 +41,8 @@ OUTSIDE = 1.5
 """Farthest ranges beyond the anchors' extent: of a tag outside, or in feet."""
 WORST_FIT_M, BEST_FIT_M = 0.5, 0.3
 FITTED, GAUSS_NEWTON = 40, 6
+FAST_TURN = 8.0
+"""rad/s, more than a turn a second: for a moment in a hand, not for a tenth of the time."""
 REACH_SLACK_M = 0.5
 """What ranges may be too short by before a height is impossible."""
 FARTHEST_M = 1e9
@@ -150,6 +152,16 @@ def _misfit(places: FloatArray, held: FloatArray, unit: float) -> float:
             place = place + step
         found.append(np.median(np.abs(flat - np.linalg.norm(place - at, axis=1))))
     return float(np.median(found)) if found else 0.0
+
+
+def check_turning(rates: FloatArray, table: str) -> None:
+    """Raises InputError where turn rates (T,) are of nothing that carries a tag, in rad/s."""
+    known = np.abs(rates[np.isfinite(rates)])
+    if known.size >= FEWEST_EPOCHS and (fast := float(np.percentile(known, 90.0))) > FAST_TURN:
+        raise InputError(
+            f"{table}: gyro_z: expected rad/s, got {fast:.3g} and more in a tenth of the rows: "
+            "are they degrees?"
+        )
 
 
 def out_of_reach(site: Site, ranges: FloatArray) -> bool:

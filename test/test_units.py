@@ -9,7 +9,7 @@ import pytest
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import Anchors, FloatArray, Site
-from locdreamer_ros.units import check_places, check_units, out_of_reach
+from locdreamer_ros.units import check_places, check_turning, check_units, out_of_reach
 
 RNG = np.random.default_rng(0)
 TIMES = np.arange(200) / 10
@@ -113,3 +113,10 @@ def test_heights_that_can_be_are_in_reach(height: float) -> None:
     assert not out_of_reach(Site(anchors, 2, height), found)
     assert out_of_reach(Site(anchors, 2, 16.0), found)
     assert out_of_reach(Site(anchors, 2, -12.0), found)
+
+
+def test_a_gyro_in_degrees() -> None:
+    turning = np.concatenate([np.full(100, 0.3), np.full(20, -3.0), [7.0], np.full(20, np.nan)])
+    check_turning(turning, "t.csv")
+    with pytest.raises(InputError, match=r"t.csv: gyro_z: expected rad/s, .* are they degrees"):
+        check_turning(np.degrees(turning), "t.csv")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.units import check_places, check_units
+from locdreamer_ros.units import check_places, check_turning, check_units
 
 
 def load_recording(
@@ -37,6 +37,8 @@ def load_recording(
     if is_table(path) and anchors is None:
         where = str(_beside(path))
     check_places(recording.anchors, where)
+    if recording.turn_rate is not None:
+        check_turning(recording.turn_rate, str(path))
     if recording.differences:
         if not differences:
             recording.check_ranges()

@@ -37,6 +37,7 @@ from locdreamer_ros.datasets.bag_messages import (
 from locdreamer_ros.datasets.bag_writer import VERSIONS, BagWriter
 from locdreamer_ros.datasets.blink_bag import DIFFERENCES, difference_array, read_differences
 from locdreamer_ros.datasets.cells import RangeCells
+from locdreamer_ros.datasets.clock import at_epochs
 from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, SIZE_OF_SITE, TIME, VARIANCE, note
 from locdreamer_ros.datasets.foreign_bag import ids_heard, read_places, read_ranges, topic_named
 from locdreamer_ros.datasets.rosbag2 import (
@@ -49,14 +50,12 @@ from locdreamer_ros.datasets.rosbag2 import (
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.motion import wrapped, yaw_of
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_nanoseconds, to_seconds
+from locdreamer_ros.stamps import nanoseconds, to_nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors, FloatArray, RangeStatus
 
 __all__ = ["BagWriter", "read_bag", "typestore", "write_bag"]
 
 ROLES = ("anchors", "ranges", "truth", "odometry", "imu", "time", ANCHOR, *RANGE_UNITS, VARIANCE)
-GAP_S = 0.5
-"""What has other stamps than the epochs is interpolated over gaps up to this."""
 QUALITY = ("nlos_probability", "rx_power", "first_path_power", "variance")
 LAST_S = 2.0**31
 """builtin_interfaces/Time counts seconds in an int32."""
@@ -286,7 +285,7 @@ def _read_truth(bag: Bag, topic: str | None, times: list[int]) -> FloatArray | N
     if not poses:
         return None
     known = sorted(poses)
-    return _at_epochs(known, np.array([poses[time] for time in known]), times)
+    return at_epochs(known, np.array([poses[time] for time in known]), times)
 
 
 def _motion(path: Path, topic: str | None, standard: tuple[str, str], beside: str) -> Iterator[Any]:
@@ -314,7 +313,7 @@ def _read_odometry(
     known = sorted(poses)
     values = np.array([poses[time] for time in known])
     values[:, 2] = np.unwrap(values[:, 2])
-    odometry = _at_epochs(known, values, times)
+    odometry = at_epochs(known, values, times)
     odometry[:, 2] = wrapped(odometry[:, 2])
     return odometry
 
@@ -329,33 +328,9 @@ def _read_gyro(path: Path, topic: str | None, times: list[int], beside: str) -> 
     if not rates:
         return None
     known = sorted(rates)
-    return _at_epochs(known, np.array([[rates[time]] for time in known]), times)[:, 0]
+    return at_epochs(known, np.array([[rates[time]] for time in known]), times)[:, 0]
 
 
 def _check_finite(path: Path, topic: str, number: int, *values: float) -> None:
     if not all(map(math.isfinite, values)):
         raise InputError(f"{path}: {topic}: message {number}: expected finite numbers")
-
-
-def _at_epochs(stamps: list[int], values: FloatArray, times: list[int]) -> FloatArray:
-    """Values (S, D) known at increasing stamps (S) ns, at the epochs' times (T): (T, D).
-
-    NaN where unknown. Where all stamps are epochs' they stay there; else they are interpolated.
-    """
-    if set(times) >= set(stamps):
-        row = {stamp: number for number, stamp in enumerate(stamps)}
-        placed = np.vstack([values, np.full(values.shape[1], np.nan)])
-        return placed[[row.get(time, -1) for time in times]]
-    known, wanted = np.array(stamps), np.array(times)
-    start = known[0]
-    placed = np.stack(
-        [
-            np.interp(wanted - start, known - start, column, left=np.nan, right=np.nan)
-            for column in values.T
-        ],
-        axis=1,
-    )
-    after = np.searchsorted(known, wanted).clip(max=known.size - 1)
-    before = (np.searchsorted(known, wanted, side="right") - 1).clip(min=0)
-    placed[known[after] - known[before] > GAP_S * SECOND_NS] = np.nan
-    return placed

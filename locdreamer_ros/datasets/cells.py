@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -29,6 +30,10 @@ MAX_RANGE_M = 1000.0
 TRUTH = ("gt_x", "gt_y", "gt_z")
 ODOMETRY = ("odom_x", "odom_y", "odom_yaw")
 GYRO = ("gyro_z",)
+FARTHEST_M = 1e9
+"""No place on Earth is farther."""
+MOST = {**dict.fromkeys((*TRUTH, *ODOMETRY), FARTHEST_M), "nlos": 1.0}
+"""What a cell of these columns may hold, either way."""
 NO_ANSWER = (65.535, 65535.0, float("inf"))
 """What modules write where there is no range, besides 0 and what lies below it."""
 
@@ -77,8 +82,8 @@ def check_width(where: str, row: Sequence[str], header: Sequence[str]) -> None:
         raise InputError(f"{where}: expected {len(header)} columns, got {len(row)}{comma}")
 
 
-def number(text: str, where: str, *, missing: bool = False) -> float:
-    """A finite number; NaN for a missing one where that is allowed. Raises InputError."""
+def number(text: str, where: str, *, missing: bool = False, most: float = math.inf) -> float:
+    """A finite number within `most`; NaN for a missing one where that is allowed. InputError."""
     if missing and text.lower() in MISSING:
         return float("nan")
     try:
@@ -87,6 +92,8 @@ def number(text: str, where: str, *, missing: bool = False) -> float:
         raise InputError(f"{where}: expected a number, got {_short(text)}") from None
     if not np.isfinite(value):
         raise InputError(f"{where}: expected a finite number, got {_short(text)}")
+    if abs(value) > most:
+        raise InputError(f"{where}: expected a number within {most:g}, got {_short(text)}")
     return value
 
 

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from locdreamer_ros.stamps import SECOND_NS
 from locdreamer_ros.types import FloatArray, IntArray
 
 PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
@@ -21,6 +23,8 @@ SET_BACK_S = 1.0
 """A clock set back or a bag begun anew; below, rows are only out of order."""
 LATE_ROWS = 3
 """So many rows may be late by more than that without the clock having been set back."""
+GAP_S = 0.5
+"""What has other stamps than the epochs is interpolated over gaps up to this."""
 
 
 def unit_of(stamps: FloatArray, column: str, whole: bool) -> str:
@@ -75,3 +79,28 @@ def _in_blocks(group: IntArray, back: IntArray) -> bool:
     """Whether each group's rows lie together and time goes back only where one follows another."""
     changes = np.flatnonzero(np.diff(group)) + 1
     return changes.size == np.unique(group).size - 1 > 0 and bool(np.isin(back, changes).all())
+
+
+def at_epochs(stamps: Sequence[int], values: FloatArray, times: Sequence[int]) -> FloatArray:
+    """Values (S, D) known at increasing stamps (S) ns, at the epochs' times (T) ns: (T, D).
+
+    NaN where unknown. Where all stamps are epochs' they stay there; else they are interpolated
+    over gaps up to GAP_S.
+    """
+    if set(times) >= set(stamps):
+        row = {stamp: number for number, stamp in enumerate(stamps)}
+        placed = np.vstack([values, np.full(values.shape[1], np.nan)])
+        return placed[[row.get(time, -1) for time in times]]
+    known, wanted = np.array(stamps), np.array(times)
+    start = known[0]
+    placed = np.stack(
+        [
+            np.interp(wanted - start, known - start, column, left=np.nan, right=np.nan)
+            for column in values.T
+        ],
+        axis=1,
+    )
+    after = np.searchsorted(known, wanted).clip(max=known.size - 1)
+    before = (np.searchsorted(known, wanted, side="right") - 1).clip(min=0)
+    placed[known[after] - known[before] > GAP_S * SECOND_NS] = np.nan
+    return placed

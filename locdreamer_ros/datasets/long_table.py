@@ -10,6 +10,7 @@ the ranges of one turn through them are, up to SWEEP_S long, and keep their stam
 from __future__ import annotations
 
 import csv
+import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ import numpy as np
 
 from locdreamer_ros.datasets.cells import (
     GYRO,
+    MISSING,
+    MOST,
     ODOMETRY,
     TRUTH,
     RangeCells,
@@ -29,6 +32,7 @@ from locdreamer_ros.datasets.cells import (
     number,
     write_number,
 )
+from locdreamer_ros.datasets.clock import at_epochs
 from locdreamer_ros.datasets.columns import (
     ANCHOR,
     RANGE,
@@ -49,6 +53,7 @@ from locdreamer_ros.datasets.columns import (
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import write_atomically
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.stamps import to_nanoseconds
 from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray
 
 SWEEP_S = 0.2
@@ -57,6 +62,8 @@ WHOLE = 0.5
 """Share of the anchors that have one stamp on average, below which stamps are of ranges."""
 PLACE = ("x", "y", "z")
 TAG = ("tag", "tag_id")
+NOBODY = -1
+"""In the place of an anchor's row: a row that holds the truth alone."""
 
 
 def read_long(
@@ -79,12 +86,15 @@ def read_long(
     check_groups(path, header, found)
     note_unused(path, [name for i, name in enumerate(header) if i not in found.values()])
     names = [role for role in found if role not in (TIME, ANCHOR, *RANGE_UNITS, *TAG)]
+    most = [MOST.get(name, math.inf) for name in names]
     ids, cells, clock = AnchorIds(anchors), RangeCells(RANGE_UNITS[metres]), TimeCells()
     numbers, tags = array("d"), set[str]()
     for at, row in rows:
         where = f"{path}: row {at}"
         check_width(where, row, header)
         anchor = ids.row(row[found[ANCHOR]])
+        if anchor is None and not row[found[ANCHOR]] and row[found[metres]].lower() in MISSING:
+            anchor = NOBODY
         if anchor is None:
             column = f"row {at}, column {header[found[ANCHOR]]}"
             raise unknown_anchor(path, column, row[found[ANCHOR]], ids)
@@ -95,8 +105,8 @@ def read_long(
         numbers.append(anchor)
         numbers.append(cells.metres(row[found[metres]], f"{where}, column {header[found[metres]]}"))
         numbers.extend(
-            number(row[found[name]], f"{where}, column {header[found[name]]}", missing=True)
-            for name in names
+            number(row[found[name]], f"{where}, column {header[found[name]]}", missing=True, most=m)
+            for name, m in zip(names, most, strict=True)
         )
         check_count(path, len(numbers))
     table = np.array(numbers).reshape(-1, 3 + len(names))
@@ -114,7 +124,30 @@ def read_long(
     )
     if order is not None:
         table = table[order]
+    times, table = _with_truth(path, times, table, names)
+    if not len(table):
+        raise InputError(f"{path}: no ranges below the header")
     return recording_of_rows(path, anchors, times, table, names)
+
+
+def _with_truth(
+    path: Path, times: FloatArray, table: FloatArray, names: Sequence[str]
+) -> tuple[FloatArray, FloatArray]:
+    """The rows of anchors, with the truth that rows without one hold between them."""
+    aside = table[:, 1] == NOBODY
+    if not aside.any():
+        return times, table
+    note(path, f"{int(aside.sum())} rows without an anchor: their truth is interpolated")
+    stamps = [to_nanoseconds(time) for time in times.tolist()]
+    wanted = [stamps[row] for row in np.flatnonzero(~aside)]
+    kept = table[~aside]
+    for column in (3 + names.index(name) for name in TRUTH if name in names):
+        known = {stamps[row]: table[row, column] for row in np.flatnonzero(aside)}
+        known = {at: value for at, value in sorted(known.items()) if np.isfinite(value)}
+        if known:
+            values = at_epochs([*known], np.array([*known.values()])[:, None], wanted)[:, 0]
+            kept[:, column] = np.where(np.isnan(kept[:, column]), values, kept[:, column])
+    return times[~aside], kept
 
 
 def recording_of_rows(

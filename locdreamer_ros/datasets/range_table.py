@@ -13,6 +13,7 @@ a long one: see `long_table`.
 from __future__ import annotations
 
 import csv
+import math
 from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ import numpy as np
 from locdreamer_ros.datasets.cells import (
     GYRO,
     MAX_RANGE_M,
+    MOST,
     ODOMETRY,
     TRUTH,
     RangeCells,
@@ -133,9 +135,12 @@ def load_range_table(
     with open_text(path) as stream:
         rows = read_rows(path, stream)
         header = plain_header(next(rows)[1], (*ROLES, *TAG, *PLACE), {*mapping.values()})
+        if not any(name[:1].isalpha() for name in header):
+            raise InputError(f"{path}: row 1: expected a header: t_s and r_<id>, or anchor, range")
         if {ANCHOR, *RANGE_UNITS} & {*header, *mapping}:
             return read_long(path, anchors, header, rows, mapping)
         ids = AnchorIds(anchors)
+        header = _in_small(header)
         roles = (TIME, *TRUTH, *ODOMETRY, *GYRO)
         found = find_columns(path, header, roles, {k: v for k, v in mapping.items() if k in roles})
         kind = _kind(header, ids)
@@ -145,12 +150,19 @@ def load_range_table(
         note_unused(path, [name for i, name in enumerate(header) if i not in used])
         numbers = array("d")
         cells, clock = RangeCells(unit, signed=kind == DIFFERENCE), TimeCells()
-        others = [(i, f"column {header[i]}") for role, i in found.items() if role != TIME]
+        others = [
+            (i, f"column {header[i]}", MOST.get(role, math.inf))
+            for role, i in found.items()
+            if role != TIME
+        ]
         for at, row in rows:
             where = f"{path}: row {at}"
             check_width(where, row, header)
             numbers.append(clock.stamp(row[found[TIME]], f"{where}, column {header[found[TIME]]}"))
-            numbers.extend(number(row[i], f"{where}, {what}", missing=True) for i, what in others)
+            numbers.extend(
+                number(row[i], f"{where}, {what}", missing=True, most=most)
+                for i, what, most in others
+            )
             numbers.extend(cells.metres(row[c], f"{where}, column {header[c]}") for c in column)
             check_count(path, len(numbers))
     table = np.array(numbers).reshape(-1, 1 + len(others) + len(column))
@@ -172,6 +184,14 @@ def load_range_table(
         turn_rate=values.get(GYRO[0]),
         differences=kind == DIFFERENCE,
     )
+
+
+def _in_small(header: Sequence[str]) -> list[str]:
+    """`R_A1` and `D_A1` as we write them, where there is none of those."""
+    if any(name.startswith((RANGE_OF, DIFFERENCE)) for name in header):
+        return list(header)
+    kinds = {kind.upper(): kind for kind in (RANGE_OF, DIFFERENCE)}
+    return [kinds.get(name[:2], name[:2]) + name[2:] for name in header]
 
 
 def _kind(header: Sequence[str], ids: AnchorIds) -> str:

@@ -56,6 +56,19 @@ def test_ranges_in_turn_are_a_sweep_with_their_own_stamps(tmp_path: Path) -> Non
     np.testing.assert_array_equal(recording.stamps[1], [0.15, 0.15, 0.15])
 
 
+def test_truth_at_a_rate_of_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Rows without an anchor; not across a gap of more than half a second."""
+    recording = load(
+        tmp_path,
+        "t_s,anchor,range,gt_x,gt_y\n0.0,,,0,0\n0.1,A1,1,,\n0.1,2,2,,\n0.1,hall 3,3,,\n"
+        "0.2,,nan,2,4\n0.3,A1,1,7,7\n0.3,2,2,7,7\n0.4,,,4,8\n0.9,A1,1,,\n1.0,,,9,9\n",
+    )
+    np.testing.assert_array_equal(recording.times, [0.1, 0.3, 0.9])
+    assert recording.truth is not None
+    np.testing.assert_allclose(recording.truth[:, :2], [[1, 2], [7, 7], [NAN, NAN]])
+    assert "4 rows without an anchor: their truth is interpolated" in caplog.text
+
+
 def walk(rate: float = 10.0, epochs: int = 60) -> list[tuple[float, int, float]]:
     return [(round(e / rate, 6), a, 1.0 + 0.01 * e + a) for e in range(epochs) for a in range(3)]
 

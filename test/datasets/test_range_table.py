@@ -139,6 +139,10 @@ def test_odometry_and_gyro_have_columns(tmp_path: Path, anchors: Anchors) -> Non
         ("t_s,r_1,r_2\n,1,1\n", "row 2, column t_s: expected a number"),
         ("t_s,r_1,r_2\n0,1,4500\n", "row 2, column r_2: expected a range .* call it r_<id>_mm"),
         ("t_s,r_1_mm,r_2\n0,1,4\n", "row 1: columns r_1_mm and r_2: expected one unit"),
+        ("0,1,4\n1,1,4\n", "row 1: expected a header: t_s and r_<id>"),
+        ("t_s,gt_x,gt_y,r_1,r_2\n0,1e300,0,1,4\n", "row 2, column gt_x: expected a number within"),
+        ("t_s,anchor,range,nlos\n0,1,2,7\n", "row 2, column nlos: expected a number within 1"),
+        ("t_s,anchor,range,gt_x,gt_y\n0,,,1,2\n", "no ranges below the header"),
         ("t_s,r_1,r_2\n0,1,0,2,5\n", "row 2: .* got 5; decimal commas need ; between cells"),
         ("t_s,r_1,r_2\n1e300,1,1\n", "column t_s: no time in seconds: 1e\\+300"),
         ("t_s,r_1,r_2\n" + "9" * 100_000 + ",1,1\n", "column t_s: expected a finite number"),
@@ -361,6 +365,7 @@ def test_names_of_columns_by_a_mapping(
     [
         ("2.0,1", "4.5,2.5", None),
         ("r_1_mm,r_2_mm", "2500,4500", None),
+        ("R_1,R_2", "2.5,4.5", None),
         ("2 (cm),1 [cm]", "450,250", None),
         ("left,right", "2500,4500", {"r_1_mm": "left", "r_2_mm": "right"}),
         ("left_cm,right_cm", "250,450", {"r_1": "left_cm", "r_2": "right_cm"}),
