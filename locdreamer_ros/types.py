@@ -55,6 +55,8 @@ else:
 
 MAX_AGE_S = 1.0
 """A range farther than this from the tracker's time says too little about where the tag is now."""
+LONGEST_ID = 100
+"""Letters of an anchor's or a tag's id."""
 
 
 class RangeStatus(IntEnum):
@@ -83,6 +85,8 @@ class Anchors(Unchanging):
                 f"anchors: expected positions of shape ({len(self.ids)}, 3), "
                 f"got {self.positions.shape}"
             )
+        if any(len(anchor) > LONGEST_ID for anchor in self.ids):
+            raise InputError(f"anchors: expected ids of at most {LONGEST_ID} letters")
         if len(set(self.ids)) != len(self.ids):
             twice = sorted({i for i in self.ids if self.ids.count(i) > 1})
             raise InputError(f"anchors: id {twice[0]!r} appears twice; ids must be unique")

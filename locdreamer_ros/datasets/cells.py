@@ -16,6 +16,7 @@ from typing import IO
 import numpy as np
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.units import FARTHEST_M
 
 DELIMITERS = ",;\t"
 MISSING = ("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "--")
@@ -30,8 +31,6 @@ MAX_RANGE_M = 1000.0
 TRUTH = ("gt_x", "gt_y", "gt_z")
 ODOMETRY = ("odom_x", "odom_y", "odom_yaw")
 GYRO = ("gyro_z",)
-FARTHEST_M = 1e9
-"""No place on Earth is farther."""
 MOST = {**dict.fromkeys((*TRUTH, *ODOMETRY), FARTHEST_M), "nlos": 1.0}
 """What a cell of these columns may hold, either way."""
 NO_ANSWER = (65.535, 65535.0, float("inf"))

@@ -304,7 +304,7 @@ def _store_of(channel: Channel, where: str) -> Typestore:
         except Exception as reason:
             problem = " ".join(str(reason).split()) or type(reason).__name__
             raise InputError(
-                f"{where}: unreadable definition of {channel.type}: {problem}"
+                f"{where}: unreadable definition of {channel.type}: {problem[:100]}"
             ) from None
     if channel.type not in ours.fielddefs:
         raise InputError(f"{where}: the bag has no definition of {channel.type}")

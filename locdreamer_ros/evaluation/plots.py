@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,9 @@ def save_figure(path: Path, figure: Figure) -> None:
     with replaced(path) as temporary:
         # Without a date the same result gives the same file.
         date = {"Date": None} if path.suffix == ".svg" else {}
-        figure.savefig(temporary, metadata=date, facecolor="white")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)  # ids in letters without a font
+            figure.savefig(temporary, metadata=date, facecolor="white")
 
 
 def _name(label: str, track: Track) -> str:

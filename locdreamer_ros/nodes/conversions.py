@@ -40,7 +40,16 @@ from locdreamer_ros.msg import (
     RangeDifferenceArray,
 )
 from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_nanoseconds, to_seconds
-from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, RangeStatus
+from locdreamer_ros.types import (
+    LONGEST_ID,
+    Anchors,
+    Estimate,
+    FloatArray,
+    IntArray,
+    Ranges,
+    RangeStatus,
+)
+from locdreamer_ros.units import FARTHEST_M
 
 UNKNOWN_VARIANCE = 1e6
 """Variance of what is not estimated (height in 2-D, orientation), m^2 or rad^2."""
@@ -48,9 +57,6 @@ MAX_OFFSET_NS = 10 * SECOND_NS
 """A range this far from its epoch does not belong to it."""
 MAX_ANCHORS = 1000
 """No message names more: what is done for a message grows with it."""
-MAX_NAME = 100
-MAX_PLACE_M = 1e7
-"""Beyond any map projection."""
 QUALITY = {
     "variance": (0.0, MAX_RANGE_M**2),
     "rx_power": (-300.0, 100.0),
@@ -97,11 +103,11 @@ def from_anchors(message: AnchorArray) -> Anchors:
             f"uwb/anchors: expected 1 to {MAX_ANCHORS} anchors, got {len(message.anchors)}"
         )
     for anchor in message.anchors:
-        if not 0 < len(anchor.id) <= MAX_NAME:
-            raise InputError(f"uwb/anchors: expected ids of 1 to {MAX_NAME} letters")
+        if not 0 < len(anchor.id) <= LONGEST_ID:
+            raise InputError(f"uwb/anchors: expected ids of 1 to {LONGEST_ID} letters")
     places = np.array([(a.position.x, a.position.y, a.position.z) for a in message.anchors])
-    if (np.abs(places) > MAX_PLACE_M).any():  # NaN is named below
-        raise InputError(f"uwb/anchors: a position is farther than {MAX_PLACE_M:g} m away")
+    if (np.abs(places) > FARTHEST_M).any():  # NaN is named below
+        raise InputError(f"uwb/anchors: a position is farther than {FARTHEST_M:g} m away")
     try:
         return Anchors(tuple(a.id for a in message.anchors), places)
     except InputError as reason:
@@ -113,8 +119,8 @@ def check_schedule(message: AnchorSchedule) -> None:
     where = f"uwb/schedule: sequence {message.sequence}"
     if len(message.anchors) > MAX_ANCHORS:
         raise InputError(f"{where}: expected at most {MAX_ANCHORS} anchors")
-    if any(len(anchor) > MAX_NAME for anchor in message.anchors):
-        raise InputError(f"{where}: expected ids of at most {MAX_NAME} letters")
+    if any(len(anchor) > LONGEST_ID for anchor in message.anchors):
+        raise InputError(f"{where}: expected ids of at most {LONGEST_ID} letters")
     if len(set(message.anchors)) != len(message.anchors):
         raise InputError(f"{where}: an anchor is asked twice")
 

@@ -20,12 +20,12 @@ from visualization_msgs.msg import Marker, MarkerArray
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.loop import Plan
-from locdreamer_ros.nodes.conversions import MAX_NAME, point
+from locdreamer_ros.nodes.conversions import point
 from locdreamer_ros.nodes.estimate_publisher import anchor_markers, ball, ellipse_marker, label
 from locdreamer_ros.nodes.lifecycle import KEPT, UwbNode
 from locdreamer_ros.nodes.passive import Gathered
 from locdreamer_ros.nodes.tracking import trouble
-from locdreamer_ros.types import Estimate, Site
+from locdreamer_ros.types import LONGEST_ID, Estimate, Site
 
 POSES = QoSProfile(depth=10, reliability=KEPT.reliability, durability=KEPT.durability)
 """Who finds a tag's topic after its first poses gets the last few; all, as of `tracker_node`, would
@@ -84,8 +84,10 @@ class Members:
         """The tag, made where it is new. Raises InputError for one too many, or a long name."""
         member = self.by_tag.get(tag)
         if member is None:
-            if len(tag) > MAX_NAME:
-                raise InputError(f"a tag's id has {len(tag)} letters; expected at most {MAX_NAME}")
+            if len(tag) > LONGEST_ID:
+                raise InputError(
+                    f"a tag's id has {len(tag)} letters; expected at most {LONGEST_ID}"
+                )
             if len(self.by_tag) >= most:
                 raise InputError(f"there are {most} tags already (most_tags)")
             member = self.by_tag[tag] = Member(self._topic(tag), now)

@@ -174,6 +174,7 @@ def test_bad_tables_are_one_line(tmp_path: Path, anchors: Anchors, text: str, me
         ("id,x,y,z\n1,0,nan,2\n", "row 2, column y: expected a finite number"),
         ("id,x,y,z\n,0,0,2\n", "row 2, column id: expected an anchor id"),
         ("id,x,y,z\n1,0,0,2\n1,1,0,2\n", "id '1' appears twice"),
+        ("id,x,y,z\n" + "A" * 101 + ",0,0,2\n", "expected ids of at most 100 letters"),
     ],
 )
 def test_bad_anchors_are_one_line(tmp_path: Path, text: str, message: str) -> None:
