@@ -94,6 +94,11 @@ class Recording:
     def __len__(self) -> int:
         return self.times.size
 
+    @property
+    def by_range(self) -> bool:
+        """Whether its ranges have stamps or a quality of their own: more than a row per epoch."""
+        return any(getattr(self, name) is not None for name in ("stamps", *TOLD))
+
     def blind(self) -> Recording:
         """The same recording without what a device says of blocked links."""
         return replace(self, nlos=None, rx_power=None, first_path_power=None)

@@ -201,7 +201,7 @@ def check_places(options: argparse.Namespace) -> None:
 def write(recording: Recording, options: argparse.Namespace) -> int:
     """Write the recording as what the output's name says, and say what was written.
 
-    Where ranges have stamps of their own, a table has a row per range, which keeps them.
+    Where ranges have stamps or a quality of their own, a table has a row per range, which holds it.
     """
     import numpy as np
 
@@ -211,7 +211,7 @@ def write(recording: Recording, options: argparse.Namespace) -> int:
 
     output: Path = options.output
     if output.suffix == ".csv":
-        save_recording(output, recording, long=recording.stamps is not None)
+        save_recording(output, recording, long=recording.by_range)
     else:
         write_bag(output, recording, storage=options.storage, version=options.bag_version)
     result = {

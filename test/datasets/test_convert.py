@@ -146,18 +146,22 @@ def test_a_bag_of_older_messages_becomes_one_of_todays(
     assert not (tmp_path / "none").exists()
 
 
-def test_stamps_of_ranges_survive_the_way_to_a_table_and_back(tmp_path: Path) -> None:
-    table = "t_s,anchor,range\n" + "".join(
-        f"{0.02 * i:.2f},{i % 4},{2 + i % 4}\n" for i in range(40)
+@pytest.mark.parametrize("own", ["stamps", "nlos", "rx_power", "variance"])
+def test_what_is_of_a_range_survives_the_way_to_a_table_and_back(tmp_path: Path, own: str) -> None:
+    turn = 1 if own == "stamps" else 4  # ranges of one stamp
+    column = "" if own == "stamps" else f",{own}"
+    table = f"t_s,anchor,range{column}\n" + "".join(
+        f"{0.02 * (i // turn):.2f},{i % 4},{2 + i % 4}{column and f',.{i % 7 + 1}'}\n"
+        for i in range(40)
     )
     (tmp_path / "x.csv").write_text(table)
     (tmp_path / "x_anchors.csv").write_text("id,x,y,z\n0,0,0,2\n1,5,0,2\n2,5,5,2\n3,0,5,2\n")
     assert main(["convert", "csv", str(tmp_path / "x.csv"), "--output", str(tmp_path / "bag")]) == 0
     assert main(["convert", "bag", str(tmp_path / "bag"), "--output", str(tmp_path / "y.csv")]) == 0
     first, last = load_recording(tmp_path / "x.csv"), load_recording(tmp_path / "y.csv")
-    assert first.stamps is not None
-    assert last.stamps is not None
-    np.testing.assert_array_equal(first.stamps, last.stamps)
+    assert getattr(first, own) is not None
+    assert getattr(last, own) is not None
+    np.testing.assert_allclose(getattr(first, own), getattr(last, own), rtol=1e-6)
 
 
 def test_bregar_to_bag_and_to_csv_are_the_same_walk(tmp_path: Path) -> None:
