@@ -116,6 +116,9 @@ def run(options: argparse.Namespace) -> None:
     if (options.source == "replay") != (options.recording is not None):
         raise InputError("--source replay and --recording FILE need each other")
 
+    if options.source == "replay" and (options.duration or options.rate):
+        raise InputError("--duration, --rate: --source replay has those of its recording")
+
     from locdreamer_ros.cli.show import show_reports
     from locdreamer_ros.evaluation.plots import plot_track
     from locdreamer_ros.evaluation.run import answered_by, site_of

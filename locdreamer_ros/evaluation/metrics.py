@@ -10,7 +10,7 @@ the first `SKIP` estimates, in which every method still shows its first fix.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -118,6 +118,14 @@ class Track:
         """Whether any epoch has a horizontal ground truth."""
         return bool(np.isfinite(self.truth[:, :2]).all(axis=1).any())
 
+    def only(self, rows: IntArray) -> Track:
+        """The track at these epochs alone, without whom it asked."""
+        states = None if self.states is None else self.states[rows]
+        return Track(
+            *(self.times[rows], self.mean[rows], self.covariance[rows]),
+            *(self.truth[rows], self.asked[rows], states),
+        )
+
     def at(self, times: FloatArray) -> Track:
         """The track at other times (n,) s, without whom it asked: the last epoch before each.
 
@@ -126,10 +134,9 @@ class Track:
         rows = np.searchsorted(self.times, times, side="right") - 1
         usual = float(np.median(np.diff(self.times))) if len(self) > 1 else 0.0
         gone = (rows < 0) | (times - self.times[rows] > max(1.0, 2.0 * usual))
-        mean, covariance = self.mean[rows], self.covariance[rows]
-        mean[gone] = covariance[gone] = np.nan
-        states = None if self.states is None else self.states[rows]
-        return Track(times, mean, covariance, self.truth[rows], self.asked[rows], states)
+        found = self.only(rows)
+        found.mean[gone] = found.covariance[gone] = np.nan
+        return replace(found, times=times)
 
     def scored(self, skip: int = SKIP) -> BoolArray:
         """(n,) which epochs count: truth known and at least `skip` estimates since the first."""

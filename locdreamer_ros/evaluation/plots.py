@@ -144,6 +144,7 @@ def _draw_paths(
     _draw_anchors(axes, anchors)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set(xlabel="x [m]", ylabel="y [m]")
+    axes.ticklabel_format(useOffset=False, style="plain")  # of a map projection, too
     axes.margins(0.04)
     _legend_above(
         axes, [*([TRUTH_LABEL] if first.has_truth else []), *map(_name, tracks, tracks.values())]

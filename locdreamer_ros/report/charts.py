@@ -27,8 +27,15 @@ from locdreamer_ros.types import Anchors, FloatArray, IntArray
 MAP_WIDTH, MAP_PAD = 640.0, 46.0
 MOST_ANCHORS = 12
 """Heat maps of so many anchors: those asked most."""
+FAR_M = 1e4
+"""Coordinates beyond this are told from a round number of kilometres on."""
 CELLS = 16
 """Of a heat map, along the longer side."""
+
+
+def elapsed(times: FloatArray) -> FloatArray:
+    """Seconds (n,) since the first of times (n,); a clock that is set back costs none."""
+    return np.concatenate([[0.0], np.cumsum(np.maximum(np.diff(times), 0.0))])
 
 
 class Floor:
@@ -47,6 +54,8 @@ class Floor:
         self.size = np.maximum(high - self.low, 1.0)
         self.scale = float((MAP_WIDTH - 1.5 * MAP_PAD) / self.size[0])
         self.height = float(self.size[1] * self.scale + 1.5 * MAP_PAD)
+        # Numbers of a map projection have too many digits to stand at an axis.
+        self.base = np.where(np.abs(self.low) < FAR_M, 0.0, np.round(self.low / 1e3) * 1e3)
 
     def at(self, places: FloatArray) -> FloatArray:
         """Places (..., 2) m as points of the drawing."""
@@ -68,7 +77,9 @@ def floor_map(
         parts.append(
             element("line", x1=float(x), x2=float(x), y1=0.5 * MAP_PAD, y2=float(y), class_="grid")
         )
-        parts.append(text(float(x), float(y) + 18, f"{value:g} m", "middle", "tick"))
+        parts.append(
+            text(float(x), float(y) + 18, f"{value - floor.base[0]:g} m", "middle", "tick")
+        )
     for value in ticks(floor.low[1], floor.low[1] + floor.size[1]):
         x, y = floor.at(np.array([floor.low[0], value]))
         parts.append(
@@ -81,7 +92,10 @@ def floor_map(
                 class_="grid",
             )
         )
-        parts.append(text(float(x) - 6, float(y) + 4, f"{value:g}", "end", "tick"))
+        parts.append(text(float(x) - 6, float(y) + 4, f"{value - floor.base[1]:g}", "end", "tick"))
+    if floor.base.any():
+        words = "x from {:.0f} m, y from {:.0f} m".format(*floor.base)
+        parts.append(text(MAP_PAD, 12.0, words, "start", "tick"))
     for one, other in [] if walls is None else floor.at(walls):
         parts.append(path(np.stack([one, other]), "wall"))
     first = next(iter(tracks.values()))
@@ -106,7 +120,7 @@ def floor_map(
 def error_chart(tracks: Mapping[str, Track]) -> str:
     """Error over time of tracks at the same epochs."""
     first = next(iter(tracks.values()))
-    times = first.times - first.times[0]
+    times = elapsed(first.times)
     errors = [np.linalg.norm(t.mean[:, :2] - t.truth[:, :2], axis=1) for t in tracks.values()]
     top = max(
         (float(np.nanpercentile(e, 99.5)) for e in errors if np.isfinite(e).any()), default=1.0
@@ -156,7 +170,7 @@ def calibration_chart(tracks: Mapping[str, Track]) -> str:
 
 def asked_chart(track: Track, rows: IntArray) -> tuple[str, FloatArray]:
     """Ranges asked for each fix over time, and x (n,) of the rows for the cursor."""
-    times = track.times - track.times[0]
+    times = elapsed(track.times)
     most = float(track.asked.max())
     axes = Axes((0.0, float(times[-1]) or 1.0), (0.0, most + 0.5), "time s", "ranges asked")
     body = path(axes.at(times[rows], track.asked[rows].astype(float)), "line c0") + cursor()

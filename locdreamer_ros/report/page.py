@@ -23,6 +23,7 @@ from locdreamer_ros.report.charts import (
     asked_chart,
     calibration_chart,
     ecdf_chart,
+    elapsed,
     error_chart,
     floor_map,
     heat_maps,
@@ -66,8 +67,14 @@ def write_report(
     """
     first = next(iter(tracks.values()))
     rows = np.unique(np.linspace(0, len(first) - 1, min(len(first), MOST_ROWS)).astype(np.intp))
-    # In a graph another tracker may have begun later, or missed an answer.
-    shown = {name: track.at(first.times[rows]) for name, track in tracks.items()}
+    # In a graph another tracker may have begun later, or missed an answer; where the epochs are
+    # the same their times need not even increase.
+    shown = {
+        name: track.only(rows)
+        if np.array_equal(track.times, first.times)
+        else track.at(first.times[rows])
+        for name, track in tracks.items()
+    }
     floor = Floor(anchors, tracks, walls)
     scored = {name: track for name, track in tracks.items() if track.scored().any()}
     sections = []
@@ -224,7 +231,7 @@ def _data(
         shown.append({"name": name, "at": place, "error": _numbers(error, 3)})
     asking, states = first.asking, first.states
     value = {
-        "t": _numbers(first.times[rows] - first.times[0], 2),
+        "t": _numbers(elapsed(first.times)[rows], 2),
         "tracks": shown,
         "truth": _numbers(floor.at(first.truth[rows, :2])) if first.has_truth else None,
         "ellipse": _numbers(_ellipses(first.covariance[rows, :2, :2], floor.scale)),

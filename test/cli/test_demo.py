@@ -83,6 +83,10 @@ def test_replay_agrees_with_track(tmp_path, capsys):
         (["--source", "serial"], "--source serial runs the driver in the ROS 2 graph"),
         (["--source", "replay"], "--source replay and --recording FILE need each other"),
         (["--recording", "x.csv"], "--source replay and --recording FILE need each other"),
+        (
+            ["--source", "replay", "--recording", "x.csv", "--duration", "3"],
+            "--duration, --rate: --source replay has those of its recording",
+        ),
         (["--environment", "castle"], "unknown environment 'castle'"),
         (["--tracker", "foo"], "--tracker: expected one of"),
         (["--scheduler", "foo"], "--scheduler: expected one of"),

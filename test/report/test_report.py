@@ -90,6 +90,30 @@ def test_a_track_with_fewer_epochs_is_drawn_at_the_moments_of_the_first(tmp_path
     )
 
 
+def test_a_clock_set_back_and_places_of_a_map_projection(tmp_path: Path) -> None:
+    recording, tracks, reports = ran()
+    there = np.array([691_000.0, 5_335_000.0, 0.0])
+    back = np.where(recording.times > 8.0, recording.times - 1e6, recording.times)
+    anchors = Anchors(recording.anchors.ids, recording.anchors.positions + there)
+    moved = {
+        name: replace(
+            track,
+            times=back,
+            mean=track.mean + np.array([*there[:2], 0.0, 0.0]),
+            truth=track.truth + there,
+        )
+        for name, track in zip(("one", "two"), tracks, strict=True)
+    }
+    write_report(tmp_path / "r.html", anchors, moved, reports, title="back")
+    page = (tmp_path / "r.html").read_text()
+    shown = data_of(page)
+    assert all(None not in at for track in shown["tracks"] for at in track["at"])
+    assert np.diff(shown["t"]).min() >= 0.0
+    assert 10.0 < shown["t"][-1] <= 20.0
+    assert "x from 691000 m, y from 5335000 m" in page
+    assert "e+0" not in page
+
+
 def test_a_run_keeps_whom_it_asked() -> None:
     recording, (track, beside), _ = ran()
     asking = track.asking
