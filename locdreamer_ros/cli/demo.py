@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +128,9 @@ def run(options: argparse.Namespace) -> None:
     method = read_method(options)
     if options.source == "replay" and not options.offline:  # before any node starts
         recording = load(options)
-        site_of(recording, method)
+        site = site_of(recording, method)
+        if site.tag_height != method.site(recording.anchors).tag_height:  # the nodes see no ranges
+            method = replace(method, dimensions=str(site.dimensions), tag_height=site.tag_height)
         options.measurement = "tdoa" if recording.differences else "twr"
     walls, method = place(options, method)
     options.duration = options.duration or DURATION_S.get(options.source, 120.0)
@@ -190,8 +192,6 @@ def place(options: argparse.Namespace, method: Method) -> tuple[FloatArray | Non
     """Walls (W, 2, 2) m where known, and the method with the tag height that a simulation has."""
     if options.source == "replay":
         return None, method
-    from dataclasses import replace
-
     from locdreamer_ros.simulation import make_world
 
     world = make_world(options.environment, options.seed)
@@ -279,7 +279,6 @@ def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
     except RuntimeError as reason:  # a node died or nothing moves: the message says where to look
         raise SystemExit(f"locdreamer: {reason}") from None
     from contextlib import suppress
-    from dataclasses import replace
 
     from locdreamer_ros.datasets import load_recording
     from locdreamer_ros.report.recorded import asking_of

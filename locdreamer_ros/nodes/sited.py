@@ -12,7 +12,14 @@ import numpy as np
 from locdreamer_ros.config import parameter, parameters_of
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.methods import LISTENS, TRACKERS, Method, TrackerChoice, config_of
+from locdreamer_ros.methods import (
+    LISTENS,
+    TRACKERS,
+    UNKNOWN_HEIGHT,
+    Method,
+    TrackerChoice,
+    config_of,
+)
 from locdreamer_ros.msg import AnchorArray
 from locdreamer_ros.nodes.conversions import from_anchors
 from locdreamer_ros.nodes.frames import Frames, moved
@@ -21,6 +28,8 @@ from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.parameters import changed, fields_of
 from locdreamer_ros.types import Anchors, Site
 
+HIGH_M = 5.0
+"""Anchors so far above the assumed tag: is their z over another floor?"""
 PLACING_S = 0.5
 """How often TF is asked again for a frame that it did not have."""
 
@@ -123,6 +132,12 @@ class SitedNode(UwbNode):
             self._unfit = str(reason)
             raise
         self._unfit = ""
+        lowest = float(anchors.positions[:, 2].min())
+        if self.method.tag_height == UNKNOWN_HEIGHT and lowest - site.tag_height > HIGH_M:
+            self.get_logger().warning(
+                f"no tag_height is given: taken as {site.tag_height:g} m, the lowest anchor hangs "
+                f"at {lowest:.4g} m"
+            )
         self.make(site)
 
     @property

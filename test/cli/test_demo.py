@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 from worlds import circle_recording
 
-from locdreamer_ros.cli import main
+from locdreamer_ros.cli import demo, main
 from locdreamer_ros.cli.demo import radio_costs
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table, save_recording
+from locdreamer_ros.errors import InputError
 from locdreamer_ros.simulation import simulate
+from locdreamer_ros.types import Anchors
 
 
 def offline(folder: Path, *arguments: object) -> int:
@@ -129,3 +131,19 @@ def test_an_unknown_device_leaves_nothing(tmp_path, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "device: expected one of decar, pozyx" in line
     assert not out.exists()
+
+
+def test_the_graph_is_told_a_height_that_only_the_ranges_tell(tmp_path, monkeypatch, capsys):
+    """Anchors whose z is over the sea: the nodes would look for the tag at 1 m."""
+    walk = circle_recording(duration=5.0)
+    places = walk.anchors.positions + np.array([0.0, 0.0, 14.0])
+    save_range_table(tmp_path / "x.csv", walk)
+    save_anchors(tmp_path / "x_anchors.csv", Anchors(walk.anchors.ids, places))
+
+    def graph(options, method):
+        raise InputError(f"{method.dimensions}-D, the tag at {method.tag_height:.4g} m")
+
+    monkeypatch.setattr(demo, "run_graph_job", graph)
+    arguments = ["demo", "--source", "replay", "--recording", str(tmp_path / "x.csv")]
+    assert main([*arguments, "--dimensions", "2", "--output", str(tmp_path / "o")]) == 2
+    assert f"2-D, the tag at {places[:, 2].mean():.4g} m" in capsys.readouterr().err
