@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +33,7 @@ SITE = """\
   ros__parameters:
     device: {device}
     port: "{port}"
-    anchors_file: "{anchors}"
+    anchors_file: {anchors}
 
 /**/tracker_node:
   ros__parameters:
@@ -155,7 +157,7 @@ def _answer(given: str | None, question: str, usual: str, read: Callable[[str], 
 
 
 def _port(text: str) -> str:
-    if not text or any(c in text for c in '"\\\n'):
+    if not text or any(c in text for c in "\"'\\\n"):
         raise InputError(f"port: expected a path, pattern or URL, got {text!r}")
     return text
 
@@ -202,7 +204,7 @@ def site_text(answers: Answers, anchors: Path) -> str:
     return SITE.format(
         device=answers.device.name,
         port=answers.port,
-        anchors=anchors,
+        anchors=json.dumps(str(anchors)),  # quoted as YAML has it too
         dimensions="2" if known else "auto",
         height=f"    tag_height: {answers.tag_height}\n" if known else "",
         rate=rate_of(answers.device, BUDGET),
@@ -213,26 +215,27 @@ def site_text(answers: Answers, anchors: Path) -> str:
 def next_steps(answers: Answers, site: Path, anchors: Path) -> list[str]:
     """What to do, in lines."""
     runs = "ros2 run locdreamer_ros " if answers.ros else ""
+    file, table, ids = (shlex.quote(str(p)) for p in (site, anchors, site.with_name(IDS_ONLY)))
     lines = ["next:", f"  locdreamer doctor '{answers.port}'"]
     if isinstance(answers.anchors, int):
         rate = rate_of(answers.device, answers.anchors)
         lines += [
-            f"write the anchors' ids, as the module prints them, and places into {anchors}.",
+            f"write the anchors' ids, as the module prints them, and places into {table}.",
             "Or let them be surveyed: give three places that are not on one line, the ids in",
-            f"{site.with_name(IDS_ONLY)} as well, walk around for two minutes, and end the node:",
-            f"  {runs}driver_node --ros-args --params-file {site} "
-            f"-p anchors_file:={site.with_name(IDS_ONLY)} -p survey:=walk.csv -p free_rate:={rate}",
-            f"  locdreamer survey walk.csv --anchors {anchors} --output surveyed.csv",
+            f"{ids} as well, walk around for two minutes, and end the node:",
+            f"  {runs}driver_node --ros-args --params-file {file} "
+            f"-p anchors_file:={ids} -p survey:=walk.csv -p free_rate:={rate}",
+            f"  locdreamer survey walk.csv --anchors {table} --output surveyed.csv",
             "then track, with surveyed.csv as anchors_file in the site file:",
         ]
     if answers.ros:
         lines.append(
             f"  ros2 launch locdreamer_ros robot.launch.py device:={answers.device.name} "
-            f"params_file:={site}"
+            f"params_file:={file}"
         )
     else:
         lines += [
-            f"  driver_node --ros-args --params-file {site} &",
-            f"  tracker_node --ros-args --params-file {site}",
+            f"  driver_node --ros-args --params-file {file} &",
+            f"  tracker_node --ros-args --params-file {file}",
         ]
     return lines

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +114,16 @@ def test_the_launch_takes_the_site(tmp_path: Path) -> None:
     given = {"device": "decar", "params_file": str(tmp_path / "site.yaml")}
     started = plan(given, robot=True).started
     assert [each.executable for each in started] == ["driver_node", "tracker_node"]
+
+
+def test_a_folder_of_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / 'the "new" site, mine'
+    folder.mkdir()
+    given = folder / "anchors.csv"
+    save_anchors(given, Anchors(("1", "2", "3"), np.diag([1.0, 2.0, 3.0])))
+    said = [*SAID[:-1], "no", "--anchors", str(given)]
+    assert main(["init", "--output", str(folder), *said]) == 0
+    found = load_parameters(folder / "site.yaml", "driver_node")["anchors_file"]
+    assert found == str(given.resolve())
+    lines = capsys.readouterr().out.splitlines()
+    assert shlex.split(lines[-1])[-1] == str(folder / "site.yaml")
