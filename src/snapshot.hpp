@@ -72,7 +72,8 @@ inline double least_cost(
   for (int i = 0; i < count; i++) {
     sorted[i] = {residual[i], weight[i]};
   }
-  std::sort(sorted.begin(), sorted.end());
+  std::sort(
+    sorted.begin(), sorted.end(), [](const auto & a, const auto & b) {return a.first < b.first;});
   for (const auto & each : sorted) {whole += each.second;}
   int middle = 0;
   while (middle < count - 1 && (sum += sorted[middle].second) < 0.5 * whole) {middle++;}
@@ -113,41 +114,52 @@ inline bool solve_general(double * a, int n, double * b, int columns)
   return true;
 }
 
+// What explains a window in D dimensions. The state: position (D), velocity (D), offset.
+template<int D>
 class Explanation
 {
 public:
+  static constexpr int SIZE = 2 * D + 1;
+
   Explanation(const Window & window, const Scales & scales, bool still, bool shared, double floor)
-  : w_(window), s_(scales), shared_(shared), floor_(floor), size_(2 * window.axes + 1),
-    calm_(still ? 1e6 : 1.0 / square(scales.speed)), scale_(window.count),
-    residual_(window.count), direction_(static_cast<size_t>(window.count) * SPACE)
+  : w_(window), s_(scales), shared_(shared), floor_(floor),
+    calm_(still ? 1e6 : 1.0 / square(scales.speed)), scale_(window.count), wide_(window.count),
+    residual_(window.count), pull_(window.count)
   {
-    for (int i = 0; i < w_.count; i++) {scale_[i] = s_.scale + s_.scale_age * square(w_.age[i]);}
+    for (int i = 0; i < SPACE; i++) {
+      place_[i].resize(w_.count);
+      direction_[i].resize(w_.count);
+      for (int n = 0; n < w_.count; n++) {
+        place_[i][n] = w_.places[w_.anchor[n] * SPACE + i];
+      }
+    }
+    for (int n = 0; n < w_.count; n++) {scale_[n] = s_.scale + s_.scale_age * square(w_.age[n]);}
   }
 
-  // Candidates (M, axes): where circles meet, then the seeds.
+  // Candidates (M, D): where circles meet, then the seeds.
   void candidates(const double * seeds, int count)
   {
     meet();
-    places_.insert(places_.end(), seeds, seeds + static_cast<size_t>(count) * w_.axes);
+    places_.insert(places_.end(), seeds, seeds + static_cast<size_t>(count) * D);
   }
 
-  // Polish those that are best and apart: states (polished, size), costs, covariances of the
-  // position (axes, axes) and residuals (count); how many, or -1: numpy's turn.
+  // Polish those that are best and apart: states (polished, SIZE), costs, covariances of the
+  // position (D, D) and residuals (count); how many, or -1: numpy's turn.
   int polish(double * states, double * costs, double * covariances, double * residuals)
   {
-    const int d = w_.axes, many = static_cast<int>(places_.size()) / d;
-    Numbers cost(many), offset(many), wide(w_.count);
-    for (int i = 0; i < w_.count; i++) {wide[i] = 3.0 * scale_[i];}
+    const int many = static_cast<int>(places_.size()) / D;
+    Numbers cost(many), offset(many);
+    for (int n = 0; n < w_.count; n++) {wide_[n] = 3.0 * scale_[n];}
     for (int m = 0; m < many; m++) {
-      if (!finite(&places_[static_cast<size_t>(m) * d], d)) {return -1;}
-      Numbers state(size_, 0.0);
-      std::copy_n(&places_[static_cast<size_t>(m) * d], d, state.begin());
-      look(state.data(), false);
+      const double * at = &places_[static_cast<size_t>(m) * D];
+      if (!finite(at, D)) {return -1;}
+      const double still[SPACE] = {};
+      look(at, still);
       if (shared_) {
         cost[m] = least_cost(
-          residual_.data(), w_.weight, wide.data(), w_.count, s_.offset, offset[m]);
+          residual_.data(), w_.weight, wide_.data(), w_.count, s_.offset, offset[m]);
       } else {
-        cost[m] = cost_at(residual_.data(), w_.weight, wide.data(), w_.count, 0.0);
+        cost[m] = cost_at(residual_.data(), w_.weight, wide_.data(), w_.count, 0.0);
       }
     }
     std::vector<int> chosen;
@@ -155,18 +167,18 @@ public:
       const bool apart = std::all_of(
         chosen.begin(), chosen.end(), [&](int other) {
           double sum = 0.0;
-          for (int i = 0; i < d; i++) {sum += square(places_[m * d + i] - places_[other * d + i]);}
+          for (int i = 0; i < D; i++) {sum += square(places_[m * D + i] - places_[other * D + i]);}
           return std::sqrt(sum) > s_.apart;
         });
       if (apart) {chosen.push_back(m);}
       if (static_cast<int>(chosen.size()) == s_.polished) {break;}
     }
     for (size_t c = 0; c < chosen.size(); c++) {
-      double * state = states + c * size_;
-      std::fill_n(state, size_, 0.0);
-      std::copy_n(&places_[static_cast<size_t>(chosen[c]) * d], d, state);
-      state[size_ - 1] = offset[chosen[c]];
-      if (!settle(state, costs[c], covariances + c * d * d)) {return -1;}
+      double * state = states + c * SIZE;
+      std::fill_n(state, SIZE, 0.0);
+      std::copy_n(&places_[static_cast<size_t>(chosen[c]) * D], D, state);
+      state[SIZE - 1] = offset[chosen[c]];
+      if (!settle(state, costs[c], covariances + c * D * D)) {return -1;}
       std::copy(residual_.begin(), residual_.end(), residuals + c * w_.count);
     }
     return static_cast<int>(chosen.size());
@@ -191,9 +203,9 @@ private:
     std::stable_sort(
       last.begin(), last.end(), [&](int a, int b) {return w_.value[a] < w_.value[b];});
     if (static_cast<int>(last.size()) > s_.nearest) {last.resize(s_.nearest);}
-    const size_t levels = w_.axes == 2 ? 1 : s_.levels.size();
+    const size_t levels = D == 2 ? 1 : s_.levels.size();
     for (size_t l = 0; l < levels; l++) {
-      const double height = w_.height + (w_.axes == 2 ? 0.0 : s_.levels[l]);
+      const double height = w_.height + (D == 2 ? 0.0 : s_.levels[l]);
       for (double side : {1.0, -1.0}) {
         for (size_t i = 0; i < last.size(); i++) {
           for (size_t j = i + 1; j < last.size(); j++) {cross(last[i], last[j], height, side);}
@@ -214,7 +226,7 @@ private:
     const double y = std::sqrt(std::max(a * a - x * x, 0.0));
     places_.push_back(p[0] + ux * x - side * uy * y);
     places_.push_back(p[1] + uy * x + side * ux * y);
-    if (w_.axes == 3) {places_.push_back(height);}
+    if (D == SPACE) {places_.push_back(height);}
   }
 
   double radius(int range, double above) const
@@ -222,43 +234,60 @@ private:
     return std::sqrt(std::max(square(w_.value[range]) - square(above), 0.01));
   }
 
-  // Residuals before any offset, and directions, at a state; moving: at each range's own stamp.
-  void look(const double * state, bool moving)
+  // Residuals before any offset, and directions, where the tag is at each range's own stamp. A loop
+  // over ranges for each step of it: of four ranges at once, where the processor can.
+  void look(const double * position, const double * velocity)
   {
-    for (int n = 0; n < w_.count; n++) {
-      double delta[SPACE] = {0.0, 0.0, w_.height};
-      for (int i = 0; i < w_.axes; i++) {
-        delta[i] = state[i] + (moving ? w_.age[n] * state[w_.axes + i] : 0.0);
-      }
-      for (int i = 0; i < SPACE; i++) {delta[i] -= w_.places[w_.anchor[n] * SPACE + i];}
-      residual_[n] = w_.value[n] - slant(delta, floor_, &direction_[n * SPACE]);
+    const int count = w_.count;
+    const double * age = w_.age, * value = w_.value, height = w_.height, floor = floor_;
+    double * distance = pull_.data(), * residual = residual_.data();
+    for (int i = 0; i < SPACE; i++) {
+      const double * place = place_[i].data();
+      double * delta = direction_[i].data();
+      const double at = i < D ? position[i] : height, speed = i < D ? velocity[i] : 0.0;
+      for (int n = 0; n < count; n++) {delta[n] = at + age[n] * speed - place[n];}
+    }
+    const double * x = direction_[0].data(), * y = direction_[1].data(),
+      * z = direction_[2].data();
+    for (int n = 0; n < count; n++) {
+      const double length = std::sqrt(square(x[n]) + square(y[n]) + square(z[n]));
+      distance[n] = length > floor ? length : floor;
+      residual[n] = value[n] - distance[n];
     }
   }
 
   // Gauss-Newton from a state to where it ends, its cost and the covariance of its position.
   bool settle(double * state, double & cost, double * covariance)
   {
-    constexpr int MOST = 2 * SPACE + 1;
-    const int d = w_.axes, n = size_;
-    const double level = d == SPACE ? 1.0 / square(s_.height) : 0.0;
-    double hessian[MOST * MOST], slope[MOST], gradient[MOST];
-    double kept[MOST * MOST] = {};
+    constexpr int n = SIZE;
+    const int d = D, count = w_.count;
+    const double level = D == SPACE ? 1.0 / square(s_.height) : 0.0;
+    double hessian[n * n], slope[n], gradient[n], kept[n * n] = {};
+    double * distance = pull_.data(), * pull = pull_.data();
     for (double factor : s_.steps) {
-      look(state, true);
+      look(state, state + D);
+      for (int i = 0; i < D; i++) {
+        double * along = direction_[i].data();
+        for (int k = 0; k < count; k++) {along[k] /= distance[k];}
+      }
+      const double offset = state[n - 1], * weight = w_.weight, * scale = scale_.data();
+      double * residual = residual_.data();
+      for (int k = 0; k < count; k++) {
+        const double wide = factor * scale[k];
+        residual[k] -= offset;
+        pull[k] = 2.0 * weight[k] / (1.0 + square(residual[k] / wide)) / square(wide);
+      }
       std::fill_n(hessian, n * n, 0.0);
       std::fill_n(slope, n, 0.0);
-      for (int k = 0; k < w_.count; k++) {
-        const double residual = residual_[k] - state[n - 1], wide = factor * scale_[k];
-        for (int i = 0; i < d; i++) {
-          gradient[i] = direction_[k * SPACE + i];
-          gradient[d + i] = w_.age[k] * gradient[i];
+      for (int k = 0; k < count; k++) {
+        for (int i = 0; i < D; i++) {
+          gradient[i] = direction_[i][k];
+          gradient[D + i] = w_.age[k] * gradient[i];
         }
         gradient[n - 1] = 1.0;
-        const double w =
-          2.0 * w_.weight[k] / (1.0 + square(residual / wide)) / square(wide);
         for (int i = 0; i < n; i++) {
-          const double scaled = gradient[i] * w;
-          slope[i] += scaled * residual;
+          const double scaled = gradient[i] * pull[k];
+          slope[i] += scaled * residual[k];
           for (int j = i; j < n; j++) {hessian[i * n + j] += scaled * gradient[j];}
         }
       }
@@ -283,15 +312,15 @@ private:
       for (int i = 0; i < n; i++) {state[i] += slope[i];}
       if (!finite(state, n)) {return false;}
     }
-    look(state, true);
-    for (int k = 0; k < w_.count; k++) {residual_[k] -= state[n - 1];}
+    look(state, state + D);
+    for (int k = 0; k < count; k++) {residual_[k] -= state[n - 1];}
     cost = cost_at(residual_.data(), w_.weight, scale_.data(), w_.count, 0.0);
     cost += rho(state[n - 1], s_.offset);
     double speed = 0.0;
     for (int i = 0; i < d; i++) {speed += square(state[d + i]);}
     cost += 0.5 * calm_ * speed;
     if (d == SPACE) {cost += 0.5 * level * square(state[2] - w_.height);}
-    double inverse[MOST * MOST] = {};
+    double inverse[n * n] = {};
     for (int i = 0; i < n; i++) {inverse[i * (n + 1)] = 1.0;}
     if (!solve_general(kept, n, inverse, n)) {return false;}
     for (int i = 0; i < d; i++) {
@@ -305,10 +334,8 @@ private:
   const Window & w_;
   const Scales & s_;
   const bool shared_;
-  const double floor_;
-  const int size_;
-  const double calm_;
-  Numbers scale_, residual_, direction_, places_;
+  const double floor_, calm_;
+  Numbers scale_, wide_, residual_, pull_, places_, place_[SPACE], direction_[SPACE];
 };
 
 }  // namespace locdreamer_ros

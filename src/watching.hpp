@@ -314,14 +314,18 @@ inline PyObject * explain(PyObject *, PyObject * const * given, Py_ssize_t count
   const Window window{
     age.data<double>(), value.data<double>(), weight.data<double>(), places.data<double>(),
     anchor.data<int64_t>(), static_cast<int>(ranges), static_cast<int>(axes), height};
-  Explanation explanation(window, scales, given[8] == Py_True, given[9] == Py_True, floor);
+  const auto explained = [&](auto explanation) {
+      explanation.candidates(seeds.data<double>(), static_cast<int>(seeds.count() / axes));
+      return explanation.polish(
+        states.data<double>(), costs.data<double>(), covariances.data<double>(),
+        residuals.data<double>());
+    };
+  const bool still = given[8] == Py_True, shared = given[9] == Py_True;
   return PyLong_FromLong(
     run_alike(
       [&] {
-        explanation.candidates(seeds.data<double>(), static_cast<int>(seeds.count() / axes));
-        return explanation.polish(
-          states.data<double>(), costs.data<double>(), covariances.data<double>(),
-          residuals.data<double>());
+        return axes == 2 ? explained(Explanation<2>(window, scales, still, shared, floor)) :
+        explained(Explanation<3>(window, scales, still, shared, floor));
       }));
 }
 
