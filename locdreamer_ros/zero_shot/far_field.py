@@ -159,7 +159,8 @@ class FarFieldTracker(Tracker):
 
     def updated(self, room: Room) -> Estimate:
         """See `Tracker`."""
-        return self._change(self.model.updated(room))
+        estimate = self.model.updated(room)
+        return self._change(estimate) if self._is_far(estimate) else estimate
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""

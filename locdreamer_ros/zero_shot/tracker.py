@@ -137,20 +137,14 @@ class ZeroShotTracker(Tracker):
     def _publish(self, time: float) -> Estimate:
         state, shown = self.state, self._shown
         seen = state.covariance[np.ix_(shown, shown)] * step.trust(self._w, state)
-        self._estimate = self._show(state, time, state.mean[shown], seen)
-        return self._estimate
-
-    def _show(
-        self, state: State, time: float, mean: FloatArray, covariance: FloatArray
-    ) -> Estimate:
-        """The estimate that shows a state."""
         ahead: Foreseen
         if self._compiled and state.size == state.plain:
             ahead = Ahead(self._compiled, self.site, state, self._slot)
         else:
             look = partial(foresee, self.site, state.mean, state.covariance, self._slot)
             ahead = Foreseen(look)
-        return Estimate(time, mean, covariance, ahead, state.common)
+        self._estimate = Estimate(time, state.mean[shown], seen, ahead, state.common)
+        return self._estimate
 
     # What the kernel makes, and what it is given for it.
 
@@ -183,10 +177,16 @@ class ZeroShotTracker(Tracker):
         return self._take(room, started(self._estimate).time)
 
     def _take(self, room: Room, time: float) -> Estimate:
-        packed, mean, covariance = room
-        self.state = State(packed, self.state.slots, self.state.size)
-        self._estimate = self._show(self.state, time, mean, covariance)
+        self.state, self._estimate = self._made(room, time)
         return self._estimate
+
+    def _made(self, room: Room, time: float) -> tuple[State, Estimate]:
+        """What the kernel made."""
+        packed, mean, covariance = room
+        state = State(packed, self.state.slots, self.state.size)
+        assert self._compiled is not None
+        ahead = Ahead(self._compiled, self.site, state, self._slot)
+        return state, Estimate(time, mean, covariance, ahead, state.common)
 
     # The steps.
 
@@ -254,9 +254,7 @@ class ZeroShotTracker(Tracker):
         now = started(self._estimate)
         call = None if ranges.free else self.updating(ranges)
         if call is not None and self._compiled and self._compiled.kernel.update(*call[0]) > 0:
-            packed, mean, covariance = call[1]
-            state = State(packed, self.state.slots, self.state.size)
-            return self._show(state, now.time, mean, covariance)
+            return self._made(call[1], now.time)[1]
         return super().look(ranges)
 
     def update(self, ranges: Ranges) -> Estimate:
