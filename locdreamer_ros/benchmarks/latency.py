@@ -4,7 +4,7 @@
 
 All contenders take turns at each epoch of one walk, in one process, whatever `jobs` says: so they
 meet the same caches and the same neighbours, and their ratios hold on a busy machine. A step is
-predict, choose and update, without the loop's watch and without the source of ranges.
+predict, choose and update as the loop makes them, without its watch and the source of ranges.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from locdreamer_ros.benchmarks.methods import BUDGET
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, with_interval
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.evaluation.intervals import mean_interval
+from locdreamer_ros.loop import CHOSEN
 from locdreamer_ros.methods import CLASSICAL, NEED_A_MODEL, SCHEDULERS, Method
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.simulation import make_world, simulate
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, Site
 
@@ -90,6 +92,22 @@ def answer(recording: Recording, row: int, asked: IntArray) -> Ranges:
     return Ranges.of(heard, recording.ranges[row, heard], float(recording.times[row]))
 
 
+def plan(
+    tracker: Tracker, scheduler: Scheduler, dt: float, anchors: Anchors, budget: int
+) -> tuple[Estimate, IntArray]:
+    """Predict and choose as `Loop.plan` does: in one call of the kernel where both are its own."""
+    now, kernel, call = tracker.estimate, compiled.kernel, tracker.predicting(dt)
+    if now is not None and kernel is not None and call is not None:
+        given, room = call
+        choice = scheduler.choice(now.time + dt, budget)
+        if choice is not None:
+            rows = np.empty(budget, dtype=np.intp)
+            if kernel.plan([(*given, *choice, rows)])[0] == CHOSEN:
+                return tracker.predicted(room, now.time + dt), rows
+    prior = tracker.predict(dt)
+    return prior, scheduler.select(prior, anchors, budget)
+
+
 def stepper(method: Method, recording: Recording, site: Site, lives: ExitStack) -> Step:
     """A method's steps along a walk; its tracker's life ends with `lives`."""
     tracker, scheduler = method.make_tracker(site), method.make_scheduler(site)
@@ -100,8 +118,7 @@ def stepper(method: Method, recording: Recording, site: Site, lives: ExitStack) 
     def step(row: int) -> int:
         dt = float(recording.times[row] - recording.times[row - 1])
         begin = process_time_ns()
-        prior = tracker.predict(dt)
-        asked = scheduler.select(prior, anchors, budget)
+        prior, asked = plan(tracker, scheduler, dt, anchors, budget)
         spent = process_time_ns() - begin
         ranges = answer(recording, row, asked)
         while scheduler.sequential and asked.size < budget:
