@@ -75,6 +75,11 @@ class Held(NamedTuple):
     fit: dict[int, float]
 
 
+def rows_of(named: Collection[int]) -> IntArray:
+    """Anchors as the kernel takes them."""
+    return np.fromiter(named, dtype=np.intp) if named else NOBODY
+
+
 def hold(
     site: Site, window: Window, track: Track, now: float, named: Collection[int]
 ) -> Held | None:
@@ -84,7 +89,7 @@ def hold(
     """
     if not track.count:
         return None
-    without = np.fromiter(named, dtype=np.intp) if named else NOBODY
+    without = rows_of(named)
     if compiled.kernel:
         rows = (window.rows, window.count, track.rows, track.count)
         given = (site.anchors.positions, constants(site.tag_height), *rows, now, without)

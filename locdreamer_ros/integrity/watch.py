@@ -23,7 +23,7 @@ from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.silence import COAST_S, Silence
 from locdreamer_ros.integrity.snapshot import Snapshot, cost_of, explain
 from locdreamer_ros.integrity.status import State, Status
-from locdreamer_ros.integrity.track import NOBODY, REACH_S, Held, Track, constants, hold
+from locdreamer_ros.integrity.track import REACH_S, Held, Track, constants, hold, rows_of
 from locdreamer_ros.integrity.twin import Twin
 from locdreamer_ros.integrity.window import Gathered, Window
 from locdreamer_ros.roles import Room, Tracker
@@ -180,16 +180,14 @@ class Watch:
         return self._publish(prior)
 
     @property
-    def _quiet(self) -> bool:
-        """Whether there is one track, and all anchors are believed."""
-        return not (
-            self._estimate is None or self._seeking or self._twin is not None or self.naming.named
-        )
+    def _single(self) -> bool:
+        """Whether there is one track, and no other."""
+        return not (self._estimate is None or self._seeking or self._twin is not None)
 
     def predicting(self, time: float) -> Turn | None:
         """What the kernel takes for an ordinary `predict` to `time` s; None: it is none."""
         now = self.tracker.estimate
-        if now is None or self.doubt.suspect or not self._quiet:
+        if now is None or self.doubt.suspect or self.naming.named or not self._single:
             return None
         dt = time - now.time
         if not 0.0 < dt <= self._silence.since + COAST_S - now.time:
@@ -203,14 +201,19 @@ class Watch:
 
     def updating(self, ranges: Ranges, time: float) -> Turn | None:
         """What the kernel takes for an ordinary `update` at `time` s; None: it is none."""
-        prior, track = self.tracker.estimate, self._track
-        call = self.tracker.updating(ranges) if self._quiet and not self.gate.spikes else None
-        if call is None or prior is None:
+        prior, track, named = self.tracker.estimate, self._track, self.naming.named
+        if prior is None or not self._single:
+            return None
+        screened = named.union(self.gate.spikes) if named or self.gate.spikes else ()
+        if screened and not screened.isdisjoint(ranges.anchor.tolist()):
+            return None
+        call = self.tracker.updating(ranges)
+        if call is None:
             return None
         given, room = call
         attending = self.gate.attending(ranges, time, prior, prior.offset, self.window, count=True)
-        holding = (track.rows, track.count, REACH_S, self._constants, NOBODY, self._is_due(time))
-        return (*given, *attending, *holding), room, time
+        holding = (track.rows, track.count, REACH_S, self._constants, rows_of(named))
+        return (*given, *attending, *holding, self._is_due(time)), room, time
 
     def updated(
         self, turn: Turn, used: int, rows: int, track: int, held: tuple[Any, ...] | None

@@ -187,7 +187,7 @@ def test_an_ordinary_turn_is_the_turn_by_parts(
                 plan = loop.plan(time)
                 if answer is None:
                     answer = walker(site, time, np.arange(anchors), rng)
-                if at_once and loop.watch._quiet:
+                if at_once and loop.watch._single:
                     ordinary += loop._absorbing(plan, answer) is not None
                 ends.append((plan.anchor, loop.absorb(plan, answer), loop.status(), loop.watch))
         (one, here, said, watch), (other, there, says, other_watch) = ends
