@@ -113,7 +113,7 @@ class TrackerChoice:
         symbol="D",
     )
     tag_height: float = parameter(
-        UNKNOWN_HEIGHT, "known height of the tag, m; -1: unknown", low=-1.0, high=1e3, symbol="Z"
+        UNKNOWN_HEIGHT, "known height of the tag, m; -1: unknown", low=-1.0, high=1e4, symbol="Z"
     )
 
 
