@@ -1,0 +1,44 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Anchors in millimetres, or over another floor: said, and no pose until they are right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+
+from locdreamer_ros.msg import RangeArray
+from nodes.hosted import ANCHORS, TRUTH, Hosted, hosting, ranges_at
+
+from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes.ekf_node import EkfNode
+from locdreamer_ros.nodes.possible import FIXES
+from locdreamer_ros.types import Anchors, FloatArray
+
+
+def fixes_with(hosted: Hosted, places: FloatArray, start: int) -> int:
+    """Poses of so many fixes as are judged, and ten more, with anchors said to be at `places`."""
+    hosted.node._on_anchors(c.to_anchors(Anchors(ANCHORS.ids, places), 0, "map"))
+    before = hosted.node.counts["fixes"]
+    for epoch in range(start, start + FIXES + 10):
+        heard = c.to_ranges(ranges_at(TRUTH, [0, 1, 2, 3], epoch / 10.0), ANCHORS)
+        head = c.header(epoch * 10**8, "map")
+        hosted.node._on_ranges(RangeArray(header=head, ranges=heard))
+        if epoch == start + FIXES - 1:
+            before = hosted.node.counts["fixes"]
+    return hosted.node.counts["fixes"] - before
+
+
+def test_anchors_that_cannot_be_there_give_no_pose() -> None:
+    with hosting(EkfNode, dimensions='"2"') as hosted:
+        assert fixes_with(hosted, 1000.0 * ANCHORS.positions, 10) == 0
+        assert "uwb/anchors: the anchors are not in metres but" in hosted.node.health()[0]
+        assert "in millimetres" in hosted.node.health()[0]
+        high = ANCHORS.positions + np.array([0.0, 0.0, 20.0])
+        assert fixes_with(hosted, high, 100) == 0
+        assert "tag_height 1: the anchors hang at 22 to 22.5 m" in hosted.node.health()[0]
+        assert fixes_with(hosted, ANCHORS.positions, 200) == 10
+        assert hosted.node.health()[0] == ""
