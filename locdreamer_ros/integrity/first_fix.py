@@ -22,8 +22,9 @@ SPEED_SIGMA = 1.0
 """Prior sigma of each velocity component, m/s: a walking person or indoor robot."""
 OFFSET_M = 0.7
 """A smaller common offset is left to the filter, which knows such biases."""
-CLEARLY = 2.0
-"""An offset must explain so many anchors more than walls would."""
+CLEARLY, ELSEWHERE_M = 2.0, 1.0
+"""An offset must explain so many anchors more than walls would; unless the tag is so far from where
+it would be without: that is another explanation, see `Snapshot.mirror`."""
 STILL_S = 0.5
 """A shorter window says nothing of the velocity."""
 SURE_S, LONGEST_S = 1.0, 3.0
@@ -85,7 +86,19 @@ def _without_offset(site: Site, gathered: Gathered, snapshot: Snapshot) -> Snaps
     """
     plain = explain(site, gathered, time=snapshot.time, seeds=[snapshot.position], shared=False)
     dear = not plain or plain[0].cost - snapshot.cost > CLEARLY
-    return snapshot if dear else plain[0]
+    return snapshot if dear or _far(plain[0].position, snapshot) else plain[0]
+
+
+def calibrated(site: Site, gathered: Gathered, snapshot: Snapshot) -> Snapshot | None:
+    """The explanation without a common offset, where it is another place and not clearly worse."""
+    plain = explain(site, gathered, time=snapshot.time, seeds=[snapshot.position], shared=False)
+    if not plain or plain[0].cost - snapshot.cost > CLEARLY:
+        return None
+    return plain[0] if _far(plain[0].position, snapshot) else None
+
+
+def _far(position: FloatArray, snapshot: Snapshot) -> bool:
+    return float(np.linalg.norm(position - snapshot.position)) > ELSEWHERE_M
 
 
 def fix_of(site: Site, gathered: Gathered, snapshot: Snapshot, *, moving: bool = False) -> Estimate:
@@ -93,16 +106,20 @@ def fix_of(site: Site, gathered: Gathered, snapshot: Snapshot, *, moving: bool =
     d = site.dimensions
     if abs(snapshot.offset) >= OFFSET_M:
         snapshot = _without_offset(site, gathered, snapshot)
-    offset = snapshot.offset if abs(snapshot.offset) >= OFFSET_M else 0.0
     rows = gathered.latest()
+    moved = gathered.age[rows, None] * snapshot.velocity
+
     # The filter was trained to start from such a fix: less sharp than the snapshot.
-    position, covariance, _ = solve_position(
-        site,
-        gathered.anchor[rows],
-        gathered.value[rows] - offset,
-        snapshot.position,
-        moved=gathered.age[rows, None] * snapshot.velocity,
-    )
+    def solved(offset: float) -> tuple[FloatArray, FloatArray]:
+        values = gathered.value[rows] - offset
+        given = (site, gathered.anchor[rows], values, snapshot.position)
+        return solve_position(*given, moved=moved)[:2]
+
+    offset = snapshot.offset if abs(snapshot.offset) >= OFFSET_M else 0.0
+    position, covariance = solved(offset)
+    if offset != snapshot.offset and _far(position, snapshot):
+        offset = snapshot.offset
+        position, covariance = solved(offset)
     apart = float(np.linalg.norm(position - snapshot.position))
     if not apart <= 2.0 + 3.0 * np.sqrt(np.trace(snapshot.covariance)):
         position, covariance = snapshot.position, snapshot.covariance

@@ -158,6 +158,31 @@ def _meetings(site: Site, gathered: Gathered) -> FloatArray:
     return np.concatenate(found)
 
 
+def whatever_offset(site: Site, gathered: Gathered) -> FloatArray:
+    """Places (M, D) that the ranges say whatever offset they share: of all, and without one each.
+
+    (r - c)^2 = |x - a|^2 is linear in the place, the offset c and one number more, |x|^2 - c^2.
+    None where there are fewer anchors than that.
+    """
+    d = site.dimensions
+    rows = gathered.latest()
+    n = rows.size
+    if n < d + 2:
+        return np.empty((0, d))
+    places, value = site.anchors.positions[gathered.anchor[rows]], gathered.value[rows]
+    middle = places[:, :d].mean(axis=0)
+    at = places[:, :d] - middle
+    matrix = np.column_stack([2.0 * at, -2.0 * value, np.ones(n)])
+    right = (at**2).sum(axis=1) - value**2
+    if d == 2:
+        right += (site.tag_height - places[:, 2]) ** 2
+    kept = np.ones((n + 1 if n > d + 2 else 1, n))
+    kept[np.arange(1, len(kept)), np.arange(len(kept) - 1)] = 0.0
+    normal = np.einsum("mn,ni,nj->mij", kept, matrix, matrix) + 1e-6 * np.eye(d + 2)
+    solved = np.linalg.solve(normal, np.einsum("mn,ni,n->mi", kept, matrix, right)[..., None])
+    return np.asarray(solved[:, :d, 0] + middle)
+
+
 def _spread_out(places: FloatArray, cost: FloatArray) -> FloatArray:
     """The best rows of places (M, D) that lie apart."""
     chosen: list[int] = []

@@ -16,12 +16,12 @@ import numpy as np
 
 from locdreamer_ros.integrity.better import AT_ONCE_S, TEST_S, Better
 from locdreamer_ros.integrity.doubt import Doubt
-from locdreamer_ros.integrity.first_fix import STILL_S, fix_of, ready
+from locdreamer_ros.integrity.first_fix import OFFSET_M, STILL_S, calibrated, fix_of, ready
 from locdreamer_ros.integrity.gate import ALL_NEAR, Gate
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.silence import COAST_S, Silence
-from locdreamer_ros.integrity.snapshot import Snapshot, cost_of, explain
+from locdreamer_ros.integrity.snapshot import Snapshot, cost_of, explain, whatever_offset
 from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.integrity.track import REACH_S, Held, Track, constants, hold, rows_of
 from locdreamer_ros.integrity.twin import Twin
@@ -141,15 +141,29 @@ class Watch:
         if first is None or gathered.anchors < 3:
             return
         waited = time - first
-        found = explain(self.site, gathered, time=time, still=waited < STILL_S)
+        seeds = whatever_offset(self.site, gathered)
+        found = explain(self.site, gathered, time=time, seeds=list(seeds), still=waited < STILL_S)
         if found and ready(self.site, found[0], waited):
-            self._start(gathered, found[0], twin=found[0].mirror)
+            best, plain = found[0], calibrated(self.site, gathered, found[0])
+            if plain is None:
+                self._start(gathered, best, twin=best.mirror)
+            else:  # most sites are calibrated
+                self._start(gathered, plain, twin=best)
 
-    def _start(self, gathered: Gathered, snapshot: Snapshot, *, twin: Snapshot | None) -> None:
+    def _start(
+        self,
+        gathered: Gathered,
+        snapshot: Snapshot,
+        *,
+        twin: Snapshot | None = None,
+        known: float = 0.0,
+    ) -> None:
+        """Begin from a snapshot; known m: the offset that is off the window's ranges already."""
         moving = float(gathered.age.min()) < -1.0 or snapshot is self._better.turned
         self._begin()
         self._seeking = False
-        self.tracker.start(fix_of(self.site, gathered, snapshot, moving=moving))
+        fix = fix_of(self.site, gathered, snapshot, moving=moving)
+        self.tracker.start(replace(fix, offset=fix.offset + known))
         if twin is not None:
             self._twin = Twin(self.site, self.tracker.fork())
             self._twin.tracker.start(fix_of(self.site, gathered, twin))
@@ -351,7 +365,9 @@ class Watch:
                 self.doubt.covariance = None
             self.naming.calm(self._fit)
             return
-        gathered = whole = self.window.gathered(now)
+        # A large offset that the tracker knows is no longer held against the places that have it.
+        known = self.tracker.offset if abs(self.tracker.offset) >= OFFSET_M else 0.0
+        gathered = whole = self.window.gathered(now).less(known)
         found = explain(self.site, gathered, time=now, seeds=[estimate.position])
         if not found:
             self._better.since = None
@@ -364,7 +380,7 @@ class Watch:
             if self.naming.named - before and away > DRAGGED_M:
                 # What was named has moved the track, and all that it knew of biases.
                 self.restarts += 1
-                self._start(gathered, best, twin=None)
+                self._start(gathered, best, known=known)
                 return
         if best.good < self.site.dimensions + 2:
             latest = gathered.kept(gathered.age > -AT_ONCE_S)
@@ -373,12 +389,12 @@ class Watch:
                 found, best, gathered = turned, turned[0], latest
         unexplained = lingers or held.cost > UNEXPLAINED * held.anchors
         spent = held.cost
-        if self.naming.named or gathered is not whole:
+        if self.naming.named or gathered is not whole or known:
             spent, _ = cost_of(self._track.residuals(self.site, gathered, now), gathered)
         self.doubt.suspect = spent - best.cost > DOUBTFUL_COST
         if self._better.lasts(best, spent, estimate, now):
             self.restarts += 1
-            self._start(gathered, best, twin=None)
+            self._start(gathered, best, known=known)
         self.doubt.wonder(found, spent, estimate, now, self._fit, unexplained=unexplained)
 
     def _decide(self, twin: Twin, vote: int) -> None:

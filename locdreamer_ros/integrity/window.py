@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -41,6 +41,10 @@ class Gathered:
         anchor = self.anchor[keep]
         count = np.unique(anchor).size
         return Gathered(self.age[keep], anchor, self.value[keep], self.weight[keep], count)
+
+    def less(self, offset: float) -> Gathered:
+        """The same with `offset` m off each range."""
+        return replace(self, value=self.value - offset) if offset else self
 
     def latest(self) -> IntArray:
         """Rows of each anchor's last range, shortest range first."""
