@@ -346,14 +346,14 @@ def test_a_tracker_tracks_through_it_and_through_an_unplugging(graph: Graph) -> 
     "The driver does not grow in memory, descriptors or threads at 50 fixes a second."
 )
 @pytest.mark.slow
-def test_a_quarter_of_a_minute_at_fifty_fixes_a_second_does_not_grow(tmp_path: Path) -> None:
+def test_half_a_minute_at_fifty_fixes_a_second_does_not_grow(tmp_path: Path) -> None:
     """The short form of what docs/notebook.md says of one hour."""
     report = tmp_path / "endurance.json"
     command = [sys.executable, "-m", "locdreamer_ros.nodes.driver_timing", "endurance"]
     with own_domain() as domain:
         environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
         environment["PYTHONPATH"] = str(Path(__file__).parents[2])
-        subprocess.run([*command, "15", str(report)], check=True, env=environment)
+        subprocess.run([*command, "30", str(report)], check=True, env=environment)
     found = json.loads(report.read_text())
     assert found["exit_status"] == 0
     assert found["answers"] >= 0.99 * found["schedules"] > 0
