@@ -60,21 +60,14 @@ class KalmanTracker(Tracker):
         self._huber = huber
         self._iterations = iterations
         self._estimate: Estimate | None = None
-        self._offset = 0.0
 
     @property
     def estimate(self) -> Estimate | None:
         """The current estimate; None before `start`."""
         return self._estimate
 
-    @property
-    def offset(self) -> float:
-        """What the first fix found all ranges to be too long by, m: it is taken off them."""
-        return self._offset
-
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix."""
-        self._offset = fix.offset
         self._estimate = fix
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
@@ -90,7 +83,7 @@ class KalmanTracker(Tracker):
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
         now = started(self._estimate)
-        used = recent(ranges, now.time, self._offset)
+        used = recent(ranges, now.time)
         if len(used) > 0:
             mean, covariance = huber_update(
                 now.mean,

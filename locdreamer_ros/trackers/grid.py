@@ -68,7 +68,6 @@ class GridTracker(Tracker):
         self._velocity = np.zeros(site.dimensions)
         self._step = 0.0
         self._estimate: Estimate | None = None
-        self._offset = 0.0
 
     def _lay_out(self, low: FloatArray, high: FloatArray) -> None:
         """Cells between two corners (D,) m."""
@@ -86,14 +85,8 @@ class GridTracker(Tracker):
         """The current estimate; None before `start`."""
         return self._estimate
 
-    @property
-    def offset(self) -> float:
-        """What the first fix found all ranges to be too long by, m: it is taken off them."""
-        return self._offset
-
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix: a Gaussian on the cells."""
-        self._offset = fix.offset
         # What starts out fast, or outside, is looked for there too.
         fast = FASTER * float(np.linalg.norm(fix.velocity))
         self._faster = max(1.0, fast / max(self.config.max_speed, 0.1))
@@ -170,7 +163,7 @@ class GridTracker(Tracker):
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
         now = started(self._estimate)
-        used = recent(ranges, now.time, self._offset)
+        used = recent(ranges, now.time)
         if len(used) == 0:
             return now
         config = self.config

@@ -8,7 +8,6 @@ State layout: position (D), velocity (D), then whatever a tracker adds (biases).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -58,12 +57,11 @@ def started(estimate: Estimate | None) -> Estimate:
     return estimate
 
 
-def recent(ranges: Ranges, time: float, offset: float = 0.0) -> Ranges:
-    """Usable ranges within `MAX_AGE_S` of `time`, less the offset m that all share."""
+def recent(ranges: Ranges, time: float) -> Ranges:
+    """Usable ranges within `MAX_AGE_S` of `time`."""
     usable = ranges.usable()
     near = np.abs(usable.stamp - time) <= MAX_AGE_S
-    used = usable if near.all() else usable[near]
-    return replace(used, value=used.value - offset) if offset else used
+    return usable if near.all() else usable[near]
 
 
 def linearise_ranges(

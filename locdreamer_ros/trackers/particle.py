@@ -92,21 +92,14 @@ class ParticleTracker(Tracker):
         self._step = 0.0
         self._speed = config.speed_sigma
         self._estimate: Estimate | None = None
-        self._offset = 0.0
 
     @property
     def estimate(self) -> Estimate | None:
         """The current estimate; None before `start`."""
         return self._estimate
 
-    @property
-    def offset(self) -> float:
-        """What the first fix found all ranges to be too long by, m: it is taken off them."""
-        return self._offset
-
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix."""
-        self._offset = fix.offset
         count = self.config.particles
         # What starts out fast, or outside, is looked for there too.
         self._speed = max(self.config.speed_sigma, FASTER * float(np.linalg.norm(fix.velocity)))
@@ -146,7 +139,7 @@ class ParticleTracker(Tracker):
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
         now = started(self._estimate)
-        used = recent(ranges, now.time, self._offset)
+        used = recent(ranges, now.time)
         if len(used) == 0:
             return now
         config, d = self.config, self.site.dimensions
