@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 INTERFACE = 7
-"""What goes in and comes out of its functions; an installed kernel of another number is of another
-tree."""
+"""What goes in and comes out of its functions; an installed kernel of another number, or of none,
+is of another tree."""
 
 
 def _load() -> Any:
@@ -21,7 +21,7 @@ def _load() -> Any:
         from locdreamer_ros import _compiled  # type: ignore[attr-defined, unused-ignore]
     except ImportError:
         return None
-    return _compiled if _compiled.INTERFACE == INTERFACE else None
+    return _compiled if getattr(_compiled, "INTERFACE", 0) == INTERFACE else None
 
 
 kernel: Any = _load()

@@ -34,6 +34,11 @@ def check_there(path: Path) -> None:
         raise InputError(f"{path}: cannot read: No such file or directory")
 
 
+def anchors_of(table: Path, named: Path | None = None) -> Path:
+    """The anchors file that belongs to a range table: as named, else beside it."""
+    return named or table.with_name(f"{table.stem}_anchors.csv")
+
+
 @contextmanager
 def open_text(path: Path) -> Iterator[IO[str]]:
     """Open a UTF-8 text file. Raises InputError where it is absent, unreadable or not text."""

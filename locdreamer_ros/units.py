@@ -164,6 +164,12 @@ def check_turning(rates: FloatArray, table: str) -> None:
         )
 
 
+def hang(anchors: Anchors) -> str:
+    """How high anchors hang, in words."""
+    heights = anchors.positions[:, 2]
+    return f"the anchors hang at {heights.min():.6g} to {heights.max():.6g} m"
+
+
 def out_of_reach(site: Site, ranges: FloatArray) -> bool:
     """Whether the tag cannot be as high as the site says: ranges (T, A) m are shorter than that.
 

@@ -30,6 +30,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.intervals import mean_interval
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.evaluation.run import evaluate
+from locdreamer_ros.files import anchors_of
 from locdreamer_ros.integrity.status import State
 from locdreamer_ros.methods import SCHEDULERS, Method
 from locdreamer_ros.recording import Recording
@@ -86,7 +87,7 @@ def find_recordings(folder: Path) -> list[Path]:
         path
         for pattern in ("*.csv", "*/*.csv")
         for path in sorted(folder.glob(pattern))
-        if path.with_name(f"{path.stem}_anchors.csv").is_file()
+        if anchors_of(path).is_file()
     ]
     if not found:
         raise InputError(f"{folder}: no range table X.csv with its X_anchors.csv")

@@ -7,7 +7,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from locdreamer_ros.cli.options import add_common, anchors_of, check_output, refuse_inputs
+from locdreamer_ros.cli.options import add_common, check_output, refuse_inputs
+from locdreamer_ros.files import anchors_of
 
 HEADING = {"id": "anchor", "offset": "offset m", "error": "+- m", "ranges": "ranges"}
 

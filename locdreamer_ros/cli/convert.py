@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from locdreamer_ros.cli.options import (
     add_common,
-    anchors_of,
     check_output,
     check_seed,
     positive,
@@ -18,7 +17,7 @@ from locdreamer_ros.cli.options import (
 )
 from locdreamer_ros.cli.recordings import add_columns
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import check_folder
+from locdreamer_ros.files import anchors_of, check_folder
 
 if TYPE_CHECKING:
     from locdreamer_ros.recording import Recording
@@ -184,7 +183,7 @@ def refuse_source(options: argparse.Namespace) -> None:
     """Raises InputError where the output would replace what is read."""
     outputs = [options.output, options.json]
     if options.output.suffix == ".csv":
-        outputs.append(anchors_of(options.output, None))
+        outputs.append(anchors_of(options.output))
     anchors = anchors_of(options.source, options.anchors)
     refuse_inputs(outputs, options.source, anchors)
 

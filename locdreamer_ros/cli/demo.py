@@ -18,7 +18,6 @@ from locdreamer_ros.cli.method import add_method, add_site, read_method
 from locdreamer_ros.cli.options import (
     add_common,
     add_view,
-    anchors_of,
     check_output,
     check_seed,
     check_view_option,
@@ -28,7 +27,7 @@ from locdreamer_ros.cli.options import (
 from locdreamer_ros.cli.simulate import add_environment
 from locdreamer_ros.driver.devices import NAMES
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import check_folder
+from locdreamer_ros.files import anchors_of, check_folder
 from locdreamer_ros.methods import LISTENS, Method
 
 if TYPE_CHECKING:

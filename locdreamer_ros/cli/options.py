@@ -121,8 +121,3 @@ def refuse_inputs(outputs: Iterable[Path | None], *inputs: Path | None) -> None:
         if place in written and not is_passage(output):
             raise InputError(f"{output}: two results cannot have one name")
         written.append(place)
-
-
-def anchors_of(recording: Path, anchors: Path | None) -> Path:
-    """The anchors file that is read with a table: as named, else beside it."""
-    return anchors or recording.with_name(f"{recording.stem}_anchors.csv")

@@ -10,13 +10,13 @@ from pathlib import Path
 from locdreamer_ros.cli.options import (
     PLACES,
     add_common,
-    anchors_of,
     check_output,
     check_seed,
     finite,
     positive,
     refuse_inputs,
 )
+from locdreamer_ros.files import anchors_of
 
 HEADING = {"recording": "recording", "anchors": "anchors", "epochs": "epochs", "ranges": "ranges"}
 
@@ -61,7 +61,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> None:
     """Simulate, write, print. Raises InputError."""
-    beside = anchors_of(options.output, None)
+    beside = anchors_of(options.output)
     check_output(options.output, (".csv",))
     check_output(beside)
     check_seed(options.seed)

@@ -13,13 +13,13 @@ from locdreamer_ros.cli.options import (
     PICTURES,
     add_common,
     add_view,
-    anchors_of,
     check_output,
     check_seed,
     check_view_option,
     refuse_inputs,
 )
 from locdreamer_ros.cli.recordings import add_columns
+from locdreamer_ros.files import anchors_of
 from locdreamer_ros.methods import UNKNOWN_HEIGHT
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import anchors_of
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.units import check_places, check_turning, check_units
 
@@ -35,7 +36,7 @@ def load_recording(
     recording = dataclasses.replace(_load(path, anchors, columns, height), file=str(path))
     where = str(path if anchors is None else anchors)
     if is_table(path) and anchors is None:
-        where = str(_beside(path))
+        where = str(anchors_of(path))
     check_places(recording.anchors, where)
     if recording.turn_rate is not None:
         check_turning(recording.turn_rate, str(path))
@@ -52,11 +53,6 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in (".csv", ".tsv", ".txt")
 
 
-def _beside(path: Path) -> Path:
-    """Where the anchors of a range table are."""
-    return path.with_name(f"{path.stem}_anchors.csv")
-
-
 def _load(
     path: Path, anchors: Path | None, columns: Mapping[str, str] | None, height: float
 ) -> Recording:
@@ -65,7 +61,7 @@ def _load(
     if is_table(path):
         from locdreamer_ros.datasets.range_table import load_anchors, load_range_table
 
-        beside = _beside(path)
+        beside = anchors_of(path)
         if anchors is None and not beside.is_file():
             raise InputError(f"{path}: needs an anchors file (id,x,y,z); there is no {beside.name}")
         return load_range_table(path, load_anchors(anchors or beside, height), columns)

@@ -56,7 +56,7 @@ from locdreamer_ros.datasets.columns import (
 )
 from locdreamer_ros.datasets.long_table import PLACE, TAG, read_long, save_long_table
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import open_text, replaced, write_atomically
+from locdreamer_ros.files import anchors_of, open_text, replaced, write_atomically
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Anchors
 from locdreamer_ros.units import check_places
@@ -294,7 +294,7 @@ def save_recording(path: Path, recording: Recording, *, long: bool = False) -> P
 
     long: a row per range, which keeps the ranges' stamps.
     """
-    beside = path.with_name(f"{path.stem}_anchors.csv")
+    beside = anchors_of(path)
     with replaced(beside) as place:
         save_anchors(place, recording.anchors)
         (save_long_table if long else save_range_table)(path, recording)

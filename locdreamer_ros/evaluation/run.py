@@ -22,7 +22,7 @@ from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.schedulers.simple import All
 from locdreamer_ros.types import Estimate, FloatArray, IntArray, Ranges, Site
-from locdreamer_ros.units import out_of_reach
+from locdreamer_ros.units import hang, out_of_reach
 
 Report = dict[str, Any]
 log = logging.getLogger(__name__)
@@ -249,18 +249,17 @@ def site_of(recording: Recording, method: Method) -> Site:
         raise InputError(f"{recording.where}: {reason}") from None
     if recording.differences or not out_of_reach(site, recording.ranges):
         return site
-    heights = recording.anchors.positions[:, 2]
-    hang = f"the anchors hang at {heights.min():.6g} to {heights.max():.6g} m"
+    high = hang(recording.anchors)
     if method.tag_height != UNKNOWN_HEIGHT:
         raise InputError(
-            f"{recording.where}: --tag-height {method.tag_height:g}: {hang}, and most ranges are "
+            f"{recording.where}: --tag-height {method.tag_height:g}: {high}, and most ranges are "
             "shorter than that is away"
         )
-    height = float(heights.mean())
+    height = float(recording.anchors.positions[:, 2].mean())
     log.warning(
         "%s: %s, and ranges do not reach down to %g m: the tag is taken as %.6g m high; "
         "--tag-height says better",
-        *(recording.where, hang, site.tag_height, height),
+        *(recording.where, high, site.tag_height, height),
     )
     return replace(site, tag_height=height)
 

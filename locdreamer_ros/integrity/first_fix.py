@@ -78,23 +78,20 @@ def ready(site: Site, snapshot: Snapshot, waited: float) -> bool:
     return waited >= (SURE_S if agree >= d + 1 else LONGEST_S)
 
 
-def _without_offset(site: Site, gathered: Gathered, snapshot: Snapshot) -> Snapshot:
-    """The explanation that needs no common offset, unless it costs much more.
+def _plain(site: Site, gathered: Gathered, snapshot: Snapshot) -> Snapshot | None:
+    """The explanation that needs no common offset; None where it costs much more.
 
     Walls lengthen several ranges at once: that is no offset, and one that is taken for true at the
     start is hard to unlearn.
     """
     plain = explain(site, gathered, time=snapshot.time, seeds=[snapshot.position], shared=False)
-    dear = not plain or plain[0].cost - snapshot.cost > CLEARLY
-    return snapshot if dear or _far(plain[0].position, snapshot) else plain[0]
+    return plain[0] if plain and plain[0].cost - snapshot.cost <= CLEARLY else None
 
 
 def calibrated(site: Site, gathered: Gathered, snapshot: Snapshot) -> Snapshot | None:
     """The explanation without a common offset, where it is another place and not clearly worse."""
-    plain = explain(site, gathered, time=snapshot.time, seeds=[snapshot.position], shared=False)
-    if not plain or plain[0].cost - snapshot.cost > CLEARLY:
-        return None
-    return plain[0] if _far(plain[0].position, snapshot) else None
+    plain = _plain(site, gathered, snapshot)
+    return plain if plain is not None and _far(plain.position, snapshot) else None
 
 
 def _far(position: FloatArray, snapshot: Snapshot) -> bool:
@@ -105,7 +102,8 @@ def fix_of(site: Site, gathered: Gathered, snapshot: Snapshot, *, moving: bool =
     """A snapshot as an estimate to start from; moving: with its velocity, else at rest."""
     d = site.dimensions
     if abs(snapshot.offset) >= OFFSET_M:
-        snapshot = _without_offset(site, gathered, snapshot)
+        plain = _plain(site, gathered, snapshot)
+        snapshot = snapshot if plain is None or _far(plain.position, snapshot) else plain
     rows = gathered.latest()
     moved = gathered.age[rows, None] * snapshot.velocity
 

@@ -68,7 +68,7 @@ class Snapshot:
 
     @cached_property
     def residual(self) -> dict[int, float]:
-        """M by anchor."""
+        """Of each anchor the median, m."""
         return self.window.per_anchor(self.residuals)
 
     @cached_property

@@ -28,6 +28,8 @@ REACH_S = LONG_S + SCALE_AGE + 1.0
 """So far back a track is remembered."""
 FEWEST = 4
 """Ranges of a window that a track is held against."""
+SPANS = (SHORT_S, LONG_S, OLDEST_S, EACH, MOST_ANCHORS, SCALE_M, SCALE_AGE, OFFSET_M)
+"""What the kernel has to know of windows and costs."""
 NOBODY: IntArray = np.empty(0, dtype=np.intp)
 
 
@@ -115,6 +117,3 @@ def hold(
 def constants(tag_height: float) -> FloatArray:
     """What the kernel has to know of windows, costs and the site."""
     return np.array([tag_height, FLOOR_M, *SPANS])
-
-
-SPANS = (SHORT_S, LONG_S, OLDEST_S, EACH, MOST_ANCHORS, SCALE_M, SCALE_AGE, OFFSET_M)

@@ -10,7 +10,7 @@ import numpy as np
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import FloatArray, Ranges, Site
-from locdreamer_ros.units import check_units, out_of_reach
+from locdreamer_ros.units import check_units, hang, out_of_reach
 
 FIXES = 20
 """Fixes that are judged by: some seconds, as the pace is."""
@@ -35,9 +35,8 @@ def impossible(site: Site, heard: Sequence[tuple[float, FloatArray]], where: str
     except InputError as reason:
         return str(reason)
     if out_of_reach(site, ranges):
-        heights = site.anchors.positions[:, 2]
         return (
-            f"tag_height {site.tag_height:g}: the anchors hang at {heights.min():.6g} to "
-            f"{heights.max():.6g} m, and most ranges are shorter than that is away; set it"
+            f"tag_height {site.tag_height:g}: {hang(site.anchors)}, and most ranges are shorter "
+            "than that is away; set it"
         )
     return ""
