@@ -113,9 +113,9 @@ $(VENV)/.learn: $(VENV)/.core
 	$(VENV)/bin/python -m pip install 'locdreamer_ros[learn,juno]'
 	touch $@
 
-# What the package depends on without the package itself, which colcon is to build.
+# What the package depends on without the package itself, which colcon is to build: so uncompiled.
 $(COLCON_VENV)/.installed: setup.cfg requirements/colcon.txt requirements/constraints.txt
 	$(PYTHON) -m venv $(COLCON_VENV)
-	LOCDREAMER_NO_ROS=1 $(COLCON_VENV)/bin/python -m pip install '.[ros]' -r requirements/colcon.txt
+	LOCDREAMER_NO_ROS=1 CXX=none $(COLCON_VENV)/bin/python -m pip install '.[ros]' -r requirements/colcon.txt
 	$(COLCON_VENV)/bin/python -m pip uninstall --yes locdreamer_ros
 	touch $@
