@@ -107,14 +107,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def add_output(parser: argparse.ArgumentParser, what: str) -> None:
     """--output with what a bag is written as, --seed and --json."""
     parser.add_argument("--output", type=Path, required=True, metavar="PATH", help=what)
-    parser.add_argument(
-        "--storage", choices=("mcap", "sqlite3"), default="mcap", help="of a bag (mcap)"
-    )
+    parser.add_argument("--storage", choices=("mcap", "sqlite3"), help="of a bag (mcap)")
     parser.add_argument(
         "--bag-version",
         type=int,
         choices=(5, 8, 9),
-        default=9,
         help="of a bag's metadata: 5 for ROS 2 Humble, 8 for Iron, 9 for Jazzy and later (9)",
     )
     add_common(parser)
@@ -192,6 +189,8 @@ def check_places(options: argparse.Namespace) -> None:
     """Complain before the work about outputs that could not be written after it."""
     check_output(options.json, (".json",))
     if options.output.suffix == ".csv":
+        if options.storage or options.bag_version:
+            raise InputError(f"{options.output}: --storage and --bag-version are of a bag's folder")
         check_output(options.output)
     else:
         check_folder(options.output.parent)
@@ -205,6 +204,7 @@ def write(recording: Recording, options: argparse.Namespace) -> int:
     import numpy as np
 
     from locdreamer_ros.datasets.bag import write_bag
+    from locdreamer_ros.datasets.bag_writer import VERSIONS
     from locdreamer_ros.datasets.range_table import save_recording
     from locdreamer_ros.evaluation.tables import save_json
 
@@ -212,7 +212,8 @@ def write(recording: Recording, options: argparse.Namespace) -> int:
     if output.suffix == ".csv":
         save_recording(output, recording, long=recording.by_range)
     else:
-        write_bag(output, recording, storage=options.storage, version=options.bag_version)
+        storage, version = options.storage or "mcap", options.bag_version or VERSIONS[-1]
+        write_bag(output, recording, storage=storage, version=version)
     result = {
         "output": str(output),
         "epochs": len(recording),

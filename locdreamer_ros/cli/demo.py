@@ -80,7 +80,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--anchors", type=Path, metavar="FILE", help="replay: its anchors")
     parser.add_argument(
         "--device",
-        default="decar",
         metavar="D",
         help=f"serial: what to emulate: {', '.join(NAMES)} (decar)",
     )
@@ -112,6 +111,9 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("--source serial runs the driver in the ROS 2 graph: leave out --offline")
     if options.measurement == "tdoa" and options.source == "serial":
         raise InputError("--measurement tdoa: a module is asked for ranges; see docs/tdoa.md")
+    if options.device is not None and options.source != "serial":
+        raise InputError("--device: only --source serial emulates a module")
+    options.device = options.device or "decar"
     if (options.source == "replay") != (options.recording is not None):
         raise InputError("--source replay and --recording FILE need each other")
 

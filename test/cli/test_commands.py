@@ -242,6 +242,14 @@ def test_bad_options(recording, capsys, arguments, expected):
     assert sorted(recording.parent.iterdir()) == before
 
 
+@pytest.mark.parametrize("option", [("--storage", "mcap"), ("--bag-version", "9")])
+def test_a_table_has_no_storage(recording, tmp_path, capsys, option):
+    output = tmp_path / "again.csv"
+    line = complaint(capsys, "convert", "csv", recording, "--output", output, *option)
+    assert f"{output}: --storage and --bag-version are of a bag" in line
+    assert not output.exists()
+
+
 def test_missing_files(capsys, tmp_path):
     assert "no such file" in complaint(capsys, "track", tmp_path / "nope.csv")
     assert "required: COMMAND" in complaint(capsys)

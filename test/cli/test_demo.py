@@ -84,6 +84,7 @@ def test_replay_agrees_with_track(tmp_path, capsys):
     [
         (["--source", "serial"], "--source serial runs the driver in the ROS 2 graph"),
         (["--source", "replay"], "--source replay and --recording FILE need each other"),
+        (["--offline", "--device", "decar"], "--device: only --source serial emulates a module"),
         (["--recording", "x.csv"], "--source replay and --recording FILE need each other"),
         (
             ["--source", "replay", "--recording", "x.csv", "--duration", "3"],
