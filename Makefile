@@ -99,9 +99,10 @@ $(VENV)/.core: $(SOURCES)
 	$(VENV)/bin/python -m pip install '.[ros]'
 	touch $@
 
-# By name: the package is installed by now, only what the extra adds is fetched.
+# By name: the package is installed by now, only what the extra adds is fetched. Of torch, scipy and
+# mypy little is ever imported, so their bytecode is not made beforehand (a minute).
 $(VENV)/.tools: $(VENV)/.core
-	$(VENV)/bin/python -m pip install 'locdreamer_ros[learn,juno,test,dev]'
+	$(VENV)/bin/python -m pip install --no-compile 'locdreamer_ros[learn,juno,test,dev]'
 	touch $@
 
 $(SITE_VENV)/.installed: requirements/site.txt requirements/constraints.txt
@@ -110,7 +111,7 @@ $(SITE_VENV)/.installed: requirements/site.txt requirements/constraints.txt
 	touch $@
 
 $(VENV)/.learn: $(VENV)/.core
-	$(VENV)/bin/python -m pip install 'locdreamer_ros[learn,juno]'
+	$(VENV)/bin/python -m pip install --no-compile 'locdreamer_ros[learn,juno]'
 	touch $@
 
 # What the package depends on without the package itself, which colcon is to build: so uncompiled.

@@ -78,9 +78,10 @@ inline double least_cost(
   int middle = 0;
   while (middle < count - 1 && (sum += sorted[middle].second) < 0.5 * whole) {middle++;}
   const double median = sorted[middle].first;
-  const double plain = cost_at(residual, weight, scale, count, 0.0);
-  const double moved =
-    cost_at(residual, weight, scale, count, median) + rho(median, offset_scale);
+  const auto cost = [&](double shift) {
+      return run_alike([&] {return cost_at(residual, weight, scale, count, shift);});
+    };
+  const double plain = cost(0.0), moved = cost(median) + rho(median, offset_scale);
   offset = moved < plain ? median : 0.0;
   return moved < plain ? moved : plain;
 }
@@ -154,12 +155,13 @@ public:
       const double * at = &places_[static_cast<size_t>(m) * D];
       if (!finite(at, D)) {return -1;}
       const double still[SPACE] = {};
-      look(at, still);
+      run_alike([&] {look(at, still);});
       if (shared_) {
         cost[m] = least_cost(
           residual_.data(), w_.weight, wide_.data(), w_.count, s_.offset, offset[m]);
       } else {
-        cost[m] = cost_at(residual_.data(), w_.weight, wide_.data(), w_.count, 0.0);
+        cost[m] = run_alike(
+          [&] {return cost_at(residual_.data(), w_.weight, wide_.data(), w_.count, 0.0);});
       }
     }
     std::vector<int> chosen;
@@ -178,7 +180,7 @@ public:
       std::fill_n(state, SIZE, 0.0);
       std::copy_n(&places_[static_cast<size_t>(chosen[c]) * D], D, state);
       state[SIZE - 1] = offset[chosen[c]];
-      if (!settle(state, costs[c], covariances + c * D * D)) {return -1;}
+      if (!run_alike([&] {return settle(state, costs[c], covariances + c * D * D);})) {return -1;}
       std::copy(residual_.begin(), residual_.end(), residuals + c * w_.count);
     }
     return static_cast<int>(chosen.size());

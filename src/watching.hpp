@@ -322,11 +322,8 @@ inline PyObject * explain(PyObject *, PyObject * const * given, Py_ssize_t count
     };
   const bool still = given[8] == Py_True, shared = given[9] == Py_True;
   return PyLong_FromLong(
-    run_alike(
-      [&] {
-        return axes == 2 ? explained(Explanation<2>(window, scales, still, shared, floor)) :
-        explained(Explanation<3>(window, scales, still, shared, floor));
-      }));
+    axes == 2 ? explained(Explanation<2>(window, scales, still, shared, floor)) :
+    explained(Explanation<3>(window, scales, still, shared, floor)));
 }
 
 }  // namespace locdreamer_ros
