@@ -18,6 +18,11 @@ from locdreamer_ros.types import Estimate, FloatArray, Site
 
 DOUBTS_S = 1.0
 """How long the ranges must go unexplained before it is said."""
+RIVAL, BEST = 1.0, 2.0
+"""Another place is a rival where it costs no more than so much above the track, and so much above
+the best place."""
+ELSEWHERE_M, SIGMAS = 1.0, 2.0
+"""And where it is so far away, and so many sigma of the track."""
 SETTLED_S, UNSURE_S = 3.0, 30.0
 """Ranges that go unexplained so long after an anchor was named, with few others left, say that it
 may be the wrong one; so long it is doubted."""
@@ -62,6 +67,24 @@ class Doubt:
         named, most = self._naming.named, self._site.dimensions + 1
         unchecked = len(named) > 1 and len(self._window.heard - named) <= most
         return self._mirror.flat or unchecked or now - self._unsure_at < UNSURE_S
+
+    def compare(self, found: Sequence[Snapshot], spent: float, estimate: Estimate) -> None:
+        """Places that explain the ranges nearly as well as the track widen the covariance at once.
+
+        By as much as they may be right: few anchors, one of them off, are often explained by
+        several places. found, the best first; spent: what the ranges cost by the track.
+        """
+        sigma = math.sqrt(max(float(np.trace(estimate.covariance[:2, :2])), 0.0))
+        farthest = 0.0
+        for place in found:
+            if place.cost > min(spent + RIVAL, found[0].cost + BEST):
+                continue
+            away = place.position - estimate.position
+            apart = math.hypot(away[0], away[1])
+            share = 1.0 / (1.0 + math.exp(place.cost - spent))
+            if apart > max(ELSEWHERE_M, SIGMAS * sigma) and share * apart**2 > farthest:
+                farthest = share * apart**2
+                self.covariance = share * np.outer(away, away)
 
     def wonder(
         self,

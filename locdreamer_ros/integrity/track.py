@@ -25,7 +25,9 @@ from locdreamer_ros.integrity.window import (
 from locdreamer_ros.types import Estimate, FloatArray, IntArray, Site
 
 REACH_S = LONG_S + SCALE_AGE + 1.0
-"""So far back a track is remembered."""
+"""So far back a track is remembered, at least."""
+REACH_ROWS = 60
+"""So many updates back as well, as far as a window reaches."""
 FEWEST = 4
 """Ranges of a window that a track is held against."""
 SPANS = (SHORT_S, LONG_S, OLDEST_S, EACH, MOST_ANCHORS, SCALE_M, SCALE_AGE, OFFSET_M)
@@ -40,18 +42,18 @@ class Track:
         self.rows = np.empty((128, 1 + dimensions))
         self.count = 0
 
-    def add(self, estimate: Estimate) -> None:
-        """Add where the tag is now, and forget what lies too far back."""
+    def add(self, estimate: Estimate, reach: float) -> None:
+        """Add where the tag is now, and forget what lies more than `reach` s back."""
         if self.count == len(self.rows):
             self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
         if compiled.kernel:
-            given = (self.rows, self.count, estimate.time, estimate.mean, REACH_S)
+            given = (self.rows, self.count, estimate.time, estimate.mean, reach)
             count: int = compiled.kernel.remember(*given)
             if count >= 0:
                 self.count = count
                 return
         self.rows[self.count] = estimate.time, *estimate.position.tolist()
-        recent = self.rows[: self.count + 1, 0] >= estimate.time - REACH_S
+        recent = self.rows[: self.count + 1, 0] >= estimate.time - reach
         kept = self.rows[int(recent.argmax()) : self.count + 1].copy()
         self.count = len(kept)
         self.rows[: self.count] = kept

@@ -27,9 +27,9 @@ class Twin:
         self.track = Track(site.dimensions)
         self._votes = 0
 
-    def update(self, ranges: Ranges) -> None:
-        """It is given what the tracker is given."""
-        self.track.add(self.tracker.update(ranges))
+    def update(self, ranges: Ranges, reach: float) -> None:
+        """It is given what the tracker is given; reach s: see `Track.add`."""
+        self.track.add(self.tracker.update(ranges), reach)
 
     def vote(
         self, spent: float, here: Estimate, window: Window, now: float, named: Collection[int]

@@ -9,6 +9,7 @@ seconds, explained without its state, say otherwise with redundancy, by a distan
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -23,14 +24,24 @@ from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.silence import COAST_S, Silence
 from locdreamer_ros.integrity.snapshot import Snapshot, cost_of, explain, whatever_offset
 from locdreamer_ros.integrity.status import State, Status
-from locdreamer_ros.integrity.track import REACH_S, Held, Track, constants, hold, rows_of
+from locdreamer_ros.integrity.track import (
+    REACH_ROWS,
+    REACH_S,
+    Held,
+    Track,
+    constants,
+    hold,
+    rows_of,
+)
 from locdreamer_ros.integrity.twin import Twin
-from locdreamer_ros.integrity.window import Gathered, Window
+from locdreamer_ros.integrity.window import OLDEST_S, Gathered, Window
 from locdreamer_ros.roles import Room, Tracker
 from locdreamer_ros.types import BoolArray, Estimate, Motion, Ranges, Site
 
 SUSPECT = 0.7
-"""Cost per anchor of the track beyond which a snapshot is solved."""
+"""Cost per anchor beyond which the track is held against a snapshot."""
+RIVALLED = 0.2
+"""Cost per anchor beyond which other places are looked at, that would be doubt enough."""
 DRAGGED_M = 0.7
 """A track this far from the snapshot that names an anchor was moved by it."""
 DOUBTFUL_COST = 1.0
@@ -170,7 +181,12 @@ class Watch:
         self._silence.since = snapshot.time
         estimate = self.tracker.estimate
         assert estimate is not None
+        self._mirror.look(self._heard(gathered.anchor.tolist()), estimate.position)
         self._publish(estimate)
+
+    def _heard(self, anchors: Iterable[int]) -> frozenset[int]:
+        """Those that are not named."""
+        return frozenset(anchors) - self.naming.named
 
     # The turn of the loop.
 
@@ -226,7 +242,7 @@ class Watch:
             return None
         given, room = call
         attending = self.gate.attending(ranges, time, prior, prior.offset, self.window, count=True)
-        holding = (track.rows, track.count, REACH_S, self._constants, rows_of(named))
+        holding = (track.rows, track.count, self._reach, self._constants, rows_of(named))
         return (*given, *attending, *holding, self._is_due(time)), room, time
 
     def updated(
@@ -243,6 +259,11 @@ class Watch:
             self.window.pruned = time
         estimate = self.tracker.updated(room)
         return self._conclude(estimate, used, time, None if held is None else Held(*held))
+
+    @property
+    def _reach(self) -> float:
+        """So far back, s, the track is remembered: a slow tag's window is long."""
+        return max(REACH_S, min(REACH_ROWS * self._silence.usual, OLDEST_S))
 
     def _is_due(self, time: float) -> bool:
         """Whether the track is to be held against the window."""
@@ -271,9 +292,9 @@ class Watch:
         if near is not ALL_NEAR or self.gate.spikes or self.naming.named:
             used = self._screened(ranges, near, time)
         estimate = self.tracker.update(used)
-        self._track.add(estimate)
+        self._track.add(estimate, self._reach)
         if self._twin is not None:
-            self._twin.update(used)
+            self._twin.update(used, self._reach)
         return self._conclude(estimate, len(used), time)
 
     def _conclude(
@@ -359,18 +380,27 @@ class Watch:
             self._decide(self._twin, self._twin.vote(held.cost, estimate, self.window, now, named))
         self.doubt.note_names(now)
         self.doubt.suspect = False
-        if held.cost < SUSPECT * held.anchors and not lingers:
+        self._mirror.look(self._heard(held.fit), estimate.position)
+        plain = held.cost < SUSPECT * held.anchors and not lingers
+        if plain:
             self._better.since = self.doubt.odd_since = None
             if not self.doubt.ambiguous(now):
                 self.doubt.covariance = None
             self.naming.calm(self._fit)
-            return
+            if held.cost < RIVALLED * held.anchors:
+                return
         # A large offset that the tracker knows is no longer held against the places that have it.
         known = self.tracker.offset if abs(self.tracker.offset) >= OFFSET_M else 0.0
         gathered = whole = self.window.gathered(now).less(known)
         found = explain(self.site, gathered, time=now, seeds=[estimate.position])
         if not found:
             self._better.since = None
+            return
+        spent = held.cost
+        if self.naming.named or known:
+            spent, _ = cost_of(self._track.residuals(self.site, gathered, now), gathered)
+        self.doubt.compare(found, spent, estimate)
+        if plain:
             return
         best = found[0]
         if self.naming.judges(best):
@@ -388,8 +418,7 @@ class Watch:
             if turned:
                 found, best, gathered = turned, turned[0], latest
         unexplained = lingers or held.cost > UNEXPLAINED * held.anchors
-        spent = held.cost
-        if self.naming.named or gathered is not whole or known:
+        if self.naming.named or gathered is not whole:
             spent, _ = cost_of(self._track.residuals(self.site, gathered, now), gathered)
         self.doubt.suspect = spent - best.cost > DOUBTFUL_COST
         if self._better.lasts(best, spent, estimate, now):
