@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,11 +14,15 @@ from locdreamer_ros.integrity.better import APART_M
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.snapshot import MIRROR, Snapshot
+from locdreamer_ros.integrity.track import Held
 from locdreamer_ros.integrity.window import Window
 from locdreamer_ros.types import Estimate, FloatArray, Site
 
 DOUBTS_S = 1.0
 """How long the ranges must go unexplained before it is said."""
+RIVALLED, RIVALLED_EACH, LOOK_S = 1.5, 0.3, 0.5
+"""Cost, and cost per anchor, beyond which other places are looked at, that would be doubt enough:
+so often, and at each test while there is one. One anchor that is off costs as much."""
 RIVAL, BEST = 1.0, 2.0
 """Another place is a rival where it costs no more than so much above the track, and so much above
 the best place."""
@@ -46,6 +51,7 @@ class Doubt:
 
     def begin(self) -> None:
         """The track begins here."""
+        self._looked = -math.inf
         self.odd_since: float | None = None
         """Since when the ranges go unexplained, s."""
         self.covariance: FloatArray | None = None
@@ -67,6 +73,36 @@ class Doubt:
         named, most = self._naming.named, self._site.dimensions + 1
         unchecked = len(named) > 1 and len(self._window.heard - named) <= most
         return self._mirror.flat or unchecked or now - self._unsure_at < UNSURE_S
+
+    def widened(self, estimate: Estimate, other: Estimate | None) -> Estimate:
+        """An estimate with a covariance that holds the doubt, and where its twin `other` is."""
+        if other is None and self.covariance is None and not self._mirror.flat:
+            return estimate
+        away = [] if other is None else [other.position - estimate.position]
+        if self._mirror.flat:
+            away.append(self._mirror.across(estimate.position))
+        d = estimate.dimensions
+        covariance = estimate.covariance.copy()
+        if self.covariance is not None:
+            covariance[:d, :d] += self.covariance
+        for vector in away:
+            covariance[:d, :d] += np.outer(vector, vector)
+        return replace(estimate, covariance=covariance)
+
+    def looks(self, held: Held, now: float) -> bool:
+        """Whether other places are to be looked at, though the track explains the ranges.
+
+        What was in doubt is so no more, until they are.
+        """
+        rivalled = self.covariance is not None
+        self.odd_since = None
+        if not self.ambiguous(now):
+            self.covariance = None
+        due = rivalled or now >= self._looked + LOOK_S
+        if held.cost < max(RIVALLED, RIVALLED_EACH * held.anchors) or not due:
+            return False
+        self._looked = now
+        return True
 
     def compare(self, found: Sequence[Snapshot], spent: float, estimate: Estimate) -> None:
         """Places that explain the ranges nearly as well as the track widen the covariance at once.

@@ -88,10 +88,18 @@ def _plain(site: Site, gathered: Gathered, snapshot: Snapshot) -> Snapshot | Non
     return plain[0] if plain and plain[0].cost - snapshot.cost <= CLEARLY else None
 
 
-def calibrated(site: Site, gathered: Gathered, snapshot: Snapshot) -> Snapshot | None:
-    """The explanation without a common offset, where it is another place and not clearly worse."""
+def beginning(
+    site: Site, gathered: Gathered, snapshot: Snapshot
+) -> tuple[Snapshot, Snapshot | None]:
+    """Where a track begins, and its twin, where there is one.
+
+    Most sites are calibrated: an explanation without a common offset that is another place, and not
+    clearly worse, comes first, and the snapshot is its twin.
+    """
     plain = _plain(site, gathered, snapshot)
-    return plain if plain is not None and _far(plain.position, snapshot) else None
+    if plain is not None and _far(plain.position, snapshot):
+        return plain, snapshot
+    return snapshot, snapshot.mirror
 
 
 def _far(position: FloatArray, snapshot: Snapshot) -> bool:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Set
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class Mirror:
         self._straight = self.flat = False
         """Whether a place and its mirror image give much the same ranges."""
 
-    def look(self, anchors: Collection[int], position: FloatArray) -> None:
+    def look(self, anchors: Set[int], position: FloatArray) -> None:
         """Whether the ranges of these anchors can tell a position (D,) m from its mirror image."""
         if len(anchors) < 2:
             return

@@ -9,7 +9,6 @@ seconds, explained without its state, say otherwise with redundancy, by a distan
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from locdreamer_ros.integrity.better import AT_ONCE_S, TEST_S, Better
 from locdreamer_ros.integrity.doubt import Doubt
-from locdreamer_ros.integrity.first_fix import OFFSET_M, STILL_S, calibrated, fix_of, ready
+from locdreamer_ros.integrity.first_fix import OFFSET_M, STILL_S, beginning, fix_of, ready
 from locdreamer_ros.integrity.gate import ALL_NEAR, Gate
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import Naming
@@ -40,8 +39,6 @@ from locdreamer_ros.types import BoolArray, Estimate, Motion, Ranges, Site
 
 SUSPECT = 0.7
 """Cost per anchor beyond which the track is held against a snapshot."""
-RIVALLED = 0.2
-"""Cost per anchor beyond which other places are looked at, that would be doubt enough."""
 DRAGGED_M = 0.7
 """A track this far from the snapshot that names an anchor was moved by it."""
 DOUBTFUL_COST = 1.0
@@ -155,11 +152,8 @@ class Watch:
         seeds = whatever_offset(self.site, gathered)
         found = explain(self.site, gathered, time=time, seeds=list(seeds), still=waited < STILL_S)
         if found and ready(self.site, found[0], waited):
-            best, plain = found[0], calibrated(self.site, gathered, found[0])
-            if plain is None:
-                self._start(gathered, best, twin=best.mirror)
-            else:  # most sites are calibrated
-                self._start(gathered, plain, twin=best)
+            best, twin = beginning(self.site, gathered, found[0])
+            self._start(gathered, best, twin=twin)
 
     def _start(
         self,
@@ -181,12 +175,8 @@ class Watch:
         self._silence.since = snapshot.time
         estimate = self.tracker.estimate
         assert estimate is not None
-        self._mirror.look(self._heard(gathered.anchor.tolist()), estimate.position)
+        self._mirror.look({*gathered.anchor.tolist()} - self.naming.named, estimate.position)
         self._publish(estimate)
-
-    def _heard(self, anchors: Iterable[int]) -> frozenset[int]:
-        """Those that are not named."""
-        return frozenset(anchors) - self.naming.named
 
     # The turn of the loop.
 
@@ -345,22 +335,8 @@ class Watch:
 
     def _publish(self, estimate: Estimate) -> Estimate:
         """The tracker's estimate, with a covariance that holds its twin and its doubt."""
-        if self._twin is None and self.doubt.covariance is None and not self._mirror.flat:
-            self._estimate = estimate
-            return estimate
-        away = []
         other = self._twin.tracker.estimate if self._twin else None
-        if other is not None:
-            away.append(other.position - estimate.position)
-        if self._mirror.flat:
-            away.append(self._mirror.across(estimate.position))
-        d = estimate.dimensions
-        covariance = estimate.covariance.copy()
-        if self.doubt.covariance is not None:
-            covariance[:d, :d] += self.doubt.covariance
-        for vector in away:
-            covariance[:d, :d] += np.outer(vector, vector)
-        self._estimate = replace(estimate, covariance=covariance)
+        self._estimate = self.doubt.widened(estimate, other)
         return self._estimate
 
     # The tests.
@@ -380,14 +356,13 @@ class Watch:
             self._decide(self._twin, self._twin.vote(held.cost, estimate, self.window, now, named))
         self.doubt.note_names(now)
         self.doubt.suspect = False
-        self._mirror.look(self._heard(held.fit), estimate.position)
+        self._mirror.look(held.fit.keys() - self.naming.named, estimate.position)
         plain = held.cost < SUSPECT * held.anchors and not lingers
         if plain:
-            self._better.since = self.doubt.odd_since = None
-            if not self.doubt.ambiguous(now):
-                self.doubt.covariance = None
+            self._better.since = None
+            looks = self.doubt.looks(held, now)
             self.naming.calm(self._fit)
-            if held.cost < RIVALLED * held.anchors:
+            if not looks:
                 return
         # A large offset that the tracker knows is no longer held against the places that have it.
         known = self.tracker.offset if abs(self.tracker.offset) >= OFFSET_M else 0.0
