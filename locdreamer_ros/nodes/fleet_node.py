@@ -11,7 +11,7 @@ those whose ranges are worth most for the time they take on the channel.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -20,13 +20,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 from visualization_msgs.msg import MarkerArray
 
 from locdreamer_ros.airtime import grant, slot_ms
-from locdreamer_ros.config import parameter
-from locdreamer_ros.driver.devices import NAMES, get_device
+from locdreamer_ros.driver.devices import get_device
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.fleet import Fleet
 from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.loop import Plan
-from locdreamer_ros.methods import Method
 from locdreamer_ros.msg import AnchorSchedule, RangeArray, RangeDifferenceArray
 from locdreamer_ros.nodes.conversions import (
     check_answer,
@@ -37,13 +35,14 @@ from locdreamer_ros.nodes.conversions import (
     to_schedule,
 )
 from locdreamer_ros.nodes.estimate_publisher import SHOWN, Display
+from locdreamer_ros.nodes.fleet_config import FleetConfig, named
 from locdreamer_ros.nodes.lifecycle import new_session
 from locdreamer_ros.nodes.listening import RANGES, hear, spoken_of
 from locdreamer_ros.nodes.members import MOST_WAITING, Asked, Member, Members, states, tag_markers
 from locdreamer_ros.nodes.passive import Gathered, gather
 from locdreamer_ros.nodes.patience import Patience
 from locdreamer_ros.nodes.running import run_node
-from locdreamer_ros.nodes.sited import SitedConfig, SitedNode
+from locdreamer_ros.nodes.sited import SitedNode
 from locdreamer_ros.nodes.tracker_node import DEADLINE
 from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import Estimate, Ranges, Site
@@ -56,53 +55,6 @@ BLIND_S = 1.0
 """How often a tag without a fix is asked where air time is short."""
 NAMED = 5
 """Tags that a warning names."""
-
-
-@dataclass(frozen=True)
-class FleetConfig(SitedConfig, Method):
-    """Parameters of `fleet_node`."""
-
-    passive: bool = parameter(True, "ask nobody, live on what comes; false: ask the tags of `tags`")
-    tags: str = parameter(
-        "", "ids of tags, separated by commas: whom to ask; passive: nobody else; empty: everybody"
-    )
-    rate: float = parameter(
-        10.0, "not passive: schedules a second for each tag", low=0.1, high=1000.0
-    )
-    air_time: float = parameter(
-        0.0,
-        "not passive: ms of each second that all tags together may range, those first whose "
-        "ranges are worth most; 0: each is asked at its rate",
-        low=0.0,
-        high=1000.0,
-    )
-    radio: str = parameter(
-        "decar", "air_time: the tags' module, which says how long a range takes", choices=NAMES
-    )
-    most_tags: int = parameter(1000, "tags at the same time", low=1, high=10_000)
-    forget_after: float = parameter(
-        60.0, "a tag that was not heard for so long is gone, s", low=0.1, high=1e6
-    )
-    max_silence: float = parameter(
-        10.0, "no pose once no range was used for so long, s; 0: always one", low=0.0, high=1e6
-    )
-    display_period: float = parameter(
-        0.5, "least time between two ~/markers, s", low=0.0, high=60.0
-    )
-
-
-def named(config: FleetConfig) -> dict[str, None]:
-    """The tags of the parameter, in order. Raises InputError for what does not go together."""
-    found = dict.fromkeys(name.strip() for name in config.tags.split(",") if name.strip())
-    if not found and not config.passive:
-        raise InputError("fleet_node: passive is false, so tags must say whom to ask")
-    if config.air_time and config.passive:
-        raise InputError("fleet_node: air_time is of tags that are asked: passive must be false")
-    if config.air_time and config.tracker != "zero-shot":
-        raise InputError("fleet_node: air_time needs zero-shot, which knows what a range is worth")
-    if config.scheduler == "sequential":
-        raise InputError("fleet_node: scheduler sequential asks on within a fix: not here")
-    return found
 
 
 class FleetNode(SitedNode):
@@ -135,6 +87,7 @@ class FleetNode(SitedNode):
         for member in self._members.by_tag.values():
             member.part = member.asked = None
             member.waiting.clear()
+            member.judge = None
 
     def begin(self) -> None:
         """Listen, last of all: a source starts when its listeners are there."""
@@ -280,14 +233,23 @@ class FleetNode(SitedNode):
                 rows = gathered.ranges.anchor
                 plan = self.fleet.add(tag).late(rows) if self.asking else plans.get(tag)
                 plan = plan if asked is None else asked.plan
+                self._judge(members[tag], gathered)
                 if plan is not None:
                     answers[tag] = (replace(plan, anchor=rows), gathered.ranges)
             self._publish(self.fleet.absorb(answers), {t: g.ns for t, (g, _) in turn.items()})
         self._show()
 
+    def _judge(self, member: Member, gathered: Gathered) -> None:
+        """Look whether the tag's ranges can be of this site."""
+        if member.judge is None:
+            member.judge = self.judge(self.known_site)
+        member.judge.hear(to_seconds(gathered.ns), gathered.ranges)
+
     def _publish(self, found: Mapping[str, Estimate], ns: Mapping[str, int]) -> None:
-        """Each tag's pose on its topic, where a range was used lately."""
+        """Each tag's pose on its topic, where it is possible and a range was used lately."""
         for tag, estimate in found.items():
+            if self._members.by_tag[tag].impossible:
+                continue
             silence = self.fleet.add(tag).status().silence
             if self.config.max_silence == 0.0 or silence <= self.config.max_silence:
                 pose = to_pose(estimate, self.known_site.tag_height, ns[tag], self.config.frame)
@@ -386,6 +348,8 @@ class FleetNode(SitedNode):
         if missing:
             return missing, {}
         found = self._states()
+        members = self._members.by_tag.items()
+        impossible = [f"tag {tag!r}: {m.impossible}" for tag, m in members if m.impossible]
         wrong = [tag for tag, status in found.items() if status.state != State.TRACKING]
         values: dict[str, object] = {
             "tracker": self.config.tracker,
@@ -398,6 +362,8 @@ class FleetNode(SitedNode):
         if not found:
             topic = RANGES[0] if self.asking else spoken_of(self, RANGES)
             return self.awaiting("ranges", topic, "or see its own log"), values
+        if impossible:
+            return impossible[0], values
         if wrong:
             names = ", ".join(repr(tag) for tag in wrong[:NAMED])
             more = ", ..." if len(wrong) > NAMED else ""

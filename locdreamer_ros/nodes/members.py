@@ -24,6 +24,7 @@ from locdreamer_ros.nodes.conversions import point
 from locdreamer_ros.nodes.estimate_publisher import anchor_markers, ball, ellipse_marker, label
 from locdreamer_ros.nodes.lifecycle import KEPT, UwbNode
 from locdreamer_ros.nodes.passive import Gathered
+from locdreamer_ros.nodes.possible import Judge
 from locdreamer_ros.nodes.tracking import trouble
 from locdreamer_ros.types import LONGEST_ID, Estimate, Site
 
@@ -66,9 +67,16 @@ class Member:
     """When it was last asked without a fix (perf_counter), where air time is short."""
     pose: Any = None
     """Publisher, from the first fix on."""
+    judge: Judge | None = None
+    """Of whether its ranges can be of the site, from the first ones on."""
     fixes: int = 0
     dropped: int = 0
     problem: str = ""
+
+    @property
+    def impossible(self) -> str:
+        """Why its ranges cannot be of the site; empty: they can, or are not judged yet."""
+        return "" if self.judge is None else self.judge.impossible
 
 
 class Members:
@@ -124,7 +132,7 @@ def states(
     entries = []
     for tag, member in members.items():
         status, restarts = found[tag]
-        wrong = trouble(status, site.anchors.ids) or member.problem
+        wrong = member.impossible or trouble(status, site.anchors.ids) or member.problem
         waiting = status.state == State.WAITING
         values = {
             "state": status.state.name,

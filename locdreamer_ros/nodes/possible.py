@@ -16,15 +16,30 @@ FIXES = 20
 """Fixes that are judged by: some seconds, as the pace is."""
 
 
-def row_of(ranges: Ranges, count: int) -> FloatArray:
-    """The usable ranges (count,) m by anchor, NaN where there is none."""
-    row = np.full(count, np.nan)
-    good = ranges.usable()
-    row[good.anchor] = good.value
-    return row
+class Judge:
+    """Looks at what one tag's ranges say of a site until that is found possible."""
+
+    def __init__(self, site: Site, where: str) -> None:
+        self._site, self._where = site, where
+        self._heard: list[tuple[float, FloatArray]] | None = []
+        """Time and ranges of the first fixes; None: they are possible."""
+        self.impossible = ""
+        """Why anchors and ranges cannot belong together: no pose is published then."""
+
+    def hear(self, time: float, ranges: Ranges) -> None:
+        """Take in the ranges of a fix at `time` s, and look again where there are `FIXES`."""
+        if self._heard is None or ranges.free:
+            return
+        row = np.full(len(self._site.anchors), np.nan)
+        good = ranges.usable()
+        row[good.anchor] = good.value
+        self._heard.append((time, row))
+        if len(self._heard) >= FIXES:
+            self.impossible = _impossible(self._site, self._heard, self._where)
+            self._heard = [] if self.impossible else None
 
 
-def impossible(site: Site, heard: Sequence[tuple[float, FloatArray]], where: str) -> str:
+def _impossible(site: Site, heard: Sequence[tuple[float, FloatArray]], where: str) -> str:
     """What cannot be, in words; empty: all can.
 
     heard: time s and ranges (A,) m of each fix; where: what the anchors come from.

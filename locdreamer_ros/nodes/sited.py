@@ -26,6 +26,7 @@ from locdreamer_ros.nodes.frames import Frames, moved
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode
 from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.parameters import changed, fields_of
+from locdreamer_ros.nodes.possible import Judge
 from locdreamer_ros.types import Anchors, Site
 
 HIGH_M = 5.0
@@ -139,6 +140,10 @@ class SitedNode(UwbNode):
                 f"at {lowest:.4g} m"
             )
         self.make(site)
+
+    def judge(self, site: Site) -> Judge:
+        """A judge of whether a tag's ranges can be of this site."""
+        return Judge(site, self.config.anchors_file or "uwb/anchors")
 
     @property
     def known_site(self) -> Site:

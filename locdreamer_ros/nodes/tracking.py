@@ -28,11 +28,10 @@ from locdreamer_ros.msg import RangeArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import from_imu, from_wheels, header
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig, EstimatePublisher
 from locdreamer_ros.nodes.listening import MOTION, RANGES, hear, hear_motion, spoken_of
-from locdreamer_ros.nodes.possible import FIXES, impossible, row_of
 from locdreamer_ros.nodes.robot_frames import RobotFrames
 from locdreamer_ros.nodes.sited import SitedNode
 from locdreamer_ros.stamps import to_seconds
-from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
+from locdreamer_ros.types import Estimate, Motion, Ranges, Site
 
 Result = TypeVar("Result")
 MOST = 2**16 - 1
@@ -76,10 +75,6 @@ class TrackingNode(SitedNode):
     def __init__(self, name: str, group: type[TrackingConfig]) -> None:
         super().__init__(name, group)
         self._heard_ranges = False
-        self._first: list[tuple[float, FloatArray]] | None = []
-        """Time and ranges of the first fixes, until they are found possible."""
-        self._impossible = ""
-        """Why anchors and ranges cannot belong together: no pose is published then."""
         self._times_back = 0
         self.fallback = ""
         self.instead = ""
@@ -151,7 +146,7 @@ class TrackingNode(SitedNode):
         if self.site is not None:
             self.loop.close()
         self.site = None
-        self._first, self._impossible = [], ""
+        self._judge = self.judge(site)
         self._fresh_tracker(site)
 
     def _fresh_tracker(self, site: Site | None = None) -> None:
@@ -248,10 +243,10 @@ class TrackingNode(SitedNode):
 
         estimate, seconds = self.compute(checked)
         status = self.loop.status()
-        self._judge(to_seconds(ns), ranges)
+        self._judge.hear(to_seconds(ns), ranges)
         fresh = (
             estimate is not None
-            and not self._impossible
+            and not self._judge.impossible
             and (self.config.max_silence == 0.0 or status.silence <= self.config.max_silence)
         )
         if estimate is not None and fresh and not late:
@@ -291,16 +286,6 @@ class TrackingNode(SitedNode):
                 excluded=status.excluded,
             )
 
-    def _judge(self, time: float, ranges: Ranges) -> None:
-        """Look whether anchors and ranges can belong together, again until they can."""
-        if self._first is None or ranges.free:
-            return
-        self._first.append((time, row_of(ranges, len(self.known_site.anchors))))
-        if len(self._first) >= FIXES:
-            where = self.config.anchors_file or "uwb/anchors"
-            self._impossible = impossible(self.known_site, self._first, where)
-            self._first = [] if self._impossible else None
-
     def health(self) -> tuple[str, dict[str, object]]:
         """Whether the anchors are known and there is a fix."""
         missing = self.unplaced()
@@ -314,7 +299,8 @@ class TrackingNode(SitedNode):
             "duplicate_ranges": self.loop.watch.gate.duplicates,
             **{f"excluded_{name}": count for name, count in self.loop.watch.gate.excluded.items()},
         }
-        wrong = self._impossible or trouble(self.loop.status(), self.site.anchors.ids)
+        impossible = self._judge.impossible
+        wrong = impossible or trouble(self.loop.status(), self.site.anchors.ids)
         if self.loop.estimate is None:
             if not self._heard_ranges:
                 topic = RANGES[0] if self.asking else spoken_of(self, RANGES)
@@ -323,4 +309,4 @@ class TrackingNode(SitedNode):
             if self.drops_now():
                 waiting = f"waiting for a first fix, messages are dropped: {self.problem}"
             return wrong or waiting, values
-        return self._impossible or self._fallback() or wrong, values
+        return impossible or self._fallback() or wrong, values

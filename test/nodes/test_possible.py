@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,8 @@ from nodes.hosted import ANCHORS, TRUTH, Hosted, hosting, ranges_at
 
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
+from locdreamer_ros.nodes.fleet_node import FleetNode
+from locdreamer_ros.nodes.members import states
 from locdreamer_ros.nodes.possible import FIXES
 from locdreamer_ros.types import Anchors, FloatArray
 
@@ -42,3 +46,32 @@ def test_anchors_that_cannot_be_there_give_no_pose() -> None:
         assert "tag_height 1: the anchors hang at 22 to 22.5 m" in hosted.node.health()[0]
         assert fixes_with(hosted, ANCHORS.positions, 200) == 10
         assert hosted.node.health()[0] == ""
+
+
+def test_each_tag_of_a_fleet_is_judged_for_itself() -> None:
+    with hosting(FleetNode, dimensions='"2"') as hosted:
+        node = hosted.node
+
+        def send(start: int) -> int:
+            """Poses after the fixes that are judged, of two tags; one sends centimetres."""
+            for epoch in range(start, start + FIXES + 5):
+                if epoch == start + FIXES:
+                    before = node.counts["fixes"]
+                for tag, unit in (("robin", 1.0), ("wren", 0.01)):
+                    ranges = ranges_at(TRUTH, [0, 1, 2, 3], epoch / 10.0)
+                    told = c.to_ranges(replace(ranges, value=ranges.value / unit), ANCHORS)
+                    head = c.header(epoch * 10**8, "map")
+                    node._heard(node._on_ranges, RangeArray(header=head, tag=tag, ranges=told))
+                node._take_in()
+            return int(node.counts["fixes"] - before)
+
+        node._on_anchors(c.to_anchors(ANCHORS, 0, "map"))
+        assert send(10) == 5
+        assert "tag 'wren': uwb/ranges: the ranges are not in metres" in node.health()[0]
+        found = {tag: (status, 0) for tag, status in node._states().items()}
+        entries = states(node._members.by_tag, found, node.site, 0.0)
+        assert ["centimetres" in each.message for each in entries.status] == [False, True]
+        high = ANCHORS.positions + np.array([0.0, 0.0, 20.0])
+        node._on_anchors(c.to_anchors(Anchors(ANCHORS.ids, high), 0, "map"))
+        assert send(100) == 0
+        assert "tag 'robin': tag_height 1: the anchors hang" in node.health()[0]
