@@ -57,6 +57,11 @@ class Fleet:
             self._loops[tag] = loop
         return loop
 
+    def _of(self, tags: Iterable[str]) -> list[Loop]:
+        """Each tag's loop."""
+        loops = self._loops
+        return [loops.get(tag) or self.add(tag) for tag in tags]
+
     def forget(self, tag: str) -> None:
         """The tag is gone; one that is not there, too."""
         loop = self._loops.pop(tag, None)
@@ -71,19 +76,25 @@ class Fleet:
 
     def plan(self, times: Mapping[str, float]) -> dict[str, Plan]:
         """`Loop.plan` of each tag at its time s."""
-        made = plan_all([(self.add(tag), time) for tag, time in times.items()])
-        return self._each(times, made, lambda tag, loop: loop.plan(times[tag]))
+        made = plan_all(list(zip(self._of(times), times.values(), strict=True)))
+        return self._each(times, made, lambda tag, loop: loop.plan_by_parts(times[tag]))
 
     def hear(self, times: Mapping[str, float]) -> dict[str, Plan]:
         """`Loop.hear` of each tag: for ranges that nobody asked for; without strange times."""
-        asked = [(self.add(tag), time) for tag, time in times.items()]
-        made = plan_all(asked, choose=False)
-        return self._each(times, made, lambda tag, loop: loop.hear(times[tag]))
+        made = plan_all(list(zip(self._of(times), times.values(), strict=True)), choose=False)
+        return self._each(times, made, lambda tag, loop: loop.hear_by_parts(times[tag]))
 
     def absorb(self, answers: Mapping[str, tuple[Plan, Ranges]]) -> dict[str, Estimate]:
         """`Loop.absorb` of each tag's answer to its plan; tags without a first fix are left out."""
-        made = absorb_all([(self.add(tag), *answer) for tag, answer in answers.items()])
-        return self._each(answers, made, lambda tag, loop: _finite(loop.absorb(*answers[tag])))
+        loops = self._of(answers)
+        made = absorb_all(
+            [(loop, *answer) for loop, answer in zip(loops, answers.values(), strict=True)]
+        )
+
+        def by_parts(tag: str, loop: Loop) -> Estimate | None:
+            return _finite(loop.absorb_by_parts(*answers[tag]))
+
+        return self._each(answers, made, by_parts)
 
     def _each(
         self,
@@ -95,20 +106,17 @@ class Fleet:
 
         A tag whose numbers fail begins anew.
         """
-        found = {}
-        for tag, done in zip(tags, made, strict=True):
+        found = dict(zip(tags, made, strict=True))
+        for tag in [tag for tag, done in found.items() if done is None]:
             try:
-                result = work(tag, self.add(tag)) if done is None else done
+                found[tag] = work(tag, self._loops[tag])
             except (ArithmeticError, ValueError, IndexError) as reason:
                 if isinstance(reason, InputError):
                     raise
                 self._loops.pop(tag).close()
                 self.restarts[tag] += 1
                 self.add(tag)
-                continue
-            if result is not None:
-                found[tag] = result
-        return found
+        return {tag: done for tag, done in found.items() if done is not None}
 
 
 def _finite(estimate: Estimate | None) -> Estimate | None:

@@ -21,9 +21,9 @@ import numpy as np
 from locdreamer_ros import compiled
 from locdreamer_ros.differences import lifted
 from locdreamer_ros.integrity.status import Status
-from locdreamer_ros.integrity.track import NOBODY
-from locdreamer_ros.integrity.watch import Turn, Watch
-from locdreamer_ros.roles import RangeSource, Scheduler, Tracker
+from locdreamer_ros.integrity.track import NOBODY, Held
+from locdreamer_ros.integrity.watch import Watch
+from locdreamer_ros.roles import RangeSource, Scheduler, Stepped, Tracker
 from locdreamer_ros.types import Estimate, IntArray, Motion, Ranges, Site, unchanging
 
 RETRY_S = 2.0
@@ -33,10 +33,6 @@ ASK_S, REST_S = 5.0, 20.0
 what lasts for ever is no fault that asking mends."""
 JUMP_S = 10.0
 """A heard stamp this far from the last is believed only when a second one agrees."""
-NO_CHOICE = (0, np.empty(0), 0, 0.0, 0.0, 0.0)
-"""A `Scheduler.choice` of nobody."""
-CHOSEN = 2
-"""The kernel's answer where it has chosen too."""
 
 
 @unchanging
@@ -74,6 +70,11 @@ class Loop:
         self.counts: Counter[str] = Counter()
         """What was odd about times: `time_back`, `time_jumped`, `time_strange`."""
         self._keeps_all = type(scheduler).keep is Scheduler.keep
+        self._seat: Any = None
+        """What the kernel keeps for ordinary turns; None: to be made, as after any other turn."""
+        self._stepped: Stepped
+        """Whose state it steps."""
+        self._quiet = True
         self._time: float | None = None
         self._strange: float | None = None
         self._retried = -np.inf
@@ -99,6 +100,7 @@ class Loop:
 
     def restart(self) -> None:
         """Begin again from a new first fix."""
+        self._seat = None
         self.watch.reset()
         self._time = self._strange = None
         self._retried = self._doubted = -np.inf
@@ -109,16 +111,16 @@ class Loop:
         `time` is the caller's own clock: where it goes back, the track begins anew. motion: from
         the tracker's time to `time`, where wheels or gyro know it.
         """
+        made = plan_all([(self, time)])[0] if motion is None else None
+        return self.plan_by_parts(time, motion) if made is None else made
+
+    def plan_by_parts(self, time: float, motion: Motion | None = None) -> Plan:
+        """`plan` as it reads; of an ordinary turn the kernel makes the same at once."""
+        self._seat = None
         if self._time is not None and time < self._time:
             self.counts["time_back"] += 1
             self.restart()
         self._time = time
-        turn = self._planning(time, True) if motion is None and compiled.kernel else None
-        if turn is not None:
-            said = compiled.kernel.plan([turn[0]])[0]
-            made = self._planned(time, turn, said, True)
-            if made is not None:
-                return made
         prediction = self.watch.predict(time, motion)
         if prediction is None or self.watch.seeking:
             return Plan(time, prediction, np.arange(len(self.site.anchors)))
@@ -164,12 +166,12 @@ class Loop:
 
     def absorb(self, plan: Plan, ranges: Ranges) -> Estimate | None:
         """Update with the answer to `plan`; None until the answers so far give a first fix."""
-        turn = self._absorbing(plan, ranges) if compiled.kernel else None
-        if turn is not None:
-            said = compiled.kernel.absorb([turn[0]])[0]
-            made = self._absorbed(plan, ranges, turn, said)
-            if made is not None:
-                return made
+        made = absorb_all([(self, plan, ranges)])[0]
+        return self.absorb_by_parts(plan, ranges) if made is None else made
+
+    def absorb_by_parts(self, plan: Plan, ranges: Ranges) -> Estimate | None:
+        """`absorb` as it reads; of an ordinary turn the kernel makes the same at once."""
+        self._seat = None
         if ranges.free:
             known = None if self.watch.seeking else self.tracker.estimate
             ranges = lifted(self.site, ranges, known, self.tracker.offset)
@@ -195,6 +197,12 @@ class Loop:
         A time that jumps by more than `JUMP_S`, or back by more than a second, is believed when a
         second one agrees with it; until then None. Ranges from a little before are taken as late.
         """
+        made = plan_all([(self, time)], choose=False)[0] if motion is None else None
+        return self.hear_by_parts(time, motion) if made is None else made
+
+    def hear_by_parts(self, time: float, motion: Motion | None = None) -> Plan | None:
+        """`hear` as it reads; of an ordinary turn the kernel makes the same at once."""
+        self._seat = None
         last = self._time
         if last is not None and not -1.0 <= time - last <= JUMP_S:
             strange, self._strange = self._strange, time
@@ -214,45 +222,62 @@ class Loop:
 
     # Ordinary turns: see `plan_all` and `absorb_all`.
 
-    def _planning(self, time: float, choose: bool) -> Turn | None:
+    def _sits(self) -> bool:
+        """Take a seat at the kernel; false: the next turn is no ordinary one."""
+        found, watched = self.tracker.seat(), self.watch.seat()
+        if found is None or watched is None:
+            return False
+        self._stepped, kept = found
+        choice = self.scheduler.choice(self.budget)
+        self._seat = compiled.kernel.seat(kept, choice, watched, self._stepped.standing())
+        self._quiet = self.watch.quiet
+        return True
+
+    def _planning(self, time: float) -> tuple[Any, ...] | None:
         """What the kernel's `plan` takes; None: it is no ordinary turn."""
         if self._time is not None and time < self._time:
             return None
-        turn = self.watch.predicting(time)
-        if turn is None:
+        if self._seat is None and not self._sits():
             return None
-        given, room, at = turn
-        choice = self.scheduler.choice(at, self.budget) if choose else None
-        if choice is None:
-            return (*given, *NO_CHOICE, NOBODY), room, at
-        return (*given, *choice, np.empty(self.budget, dtype=np.intp)), room, at
+        return self._seat, time
 
-    def _planned(self, time: float, turn: Turn, said: int, choose: bool) -> Plan | None:
-        """The plan that the kernel made; choose: else nobody is asked."""
-        if not said:
+    def _planned(self, time: float, made: tuple[Any, ...] | None, choose: bool) -> Plan | None:
+        """The plan of what the kernel made."""
+        if made is None:
             return None
-        given, room, at = turn
-        prior = self.watch.predicted(room, at)
-        self._time, rows = time, given[-1]
+        prior = self.watch.publish(self._stepped.stepped(made[:4]))
+        self._time = time
         if not choose:
             self._strange = None
-        elif said != CHOSEN:
+            return Plan(time, prior, NOBODY)
+        rows = made[4]
+        if rows is None:
             rows = self.scheduler.select(prior, self.site.anchors, self.budget)
-        return Plan(time, prior, rows)
+        return Plan(time, prior, rows if self._quiet else self._mended(rows, time))
 
-    def _absorbing(self, plan: Plan, ranges: Ranges) -> Turn | None:
+    def _absorbing(self, plan: Plan, ranges: Ranges) -> tuple[Any, ...] | None:
         """What the kernel's `absorb` takes; None: it is no ordinary turn."""
         if ranges.free or plan.prediction is None or not self._keeps_all:
             return None
-        return self.watch.updating(ranges, plan.time)
+        if self._seat is None and not self._sits():
+            return None
+        told = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
+        return self._seat, plan.time, *told, ranges.nlos_probability, ranges.variance
 
     def _absorbed(
-        self, plan: Plan, ranges: Ranges, turn: Turn, said: tuple[Any, ...] | None
+        self, plan: Plan, ranges: Ranges, made: tuple[Any, ...] | None
     ) -> Estimate | None:
-        """The posterior that the kernel made."""
-        if said is None or plan.prediction is None:
+        """The posterior of what the kernel made."""
+        if made is None or plan.prediction is None:
             return None
-        posterior = self.watch.updated(turn, *said)
+        posterior, said = self._stepped.stepped(made[:4]), made[4]
+        if isinstance(said, int):
+            posterior = self.watch.conclude(posterior, said, plan.time, False)
+        else:  # the track is not explained as it should be, or not held yet
+            self._seat = None
+            used, *held = said
+            told = Held(*held) if held else None
+            posterior = self.watch.conclude(posterior, used, plan.time, True, told)
         self.scheduler.observe(plan.prediction, ranges, posterior)
         return posterior
 
@@ -275,10 +300,10 @@ def plan_all(asked: Sequence[tuple[Loop, float]], *, choose: bool = True) -> lis
     """
     if compiled.kernel is None:
         return [None] * len(asked)
-    turns = [loop._planning(time, choose) for loop, time in asked]
-    said = iter(compiled.kernel.plan([turn[0] for turn in turns if turn is not None]))
+    turns = [loop._planning(time) for loop, time in asked]
+    made = iter(compiled.kernel.plan([turn for turn in turns if turn is not None], choose))
     return [
-        None if turn is None else loop._planned(time, turn, next(said), choose)
+        None if turn is None else loop._planned(time, next(made), choose)
         for turn, (loop, time) in zip(turns, asked, strict=True)
     ]
 
@@ -291,9 +316,9 @@ def absorb_all(answered: Sequence[tuple[Loop, Plan, Ranges]]) -> list[Estimate |
     if compiled.kernel is None:
         return [None] * len(answered)
     turns = [loop._absorbing(plan, ranges) for loop, plan, ranges in answered]
-    said = iter(compiled.kernel.absorb([turn[0] for turn in turns if turn is not None]))
+    made = iter(compiled.kernel.absorb([turn for turn in turns if turn is not None]))
     return [
-        None if turn is None else loop._absorbed(plan, ranges, turn, next(said))
+        None if turn is None else loop._absorbed(plan, ranges, next(made))
         for turn, (loop, plan, ranges) in zip(turns, answered, strict=True)
     ]
 

@@ -14,10 +14,8 @@ import numpy as np
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Motion, Ranges
 
 Self = TypeVar("Self", bound="Tracker")
-Room = tuple[FloatArray, ...]
-"""Arrays that the kernel fills, as the tracker made them."""
-Kernels = tuple[tuple[Any, ...], Room]
-"""Arguments of the kernel, and of them the room for what comes out."""
+Standing = tuple[FloatArray, FloatArray, FloatArray, float]
+"""A tracker's state, mean and covariance that it shows, and of what time s they are."""
 
 
 class Tracker(ABC):
@@ -71,21 +69,12 @@ class Tracker(ABC):
         assert found is not None
         return found
 
-    def predicting(self, dt: float) -> Kernels | None:
-        """What the kernel's `plan` takes to make `predict(dt)`; None: it is Python's to make."""
+    def seat(self) -> tuple[Stepped, tuple[Any, ...]] | None:
+        """Whose steps the kernel can make in `predict` and `update`, and what it keeps for them.
+
+        None: they are Python's just now.
+        """
         return None
-
-    def predicted(self, room: Room, time: float) -> Estimate:
-        """What `predict` to `time` s returns, made by the kernel from `predicting`'s answer."""
-        raise NotImplementedError
-
-    def updating(self, ranges: Ranges) -> Kernels | None:
-        """`predicting` for the kernel's `absorb` and `update(ranges)`."""
-        return None
-
-    def updated(self, room: Room) -> Estimate:
-        """`predicted` for `update`."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """The end of its life: give back, or write down, what outlives it. May be called twice."""
@@ -112,6 +101,16 @@ class Tracker(ABC):
         """Take ranges in (unusable ones are passed over); returns the posterior."""
 
 
+class Stepped(Protocol):
+    """A tracker whose steps the kernel makes (`loop.plan_all`)."""
+
+    def standing(self) -> Standing:
+        """Where it stands now."""
+
+    def stepped(self, to: Standing) -> Estimate:
+        """The kernel has stepped it: the new estimate."""
+
+
 class Scheduler(ABC):
     """Chooses which anchors to ask."""
 
@@ -126,11 +125,12 @@ class Scheduler(ABC):
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """Rows (K,) of the anchors to range with, K <= budget unless `needs_all`."""
 
-    def choice(self, time: float, budget: int) -> tuple[Any, ...] | None:
-        """What the kernel's `plan` takes to make `select` at `time` s; None: it is Python's.
+    def choice(self, budget: int) -> tuple[Any, ...] | None:
+        """What the kernel's `plan` takes to make `select`; None: it is Python's.
 
-        rows of anchors or of how many nearest, weights of the axes (D,), budget, noise sigma m of a
-        range, up to how many subsets all are tried, by which share an exchange must be better.
+        rows of anchors or of how many nearest, weights of the axes (D,), budget, numbers of a
+        `schedulers.foresight.Pace`, up to how many subsets all are tried, by which share an
+        exchange must be better.
         """
         return None
 

@@ -125,9 +125,9 @@ struct AheadCall
 {
   static constexpr int ARGUMENTS = 6;
 
-  // rows (C,), or a number: so many of those nearest.
-  explicit AheadCall(PyObject * const * given)
-  : weights(given[1])
+  // rows (C,), or a number: so many of those nearest. The fourth is where sigma is from.
+  AheadCall(PyObject * const * given, double sigma_)
+  : weights(given[1]), sigma(sigma_)
   {
     const bool counted = PyLong_Check(given[0]);
     wanted = counted ? PyLong_AsLong(given[0]) : 0;
@@ -136,8 +136,7 @@ struct AheadCall
       if (asked.ok()) {rows.assign(asked.data<int64_t>(), asked.data<int64_t>() + asked.count());}
     }
     budget = PyErr_Occurred() ? 0 : PyLong_AsLong(given[2]);
-    good = !PyErr_Occurred() && number(given[3], sigma) && number(given[4], most) &&
-      number(given[5], clearly);
+    good = !PyErr_Occurred() && number(given[4], most) && number(given[5], clearly);
   }
 
   // The foresight of the rows from a state of the filter; false: numpy's turn.
@@ -216,8 +215,9 @@ struct AheadCall
   }
 
   const In weights;
+  const double sigma;
   std::vector<int64_t> rows;
-  double sigma = 0.0, most = 0.0, clearly = 0.0;
+  double most = 0.0, clearly = 0.0;
   int64_t budget = 0, wanted = 0, candidates = 0;
   int axes = 0;
   bool good;
@@ -230,8 +230,9 @@ template<typename Work>
 bool look_ahead(PyObject * const * given, bool & done, Work work)
 {
   const Standing from(given);
-  if (!from.good) {return false;}
-  AheadCall call(given + Standing::ARGUMENTS);
+  double sigma = 0.0;
+  if (!from.good || !number(given[Standing::ARGUMENTS + 3], sigma)) {return false;}
+  AheadCall call(given + Standing::ARGUMENTS, sigma);
   if (!call.good) {return false;}
   done = from.ok() && run([&] {return call.look(from, from.now()) && work(call);});
   return true;

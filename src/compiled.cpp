@@ -46,6 +46,7 @@ PyMethodDef methods[] = {
   {"model", quick<make_model>(), METH_FASTCALL, "A network on a site."},
   {"predict", quick<step_predict>(), METH_FASTCALL, "Move the state ahead."},
   {"update", quick<step_update>(), METH_FASTCALL, "Take ranges in."},
+  {"seat", quick<make_seat>(), METH_FASTCALL, "What the turns of one tag work on."},
   {"plan", quick<plan>(), METH_FASTCALL, "Predict filters, and choose whom to ask."},
   {"absorb", quick<absorb>(), METH_FASTCALL, "Take ranges in, under watch."},
   {"foresee", quick<step_foresee>(), METH_FASTCALL, "What ranges not asked yet would say."},
@@ -71,7 +72,7 @@ PyMODINIT_FUNC PyInit__compiled()
 {
   PyObject * made = PyModule_Create(&module);
   // Raised with every change of what goes in or comes out: locdreamer_ros/compiled.py has the same.
-  if (made && PyModule_AddIntConstant(made, "INTERFACE", 7) < 0) {
+  if (made && PyModule_AddIntConstant(made, "INTERFACE", 8) < 0) {
     Py_DECREF(made);
     return nullptr;
   }

@@ -35,13 +35,21 @@ struct NumpyArray
 struct Numpy
 {
   PyObject * array = nullptr, * real = nullptr, * index = nullptr, * byte = nullptr;
+  PyObject * empty = nullptr;
   bool known = false;
+
+  static const Numpy & only()
+  {
+    static const Numpy numpy;
+    return numpy;
+  }
 
   Numpy()
   {
     PyObject * numpy = PyImport_ImportModule("numpy");
     if (numpy) {
       array = PyObject_GetAttrString(numpy, "ndarray");
+      empty = PyObject_GetAttrString(numpy, "empty");
       real = PyObject_CallMethod(numpy, "dtype", "s", "float64");
       index = PyObject_CallMethod(numpy, "dtype", "s", "intp");
       byte = PyObject_CallMethod(numpy, "dtype", "s", "uint8");
@@ -83,7 +91,7 @@ class Array
 public:
   Array(PyObject * object, const char * kinds, int flags)
   {
-    static const Numpy numpy;
+    const Numpy & numpy = Numpy::only();
     const NumpyArray * is = reinterpret_cast<NumpyArray *>(object);
     if (numpy.known && reinterpret_cast<PyObject *>(Py_TYPE(object)) == numpy.array &&
       is->kind == numpy.kind(*kinds))
@@ -155,6 +163,18 @@ struct Line : Array
 {
   Line(PyObject * object, const char * kinds) : Array(object, kinds, PyBUF_STRIDES) {}
 };
+
+// A new array, null: an exception is set. shape: a number or a tuple.
+inline PyObject * empty(PyObject * shape, char kind = 'd')
+{
+  const Numpy & numpy = Numpy::only();
+  PyObject * given[] = {shape, numpy.kind(kind)};
+  if (!numpy.empty || !given[1]) {
+    PyErr_SetString(PyExc_ImportError, "numpy is not there");
+    return nullptr;
+  }
+  return PyObject_Vectorcall(numpy.empty, given, 2, nullptr);
+}
 
 inline bool arguments(Py_ssize_t given, Py_ssize_t expected)
 {

@@ -190,13 +190,8 @@ struct Room
 // One prediction: its arguments, borrowed while it lives.
 struct PredictCall
 {
-  static constexpr int ARGUMENTS = Standing::ARGUMENTS + 1 + Room::ARGUMENTS;
-
-  explicit PredictCall(PyObject * const * given)
-  : from(given), to(given + Standing::ARGUMENTS + 1)
-  {
-    good = from.good && number(given[Standing::ARGUMENTS], dt);
-  }
+  PredictCall(PyObject * const * standing, double dt_, PyObject * const * room)
+  : from(standing), to(room), dt(dt_) {}
 
   bool run() const
   {
@@ -219,64 +214,63 @@ struct PredictCall
 
   const Standing from;
   const Room to;
-  double dt = 0.0;
-  bool good;
+  const double dt;
 };
 
 // predict(standing, dt; room)
 inline PyObject * step_predict(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  if (!arguments(count, PredictCall::ARGUMENTS)) {return nullptr;}
-  const PredictCall call(given);
-  return call.good ? answer(run([&] {return call.run();})) : nullptr;
+  constexpr int before = Standing::ARGUMENTS + 1;
+  double dt = 0.0;
+  if (!arguments(count, before + Room::ARGUMENTS) || !number(given[before - 1], dt)) {
+    return nullptr;
+  }
+  const PredictCall call(given, dt, given + before);
+  return call.from.good ? answer(run([&] {return call.run();})) : nullptr;
 }
 
 // One update: its arguments, borrowed while it lives.
 class UpdateCall
 {
 public:
-  static constexpr int ARGUMENTS = Standing::ARGUMENTS + 7 + Room::ARGUMENTS;
+  static constexpr int TOLD = 6;
 
-  // Numbers that are none raise: see `good`.
-  explicit UpdateCall(PyObject * const * given)
-  : to(given + 11), from_(given), anchor_(given[5], "lq"), value_(given[6], "d"),
-    stamp_(given[7], "d"), status_(given[8], "B"), blocked_(given[9], "d"),
-    variance_(given[10], "d")
+  UpdateCall(
+    PyObject * const * standing, double time, PyObject * const * told, PyObject * const * room)
+  : from(standing), to(room), time_(time), anchor_(told[0], "lq"), value_(told[1], "d"),
+    stamp_(told[2], "d"), status_(told[3], "B"), blocked_(told[4], "d"), variance_(told[5], "d")
   {
-    good_ = from_.good && number(given[4], time_);
   }
 
-  bool good() const {return good_;}
-  double time() const {return time_;}
-
-  // Take the ranges in: how many were used, -1 or -2, as `update` says.
-  int run()
+  // Take the ranges in, without those of these bits: how many were used, -1 or -2, as `update` says.
+  int run(uint64_t without = 0)
   {
     static Heard heard;
     static Workspace work;
-    if (!from_.ok() || !to.fits(from_)) {return -1;}
-    const int said = listen(heard);
+    if (!from.ok() || !to.fits(from)) {return -1;}
+    const int said = listen(heard, without);
     if (said != 1) {return said;}
-    const State now = from_.now(), then(to.state.data<double>(), from_.slots);
+    const State now = from.now(), then(to.state.data<double>(), from.slots);
     const Memory memory{now.age, now.surprise, now.context, now.times[0], now.times[1]};
     Update update(
-      *from_.model->net, now.slots, now.mean, now.covariance, memory, heard, work);
+      *from.model->net, now.slots, now.mean, now.covariance, memory, heard, work);
     if (!update.run(then.mean, then.covariance)) {return -1;}
     std::copy(now.age, now.mean, then.age);
     update.remember(then.mean, then.covariance, then.context, then.surprise);
     then.times[0] = 0.0;
     then.times[1] = now.times[1] + 1.0;
     for (int where : heard.slot) {then.age[where] = 0.0;}
-    return to.show(*from_.model, then) ? heard.count() : -1;
+    return to.show(*from.model, then) ? heard.count() : -1;
   }
 
+  const Standing from;
   const Room to;
 
 private:
   // What there is to say already: 0, -1 or -2; 1: there is something to take in.
-  int listen(Heard & heard)
+  int listen(Heard & heard, uint64_t without)
   {
-    const Model & model = *from_.model;
+    const Model & model = *from.model;
     const int64_t ranges = anchor_.ok() ? anchor_.last_axis() : -1;
     if (!anchor_.is_line(ranges) || !value_.is_line(ranges) || !stamp_.is_line(ranges) ||
       !status_.is_line(ranges) || !blocked_.is_line(ranges) || !variance_.is_line(ranges))
@@ -288,13 +282,14 @@ private:
     for (int64_t i = 0; i < ranges; i++) {
       const double metres = value_.at<double>(i), ahead = stamp_.at<double>(i) - time_;
       const int64_t row = anchor_.at<int64_t>(i);
+      if (i < 64 && without >> i & 1) {continue;}
       if (status_.at<uint8_t>(i) != 0 || !std::isfinite(metres) || !(metres > 0.0) ||
         !(std::fabs(ahead) <= model.net->most_ahead))
       {
         continue;
       }
-      if (!from_.knows(&row, 1)) {return -1;}
-      const int64_t where = from_.slot.data<int64_t>()[row];
+      if (!from.knows(&row, 1)) {return -1;}
+      const int64_t where = from.slot.data<int64_t>()[row];
       stranger = stranger || where == 0;
       heard.value.push_back(metres);
       heard.ahead.push_back(ahead);
@@ -308,19 +303,21 @@ private:
     return heard.count() == 0 ? 0 : stranger ? -2 : 1;
   }
 
-  const Standing from_;
+  const double time_;
   const Line anchor_, value_, stamp_, status_, blocked_, variance_;
-  double time_ = 0.0;
-  bool good_ = false;
 };
 
 // update(standing, time, anchor, value, stamp, status, blocked, variance; room)
 // Returns how many ranges were used, -1: numpy's turn, -2: an anchor is heard for the first time.
 inline PyObject * step_update(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  if (!arguments(count, UpdateCall::ARGUMENTS)) {return nullptr;}
-  UpdateCall call(given);
-  return call.good() ? PyLong_FromLong(run([&] {return call.run();})) : nullptr;
+  constexpr int before = Standing::ARGUMENTS + 1, told = UpdateCall::TOLD;
+  double time = 0.0;
+  if (!arguments(count, before + told + Room::ARGUMENTS) || !number(given[before - 1], time)) {
+    return nullptr;
+  }
+  UpdateCall call(given, time, given + before, given + before + told);
+  return call.from.good ? PyLong_FromLong(run([&] {return call.run();})) : nullptr;
 }
 
 }  // namespace locdreamer_ros

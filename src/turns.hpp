@@ -1,7 +1,7 @@
 // Copyright 2026 The locdreamer_ros authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ordinary turns of the loop, of one tag or of many, for Python: `plan` and `absorb`.
+// Ordinary turns of the loop, of one tag or of many, for Python: `seat`, `plan` and `absorb`.
 
 #ifndef LOCDREAMER_ROS__TURNS_HPP_
 #define LOCDREAMER_ROS__TURNS_HPP_
@@ -12,6 +12,121 @@
 
 namespace locdreamer_ros
 {
+
+constexpr const char * SEAT = "locdreamer_ros._compiled.seat";
+
+// The constants of integrity/ that decide what is ordinary, as Watch.seat has them.
+enum Limit
+{
+  COAST, OPEN, TEST, SUSPECT, LINGERS, AGREES, SPIKES, ACCUSED, REACH, REACH_ROWS, OLDEST, RIVALLED,
+  RIVALLED_EACH, LIMITS
+};
+
+// What the turns of one tag work on, from one to the next: tuples of arrays, and where the filter
+// stands, all of which it keeps.
+struct Seat
+{
+  // model, slots, slot (A,), box (5,): where the filter answers, and how far beyond.
+  static constexpr int FILTER = 4;
+  // What `AheadCall` takes, with the pace (4,) in place of sigma: last fix and interval s, sigma m of
+  // a range, how long what lasts is shared s.
+  static constexpr int CHOICE = AheadCall::ARGUMENTS;
+  // places (A, 3), limits of the gate (6,); used (A, 2), last (A,), window (R, 3); window's counts
+  // (2,): rows, and when it was pruned; track (T, 1 + D), its count (1,), constants of `hold` (10,),
+  // anchors named (N,), spikes (A,), fit (A,), silence (2,): since when, and how often; when the track
+  // is held next (1,), limits (LIMITS,), whether all is calm, and of which anchors, increasing (C,).
+  static constexpr int WATCH = 17;
+  // state, mean (2D,) and covariance (2D, 2D) that are shown of it; and its time s.
+  static constexpr int STANDING = Room::ARGUMENTS + 1;
+
+  Seat(PyObject * filter_, PyObject * choice_, PyObject * watch_, PyObject * standing, double at_)
+  : filter(filter_), choice(choice_), watch(watch_), at(at_)
+  {
+    for (PyObject * each : {filter, choice, watch}) {Py_INCREF(each);}
+    for (int i = 0; i < Room::ARGUMENTS; i++) {
+      stands[i] = PyTuple_GET_ITEM(standing, i);
+      Py_INCREF(stands[i]);
+    }
+    const Py_ssize_t shown = In(stands[1]).ok() ? In(stands[1]).count() : 0;
+    shapes[0] = PyLong_FromLongLong(In(stands[0]).ok() ? In(stands[0]).count() : 0);
+    shapes[1] = PyLong_FromSsize_t(shown);
+    shapes[2] = Py_BuildValue("(nn)", shown, shown);
+  }
+  ~Seat()
+  {
+    for (PyObject * each : {filter, choice, watch}) {Py_DECREF(each);}
+    for (PyObject * each : stands) {Py_DECREF(each);}
+    for (PyObject * each : shapes) {Py_XDECREF(each);}
+  }
+  Seat(const Seat &) = delete;
+  Seat & operator=(const Seat &) = delete;
+
+  static PyObject * const * items(PyObject * tuple) {return &PyTuple_GET_ITEM(tuple, 0);}
+  bool chooses() const {return choice != Py_None;}
+  bool watches() const {return watch != Py_None;}
+
+  PyObject * const filter, * const choice, * const watch;
+  PyObject * stands[Room::ARGUMENTS], * shapes[Room::ARGUMENTS];
+  double at;
+};
+
+// seat(filter, choice or None, watch or None, standing): see `Seat`.
+inline PyObject * make_seat(PyObject *, PyObject * const * given, Py_ssize_t count)
+{
+  if (!arguments(count, 4)) {return nullptr;}
+  const Py_ssize_t lengths[] = {Seat::FILTER, Seat::CHOICE, Seat::WATCH, Seat::STANDING};
+  for (int i = 0; i < 4; i++) {
+    if ((i == 1 || i == 2) && given[i] == Py_None) {continue;}
+    if (!PyTuple_Check(given[i]) || PyTuple_GET_SIZE(given[i]) != lengths[i]) {
+      PyErr_Format(PyExc_TypeError, "expected a tuple of %zd arguments", lengths[i]);
+      return nullptr;
+    }
+  }
+  double at = 0.0;
+  if (!number(PyTuple_GET_ITEM(given[3], Room::ARGUMENTS), at)) {return nullptr;}
+  Seat * seat = new Seat(given[0], given[1], given[2], given[3], at);
+  PyObject * capsule = PyCapsule_New(
+    seat, SEAT, [](PyObject * self) {
+      delete static_cast<Seat *>(PyCapsule_GetPointer(self, SEAT));
+    });
+  if (!capsule) {delete seat;}
+  return capsule;
+}
+
+// Where a turn goes, until the seat takes it: new arrays.
+struct Next
+{
+  explicit Next(const Seat & seat)
+  {
+    good = true;
+    for (int i = 0; i < Room::ARGUMENTS; i++) {
+      arrays[i] = good && seat.shapes[i] ? empty(seat.shapes[i]) : nullptr;
+      good = arrays[i];
+    }
+  }
+  ~Next() {for (PyObject * each : arrays) {Py_XDECREF(each);}}
+  Next(const Next &) = delete;
+  Next & operator=(const Next &) = delete;
+
+  // The seat stands here from now on: for Python the arrays, the time s, and what else there is to
+  // say, which this takes.
+  PyObject * taken(Seat & seat, double at, PyObject * said) const
+  {
+    PyObject * found = !said ? nullptr :
+      Py_BuildValue("(OOOdN)", arrays[0], arrays[1], arrays[2], at, said);
+    if (found) {
+      for (int i = 0; i < Room::ARGUMENTS; i++) {
+        Py_INCREF(arrays[i]);
+        Py_SETREF(seat.stands[i], arrays[i]);
+      }
+      seat.at = at;
+    }
+    return found;
+  }
+
+  PyObject * arrays[Room::ARGUMENTS];
+  bool good;
+};
 
 // A list of what `function` answers to each tuple of a list; null: an exception is set. That is so
 // where it is no list, a tuple has another length, or the function answers null.
@@ -29,7 +144,8 @@ inline PyObject * of_each(PyObject * list, Py_ssize_t length, Function function)
     if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) != length) {
       PyErr_Format(PyExc_TypeError, "expected tuples of %zd arguments", length);
     } else {
-      said = function(&PyTuple_GET_ITEM(tuple, 0));
+      Seat * seat = static_cast<Seat *>(PyCapsule_GetPointer(PyTuple_GET_ITEM(tuple, 0), SEAT));
+      said = seat ? function(*seat, &PyTuple_GET_ITEM(tuple, 0)) : nullptr;
     }
     if (said) {
       PyList_SET_ITEM(found, i, said);
@@ -40,80 +156,247 @@ inline PyObject * of_each(PyObject * list, Py_ssize_t length, Function function)
   return found;
 }
 
-// plan(list of tuples, each what `predict` takes, then what `choose_ahead` does after the standing):
-// of each 0: numpy's turn; 1: predicted; 2: and rows chosen.
+// Sigma m at a fix at `time` s: Pace of schedulers/foresight.py.
+inline double paced(double * pace, double time)
+{
+  const double step = time - pace[0];
+  if (step > 0.0) {
+    const double before = std::isnan(pace[1]) ? step : pace[1];
+    pace[1] = before + 0.1 * (std::min(step, 10.0) - before);
+  }
+  if (step != 0.0) {pace[0] = time;}
+  const double together = pace[1] > 0.0 ? 1.0 + pace[3] / pace[1] : 1.0;
+  return pace[2] / std::sqrt(together);
+}
+
+// A turn of `plan`: the seat, the time s to predict to.
+inline PyObject * plan_one(Seat & seat, PyObject * const * one, bool choose)
+{
+  double time = 0.0;
+  if (!number(one[1], time)) {return nullptr;}
+  const double dt = time - seat.at;
+  bool ordinary = dt > 0.0;
+  if (seat.watches()) {
+    PyObject * const * watch = Seat::items(seat.watch);
+    const In silence(watch[12]), limits(watch[14]);
+    ordinary = ordinary && silence.holds(2) && limits.holds(LIMITS) &&
+      dt <= silence.data<double>()[0] + limits.data<double>()[COAST] - seat.at;
+  }
+  if (!ordinary) {Py_RETURN_NONE;}
+  const Next next(seat);
+  if (!next.good) {return nullptr;}
+  PyObject * const * filter = Seat::items(seat.filter);
+  PyObject * const standing[] = {filter[0], filter[1], filter[2], seat.stands[0]};
+  const PredictCall first(standing, dt, next.arrays);
+  if (!first.from.good) {return nullptr;}
+  if (!choose || !seat.chooses()) {
+    if (!run([&] {return first.run();})) {Py_RETURN_NONE;}
+    Py_INCREF(Py_None);
+    return next.taken(seat, seat.at + dt, Py_None);
+  }
+  PyObject * const * choice = Seat::items(seat.choice);
+  const Out pace(choice[3]);
+  AheadCall then(choice, pace.holds(4) ? paced(pace.data<double>(), seat.at + dt) : 0.0);
+  PyObject * rows = then.good ? empty(choice[2], 'l') : nullptr;
+  if (!rows) {return nullptr;}
+  const Indices out(rows, PyBUF_WRITABLE);
+  const int said = run(
+    [&] {
+      return !first.run() ? 0 : pace.holds(4) &&
+      then.look(first.from, State(first.to.state.data<double>(), first.from.slots)) &&
+      then.choose(out) ? 2 : 1;
+    });
+  if (said != 2) {
+    Py_INCREF(Py_None);
+    Py_SETREF(rows, Py_None);
+  }
+  return said ? next.taken(seat, seat.at + dt, rows) : rows;
+}
+
+// plan(list of tuples: seat, the time s to predict to; whether to choose): of each None: no ordinary
+// turn; or state, mean and covariance shown, time s, and the rows chosen or None.
 inline PyObject * plan(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  constexpr int before = PredictCall::ARGUMENTS + AheadCall::ARGUMENTS;
-  if (!arguments(count, 1)) {return nullptr;}
+  if (!arguments(count, 2)) {return nullptr;}
+  const bool choose = given[1] == Py_True;
   return of_each(
-    given[0], before + 1, [](PyObject * const * one) -> PyObject * {
-      const PredictCall first(one);
-      if (!first.good) {return nullptr;}
-      AheadCall then(one + PredictCall::ARGUMENTS);
-      if (!then.good) {return nullptr;}
-      const Indices out(one[before], PyBUF_WRITABLE);
-      return PyLong_FromLong(
-        run(
-          [&] {
-            return !first.run() ? 0 :
-            then.look(first.from, State(first.to.state.data<double>(), first.from.slots)) &&
-            then.choose(out) ? 2 : 1;
-          }));
+    given[0], 2, [choose](Seat & seat, PyObject * const * one) {
+      return plan_one(seat, one, choose);
     });
 }
 
-// absorb(list of tuples, each what `update` takes, then what `attend` does, then the track (R, 1 + D),
-//        how many, its reach s, constants and anchors named as of `hold`, whether the track is to be
-// held): of each None: not an ordinary turn, and nothing has changed but the room; or how many ranges
-// were used, how many rows window and track have now, and of a track that was held cost, anchors and
-// fit, else None.
+// Which of the ranges a tracker under watch is given: Gate.screened of integrity/gate.py.
+class Screen
+{
+public:
+  Screen(
+    const AttendCall & attend, const int64_t * spikes, const double * fit, const double * limits,
+    int axes)
+  : attend_(attend), before_(spikes), fit_(fit), limits_(limits), axes_(axes) {}
+
+  // Of the ranges beyond the gate, as bits, those that are but spikes, and of others those of anchors
+  // of late in doubt, into `without`; false: it is Python's to name an anchor.
+  bool run(uint64_t beyond, bool open, const Indices & named, uint64_t & without)
+  {
+    for (int64_t i = 0; i < attend_.value.last_axis(); i++) {
+      if (!attend_.usable(i)) {continue;}
+      const int64_t row = attend_.anchor.at<int64_t>(i), * out = named.data<int64_t>();
+      if (std::find(out, out + named.count(), row) != out + named.count()) {return false;}
+      bool keep = open || !(beyond >> i & 1);
+      int64_t & many = spikes_[i];
+      many = before_[row] + (keep ? -1 : 1);
+      if (many <= 0) {
+        many = 0;
+      } else {
+        const bool held = others_agree(row);
+        if (held && many >= limits_[ACCUSED]) {return false;}
+        keep = many > limits_[SPIKES] && !held;
+      }
+      without |= static_cast<uint64_t>(!keep) << i;
+    }
+    return true;
+  }
+
+  // Remember it.
+  void keep(int64_t * spikes) const
+  {
+    for (int64_t i = 0; i < attend_.value.last_axis(); i++) {
+      if (attend_.usable(i)) {spikes[attend_.anchor.at<int64_t>(i)] = spikes_[i];}
+    }
+  }
+
+private:
+  bool others_agree(int64_t row) const
+  {
+    int others = 0, agree = 0;
+    for (int64_t i = 0; i < attend_.last.count(); i++) {
+      if (i == row || std::isnan(fit_[i])) {continue;}
+      others++;
+      agree += std::fabs(fit_[i]) < limits_[AGREES];
+    }
+    return agree >= axes_ && 3 * agree >= 2 * others;
+  }
+
+  const AttendCall & attend_;
+  const int64_t * before_;
+  const double * fit_, * limits_;
+  const int axes_;
+  int64_t spikes_[64] = {};
+};
+
+inline bool is_count(double number) {return number >= 0.0 && number < 1e9;}
+
+// Whether a mean (2D) is far outside of a box: left, front, right, back and the margin.
+inline bool is_far(const double * mean, const double * box)
+{
+  return box[0] - mean[0] > box[4] || mean[0] - box[2] > box[4] ||
+         box[1] - mean[1] > box[4] || mean[1] - box[3] > box[4];
+}
+
+// absorb(list of tuples: seat, the time s that the answer is for; anchor, value, stamp, status, blocked,
+//        variance (N,)): of each None: no ordinary turn, and nothing has changed; or state, mean and
+// covariance shown, time s, and how many ranges were used: in a tuple where Python is to go on, with
+// cost, anchors and fit of the track that was held, or by itself where it is yet to be held.
+inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
+{
+  double time = 0.0;
+  if (!number(one[1], time)) {return nullptr;}
+  if (!seat.watches()) {Py_RETURN_NONE;}
+  const double at = seat.at;
+  const Next next(seat);
+  if (!next.good) {return nullptr;}
+  PyObject * const * filter = Seat::items(seat.filter), * const * told = one + 2;
+  PyObject * const standing[] = {filter[0], filter[1], filter[2], seat.stands[0]};
+  UpdateCall update(standing, at, told, next.arrays);
+  if (!update.from.good) {return nullptr;}
+  const In box(filter[3]);
+  if (!update.from.ok() || !box.holds(5) || !update.to.fits(update.from)) {Py_RETURN_NONE;}
+  const double * shown = update.to.shown.data<double>();
+  const auto updated = [&](uint64_t without) {
+      return update.run(without) > 0 && !is_far(shown, box.data<double>());
+    };
+  PyObject * const * watch = Seat::items(seat.watch);
+  const Out counts(watch[5]), track(watch[6]), tracked(watch[7]), fit(watch[11]), silence(watch[12]),
+  due(watch[13]);
+  const Indices named(watch[9]), spikes(watch[10], PyBUF_WRITABLE), wide(watch[16]);
+  const In limits(watch[14]);
+  const int64_t anchors = update.from.model->anchors(), axes = update.from.model->axes;
+  if (!counts.holds(2) || !tracked.holds(1) || !fit.holds(anchors) || !silence.holds(2) ||
+    !due.holds(1) || !named.ok() || !spikes.holds(anchors) || !limits.holds(LIMITS))
+  {
+    Py_RETURN_NONE;
+  }
+  const double * limit = limits.data<double>();
+  double * in_window = counts.data<double>(), * since = silence.data<double>();
+  if (!is_count(in_window[0]) || !is_count(*tracked.data<double>())) {Py_RETURN_NONE;}
+  const AttendCall attend(
+    watch, time, told, at, seat.stands[1], seat.stands[2], update.from.now().mean[COMMON], watch + 2,
+    static_cast<int64_t>(in_window[0]));
+  const HoldCall hold(watch[0], watch[8], watch[4], watch[6], watch[9]);
+  const double reach = std::max(limit[REACH], std::min(limit[REACH_ROWS] * since[1], limit[OLDEST]));
+  const bool open = time - since[0] > std::max(limit[OPEN], 1.5 * since[1]);
+  const bool tests = time >= *due.data<double>() || time < *due.data<double>() - limit[TEST];
+  Screen screen(attend, spikes.data<int64_t>(), fit.data<double>(), limit, static_cast<int>(axes));
+  uint64_t beyond = 0, without = 0;
+  int64_t tracks = static_cast<int64_t>(*tracked.data<double>());
+  int used = 0, left = 0;
+  bool is_held = false;
+  Held held;
+  const bool ordinary = run(
+    [&] {
+      if (!has_room(track, tracks, axes) || !attend.places.holds(SPACE * anchors) ||
+      !attend.plain(beyond, used, true) ||
+      !screen.run(beyond, open, named, without) || !updated(without))
+      {
+        return false;
+      }
+      in_window[0] = static_cast<double>(attend.take());
+      in_window[1] = -HUGE_VAL;
+      tracks = remembered(track, tracks, axes, at, shown, reach);
+      is_held = tests && hold.run(
+        static_cast<int64_t>(in_window[0]), tracks, time, left, held);
+      return true;
+    });
+  if (!ordinary) {Py_RETURN_NONE;}
+  screen.keep(spikes.data<int64_t>());
+  for (; without; without &= without - 1) {used--;}
+  *tracked.data<double>() = static_cast<double>(tracks);
+  const double interval = time - since[0];
+  since[1] += since[1] != 0.0 ? 0.1 * (interval - since[1]) : interval;
+  since[0] = time;
+  PyObject * said = nullptr;
+  if (tests) {
+    *due.data<double>() = time + limit[TEST];
+    if (!is_held) {
+      said = Py_BuildValue("(i)", used);
+    } else {
+      in_window[0] = left;
+      in_window[1] = time;
+      const double least = std::max(limit[RIVALLED], limit[RIVALLED_EACH] * held.anchors);
+      bool calm = watch[15] == Py_True && held.cost < limit[SUSPECT] * held.anchors &&
+        held.cost < least && wide.holds(held.fit.size());
+      for (size_t i = 0; calm && i < held.fit.size(); i++) {
+        calm = held.fit[i].second <= limit[LINGERS] && held.fit[i].first == wide.data<int64_t>()[i];
+      }
+      if (held.anchors && !calm) {
+        PyObject * off = dict_of(held.fit);
+        said = off ? Py_BuildValue("(idiN)", used, held.cost, held.anchors, off) : nullptr;
+      } else {
+        if (held.anchors) {std::fill_n(fit.data<double>(), anchors, std::nan(""));}
+        for (const auto & each : held.fit) {fit.data<double>()[each.first] = each.second;}
+        said = PyLong_FromLong(used);
+      }
+    }
+  } else {
+    said = PyLong_FromLong(used);
+  }
+  return next.taken(seat, at, said);
+}
+
 inline PyObject * absorb(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  constexpr int before = UpdateCall::ARGUMENTS + AttendCall::ARGUMENTS;
-  if (!arguments(count, 1)) {return nullptr;}
-  return of_each(
-    given[0], before + 6, [](PyObject * const * one) -> PyObject * {
-      UpdateCall update(one);
-      if (!update.good()) {return nullptr;}
-      const AttendCall attend(one + UpdateCall::ARGUMENTS);
-      double reach = 0.0;
-      if (!attend.good || !number(one[before + 2], reach)) {return nullptr;}
-      int64_t tracked = PyLong_AsLong(one[before + 1]);
-      if (PyErr_Occurred()) {return nullptr;}
-      const Out track(one[before]);
-      const HoldCall hold(
-        one[UpdateCall::ARGUMENTS], one[before + 3], one[UpdateCall::ARGUMENTS + 14], one[before],
-        one[before + 4]);
-      uint64_t beyond = 0;
-      int64_t rows = 0;
-      int used = 0, left = 0;
-      bool is_held = false;
-      Held held;
-      const bool ordinary = run(
-        [&] {
-          const int64_t axes = update.to.shown.ok() ? update.to.shown.count() / 2 : 0;
-          if (!has_room(track, tracked, axes) || !attend.plain(beyond, used, true) || beyond ||
-          update.run() < 1)
-          {
-            return false;
-          }
-          rows = attend.take();
-          tracked = remembered(
-            track, tracked, axes, update.time(), update.to.shown.data<double>(), reach);
-          is_held = one[before + 5] == Py_True &&
-          hold.run(rows, tracked, attend.time, left, held);
-          return true;
-        });
-      if (!ordinary) {Py_RETURN_NONE;}
-      if (!is_held) {
-        return Py_BuildValue(
-          "iLLO", used, static_cast<long long>(rows), static_cast<long long>(tracked), Py_None);
-      }
-      PyObject * fit = dict_of(held.fit);
-      return !fit ? nullptr : Py_BuildValue(
-        "iiL(diN)", used, left, static_cast<long long>(tracked), held.cost, held.anchors, fit);
-    });
+  return arguments(count, 1) ? of_each(
+    given[0], 2 + UpdateCall::TOLD, absorb_one) : nullptr;
 }
 
 }  // namespace locdreamer_ros

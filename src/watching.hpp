@@ -23,17 +23,15 @@ namespace locdreamer_ros
 // Ranges that are looked at: their arguments, borrowed while it lives.
 struct AttendCall
 {
-  static constexpr int ARGUMENTS = 16;
-
-  explicit AttendCall(PyObject * const * given)
-  : places(given[0]), fixed(given[1]), mean(given[8]), covariance(given[9]), used(given[12]),
-    last(given[13]), rows(given[14]), anchor(given[3], "lq"), value(given[4], "d"),
-    stamp(given[5], "d"), status(given[6], "B"), keep(given[11] == Py_True)
-  {
-    good = number(given[2], time) && number(given[7], at) && number(given[10], common);
-    count = good ? PyLong_AsLong(given[15]) : 0;
-    good = good && !PyErr_Occurred();
-  }
+  // places and limits; time s; anchor, value, stamp, status; of the prior its time s, mean, covariance
+  // and offset m; used, last, rows (R, 3) of the window, of which `count` are there.
+  AttendCall(
+    PyObject * const * known, double time_, PyObject * const * told, double at_, PyObject * mean_,
+    PyObject * covariance_, double common_, PyObject * const * memory, int64_t count_)
+  : places(known[0]), fixed(known[1]), mean(mean_), covariance(covariance_), used(memory[0]),
+    last(memory[1]), rows(memory[2]), anchor(told[0], "lq"), value(told[1], "d"),
+    stamp(told[2], "d"), status(told[3], "B"), time(time_), at(at_), common(common_),
+    count(count_) {}
 
   bool usable(int64_t i) const
   {
@@ -108,10 +106,8 @@ struct AttendCall
   const In places, fixed, mean, covariance;
   const Out used, last, rows;
   const Line anchor, value, stamp, status;
-  const bool keep;
-  double time = 0.0, at = 0.0, common = 0.0;
-  int64_t count = 0;
-  bool good;
+  const double time, at, common;
+  const int64_t count;
 };
 
 // attend(places (A, 3), limits (6,), time, anchor, value, stamp, status (N,), time, mean (2D) and
@@ -122,13 +118,20 @@ struct AttendCall
 // apart those of an anchor are kept. Without `keep` nothing changes.
 inline PyObject * attend(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  if (!arguments(count, AttendCall::ARGUMENTS)) {return nullptr;}
-  const AttendCall call(given);
-  if (!call.good) {return nullptr;}
+  double time = 0.0, at = 0.0, common = 0.0;
+  if (!arguments(count, 16) || !number(given[2], time) || !number(given[7], at) ||
+    !number(given[10], common))
+  {
+    return nullptr;
+  }
+  const int64_t rows = PyLong_AsLong(given[15]);
+  if (PyErr_Occurred()) {return nullptr;}
+  const AttendCall call(
+    given, time, given + 3, at, given[8], given[9], common, given + 12, rows);
   uint64_t beyond = 0;
   int unused = 0;
   if (!call.plain(beyond, unused, false)) {Py_RETURN_NONE;}
-  const long long left = call.keep ? call.take() : call.count;
+  const long long left = given[11] == Py_True ? call.take() : call.count;
   return Py_BuildValue("LK", left, static_cast<unsigned long long>(beyond));
 }
 

@@ -75,15 +75,13 @@ inline std::vector<Range> nearest(
   return found;
 }
 
-// Where a track (count, 1 + axes) of times and places was at a time, as numpy.interp has it.
-inline void track_at(const double * track, int count, int axes, double time, double * at)
+// Where a track (count, 1 + axes) of times and places was at a time, as numpy.interp has it; low: the
+// first row that is later, or one before it.
+inline void track_at(
+  const double * track, int count, int axes, double time, int & low, double * at)
 {
   const int width = 1 + axes;
-  int low = 0, high = count;  // the first row that is later
-  while (low < high) {
-    const int middle = (low + high) / 2;
-    if (track[middle * width] <= time) {low = middle + 1;} else {high = middle;}
-  }
+  while (low < count && track[low * width] <= time) {low++;}
   const double * before = track + std::max(low - 1, 0) * width;
   for (int i = 1; i <= axes; i++) {
     at[i - 1] = before[i];
@@ -96,17 +94,27 @@ inline void track_at(const double * track, int count, int axes, double time, dou
 
 using ByAnchor = std::vector<std::pair<int64_t, double>>;
 
+// The median of values, which are put in order.
+inline double median_of(double * values, int count)
+{
+  std::sort(values, values + count);
+  const int middle = count / 2;
+  return count % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2.0;
+}
+
 // The median of each anchor's values, anchors increasing.
 inline ByAnchor medians(ByAnchor sorted)
 {
   std::sort(sorted.begin(), sorted.end());
   ByAnchor found;
+  Numbers values;
   for (size_t begin = 0, end; begin < sorted.size(); begin = end) {
-    for (end = begin; end < sorted.size() && sorted[end].first == sorted[begin].first; end++) {}
-    const size_t middle = (begin + end) / 2;
-    const double median = (end - begin) % 2 ? sorted[middle].second :
-      (sorted[middle - 1].second + sorted[middle].second) / 2.0;
-    found.emplace_back(sorted[begin].first, median);
+    values.clear();
+    for (end = begin; end < sorted.size() && sorted[end].first == sorted[begin].first; end++) {
+      values.push_back(sorted[end].second);
+    }
+    found.emplace_back(
+      sorted[begin].first, median_of(values.data(), static_cast<int>(values.size())));
   }
   return found;
 }
@@ -126,14 +134,17 @@ inline Held hold(
   double now, const double * scales)
 {
   const size_t count = rows.size();
-  Numbers residual(count), weight, scale, trusted;
+  static Numbers residual, weight, scale, trusted;
   std::vector<char> counted(seen.size(), 0);
+  for (Numbers * each : {&weight, &scale, &trusted}) {each->clear();}
+  residual.resize(count);
+  int later = 0;  // ranges come in the order of their stamps
   Held found;
   for (size_t i = 0; i < count; i++) {
     const size_t anchor = static_cast<size_t>(rows[i].anchor);
     const double age = rows[i].stamp - now;
     double at[SPACE] = {0.0, 0.0, height}, unused[SPACE];
-    track_at(track, tracked, axes, now + age, at);
+    track_at(track, tracked, axes, now + age, later, at);
     for (int j = 0; j < SPACE; j++) {at[j] -= places[anchor * SPACE + j];}
     residual[i] = rows[i].value - slant(at, floor, unused);
     if (named[anchor]) {continue;}
@@ -147,11 +158,23 @@ inline Held hold(
   found.cost = least_cost(
     trusted.data(), weight.data(), scale.data(), static_cast<int>(trusted.size()), scales[2],
     found.offset);
-  ByAnchor off(count);
-  for (size_t i = 0; i < count; i++) {
-    off[i] = {static_cast<int64_t>(rows[i].anchor), residual[i] - found.offset};
+  static std::vector<int> end;  // of each anchor's values, once they are put beside each other
+  end.assign(seen.size(), 0);
+  int before = 0;
+  for (size_t anchor = 0; anchor < seen.size(); anchor++) {
+    end[anchor] = before;
+    before += seen[anchor];
   }
-  found.fit = medians(std::move(off));
+  trusted.resize(count);
+  for (size_t i = 0; i < count; i++) {
+    trusted[end[static_cast<size_t>(rows[i].anchor)]++] = residual[i] - found.offset;
+  }
+  for (size_t anchor = 0; anchor < seen.size(); anchor++) {
+    if (seen[anchor]) {
+      double * const of_one = trusted.data() + end[anchor] - seen[anchor];
+      found.fit.emplace_back(anchor, median_of(of_one, seen[anchor]));
+    }
+  }
   return found;
 }
 

@@ -25,7 +25,6 @@ from locdreamer_ros.benchmarks.methods import BUDGET
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, with_interval
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.evaluation.intervals import mean_interval
-from locdreamer_ros.loop import CHOSEN
 from locdreamer_ros.methods import CLASSICAL, NEED_A_MODEL, SCHEDULERS, Method
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.roles import Scheduler, Tracker
@@ -96,14 +95,14 @@ def plan(
     tracker: Tracker, scheduler: Scheduler, dt: float, anchors: Anchors, budget: int
 ) -> tuple[Estimate, IntArray]:
     """Predict and choose as `Loop.plan` does: in one call of the kernel where both are its own."""
-    now, kernel, call = tracker.estimate, compiled.kernel, tracker.predicting(dt)
-    if now is not None and kernel is not None and call is not None:
-        given, room = call
-        choice = scheduler.choice(now.time + dt, budget)
-        if choice is not None:
-            rows = np.empty(budget, dtype=np.intp)
-            if kernel.plan([(*given, *choice, rows)])[0] == CHOSEN:
-                return tracker.predicted(room, now.time + dt), rows
+    kernel, found, choice = compiled.kernel, tracker.seat(), scheduler.choice(budget)
+    if kernel is not None and found is not None and choice is not None:
+        stepped, kept = found
+        standing = stepped.standing()
+        seat = kernel.seat(kept, choice, None, standing)
+        made = kernel.plan([(seat, standing[-1] + dt)], True)[0]
+        if made is not None and made[4] is not None:
+            return stepped.stepped(made[:4]), made[4]
     prior = tracker.predict(dt)
     return prior, scheduler.select(prior, anchors, budget)
 

@@ -65,13 +65,15 @@ class Better:
 
         spent: what the ranges cost that are explained by the track at `estimate`.
         """
+        if not spent - best.cost > BETTER:
+            self.since = None
+            return False
         away = float(np.linalg.norm(best.position - estimate.position))
         unsure = SIGMAS * math.sqrt(max(float(np.trace(best.covariance)), 0.0))
         d = self._site.dimensions
         enough = best.good >= d + 2 or (best.good == d + 1 and abs(best.offset) < 0.5)
         better = (
-            spent - best.cost > BETTER
-            and away > APART_M
+            away > APART_M
             and away > unsure
             and unsure < 5.0 + 0.2 * away
             and best.mirror is None

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -64,6 +63,12 @@ class Doubt:
         if self._naming.named != self._named:
             self._named, self._named_at = self._naming.named, now
 
+    @property
+    def calm(self) -> bool:
+        """Whether there is none, and all names are noted."""
+        odd = self.odd_since is not None or self.covariance is not None or self.suspect
+        return not odd and self._naming.named == self._named
+
     def ambiguous(self, now: float) -> bool:
         """Whether the anchors that are left cannot tell where the tag is, or who of them is wrong.
 
@@ -87,7 +92,8 @@ class Doubt:
             covariance[:d, :d] += self.covariance
         for vector in away:
             covariance[:d, :d] += np.outer(vector, vector)
-        return replace(estimate, covariance=covariance)
+        told = estimate.foresight, estimate.offset
+        return Estimate(estimate.time, estimate.mean, covariance, *told)
 
     def looks(self, held: Held, now: float) -> bool:
         """Whether other places are to be looked at, though the track explains the ranges.
@@ -140,11 +146,11 @@ class Doubt:
             self.odd_since = now
         if now - self.odd_since < DOUBTS_S:
             return
-        left = len(self._window.heard - self._named)
-        few = bool(self._named) and left <= self._site.dimensions + 2
-        apart = float(np.linalg.norm(found[0].position - estimate.position))
-        if few and now - self._named_at > SETTLED_S and self.suspect and apart > APART_M:
-            self._unsure_at = now
+        if self._named and self.suspect and now - self._named_at > SETTLED_S:
+            few = len(self._window.heard - self._named) <= self._site.dimensions + 2
+            apart = float(np.linalg.norm(found[0].position - estimate.position))
+            if few and apart > APART_M:
+                self._unsure_at = now
         near = [s for s in found if s.cost < min(spent, found[0].cost + MIRROR)]
         away = [s.position - estimate.position for s in near]
         if away:

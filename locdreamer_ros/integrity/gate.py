@@ -16,7 +16,7 @@ from locdreamer_ros.geometry import FLOOR_M
 from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.snapshot import gaps
 from locdreamer_ros.integrity.window import SPACED_S, Window
-from locdreamer_ros.types import MAX_AGE_S, BoolArray, Estimate, Ranges, Site
+from locdreamer_ros.types import MAX_AGE_S, BoolArray, Estimate, IntArray, Ranges, Site
 
 LONG_GATE_M, SHORT_GATE_M, SPIKES, ACCUSED = 4.3, 1.0, 3, 12
 """A range off by more, beyond 3 sigma, is a spike; at most so many of an anchor in a row, unless
@@ -38,8 +38,8 @@ class Gate:
         """Ranges held back, by anchor."""
         self.late = self.duplicates = 0
         """Ranges passed over: more than a second off; heard before."""
-        self.spikes: Counter[int] = Counter()
-        """Ranges in a row that were off, by anchor."""
+        self.spikes: IntArray = np.zeros(len(site.anchors), dtype=np.intp)
+        """Ranges in a row that were off, of each anchor; the kernel writes into it too."""
         self._used = np.empty((len(site.anchors), 2))
         """Stamp s and value m of each anchor's last range; the kernel writes into it too."""
         self.clear()
@@ -50,22 +50,9 @@ class Gate:
         self.skew = 0.0
         """Stamps less the tracker's time, s, where all ranges are late."""
 
-    def attending(
-        self,
-        ranges: Ranges,
-        time: float,
-        prior: Estimate,
-        offset: float,
-        window: Window,
-        *,
-        count: bool,
-    ) -> tuple[Any, ...]:
-        """What the kernel takes for `attend`."""
-        return (
-            *(*self._known, time, ranges.anchor, ranges.value, ranges.stamp, ranges.status),
-            *(prior.time, prior.mean, prior.covariance, offset, count),
-            *(self._used, window.last, window.rows, window.count),
-        )
+    def seat(self, window: Window) -> tuple[Any, ...]:
+        """What the kernel works on: the site and limits; what was used, and the window."""
+        return (*self._known, self._used, window.last, window.rows, window.counts)
 
     def attend(
         self,
@@ -83,19 +70,19 @@ class Gate:
         """
         if compiled.kernel is None:
             return None
-        given = self.attending(ranges, time, prior, offset, window, count=count)
-        found: tuple[int, int] | None = compiled.kernel.attend(*given)
+        found: tuple[int, int] | None = compiled.kernel.attend(
+            *(*self._known, time, ranges.anchor, ranges.value, ranges.stamp, ranges.status),
+            *(prior.time, prior.mean, prior.covariance, offset, count),
+            *(self._used, window.last, window.rows, window.count),
+        )
         if found is None:
             return None
         if count:
-            self.attended(window, found[0])
+            window.counts[:] = found[0], -np.inf
+            self.skew = 0.0
         if not found[1]:
             return ALL_NEAR
         return np.array([not found[1] >> row & 1 for row in range(len(ranges))])
-
-    def attended(self, window: Window, count: int) -> None:
-        """The kernel took ranges into a window, which has `count` rows now."""
-        window.count, window.pruned, self.skew = count, -np.inf, 0.0
 
     def fresh(self, ranges: Ranges, time: float, *, count: bool = True) -> Ranges:
         """Usable ranges of about `time` s that were not heard before."""
@@ -146,20 +133,20 @@ class Gate:
         near (N,) or `ALL_NEAR`; fit m: how the track fits each anchor of the window; open_: all are
         let through that are not named; count: whether it is remembered.
         """
-        spikes, named = self.spikes, self._naming.named
+        named = self._naming.named
         anchors = ranges.anchor.tolist()
         keep = [True] * len(anchors) if near is ALL_NEAR or open_ else near.tolist()
-        if spikes or near is not ALL_NEAR:
-            spikes = spikes if count else spikes.copy()
+        if near is not ALL_NEAR or self.spikes.any():
+            spikes = self.spikes if count else self.spikes.copy()
             for row, anchor in enumerate(anchors):
-                spikes[anchor] += -1 if keep[row] else 1
-                if spikes[anchor] <= 0:
-                    del spikes[anchor]
+                many = max(spikes.item(anchor) + (-1 if keep[row] else 1), 0)
+                spikes[anchor] = many
+                if not many:
                     continue
                 # An anchor of late in doubt is not believed in between either, if others are.
                 held = self._naming.others_agree(anchor, fit)
-                keep[row] = spikes[anchor] > SPIKES and not held
-                if count and held and spikes[anchor] >= ACCUSED:
+                keep[row] = many > SPIKES and not held
+                if count and held and many >= ACCUSED:
                     self._naming.accuse(anchor, fit)
             named = self._naming.named
         if named:

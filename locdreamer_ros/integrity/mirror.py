@@ -10,7 +10,7 @@ import numpy as np
 
 from locdreamer_ros.geometry import slant
 from locdreamer_ros.integrity.snapshot import SCALE_M, rho
-from locdreamer_ros.types import FloatArray, Site
+from locdreamer_ros.types import FloatArray, IntArray, Site
 
 UNTOLD = 2.0
 """A place and its mirror image whose ranges differ by no more cost than this are not told apart."""
@@ -53,6 +53,12 @@ class Mirror:
             here, _ = slant(self._site.offsets(position, rows))
             there, _ = slant(self._site.offsets(position + way, rows))
             self.flat = float(rho(there - here, SCALE_M).sum()) < UNTOLD
+
+    @property
+    def wide_of(self) -> IntArray:
+        """Anchors, increasing, that tell every place from its mirror image; none: not so."""
+        told = () if self._straight or self._off <= WIDE_M else sorted(self._anchors)
+        return np.array(told, dtype=np.intp)
 
     def across(self, position: FloatArray) -> FloatArray:
         """The way (D,) m from a position (D,) m to where it is mirrored."""

@@ -41,14 +41,19 @@ class Naming:
         self._long: dict[int, float] = {}
         self.named: frozenset[int] = frozenset()
 
+    @property
+    def calm(self) -> bool:
+        """Whether there is nothing against anybody."""
+        return not (self.named or self._votes or self._long)
+
     def judges(self, snapshot: Snapshot) -> bool:
         """Whether a snapshot has the redundancy to blame an anchor."""
         others = snapshot.anchors - snapshot.good
         return (
             snapshot.mirror is None
-            and snapshot.fit < FITTING
             and snapshot.good >= self._site.dimensions + 1
             and snapshot.good >= 2 * others + (abs(snapshot.offset) > BIASED_M)
+            and snapshot.fit < FITTING
         )
 
     def blame(self, residual: Mapping[int, float], heard: Mapping[int, float] | FloatArray) -> None:
@@ -103,7 +108,7 @@ class Naming:
             self._times[anchor] += 1
             self.named |= {anchor}
 
-    def calm(self, residual: Mapping[int, float]) -> None:
+    def calms(self, residual: Mapping[int, float]) -> None:
         """All is explained: an anchor whose residual m fits has a vote less."""
         if not self._votes:
             return

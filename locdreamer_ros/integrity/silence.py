@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.types import Estimate, Motion
 
@@ -23,21 +25,36 @@ FORGET_S = 600.0
 
 
 class Silence:
-    """Since when nothing was used."""
+    """Since when nothing was used, and how long that usually is: times (2,), the kernel's too."""
 
     def __init__(self) -> None:
+        self.times = np.empty(2)
         self.clear()
 
     def clear(self) -> None:
         """Nothing was used yet."""
-        self.since = -math.inf
-        self.usual = 0.0
+        self.times[:] = -math.inf, 0.0
+
+    @property
+    def since(self) -> float:
+        """When ranges were used last."""
+        return self.times.item(0)
+
+    @property
+    def usual(self) -> float:
+        """How long a silence usually is."""
+        return self.times.item(1)
+
+    def begins(self, time: float) -> None:
+        """The track begins with what was heard until `time`."""
+        self.times[0] = time
 
     def ends(self, time: float) -> None:
         """Ranges are used at `time`."""
-        interval = time - self.since
-        self.usual += 0.1 * (interval - self.usual) if self.usual else interval
-        self.since = time
+        since, usual = self.times.tolist()
+        interval = time - since
+        usual += 0.1 * (interval - usual) if usual else interval
+        self.times[:] = time, usual
 
     @property
     def patience(self) -> float:

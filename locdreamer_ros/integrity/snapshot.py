@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +20,7 @@ import numpy as np
 from locdreamer_ros import compiled
 from locdreamer_ros.geometry import FLOOR_M, slant
 from locdreamer_ros.integrity.window import Gathered
-from locdreamer_ros.types import FloatArray, IntArray, Site
+from locdreamer_ros.types import FloatArray, IntArray, Site, unchanging
 
 SCALE_M, SCALE_AGE = 0.3, 0.05
 """Scale of a residual: m, and m/s^2 for the square of its age: velocity is not constant."""
@@ -46,7 +46,7 @@ CONSTANTS = (SCALE_M, SCALE_AGE, OFFSET_M, SPEED_M_S, HEIGHT_M, CANDIDATES_M, PO
 FOR_KERNEL = tuple(np.array(values, dtype=np.float64) for values in (CONSTANTS, STEPS, LEVELS))
 
 
-@dataclass(frozen=True, eq=False)
+@unchanging
 class Snapshot:
     """One explanation of a window. position, velocity (D,), covariance (D, D) of the position.
 
@@ -85,7 +85,7 @@ class Snapshot:
         """Their mean cost."""
         each = self.window.weight * rho(self.residuals, scales(self.window))
         spent = np.bincount(self.window.anchor, each)
-        return float(spent[self._agree].mean()) if self._agree else np.inf
+        return float(spent[self._agree].sum()) / len(self._agree) if self._agree else np.inf
 
     @property
     def anchors(self) -> int:
@@ -194,7 +194,7 @@ def _spread_out(places: FloatArray, cost: FloatArray) -> FloatArray:
     return np.array(chosen, dtype=np.intp)
 
 
-@dataclass(frozen=True, eq=False)
+@unchanging
 class Polished:
     """Candidates after Gauss-Newton.
 

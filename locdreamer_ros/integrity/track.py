@@ -36,27 +36,36 @@ NOBODY: IntArray = np.empty(0, dtype=np.intp)
 
 
 class Track:
-    """The last seconds of a track: rows (R, 1 + D), of which `count` are there: time s, place m."""
+    """The last seconds of a track: rows (R, 1 + D), of which `count` are there: time s, place m.
+
+    The kernel works on the same arrays; counts (1,): `count`.
+    """
 
     def __init__(self, dimensions: int) -> None:
         self.rows = np.empty((128, 1 + dimensions))
-        self.count = 0
+        self.counts = np.zeros(1)
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return int(self.counts.item())
 
     def add(self, estimate: Estimate, reach: float) -> None:
         """Add where the tag is now, and forget what lies more than `reach` s back."""
-        if self.count == len(self.rows):
+        count = self.count
+        if count == len(self.rows):
             self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
         if compiled.kernel:
-            given = (self.rows, self.count, estimate.time, estimate.mean, reach)
-            count: int = compiled.kernel.remember(*given)
-            if count >= 0:
-                self.count = count
+            given = (self.rows, count, estimate.time, estimate.mean, reach)
+            left: int = compiled.kernel.remember(*given)
+            if left >= 0:
+                self.counts[0] = left
                 return
-        self.rows[self.count] = estimate.time, *estimate.position.tolist()
-        recent = self.rows[: self.count + 1, 0] >= estimate.time - reach
-        kept = self.rows[int(recent.argmax()) : self.count + 1].copy()
-        self.count = len(kept)
-        self.rows[: self.count] = kept
+        self.rows[count] = estimate.time, *estimate.position.tolist()
+        recent = self.rows[: count + 1, 0] >= estimate.time - reach
+        kept = self.rows[int(recent.argmax()) : count + 1].copy()
+        self.counts[0] = len(kept)
+        self.rows[: len(kept)] = kept
 
     def at(self, times: FloatArray) -> FloatArray:
         """Where the tag was (N, D) m at times (N,) s."""
@@ -99,7 +108,7 @@ def hold(
         given = (site.anchors.positions, constants(site.tag_height), *rows, now, without)
         found = compiled.kernel.hold(*given)
         if found:
-            window.count, window.pruned = found[0], now
+            window.counts[:] = found[0], now
             return Held(*found[1:]) if found[2] else None
     gathered = window.gathered(now)
     if gathered.age.size < FEWEST:

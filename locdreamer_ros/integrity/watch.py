@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from locdreamer_ros.integrity.better import AT_ONCE_S, TEST_S, Better
-from locdreamer_ros.integrity.doubt import Doubt
+from locdreamer_ros.integrity.doubt import RIVALLED, RIVALLED_EACH, Doubt
 from locdreamer_ros.integrity.first_fix import OFFSET_M, STILL_S, beginning, fix_of, ready
-from locdreamer_ros.integrity.gate import ALL_NEAR, Gate
+from locdreamer_ros.integrity.gate import ACCUSED, ALL_NEAR, SPIKES, Gate
 from locdreamer_ros.integrity.mirror import Mirror
-from locdreamer_ros.integrity.naming import Naming
-from locdreamer_ros.integrity.silence import COAST_S, Silence
+from locdreamer_ros.integrity.naming import AGREES_M, LINGERS_M, Naming
+from locdreamer_ros.integrity.silence import COAST_S, OPEN_S, Silence
 from locdreamer_ros.integrity.snapshot import Snapshot, cost_of, explain, whatever_offset
 from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.integrity.track import (
@@ -34,7 +34,7 @@ from locdreamer_ros.integrity.track import (
 )
 from locdreamer_ros.integrity.twin import Twin
 from locdreamer_ros.integrity.window import OLDEST_S, Gathered, Window
-from locdreamer_ros.roles import Room, Tracker
+from locdreamer_ros.roles import Tracker
 from locdreamer_ros.types import BoolArray, Estimate, Motion, Ranges, Site
 
 SUSPECT = 0.7
@@ -47,10 +47,13 @@ UNEXPLAINED = 1.0
 """Cost per anchor that is doubt enough, wherever else the tag might be."""
 HOPELESS_S = 3.0
 """Too few anchors for a new first fix for so long: the tracker goes on from where it was."""
-
-
-Turn = tuple[tuple[Any, ...], Room, float]
-"""What the kernel is given for an ordinary turn, of it the room for what comes out, its time s."""
+LIMITS = np.array(
+    [
+        *(COAST_S, OPEN_S, TEST_S, SUSPECT, LINGERS_M, AGREES_M, SPIKES, ACCUSED),
+        *(REACH_S, REACH_ROWS, OLDEST_S, RIVALLED, RIVALLED_EACH),
+    ]
+)
+"""What the kernel has to know of what is ordinary."""
 
 
 class Watch:
@@ -66,7 +69,8 @@ class Watch:
         self._better = Better(site)
         self.doubt = Doubt(site, self._mirror, self.naming, self.window)
         self._silence = Silence()
-        self._constants = constants(site.tag_height)
+        self._fits = np.empty(len(site.anchors))
+        self._due = np.empty(1)
         self.restarts = 0
         self.used = 0
         """Ranges that the last update used."""
@@ -89,11 +93,17 @@ class Watch:
         """The track begins here."""
         self._track = Track(self.site.dimensions)
         self._twin: Twin | None = None
-        self.gate.spikes.clear()
-        self._fit: dict[int, float] = {}
-        self._next = -math.inf
+        self.gate.spikes.fill(0)
+        self._fits.fill(np.nan)
+        self._due[0] = -math.inf
         self._better.clear()
         self.doubt.begin()
+
+    @property
+    def _fit(self) -> dict[int, float]:
+        """How the track fitted each anchor of the window, m, when it was held against it last."""
+        rows = np.flatnonzero(~np.isnan(self._fits))
+        return dict(zip(rows.tolist(), self._fits[rows].tolist(), strict=True))
 
     @property
     def estimate(self) -> Estimate | None:
@@ -172,11 +182,11 @@ class Watch:
         if twin is not None:
             self._twin = Twin(self.site, self.tracker.fork())
             self._twin.tracker.start(fix_of(self.site, gathered, twin))
-        self._silence.since = snapshot.time
+        self._silence.begins(snapshot.time)
         estimate = self.tracker.estimate
         assert estimate is not None
         self._mirror.look({*gathered.anchor.tolist()} - self.naming.named, estimate.position)
-        self._publish(estimate)
+        self.publish(estimate)
 
     # The turn of the loop.
 
@@ -197,67 +207,33 @@ class Watch:
             self._seeking, self._seeking_since = True, time
             self.window.clear()
             self._begin()
-        return self._publish(prior)
+        return self.publish(prior)
 
     @property
-    def _single(self) -> bool:
-        """Whether there is one track, and no other."""
-        return not (self._estimate is None or self._seeking or self._twin is not None)
+    def quiet(self) -> bool:
+        """Whether the choice of anchors is nobody's but the scheduler's."""
+        return not (self.doubt.suspect or self.naming.named)
 
-    def predicting(self, time: float) -> Turn | None:
-        """What the kernel takes for an ordinary `predict` to `time` s; None: it is none."""
-        now = self.tracker.estimate
-        if now is None or self.doubt.suspect or self.naming.named or not self._single:
-            return None
-        dt = time - now.time
-        if not 0.0 < dt <= self._silence.since + COAST_S - now.time:
-            return None
-        call = self.tracker.predicting(dt)
-        return None if call is None else (*call, now.time + dt)
+    def seat(self) -> tuple[Any, ...] | None:
+        """What the kernel works on in ordinary turns; None: the next is none.
 
-    def predicted(self, room: Room, time: float) -> Estimate:
-        """The prior that the kernel made."""
-        return self._publish(self.tracker.predicted(room, time))
-
-    def updating(self, ranges: Ranges, time: float) -> Turn | None:
-        """What the kernel takes for an ordinary `update` at `time` s; None: it is none."""
-        prior, track, named = self.tracker.estimate, self._track, self.naming.named
-        if prior is None or not self._single:
-            return None
-        screened = named.union(self.gate.spikes) if named or self.gate.spikes else ()
-        if screened and not screened.isdisjoint(ranges.anchor.tolist()):
-            return None
-        call = self.tracker.updating(ranges)
-        if call is None:
-            return None
-        given, room = call
-        attending = self.gate.attending(ranges, time, prior, prior.offset, self.window, count=True)
-        holding = (track.rows, track.count, self._reach, self._constants, rows_of(named))
-        return (*given, *attending, *holding, self._is_due(time)), room, time
-
-    def updated(
-        self, turn: Turn, used: int, rows: int, track: int, held: tuple[Any, ...] | None
-    ) -> Estimate:
-        """The posterior that the kernel made of so many ranges; held: see `Held`.
-
-        Window and track have so many rows now.
+        Ordinary is one track, with a fix, whose ranges are of about now. Calm is what a test by the
+        kernel leaves as it is.
         """
-        _, room, time = turn
-        self.gate.attended(self.window, rows)
-        self._track.count = track
-        if held is not None:
-            self.window.pruned = time
-        estimate = self.tracker.updated(room)
-        return self._conclude(estimate, used, time, None if held is None else Held(*held))
+        if self._estimate is None or self._seeking or self._twin is not None or self.gate.skew:
+            return None
+        calm = self.naming.calm and self.doubt.calm and self._better.since is None
+        return (
+            *self.gate.seat(self.window),
+            *(self._track.rows, self._track.counts, constants(self.site.tag_height)),
+            *(rows_of(self.naming.named), self.gate.spikes, self._fits),
+            *(self._silence.times, self._due, LIMITS, calm, self._mirror.wide_of),
+        )
 
     @property
     def _reach(self) -> float:
         """So far back, s, the track is remembered: a slow tag's window is long."""
         return max(REACH_S, min(REACH_ROWS * self._silence.usual, OLDEST_S))
-
-    def _is_due(self, time: float) -> bool:
-        """Whether the track is to be held against the window."""
-        return time >= self._next or time < self._next - TEST_S
 
     def update(self, ranges: Ranges, time: float) -> Estimate | None:
         """Take an answer in at `time` s; the posterior, None before the first fix."""
@@ -279,29 +255,32 @@ class Watch:
             else:
                 self.window.add(ranges)
         used = ranges
-        if near is not ALL_NEAR or self.gate.spikes or self.naming.named:
+        if near is not ALL_NEAR or self.gate.spikes.any() or self.naming.named:
             used = self._screened(ranges, near, time)
         estimate = self.tracker.update(used)
         self._track.add(estimate, self._reach)
         if self._twin is not None:
             self._twin.update(used, self._reach)
-        return self._conclude(estimate, len(used), time)
-
-    def _conclude(
-        self, estimate: Estimate, used: int, time: float, held: Held | None = None
-    ) -> Estimate:
-        """What follows an update by so many ranges; held: see `_test`."""
-        self.used = used
-        if used > 0:
+        if len(used):
             self._silence.ends(time)
+        due = self._due.item()
+        tests = time >= due or time < due - TEST_S
+        if tests:
+            self._due[0] = time + TEST_S
+        return self.conclude(estimate, len(used), time, tests)
+
+    def conclude(
+        self, estimate: Estimate, used: int, time: float, tests: bool, held: Held | None = None
+    ) -> Estimate:
+        """What follows an update by so many ranges; tests: whether the track is held; held: was."""
+        self.used = used
         self.mirrored += self._twin is not None or self._mirror.flat
-        if self._is_due(time):
-            self._next = time + TEST_S
+        if tests:
             begun = self.restarts
             self._test(time, held)
             if self.restarts > begun:
                 estimate = self.tracker.estimate or estimate
-        return self._publish(estimate)
+        return self.publish(estimate)
 
     def look(self, ranges: Ranges, time: float) -> Estimate:
         """What `update` would make of an answer; it leaves no trace."""
@@ -328,12 +307,12 @@ class Watch:
         if near is None:
             near = self.gate.near(ranges, prior, self.tracker.offset)
             near = ALL_NEAR if near.all() else near
-        if near is ALL_NEAR and not (self.gate.spikes or self.naming.named):
+        if near is ALL_NEAR and not (self.gate.spikes.any() or self.naming.named):
             return ranges
         open_ = self._silence.opens(time)
         return self.gate.screened(ranges, near, self._fit, open_=open_, count=count)
 
-    def _publish(self, estimate: Estimate) -> Estimate:
+    def publish(self, estimate: Estimate) -> Estimate:
         """The tracker's estimate, with a covariance that holds its twin and its doubt."""
         other = self._twin.tracker.estimate if self._twin else None
         self._estimate = self.doubt.widened(estimate, other)
@@ -347,8 +326,9 @@ class Watch:
             held = hold(self.site, self.window, self._track, now, self.naming.named)
         if held is None or held.anchors == 0:
             return
-        self._fit = held.fit
-        lingers = self.naming.linger(self._fit, self.window.last)
+        self._fits.fill(np.nan)
+        self._fits[list(held.fit)] = list(held.fit.values())
+        lingers = self.naming.linger(held.fit, self.window.last)
         estimate = self.tracker.estimate
         assert estimate is not None
         if self._twin is not None:
@@ -361,7 +341,7 @@ class Watch:
         if plain:
             self._better.since = None
             looks = self.doubt.looks(held, now)
-            self.naming.calm(self._fit)
+            self.naming.calms(held.fit)
             if not looks:
                 return
         # A large offset that the tracker knows is no longer held against the places that have it.
@@ -399,7 +379,7 @@ class Watch:
         if self._better.lasts(best, spent, estimate, now):
             self.restarts += 1
             self._start(gathered, best, known=known)
-        self.doubt.wonder(found, spent, estimate, now, self._fit, unexplained=unexplained)
+        self.doubt.wonder(found, spent, estimate, now, held.fit, unexplained=unexplained)
 
     def _decide(self, twin: Twin, vote: int) -> None:
         """The worse of two mirrored places is dropped."""

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
 
 import numpy as np
 
 from locdreamer_ros import compiled
-from locdreamer_ros.types import BoolArray, FloatArray, IntArray, Ranges
+from locdreamer_ros.types import BoolArray, FloatArray, IntArray, Ranges, unchanging
 
 SHORT_S, LONG_S, OLDEST_S = 1.5, 6.0, 60.0
 EACH = 3
@@ -22,7 +22,7 @@ MOST_ANCHORS = 24
 """Of more anchors those with the shortest ranges are looked at."""
 
 
-@dataclass(frozen=True, eq=False)
+@unchanging
 class Gathered:
     """Ranges of a window: age (N,) s, zero or less; anchor (N,); value (N,) m; weight (N,).
 
@@ -69,22 +69,31 @@ class Window:
     """The window itself; stamps may come in any order. The kernel works on the same arrays.
 
     rows (R, 3), of which `count` are there: stamp s, anchor, value m; last (A,): stamp s of each
-    anchor's newest range, minus infinity where there is none.
+    anchor's newest range, minus infinity where there is none; counts (2,): `count` and `pruned`.
     """
 
     def __init__(self, anchors: int) -> None:
         self.rows = np.empty((64, 3))
         self.last = np.empty(anchors)
+        self.counts = np.empty(2)
         self.clear()
 
     def clear(self) -> None:
         """Forget all."""
-        self.count = 0
-        self.pruned = -np.inf
-        """When what is too old was forgotten, and the rows put in order, s."""
+        self.counts[:] = 0.0, -np.inf
         self.last.fill(-np.inf)
         self.first: float | None = None
         """Stamp of the first range that was added since the window was cleared, s."""
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return int(self.counts.item(0))
+
+    @property
+    def pruned(self) -> float:
+        """When what is too old was forgotten, and the rows put in order, s."""
+        return self.counts.item(1)
 
     def add(self, ranges: Ranges) -> None:
         """Take usable ranges in."""
@@ -95,11 +104,11 @@ class Window:
                 continue
             self.last[anchor] = stamp
             self.first = stamp if self.first is None else min(self.first, stamp)
-            if self.count == len(self.rows):
+            count = self.count
+            if count == len(self.rows):
                 self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
-            self.rows[self.count] = stamp, anchor, value
-            self.count += 1
-            self.pruned = -np.inf
+            self.rows[count] = stamp, anchor, value
+            self.counts[:] = count + 1, -np.inf
 
     @property
     def heard(self) -> set[int]:
@@ -116,9 +125,8 @@ class Window:
                 kept.append(row)
                 seen[row[1]] = many + 1
         kept.reverse()
-        self.count = len(kept)
-        self.rows[: self.count] = np.array(kept).reshape(-1, 3)
-        self.pruned = now
+        self.rows[: len(kept)] = np.array(kept).reshape(-1, 3)
+        self.counts[:] = len(kept), now
 
     def gathered(self, now: float) -> Gathered:
         """What belongs to the window at `now` s; what does not is forgotten."""

@@ -73,21 +73,26 @@ def best_subset(foresight: Foresight, budget: int, sigma: float) -> IntArray:
 
 
 class Pace:
-    """How fast fixes follow each other, and the fresh noise that is left of a second of them."""
+    """How fast fixes follow each other, and the fresh noise that is left of a second of them.
+
+    numbers (4,): the last fix and the interval s; then `FRESH_M` and `LASTING_S` for the kernel,
+    which works on the same array.
+    """
 
     def __init__(self) -> None:
-        self._last = math.nan
-        self._interval = math.nan
+        self.numbers = np.array([math.nan, math.nan, FRESH_M, LASTING_S])
 
     def at(self, time: float) -> float:
         """Sigma m at a fix at `time` s."""
-        step = time - self._last
+        last, interval = self.numbers[:2].tolist()
+        step = time - last
         if step > 0.0:
-            before = step if math.isnan(self._interval) else self._interval
-            self._interval = before + 0.1 * (min(step, 10.0) - before)
+            before = step if math.isnan(interval) else interval
+            interval = before + 0.1 * (min(step, 10.0) - before)
         if step != 0.0:
-            self._last = time
-        together = 1.0 + LASTING_S / self._interval if self._interval > 0.0 else 1.0
+            last = time
+        self.numbers[:2] = last, interval
+        together = 1.0 + LASTING_S / interval if interval > 0.0 else 1.0
         return FRESH_M / math.sqrt(together)
 
 
@@ -114,9 +119,9 @@ class ForesightScheduler(Scheduler):
             return np.arange(len(anchors))
         return np.asarray(rows[best_subset(foresight, budget, sigma)])
 
-    def choice(self, time: float, budget: int) -> tuple[Any, ...]:
+    def choice(self, budget: int) -> tuple[Any, ...]:
         """See `Scheduler`."""
-        return NEAREST, self._axes, budget, self._pace.at(time), MOST_SUBSETS, CLEARLY
+        return NEAREST, self._axes, budget, self._pace.numbers, MOST_SUBSETS, CLEARLY
 
     def _foresight(self, prediction: Estimate, rows: IntArray) -> Foresight:
         if prediction.foresight is not None:

@@ -8,16 +8,16 @@ where it leaves a step to numpy.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from locdreamer_ros import compiled
 from locdreamer_ros.geometry import FLOOR_M
-from locdreamer_ros.roles import Room
 from locdreamer_ros.types import (
     MAX_AGE_S,
+    Estimate,
     FloatArray,
     Foreseen,
     Foresight,
@@ -53,6 +53,8 @@ NOISES = (
 )
 STRANGER = -2
 """The kernel's answer to ranges of an anchor without a slot."""
+ANYWHERE = np.array([-np.inf, -np.inf, np.inf, np.inf, 0.0])
+"""A box that no tag is far outside of: left, front, right, back, and how far is far."""
 
 
 class CompiledStep(Unchanging):
@@ -67,11 +69,6 @@ class CompiledStep(Unchanging):
     def standing(self, state: State, slot: IntArray) -> tuple[Any, ...]:
         """A state as the kernel's functions take it; slot (A,): of each anchor its slot."""
         return self.model, state.slots, slot, state.packed
-
-    def room(self, state: State) -> Room:
-        """For the step from a state: the new one, and what an estimate shows of it."""
-        shown = 2 * self._axes
-        return np.empty(state.packed.size), np.empty(shown), np.empty((shown, shown))
 
     def foresee(self, state: State, slot: IntArray, rows: IntArray) -> Foresight | None:
         """Foresight of anchors `rows` (C,)."""
@@ -109,6 +106,34 @@ class Ahead(Foreseen):
         given = self._step.standing(self._state, self._slot)
         found = self._step.kernel.first_ahead(*given, rows, *by)
         return found
+
+
+class Made(Estimate):
+    """An estimate that the kernel made: two of these in each turn, and few ask for all of it.
+
+    of: what its foresight is of, as `Ahead` takes it.
+    """
+
+    def __init__(
+        self,
+        time: float,
+        mean: FloatArray,
+        covariance: FloatArray,
+        of: tuple[CompiledStep, Site, State, IntArray],
+    ) -> None:
+        # As the dataclass writes them, but for the two below.
+        self.time, self.mean, self.covariance = time, mean, covariance  # type: ignore[misc]
+        self.of = of
+
+    @cached_property
+    def foresight(self) -> Foreseen:
+        """Of the state at that time."""
+        return Ahead(*self.of)
+
+    @cached_property
+    def offset(self) -> float:
+        """The bias that all ranges share."""
+        return self.of[2].common
 
 
 def compiled_step(weights: Weights, site: Site, climbs: bool) -> CompiledStep | None:

@@ -14,11 +14,12 @@ from copy import copy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from locdreamer_ros.geometry import slant
-from locdreamer_ros.roles import Kernels, Room, Tracker
+from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
 from locdreamer_ros.trackers.kalman import started
 from locdreamer_ros.types import Estimate, Motion, Ranges, Site
@@ -53,6 +54,7 @@ class FarFieldTracker(Tracker):
         self._margin = max(FAR_M, float((high - low).max()))
         # Plain numbers: this is looked at in every step.
         self._box = (*low.tolist(), *high.tolist())
+        self._limits = np.array([*self._box, self._margin])
         self._ekf: Tracker | None = None
         """Answers while the tag is far; there only then."""
 
@@ -145,22 +147,13 @@ class FarFieldTracker(Tracker):
                 return looked
         return super().look(ranges)
 
-    def predicting(self, dt: float) -> Kernels | None:
+    def seat(self) -> tuple[ZeroShotTracker, tuple[Any, ...]] | None:
         """See `Tracker`."""
-        return self.model.predicting(dt) if self._ekf is None else None
-
-    def predicted(self, room: Room, time: float) -> Estimate:
-        """See `Tracker`."""
-        return self.model.predicted(room, time)
-
-    def updating(self, ranges: Ranges) -> Kernels | None:
-        """See `Tracker`."""
-        return self.model.updating(ranges) if self._ekf is None else None
-
-    def updated(self, room: Room) -> Estimate:
-        """See `Tracker`."""
-        estimate = self.model.updated(room)
-        return self._change(estimate) if self._is_far(estimate) else estimate
+        found = self.model.seat() if self._ekf is None else None
+        if found is None:
+            return None
+        model, (*kept, _) = found
+        return model, (*kept, self._limits)
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""

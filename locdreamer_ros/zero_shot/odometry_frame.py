@@ -55,6 +55,11 @@ class FrameFinder:
         self._at = np.zeros(2)
         self._pairs: deque[tuple[FloatArray, FloatArray]] = deque(maxlen=POINTS)
 
+    @property
+    def searches(self) -> bool:
+        """Whether anything was added since it began."""
+        return bool(self._pairs)
+
     def clear(self) -> None:
         """Begin anew."""
         if self._pairs:

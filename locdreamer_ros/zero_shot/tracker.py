@@ -14,11 +14,12 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from locdreamer_ros.geometry import slant
-from locdreamer_ros.roles import Kernels, Room, Tracker
+from locdreamer_ros.roles import Standing, Tracker
 from locdreamer_ros.trackers.kalman import recent, started
 from locdreamer_ros.types import (
     Estimate,
@@ -30,7 +31,7 @@ from locdreamer_ros.types import (
 )
 from locdreamer_ros.zero_shot import odometry_frame as frame
 from locdreamer_ros.zero_shot import step
-from locdreamer_ros.zero_shot.compiled_step import STRANGER, Ahead, compiled_step
+from locdreamer_ros.zero_shot.compiled_step import ANYWHERE, STRANGER, Ahead, Made, compiled_step
 from locdreamer_ros.zero_shot.foresight import foresee
 from locdreamer_ros.zero_shot.layout import (
     COMMON,
@@ -148,45 +149,44 @@ class ZeroShotTracker(Tracker):
 
     # What the kernel makes, and what it is given for it.
 
-    def predicting(self, dt: float) -> Kernels | None:
+    def seat(self) -> tuple[ZeroShotTracker, tuple[Any, ...]] | None:
         """See `Tracker`."""
-        compiled, state = self._compiled, self.state
-        if compiled is None or self._framed:
+        alone = not (self._framed or self._riding or self._finder.searches)
+        if self._compiled is None or self._estimate is None or not alone:
             return None
-        room = compiled.room(state)
-        return (*compiled.standing(state, self._slot), dt, *room), room
+        model, slots, slot, _ = self._compiled.standing(self.state, self._slot)
+        return self, (model, slots, slot, ANYWHERE)
 
-    def predicted(self, room: Room, time: float) -> Estimate:
-        """See `Tracker`."""
-        self._finder.clear()
-        self._riding = False
-        return self._take(room, time)
+    def standing(self) -> Standing:
+        """See `Stepped`."""
+        now = started(self._estimate)
+        return self.state.packed, now.mean, now.covariance, now.time
 
-    def updating(self, ranges: Ranges) -> Kernels | None:
-        """See `Tracker`."""
-        compiled, state, now = self._compiled, self.state, self._estimate
-        if compiled is None or now is None or self._framed or self._riding:
+    def stepped(self, to: Standing) -> Estimate:
+        """See `Stepped`."""
+        packed, mean, covariance, time = to
+        assert self._compiled is not None
+        self.state = State(packed, self.state.slots, self.state.size)
+        of = self._compiled, self.site, self.state, self._slot
+        self._estimate = made = Made(time, mean, covariance, of)
+        return made
+
+    def _room(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """For a step of the kernel: a new state, and mean and covariance that are shown of it."""
+        shown = self._shown.size
+        return np.empty(self.state.packed.size), np.empty(shown), np.empty((shown, shown))
+
+    def _updating(self, ranges: Ranges) -> tuple[int, Standing] | None:
+        """What the kernel says of an update, and where it leads to; None: it is not asked."""
+        compiled, now = self._compiled, started(self._estimate)
+        if compiled is None or self._framed or self._riding:
             return None
-        room = compiled.room(state)
+        room = self._room()
         told = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
         more = (ranges.nlos_probability, ranges.variance)
-        return (*compiled.standing(state, self._slot), now.time, *told, *more, *room), room
-
-    def updated(self, room: Room) -> Estimate:
-        """See `Tracker`."""
-        return self._take(room, started(self._estimate).time)
-
-    def _take(self, room: Room, time: float) -> Estimate:
-        self.state, self._estimate = self._made(room, time)
-        return self._estimate
-
-    def _made(self, room: Room, time: float) -> tuple[State, Estimate]:
-        """What the kernel made."""
-        packed, mean, covariance = room
-        state = State(packed, self.state.slots, self.state.size)
-        assert self._compiled is not None
-        ahead = Ahead(self._compiled, self.site, state, self._slot)
-        return state, Estimate(time, mean, covariance, ahead, state.common)
+        standing = compiled.standing(self.state, self._slot)
+        heard: int = compiled.kernel.update(*standing, now.time, *told, *more, *room)
+        return heard, (*room, now.time)
 
     # The steps.
 
@@ -195,9 +195,13 @@ class ZeroShotTracker(Tracker):
         now = started(self._estimate)
         if dt == 0.0:
             return now
-        call = self.predicting(dt) if motion is None else None
-        if call is not None and self._compiled and self._compiled.kernel.predict(*call[0]):
-            return self.predicted(call[1], now.time + dt)
+        compiled = self._compiled
+        if motion is None and compiled is not None and not self._framed:
+            room = self._room()
+            if compiled.kernel.predict(*compiled.standing(self.state, self._slot), dt, *room):
+                self._finder.clear()
+                self._riding = False
+                return self.stepped((*room, now.time + dt))
         moved = None if motion is None else motion.displacement
         self._find_frame(moved)
         self._riding = moved is not None and self._framed
@@ -252,10 +256,13 @@ class ZeroShotTracker(Tracker):
     def look(self, ranges: Ranges) -> Estimate:
         """What `update` would say of ranges; it leaves no trace."""
         now = started(self._estimate)
-        call = None if ranges.free else self.updating(ranges)
-        if call is not None and self._compiled and self._compiled.kernel.update(*call[0]) > 0:
-            return self._made(call[1], now.time)[1]
-        return super().look(ranges)
+        said = None if ranges.free else self._updating(ranges)
+        if not said or said[0] <= 0:
+            return super().look(ranges)
+        state = self.state
+        looked = self.stepped(said[1])
+        self.state, self._estimate = state, now
+        return looked
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
@@ -282,15 +289,15 @@ class ZeroShotTracker(Tracker):
 
     def _by_kernel(self, ranges: Ranges) -> Estimate | None:
         """`update` by the kernel; None: it is numpy's."""
-        call = self.updating(ranges)
-        if call is None or self._compiled is None:
+        said = self._updating(ranges)
+        if said is None:
             return None
-        heard = self._compiled.kernel.update(*call[0])
+        heard, to = said
         if heard == STRANGER:
             used = recent(ranges, started(self._estimate).time)
             self.state, self._slot = step.meet(self.state, self._slot, used.anchor)
             return self._by_kernel(ranges)
-        return self.updated(call[1]) if heard > 0 else None
+        return self.stepped(to) if heard > 0 else None
 
     def _free(self, ranges: Ranges, time: float) -> Ranges:
         """Ranges of one blink for the same step: their common bias is unknown, all of it.

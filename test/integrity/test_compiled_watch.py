@@ -17,7 +17,7 @@ from locdreamer_ros.integrity import snapshot
 from locdreamer_ros.integrity.track import SPANS, hold
 from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.integrity.window import Gathered
-from locdreamer_ros.loop import Loop
+from locdreamer_ros.loop import Loop, Plan
 from locdreamer_ros.methods import Method
 from locdreamer_ros.schedulers.simple import All
 from locdreamer_ros.types import Anchors, Ranges, Site
@@ -135,16 +135,31 @@ def ordinary_turn(site: Site) -> tuple[Any, list[Any]]:
     loop = with_kernel(KERNEL, standing_loop, site)
     at = loop.estimate.position[None]
     answer = Ranges.of([0, 1, 2], site.expected(at, np.arange(3)), loop.estimate.time)
-    *given, _ = with_kernel(KERNEL, loop.watch.updating, answer, loop.estimate.time)[0]
+    plan = Plan(loop.estimate.time, loop.estimate, answer.anchor)
+    _, *turn = with_kernel(KERNEL, loop._absorbing, plan, answer)
+    stepped, kept = loop.tracker.seat()
+    kept += stepped.standing()
+    *watched, calm, wide = loop.watch.seat()
+    next_, tracked = watched[13], watched[7]
+    assert calm is True
 
     def absorb(*given: Any) -> Any:
         answer.value[:] -= 1e-6
-        return KERNEL.absorb([given])[0]
+        filter_, standing, turn, of_watch = given[:4], given[4:8], given[8:15], given[15:]
+        seat = KERNEL.seat(tuple(filter_), None, tuple(of_watch), tuple(standing))
+        return KERNEL.absorb([(seat, *turn)])[0]
 
-    used, _, _, held = absorb(*given, True)
-    assert (used, held[1]) == (3, 6), "the track was held against all anchors"
-    assert absorb(*given, False)[:3] == (3, given[29], given[31] + 1)
-    return absorb, [*given, True]
+    before = tracked.item()
+    next_[0] = loop.estimate.time
+    assert absorb(*kept, *turn, *watched, True, wide)[4] == 3
+    assert np.count_nonzero(~np.isnan(watched[11])) == 6, "the track was held against all anchors"
+    assert next_[0] > loop.estimate.time
+    assert tracked.item() == before + 1
+    next_[0] = loop.estimate.time
+    used, cost, anchors, fit = absorb(*kept, *turn, *watched, False, wide)[4]
+    assert (used, anchors, len(fit)) == (3, 6, 6)
+    assert cost < 1.0
+    return absorb, [*kept, *turn, *watched, True, wide]
 
 
 def standing_loop(site: Site) -> Loop:
@@ -174,7 +189,7 @@ def test_an_ordinary_turn_is_the_turn_by_parts(
         Loop(Method().make_tracker(site), m.make_scheduler(site), site, budget=3)
         for m in (Method(), Method())
     ]
-    ordinary = 0
+    made = 0
     for step in range(turns(150)):
         time = 0.1 * step + 5.0 * (step > turns(110))
         answer = odd_answer(rng, site, time) if step > turns(20) else None
@@ -187,8 +202,7 @@ def test_an_ordinary_turn_is_the_turn_by_parts(
                 plan = loop.plan(time)
                 if answer is None:
                     answer = walker(site, time, np.arange(anchors), rng)
-                if at_once and loop.watch._single:
-                    ordinary += loop._absorbing(plan, answer) is not None
+                made += loop._seat is not None
                 ends.append((plan.anchor, loop.absorb(plan, answer), loop.status(), loop.watch))
         (one, here, said, watch), (other, there, says, other_watch) = ends
         np.testing.assert_array_equal(one, other)
@@ -202,7 +216,7 @@ def test_an_ordinary_turn_is_the_turn_by_parts(
         assert (count, watch.used) == (other_watch.window.count, other_watch.used)
         np.testing.assert_array_equal(watch.window.rows[:count], other_watch.window.rows[:count])
         assert watch._fit == other_watch._fit
-    assert ordinary > turns(60)
+    assert made > turns(60), "the kernel itself made turns"
 
 
 WRONG = [None, "x", -1, 10**30, np.nan, np.empty(0), np.full((7, 7), np.nan), object()]

@@ -286,11 +286,13 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
     step = tracker._compiled
     assert step is not None
     state, site = tracker.state, tracker.site
-    n, room = state.size, step.room(state)
+    n, room = state.size, tracker._room()
     standing = step.standing(state, tracker._slot)
     predict = [*standing, 0.1, *room]
     assert KERNEL.predict(*predict) is True
-    update = list(tracker.updating(Ranges.of([0, 1], [5.0, 6.0], 0.0))[0])
+    two = Ranges.of([0, 1], [5.0, 6.0], 0.0)
+    told = (two.anchor, two.value, two.stamp, two.status, two.nlos_probability, two.variance)
+    update = [*standing, 0.0, *told, *room]
     assert KERNEL.update(*update) == -2
     places, rows = site.anchors.positions, np.arange(6)
     foresee = [*standing, rows]
@@ -303,8 +305,15 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
     assert KERNEL.choose_ahead(*ahead) is True
     out = np.empty(3, dtype=np.intp)
     assert KERNEL.choose_ahead(*standing, 5, *ahead[5:]) is True, "of those nearest"
-    plan = [*predict, *ahead[4:]]
-    assert KERNEL.plan([tuple(plan)] * 2) == [2, 2]
+    pace = np.array([np.nan, np.nan, 0.2, 0.7])
+    choice = [rows, np.ones(2), 3, pace, 2000, 1e-9]
+    planned = [*tracker.seat()[1], *choice, *tracker.standing(), 0.1, True]
+
+    def plan(*given: Any) -> Any:
+        seat = KERNEL.seat(tuple(given[:4]), tuple(given[4:10]), None, tuple(given[10:14]))
+        return KERNEL.plan([(seat, given[14])], *given[15:])
+
+    assert plan(*planned)[0][4].shape == (3,)
     choose = [np.eye(2), np.ones((6, 2)), np.eye(6), np.ones(2), 3, 0.2, 2000, 1e-9, out]
     assert KERNEL.choose(*choose) is True
     near = [places, np.zeros(2), out]
@@ -322,7 +331,7 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
         (KERNEL.first_ahead, first),
         (KERNEL.choose, choose),
         (KERNEL.near, near),
-        (lambda *given: KERNEL.plan([given]), plan),
+        (plan, planned),
     ):
         for place in range(len(arguments)):
             for garbage in wrong:
@@ -334,7 +343,7 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
             function(*arguments[:-1])
     for no_list in (None, (), [None], [()], 5):
         with pytest.raises(TypeError):
-            KERNEL.plan(no_list)
+            KERNEL.plan(no_list, True)
     np.testing.assert_array_equal(state.packed, before)
 
 
