@@ -288,7 +288,7 @@ private:
     constexpr int n = SIZE;
     const int d = D, count = w_.count;
     const double level = D == SPACE ? 1.0 / square(s_.height) : 0.0;
-    double hessian[n * n], slope[n], gradient[n], kept[n * n] = {};
+    double hessian[n * n], slope[n], kept[n * n] = {};
     double * distance = pull_.data(), * pull = pull_.data();
     for (double factor : s_.steps) {
       look(state, state + D);
@@ -303,20 +303,35 @@ private:
         residual[k] -= offset;
         pull[k] = 2.0 * weight[k] / (1.0 + square(residual[k] / wide)) / square(wide);
       }
-      std::fill_n(hessian, n * n, 0.0);
-      std::fill_n(slope, n, 0.0);
+      // Of all but the offset four columns at once; the offset's gradient is 1.
+      constexpr int moves = 2 * D, wide = (moves + 3) / 4;
+      Four columns[moves][wide] = {}, last[wide] = {}, along[wide] = {};
+      double corner = 0.0, end = 0.0;
       for (int k = 0; k < count; k++) {
+        double gradient[4 * wide] = {};
         for (int i = 0; i < D; i++) {
           gradient[i] = direction_[i][k];
           gradient[D + i] = w_.age[k] * gradient[i];
         }
-        gradient[n - 1] = 1.0;
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < moves; i++) {
           const double scaled = gradient[i] * pull[k];
-          slope[i] += scaled * residual[k];
-          for (int j = i; j < n; j++) {hessian[i * n + j] += scaled * gradient[j];}
+          for (int w = 0; w < wide; w++) {columns[i][w] += scaled * load(gradient + 4 * w);}
         }
+        for (int w = 0; w < wide; w++) {
+          const Four scaled = load(gradient + 4 * w) * pull[k];
+          last[w] += scaled;
+          along[w] += scaled * residual[k];
+        }
+        corner += pull[k];
+        end += pull[k] * residual[k];
       }
+      for (int i = 0; i < moves; i++) {
+        for (int j = i; j < moves; j++) {hessian[i * n + j] = columns[i][j / 4][j % 4];}
+        hessian[i * n + n - 1] = last[i / 4][i % 4];
+        slope[i] = along[i / 4][i % 4];
+      }
+      hessian[n * n - 1] = corner;
+      slope[n - 1] = end;
       for (int i = 0; i < n; i++) {
         for (int j = 0; j < i; j++) {hessian[i * n + j] = hessian[j * n + i];}
       }

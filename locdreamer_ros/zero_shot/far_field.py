@@ -157,9 +157,11 @@ class FarFieldTracker(Tracker):
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
-        if self._ekf is not None:
-            self.fallbacks[FAR] += 1
-        return self._change(self._answers.update(ranges))
+        if self._ekf is None:
+            near = self.model.update(ranges)
+            return self._change(near) if self._is_far(near) else near
+        self.fallbacks[FAR] += 1
+        return self._change(self._ekf.update(ranges))
 
 
 def make(site: Site, config: object, seed: int, model: Path | None) -> FarFieldTracker:
