@@ -180,7 +180,8 @@ def test_an_ordinary_turn_is_the_turn_by_parts(
 ) -> None:
     """Predict, choose, gate, update and test in two calls: the same to the last bit.
 
-    With anchors that are silent, ranges that are wild, late or heard before, and a pause.
+    With anchors that are silent, ranges that are wild, for long too, late or heard before, and a
+    pause.
     """
     monkeypatch.setattr(compiled, "kernel", KERNEL)
     rng = np.random.default_rng(anchors)
@@ -193,6 +194,9 @@ def test_an_ordinary_turn_is_the_turn_by_parts(
     for step in range(turns(150)):
         time = 0.1 * step + 5.0 * (step > turns(110))
         answer = odd_answer(rng, site, time) if step > turns(20) else None
+        if answer is not None and turns(40) < step < turns(100):
+            off = 9.0 if step % turns(30) < turns(15) else 2.0  # beyond the gate, and within
+            answer.value[answer.anchor < 2] += off
         ends = []
         for loop, at_once in zip(loops, (True, False), strict=True):
             with monkeypatch.context() as patch:
