@@ -50,7 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="P",
         help="hyperparameters: default or paper; or zero-shot, the model of the package",
     )
-    parser.add_argument("--updates", type=count, metavar="N", help="zero-shot: steps (2700)")
+    parser.add_argument("--updates", type=count, metavar="N", help="zero-shot: steps (1880)")
     parser.add_argument(
         "--held-out",
         metavar="FAMILY",

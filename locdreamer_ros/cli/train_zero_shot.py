@@ -13,7 +13,6 @@ from locdreamer_ros.errors import InputError
 PRESET = "zero-shot"
 WORKERS = 8
 """Processes that draw dreams, at most."""
-UPDATES = 2700
 POOLS = {"cpu": 96, "cuda": 512}
 """Dreams at once: on a GPU many cost as much as few."""
 FOREIGN: dict[str, Any] = {
@@ -56,10 +55,12 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
     from locdreamer_ros.locdreamer.device import device_of
     from locdreamer_ros.zero_shot.model_file import Weights, save_weights
     from locdreamer_ros.zero_shot.training.dreams import FAMILIES, HELD_OUT, without
+    from locdreamer_ros.zero_shot.training.pools import shortened
     from locdreamer_ros.zero_shot.training.train import train
 
     begin = perf_counter()
-    updates = options.updates or UPDATES
+    lessons = shortened(options.updates)
+    updates = sum(lesson.updates for lesson in lessons)
     held_out = options.held_out or HELD_OUT
     if held_out not in FAMILIES:
         raise InputError(
@@ -79,7 +80,7 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
             bar.update(update + 1 - bar.n)
 
         model = train(
-            updates,
+            lessons,
             seed=options.seed,
             curve=shown,
             checkpoint=checkpoint,
@@ -92,6 +93,7 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
         "version": __version__,
         "seed": options.seed,
         "updates": updates,
+        "lessons": [lesson.updates for lesson in lessons],
         "families": list(without(held_out)),
         "device": device,
         "pool": pool,

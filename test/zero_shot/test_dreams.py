@@ -62,6 +62,21 @@ def test_paces_speeds_and_walks(many):
     assert np.percentile(speed, 99.9) < 8.0
 
 
+def test_plain_places():
+    """What is learned first: one height, known, no fields, no gaps, nothing calibrated."""
+    plain = dream(200, 60, 6, np.random.default_rng(0), families=("walls",), plain=True)
+    assert plain.known.all()
+    assert np.ptp(plain.anchor[..., 2], axis=1).max() < 2.0
+    assert np.ptp(plain.anchor[..., :2], axis=1).max() < 26.0
+    assert plain.dt.min() > 0.02
+    assert plain.dt.max() < 2.6
+    place = room(50, 8, 5, np.random.default_rng(0), plain=True)
+    assert (place.calm == 1.0).all()
+    calm = room(200, 8, 5, np.random.default_rng(0)).calm
+    assert 0.3 < (calm < 1.0).mean() < 0.5
+    assert (calm > 1.0).any()
+
+
 def test_heights_are_known_or_climbed(many):
     z = many.truth[..., 2]
     assert z.min() >= 0.0

@@ -25,7 +25,7 @@ from locdreamer_ros.zero_shot.training import train as module  # noqa: E402
 from locdreamer_ros.zero_shot.training.chunk import chunk, learner, tamed  # noqa: E402
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, dream  # noqa: E402
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid  # noqa: E402
-from locdreamer_ros.zero_shot.training.pools import drawn, dreams_of  # noqa: E402
+from locdreamer_ros.zero_shot.training.pools import Lesson, drawn, dreams_of, shortened  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -68,9 +68,8 @@ def test_the_loss_falls(monkeypatch):
     found: list[float] = []
     model = Hybrid()
     module.train(
-        24,
+        [Lesson(24, 2e-2)],
         seed=0,
-        rate=2e-2,
         pool=12,
         curve=lambda update, loss, error: found.append(loss),
         model=model,
@@ -120,9 +119,9 @@ def same(a: Hybrid, b: Hybrid) -> bool:
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, short):
-    tiny = {"seed": 3, "pool": 4}
+    tiny = {"lessons": [Lesson(2, 2e-3, plain=True), Lesson(6, 1e-3)], "seed": 3, "pool": 4}
     path = tmp_path / "c.safetensors"
-    whole = module.train(8, **tiny)
+    whole = module.train(**tiny)
 
     class KilledError(Exception):
         pass
@@ -132,15 +131,23 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, short):
             raise KilledError
 
     with pytest.raises(KilledError):
-        module.train(8, **tiny, checkpoint=path, curve=kill)
+        module.train(**tiny, checkpoint=path, curve=kill)
     seen: list[int] = []
     resumed = module.train(
-        8, **tiny, checkpoint=path, curve=lambda update, loss, error: seen.append(update)
+        **tiny, checkpoint=path, curve=lambda update, loss, error: seen.append(update)
     )
     assert seen == [4, 5, 6, 7]
     assert same(whole, resumed)
-    again = module.train(8, **tiny, checkpoint=path)
+    again = module.train(**tiny, checkpoint=path)
     assert same(whole, again), "a finished run has nothing left to do"
+
+
+def test_both_lessons_shrink_alike():
+    plain, last = shortened(None)
+    tenths = [plain.updates // 10, last.updates // 10]
+    assert [lesson.updates for lesson in shortened(188)] == tenths
+    assert [lesson.updates for lesson in shortened(1)] == [0, 1]
+    assert shortened(188)[0].rate == plain.rate
 
 
 def test_dreams_drawn_ahead_are_the_same():
@@ -154,17 +161,18 @@ def test_dreams_drawn_ahead_are_the_same():
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"), [({"seed": 4}, "seed differs"), ({"updates": 12}, "updates differs")]
+    ("change", "complaint"),
+    [({"seed": 4}, "seed differs"), ({"lessons": [Lesson(2, 3e-3)]}, "lessons differs")],
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, short, change, complaint):
     path = tmp_path / "c.safetensors"
-    module.train(2, seed=3, pool=2, checkpoint=path)
-    run = {"updates": 2, "seed": 3, **change}
+    run = {"lessons": [Lesson(2, 2e-3)], "seed": 3}
+    module.train(**run, pool=2, checkpoint=path)
     with pytest.raises(InputError, match=complaint):
-        module.train(**run, pool=2, checkpoint=path)
+        module.train(**run | change, pool=2, checkpoint=path)
     path.write_bytes(b"\x80\x04K\x01.")  # a pickle
     with pytest.raises(InputError, match="expected a checkpoint"):
-        module.train(2, seed=3, pool=2, checkpoint=path)
+        module.train(**run, pool=2, checkpoint=path)
 
 
 @pytest.mark.parametrize(
@@ -176,18 +184,18 @@ def test_the_command_writes_a_model_with_its_story(
 ):
     given = {}
 
-    def quick(updates, **options):
-        given.update(options, updates=updates)
-        options["curve"](updates - 1, 1.0, 0.5)
+    def quick(lessons, **options):
+        given.update(options, updates=[lesson.updates for lesson in lessons])
+        options["curve"](sum(given["updates"]) - 1, 1.0, 0.5)
         return Hybrid()
 
     monkeypatch.setattr(module, "train", quick)
     model = tmp_path / "m.safetensors"
     command = ["train", "--preset", "zero-shot", "--output", str(model), "--seed", "7"]
     assert main([*command, *options, "--updates", "3", "--json", str(tmp_path / "r.json")]) == 0
-    assert (given["updates"], given["seed"], given["workers"] > 0) == (3, 7, True)
+    assert (given["updates"], given["seed"], given["workers"] > 0) == ([2, 1], 7, True)
     header = load_weights(model).header
-    assert (header["seed"], header["updates"]) == (7, 3)
+    assert (header["seed"], header["updates"], header["lessons"]) == (7, 3, [2, 1])
     assert header["families"] == families
     assert given["held_out"] not in families
     assert {"version", "duration_s"} <= set(header)

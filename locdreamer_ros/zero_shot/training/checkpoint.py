@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,35 +24,46 @@ class Learning:
     optimiser: torch.optim.Optimizer
 
 
-def save(path: Path, learning: Learning, done: tuple[int, int], run: Mapping[str, Any]) -> None:
-    """Write what there is after `done` pools and updates of `run`.
+@dataclass(frozen=True)
+class Done:
+    """How far a training is: whole lessons; pools and updates of the one after."""
+
+    lessons: int = 0
+    pools: int = 0
+    updates: int = 0
+
+
+def save(path: Path, learning: Learning, done: Done, run: Mapping[str, Any]) -> None:
+    """Write what there is after so much of `run`.
 
     A kill meanwhile leaves the file before.
     """
     checkpoint.save(
         path,
         run={"kind": "zero-shot", **run},
-        progress={"pools": done[0], "updates": done[1]},
+        progress=asdict(done),
         groups={"now": learning.model.state_dict(), "kept": learning.kept.state_dict()},
         optimisers=[learning.optimiser],
     )
 
 
-def load(path: Path, learning: Learning, run: Mapping[str, Any]) -> tuple[int, int]:
-    """Take a run up; returns its pools and updates so far.
+def load(path: Path, learning: Learning, run: Mapping[str, Any]) -> Done:
+    """Take a run up; returns how far it was.
 
     Raises InputError for a file that is damaged or of another run.
     """
     found = checkpoint.load(path, {"kind": "zero-shot", **run})
-    done = []
-    for name in ("pools", "updates"):
-        number = found.progress.get(name)
+    done: dict[str, int] = {}
+    for field in fields(Done):
+        number = found.progress.get(field.name)
         if type(number) is not int or number < 0:
-            raise InputError(f"{path}: {name}: expected a whole number >= 0, got {number!r:.40}")
-        done.append(number)
+            raise InputError(
+                f"{path}: {field.name}: expected a whole number >= 0, got {number!r:.40}"
+            )
+        done[field.name] = number
     now = found.group("now", learning.model.state_dict())
     kept = found.group("kept", learning.kept.state_dict())
     found.restore([learning.optimiser])
     learning.model.load_state_dict(now)
     learning.kept.load_state_dict(kept)
-    return done[0], done[1]
+    return Done(**done)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -31,11 +32,46 @@ def anchors_for(rng: np.random.Generator) -> int:
     )
 
 
-def dreams_of(number: int, *, seed: int, size: int, families: tuple[str, ...] = TRAINED) -> Dreams:
+@dataclass(frozen=True)
+class Lesson:
+    """A part of a training: at least `updates` of Adam at a learning rate.
+
+    plain: in plain rooms, whose errors are all of the first family trained on.
+    """
+
+    updates: int
+    rate: float
+    plain: bool = False
+
+
+LESSONS = (Lesson(1400, 3e-3, plain=True), Lesson(480, 1e-3))
+"""The order matters, not the number: without the first a model is 12 % worse in the house."""
+
+
+def shortened(updates: int | None) -> tuple[Lesson, ...]:
+    """`LESSONS` in so many updates, the last lesson at least one of them; None: as they are."""
+    if updates is None:
+        return LESSONS
+    *first, last = LESSONS
+    share = updates / sum(lesson.updates for lesson in LESSONS)
+    some = [replace(lesson, updates=int(share * lesson.updates)) for lesson in first]
+    return *some, replace(last, updates=updates - sum(lesson.updates for lesson in some))
+
+
+def dreams_of(
+    number: int,
+    *,
+    plain: bool = False,
+    seed: int,
+    size: int,
+    families: tuple[str, ...] = TRAINED,
+) -> Dreams:
     """The dreams of one pool: they depend on nothing else."""
-    rng = np.random.default_rng([seed, number])
-    steps = STEPS[0] if number < EARLY else int(rng.choice(STEPS))
-    return dream(size, steps, anchors_for(rng), rng, families=families)
+    rng = np.random.default_rng([seed, number, int(plain)])
+    short = plain or number < EARLY
+    steps = STEPS[0] if short else int(rng.choice(STEPS))
+    families = families[:1] if plain else families
+    return dream(size, steps, anchors_for(rng), rng, families=families, plain=plain)
 
 
 def drawn(

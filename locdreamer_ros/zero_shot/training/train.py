@@ -5,19 +5,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from functools import partial
 from itertools import count
 from pathlib import Path
 
 import torch
 
-from locdreamer_ros.zero_shot.training.checkpoint import Learning, load, save
+from locdreamer_ros.zero_shot.training.checkpoint import Done, Learning, load, save
 from locdreamer_ros.zero_shot.training.chunk import learner
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, without
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid
-from locdreamer_ros.zero_shot.training.pools import POOL, drawn, dreams_of
+from locdreamer_ros.zero_shot.training.pools import LESSONS, POOL, Lesson, drawn, dreams_of
 from locdreamer_ros.zero_shot.training.walks import (
     PRECISION,
     first_fixes,
@@ -30,7 +31,6 @@ from locdreamer_ros.zero_shot.training.walks import (
 
 CHUNK = 32
 """Steps that gradients go through; the belief lives through all of a dream."""
-RATE = 2e-3
 AVERAGE = 0.995
 """Weight of the past in the running mean of the parameters, which is the model that is kept."""
 LARGEST_GRADIENT = 2.0
@@ -39,10 +39,9 @@ WARM_UP = 20
 
 
 def train(
-    updates: int,
+    lessons: Sequence[Lesson] = LESSONS,
     *,
     seed: int = 0,
-    rate: float = RATE,
     curve: Callable[[int, float, float], None] = lambda update, loss, error: None,
     model: Hybrid | None = None,
     pool: int = POOL,
@@ -51,7 +50,7 @@ def train(
     workers: int = 0,
     device: torch.device | str = "cpu",
 ) -> Hybrid:
-    """The running mean of a model over at least `updates` steps of Adam in dreams.
+    """The running mean of a model over steps of Adam in dreams, lesson after lesson.
 
     curve(update, loss, error m) after each. All randomness of a pool of dreams comes from seed and
     the pool's number, and a checkpoint is written after each: where there is one, training goes on
@@ -61,43 +60,60 @@ def train(
     """
     torch.manual_seed(seed)
     model = (Hybrid() if model is None else model).to(device, PRECISION)
+    learning = _begun(model)
+    run: dict[str, object] = {"seed": seed, "pool": pool, "held_out": held_out}
+    run["lessons"] = [asdict(lesson) for lesson in lessons]
+    done = Done()
+    if checkpoint is not None and checkpoint.is_file():
+        done = load(checkpoint, learning, run)
+    learn = learner(model, device)
+    imagine = partial(dreams_of, seed=seed, size=pool, families=without(held_out))
+    for index in range(done.lessons, len(lessons)):
+        lesson = lessons[index]
+        if index > done.lessons:
+            model.load_state_dict(learning.kept.module.state_dict())
+            learning, done = _begun(model), Done(lessons=index)
+        before, update = sum(earlier.updates for earlier in lessons[:index]), done.updates
+        dreamt = partial(imagine, plain=lesson.plain)
+        with closing(drawn(dreamt, count(done.pools), workers=workers)) as found:
+            while update < lesson.updates:
+                number, dreams = next(found)
+                generator = torch.Generator().manual_seed(1_000_003 * seed + number)
+                walk = walks(dreams, generator).to(device)
+                belief = nowhere(model, walk)
+                for start in range(0, walk.dt.shape[1], CHUNK):
+                    steps = range(start, min(start + CHUNK, walk.dt.shape[1]))
+                    last = max(0, start - 1)
+                    new = lost(walk, belief, last) | (start == 0)
+                    fixes = first_fixes(walk, last, new, generator)
+                    belief = kidnapped(belief, generator)
+                    order = orders(walk, steps, generator)
+                    loss, error, belief = learn(walk.during(steps), belief, fixes, order)
+                    _step(learning, lesson.rate * scheduled(update, lesson.updates))
+                    curve(before + update, float(loss), float(error.nanmean()))
+                    update += 1
+                if checkpoint is not None:
+                    save(checkpoint, learning, Done(index, number + 1, update), run)
+    kept_model: Hybrid = learning.kept.module
+    return kept_model.to("cpu", torch.float32)
+
+
+def _begun(model: Hybrid) -> Learning:
+    """A lesson's start: a running mean and an optimiser of its own."""
     kept = torch.optim.swa_utils.AveragedModel(
         model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE)
     )
-    learning = Learning(model, kept, torch.optim.Adam(model.parameters(), lr=rate))
-    run: dict[str, object] = {"seed": seed, "updates": updates, "rate": rate, "pool": pool}
-    run["held_out"] = held_out
-    pools, update = 0, 0
-    if checkpoint is not None and checkpoint.is_file():
-        pools, update = load(checkpoint, learning, run)
-    learn = learner(model, device)
-    imagine = partial(dreams_of, seed=seed, size=pool, families=without(held_out))
-    with closing(drawn(imagine, count(pools), workers=workers)) as found:
-        while update < updates:
-            number, dreams = next(found)
-            generator = torch.Generator().manual_seed(1_000_003 * seed + number)
-            walk = walks(dreams, generator).to(device)
-            belief = nowhere(model, walk)
-            for start in range(0, walk.dt.shape[1], CHUNK):
-                steps = range(start, min(start + CHUNK, walk.dt.shape[1]))
-                before = max(0, start - 1)
-                new = lost(walk, belief, before) | (start == 0)
-                fixes = first_fixes(walk, before, new, generator)
-                belief = kidnapped(belief, generator)
-                order = orders(walk, steps, generator)
-                loss, error, belief = learn(walk.during(steps), belief, fixes, order)
-                for group in learning.optimiser.param_groups:
-                    group["lr"] = rate * scheduled(update, updates)
-                norm = torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT)
-                if bool(torch.isfinite(norm)):
-                    learning.optimiser.step()
-                    kept.update_parameters(model)
-                curve(update, float(loss), float(error.nanmean()))
-                update += 1
-            if checkpoint is not None:
-                save(checkpoint, learning, (number + 1, update), run)
-    kept_model: Hybrid = kept.module
-    return kept_model.to("cpu", torch.float32)
+    return Learning(model, kept, torch.optim.Adam(model.parameters()))
+
+
+def _step(learning: Learning, rate: float) -> None:
+    """One step of Adam along the gradients there are, if they are numbers."""
+    for group in learning.optimiser.param_groups:
+        group["lr"] = rate
+    norm = torch.nn.utils.clip_grad_norm_(learning.model.parameters(), LARGEST_GRADIENT)
+    if bool(torch.isfinite(norm)):
+        learning.optimiser.step()
+        learning.kept.update_parameters(learning.model)
 
 
 def scheduled(update: int, updates: int) -> float:

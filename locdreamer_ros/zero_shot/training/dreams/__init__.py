@@ -69,12 +69,13 @@ def dream(
     *,
     families: tuple[str, ...] = TRAINED,
     rate: float | None = None,
+    plain: bool = False,
 ) -> Dreams:
     """`size` dreams of `steps` steps with `anchors` anchors, each in a place of its own.
 
-    rate Hz: of all; without, each has a pace of its own.
+    rate Hz: of all; without, each has a pace of its own. plain: in `room`'s simplest places.
     """
-    place = room(size, steps, anchors, rng, rate=rate)
+    place = room(size, steps, anchors, rng, rate=rate, plain=plain)
     measured = np.empty((size, steps, anchors))
     blocked = np.empty((size, steps, anchors))
     kind = rng.integers(len(families), size=size)

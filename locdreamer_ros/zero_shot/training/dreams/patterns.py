@@ -22,7 +22,7 @@ from locdreamer_ros.zero_shot.training.dreams.rooms import (
     sometimes,
     waves,
 )
-from locdreamer_ros.zero_shot.training.dreams.walls import calmness, guess
+from locdreamer_ros.zero_shot.training.dreams.walls import guess
 
 PERSON_M = 0.3
 """A person this near to the line of sight is in it."""
@@ -33,8 +33,7 @@ def errors(room: Room, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
     site, link = room.site, room.link
     distance = room.distance
     direction = room.offset / np.maximum(distance, 0.05)[..., None]
-    calm = calmness(room, rng)
-    rough = np.maximum(calm, 1.0)
+    calm, rough = room.calm, np.maximum(room.calm, 1.0)
     lasting = sometimes(rng, 0.3, 0.012 * rng.standard_normal(site)) * distance
     lasting = lasting + _antennas(room, direction, rng)
     length = log_uniform(rng, 0.5, 4.0, (site[0],))

@@ -26,6 +26,8 @@ FIELDS = 0.15
 """Share of the places that are fields outdoors: far ways, anchors round about or in one corner."""
 RESTING = 0.08
 """Share of the tags that mostly stand."""
+CALM, ROUGH = 0.4, 0.06
+"""Shares of the sites where anchors were calibrated and most is in sight; where all is worse."""
 PARALLEL = 1e-9
 """m^2: a line and a wall that span less never meet."""
 STANDING = 0.1
@@ -37,7 +39,8 @@ class Room:
     """Places and walks.
 
     extent (B, 2) m; anchor (B, A, 3) m where it stands, surveyed where it is believed; dt (B, T) s;
-    truth (B, T, 3) m, velocity (B, T, 3) m/s; height (B,) m as believed of the tag, known (B,).
+    truth (B, T, 3) m, velocity (B, T, 3) m/s; height (B,) m as believed of the tag, known (B,);
+    calm (B, 1, 1) how large errors are beside those of other sites.
     """
 
     extent: Doubles
@@ -48,6 +51,7 @@ class Room:
     velocity: Doubles
     height: Doubles
     known: NDArray[np.bool_]
+    calm: Doubles
 
     def rows(self, which: NDArray[np.bool_]) -> Room:
         """Only these rooms."""
@@ -107,43 +111,75 @@ def lateness(room: Room, rng: np.random.Generator) -> Doubles:
 
 
 def room(
-    size: int, steps: int, anchors: int, rng: np.random.Generator, *, rate: float | None = None
+    size: int,
+    steps: int,
+    anchors: int,
+    rng: np.random.Generator,
+    *,
+    rate: float | None = None,
+    plain: bool = False,
 ) -> Room:
-    """Random rooms, anchors and walks; at paces of their own where no rate Hz is given."""
-    extent = log_uniform(rng, 3.0, 25.0, (size, 2))
-    extent = np.where(rng.random((size, 1)) < 0.1, 2.0 * extent, extent)
-    field = rng.random((size, 1)) < FIELDS
-    extent = np.where(field, log_uniform(rng, 20.0, 100.0, (size, 2)), extent)
-    flat = rng.random(size) < 0.5
+    """Random rooms, anchors and walks; at paces of their own where no rate Hz is given.
+
+    plain: nothing out of doors, anchors of one height, the tag's height known, .8 to 20 fixes a
+    second without gaps, errors of full size.
+    """
+    extent, field = _extents(size, rng, plain=plain)
+    flat = (rng.random(size) < 0.5) | plain
     base = rng.uniform(0.05, 1.8, size)
     anchor = _anchors(extent, base, flat, field, anchors, rng)
     surveyed = anchor + log_uniform(rng, 0.003, 0.1, (size, 1, 1)) * rng.standard_normal(
         anchor.shape
     )
-    known = rng.random(size) < np.where(flat, 0.9, 0.3)
-    dt = _steps(size, steps, rng) if rate is None else np.full((size, steps), 1.0 / rate)
+    known = (rng.random(size) < np.where(flat, 0.9, 0.3)) | plain
+    if rate is None:
+        dt = _steps(size, steps, rng, plain=plain)
+    else:
+        dt = np.full((size, steps), 1.0 / rate)
     truth, velocity = _walks(extent, dt, np.where(field[:, 0], 2.0, 1.0), rng)
     z = _heights(base, known, dt, rng)
     climb = np.diff(z, axis=1, prepend=z[:, :1]) / dt
     truth = np.concatenate([truth, z[..., None]], axis=-1)
     velocity = np.concatenate([velocity, climb[..., None]], axis=-1)
     height = base + log_uniform(rng, 0.01, 0.2, (size,)) * rng.standard_normal(size)
-    return Room(extent, anchor, surveyed, dt, truth, velocity, height, known)
+    calm = np.ones((size, 1, 1)) if plain else _calmness(size, rng)
+    return Room(extent, anchor, surveyed, dt, truth, velocity, height, known, calm)
 
 
-def _steps(size: int, steps: int, rng: np.random.Generator) -> Doubles:
+def _extents(
+    size: int, rng: np.random.Generator, *, plain: bool
+) -> tuple[Doubles, NDArray[np.bool_]]:
+    """How large places are, (B, 2) m; whether they are fields outdoors, (B, 1)."""
+    if plain:
+        return log_uniform(rng, 4.0, 25.0, (size, 2)), np.zeros((size, 1), dtype=np.bool_)
+    extent = log_uniform(rng, 3.0, 25.0, (size, 2))
+    extent = np.where(rng.random((size, 1)) < 0.1, 2.0 * extent, extent)
+    field = rng.random((size, 1)) < FIELDS
+    return np.where(field, log_uniform(rng, 20.0, 100.0, (size, 2)), extent), field
+
+
+def _calmness(size: int, rng: np.random.Generator) -> Doubles:
+    """How large the errors of a site are beside those of others, (B, 1, 1)."""
+    site = (size, 1, 1)
+    kind = rng.random(site)
+    calm = np.where(kind < CALM, log_uniform(rng, 0.05, 1.0, site), 1.0)
+    return np.where(kind > 1.0 - ROUGH, log_uniform(rng, 1.5, 8.0, site), calm)
+
+
+def _steps(size: int, steps: int, rng: np.random.Generator, *, plain: bool) -> Doubles:
     """Time (B, T) s before each step: paces of .3 to 100 a second, some unsteady or with gaps."""
-    kind = rng.random(size)
+    slowest, fastest, gaps = (0.8, 0.8, 0.0) if plain else (0.3, 1.0, 0.2)
+    kind = fastest * rng.random(size)
     rate = np.where(
         kind < 0.25,
-        log_uniform(rng, 0.3, 2.0, (size,)),
+        log_uniform(rng, slowest, 2.0, (size,)),
         np.where(
             kind < 0.8, log_uniform(rng, 2.0, 20.0, (size,)), log_uniform(rng, 20.0, 100.0, (size,))
         ),
     )
     unsteady = 1.0 + 0.1 * rng.standard_normal((size, steps)) * (rng.random((size, 1)) < 0.5)
     dt = np.clip(unsteady, 0.5, 2.0) / rate[:, None]
-    gap = rng.random((size, steps)) < 0.01 * (rng.random((size, 1)) < 0.2)
+    gap = rng.random((size, steps)) < 0.01 * (rng.random((size, 1)) < gaps)
     return np.where(gap, dt + rng.exponential(2.0, (size, steps)), dt)
 
 

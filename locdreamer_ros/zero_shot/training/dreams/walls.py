@@ -23,27 +23,17 @@ from locdreamer_ros.zero_shot.training.dreams.rooms import (
 
 DISTRIBUTIONS = ("exponential", "weibull", "lognormal", "gamma")
 """Of the excess of a blocked range over places."""
-CALM, ROUGH = 0.4, 0.06
-"""Shares of the sites where anchors were calibrated and most is in sight; where all is worse."""
 
 
 def errors(room: Room, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
     """Errors (B, T, A) m, NaN where a range is lost; what a device guesses of it."""
     clear, excess, blocked = _place_bound(room, rng)
     distance = room.distance
-    calm = calmness(room, rng)
-    rough = np.maximum(calm, 1.0)
+    calm, rough = room.calm, np.maximum(room.calm, 1.0)
     error = calm * (clear + excess + _along_the_way(distance, rng)) + lateness(room, rng)
     error = error + rough * (delays(room, rng) + _fresh(distance.shape, rng))
     lost = rng.random(distance.shape) < rng.uniform(0.0, 0.1, room.site)
     return np.where(lost, np.nan, error), guess(blocked, calm * excess, rng)
-
-
-def calmness(room: Room, rng: np.random.Generator) -> Doubles:
-    """How large the errors of a site are beside those of others, (B, 1, 1)."""
-    kind = rng.random(room.site)
-    calm = np.where(kind < CALM, log_uniform(rng, 0.05, 1.0, room.site), 1.0)
-    return np.where(kind > 1.0 - ROUGH, log_uniform(rng, 1.5, 8.0, room.site), calm)
 
 
 def _place_bound(room: Room, rng: np.random.Generator) -> tuple[Doubles, Doubles, Doubles]:
