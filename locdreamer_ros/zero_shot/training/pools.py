@@ -45,7 +45,7 @@ class Lesson:
 
 
 LESSONS = (Lesson(1400, 3e-3, plain=True), Lesson(480, 1e-3))
-"""The order matters, not the number: without the first a model is 12 % worse in the house."""
+"""The order matters, not the number: docs/notebook.md."""
 
 
 def shortened(updates: int | None) -> tuple[Lesson, ...]:
