@@ -351,18 +351,17 @@ class Watch:
         if not found:
             self._better.since = None
             return
-        spent = held.cost
-        if self.naming.named or known:
+        spent, named = held.cost, self.naming.named
+        if named or known:
             spent, _ = cost_of(self._track.residuals(self.site, gathered, now), gathered)
         self.doubt.compare(found, spent, estimate)
         if plain:
             return
         best = found[0]
         if self.naming.judges(best):
-            before = self.naming.named
             self.naming.blame(best.residual, self.window.last)
             away = float(np.linalg.norm(best.position - estimate.position))
-            if self.naming.named - before and away > DRAGGED_M:
+            if self.naming.named - named and away > DRAGGED_M:
                 # What was named has moved the track, and all that it knew of biases.
                 self.restarts += 1
                 self._start(gathered, best, known=known)
@@ -373,7 +372,7 @@ class Watch:
             if turned:
                 found, best, gathered = turned, turned[0], latest
         unexplained = lingers or held.cost > UNEXPLAINED * held.anchors
-        if self.naming.named or gathered is not whole:
+        if self.naming.named != named or gathered is not whole:
             spent, _ = cost_of(self._track.residuals(self.site, gathered, now), gathered)
         self.doubt.suspect = spent - best.cost > DOUBTFUL_COST
         if self._better.lasts(best, spent, estimate, now):
