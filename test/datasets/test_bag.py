@@ -111,7 +111,7 @@ def recordings(draw: st.DrawFn) -> Recording:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(recordings())
 def test_round_trip_is_exact(
     tmp_path_factory: pytest.TempPathFactory, recording: Recording

@@ -87,7 +87,7 @@ def tables(draw: st.DrawFn) -> Recording:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(tables())
 def test_round_trip_is_exact(tmp_path_factory: pytest.TempPathFactory, table: Recording) -> None:
     spread = np.ptp(table.anchors.positions, axis=0).max()

@@ -338,7 +338,7 @@ def test_impossible_ranges_fail(case: Case) -> None:
 
 
 @by_device
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pieces=st.lists(st.binary(max_size=60) | st.integers(0, 3), max_size=12))
 def test_anything_may_come(case: Case, pieces: list[bytes | int]) -> None:
     codec = case.asked()

@@ -40,7 +40,7 @@ def test_no_wall_is_crossed_and_speed_is_held(environment: str) -> None:
         check_walk(environment, seed, 300.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32))
 def test_the_same_in_any_building(seed: int) -> None:
     check_walk("random", seed, 60.0)

@@ -103,7 +103,7 @@ def test_bad_names_and_seeds() -> None:
         make_world("house", -1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32))
 def test_random_buildings_are_whole(seed: int) -> None:
     world = make_world("random", seed)

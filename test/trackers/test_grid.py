@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from worlds import square_anchors
 
@@ -20,7 +20,6 @@ def tracker(**parameters: float) -> GridTracker:
     return grid
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(dt=st.floats(0.005, 3.0))
 def test_diffusion_adds_exactly_its_variance(dt: float) -> None:
     grid = tracker(motion=0.4)
@@ -31,7 +30,6 @@ def test_diffusion_adds_exactly_its_variance(dt: float) -> None:
     assert grid._belief.min() >= 0.0
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(speed=st.floats(-1.5, 1.5), steps=st.integers(1, 40))
 def test_gliding_moves_the_mean_by_velocity_times_time(speed: float, steps: int) -> None:
     grid = tracker()

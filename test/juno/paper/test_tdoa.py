@@ -37,7 +37,7 @@ def solve(
 
 
 @given(x=PLACES, y=PLACES, pair=PAIRS, clock=st.floats(-50.0, 50.0))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_pair_and_the_reference_find_the_place_whatever_the_clock(
     x: float, y: float, pair: list[int], clock: float
 ) -> None:
@@ -64,7 +64,7 @@ def test_almost_every_noiseless_pair_has_a_root() -> None:
 
 
 @given(x=PLACES, y=PLACES, pair=PAIRS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_two_circles_meet_at_the_place(x: float, y: float, pair: list[int]) -> None:
     fx, fy, found = solve(CIRCLES, times_at(x, y), pair, (x, y))
     if found:
@@ -72,7 +72,7 @@ def test_two_circles_meet_at_the_place(x: float, y: float, pair: list[int]) -> N
 
 
 @given(x=PLACES, y=PLACES, pair=PAIRS, dx=st.floats(-0.4, 0.4), dy=st.floats(-0.4, 0.4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_hyperbola_is_met_near_the_prior(
     x: float, y: float, pair: list[int], dx: float, dy: float
 ) -> None:
