@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import partial
@@ -15,12 +15,13 @@ from pathlib import Path
 import torch
 
 from locdreamer_ros.zero_shot.training.checkpoint import Done, Learning, load, save
-from locdreamer_ros.zero_shot.training.chunk import learner
+from locdreamer_ros.zero_shot.training.chunk import Learn, learner
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, without
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid
 from locdreamer_ros.zero_shot.training.pools import LESSONS, POOL, Lesson, drawn, dreams_of
 from locdreamer_ros.zero_shot.training.walks import (
     PRECISION,
+    Walks,
     first_fixes,
     kidnapped,
     lost,
@@ -80,22 +81,30 @@ def train(
                 number, dreams = next(found)
                 generator = torch.Generator().manual_seed(1_000_003 * seed + number)
                 walk = walks(dreams, generator).to(device)
-                belief = nowhere(model, walk)
-                for start in range(0, walk.dt.shape[1], CHUNK):
-                    steps = range(start, min(start + CHUNK, walk.dt.shape[1]))
-                    last = max(0, start - 1)
-                    new = lost(walk, belief, last) | (start == 0)
-                    fixes = first_fixes(walk, last, new, generator)
-                    belief = kidnapped(belief, generator)
-                    order = orders(walk, steps, generator)
-                    loss, error, belief = learn(walk.during(steps), belief, fixes, order)
+                for loss, error in followed(learn, model, walk, generator):
                     _step(learning, lesson.rate * scheduled(update, lesson.updates))
-                    curve(before + update, float(loss), float(error.nanmean()))
+                    curve(before + update, loss, error)
                     update += 1
                 if checkpoint is not None:
                     save(checkpoint, learning, Done(index, number + 1, update), run)
     kept_model: Hybrid = learning.kept.module
     return kept_model.to("cpu", torch.float32)
+
+
+def followed(
+    learn: Learn, model: Hybrid, walk: Walks, generator: torch.Generator
+) -> Iterator[tuple[float, float]]:
+    """Loss and mean error m of each chunk of the walks, yielded when its gradients are set."""
+    belief = nowhere(model, walk)
+    for start in range(0, walk.dt.shape[1], CHUNK):
+        steps = range(start, min(start + CHUNK, walk.dt.shape[1]))
+        last = max(0, start - 1)
+        new = lost(walk, belief, last) | (start == 0)
+        fixes = first_fixes(walk, last, new, generator)
+        belief = kidnapped(belief, generator)
+        order = orders(walk, steps, generator)
+        loss, error, belief = learn(walk.during(steps), belief, fixes, order)
+        yield float(loss), float(error.nanmean())
 
 
 def _begun(model: Hybrid) -> Learning:
