@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from itertools import chain
 from pathlib import Path
 from typing import IO
@@ -22,6 +23,8 @@ DELIMITERS = ",;\t"
 MISSING = ("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "--")
 """Words for a cell without a value, in lower case."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+DATE = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)([.,]\d+)?(?:Z|([+-]\d\d):?(\d\d))?")
+"""ISO 8601, to any fraction of a second, with a zone or not."""
 LONGEST_LINE = 1 << 20
 """Characters. No row of ours is longer, and memory is to stay bounded."""
 MAX_CELLS = 200_000_000
@@ -101,16 +104,42 @@ def _short(text: str) -> str:
 
 
 class TimeCells:
-    """Reads cells with times, and notices whether all are whole numbers."""
+    """Reads cells with times, numbers or dates, and notices whether all are whole numbers."""
 
     def __init__(self) -> None:
         self.whole = True
+        self._dates: bool | None = None
 
     def stamp(self, text: str, where: str) -> float:
-        """A finite number in the file's unit. Raises InputError."""
+        """A finite number in the file's unit; a date in s since 1970. Raises InputError."""
+        seconds = _seconds_of(text)
+        if self._dates is None:
+            self._dates = seconds is not None
+        if self._dates:
+            self.whole = False
+            if seconds is None:
+                raise InputError(
+                    f"{where}: expected a date as in the rows above, got {_short(text)}"
+                )
+            return seconds
         value = number(text, where)
         self.whole &= "." not in text and "e" not in text.lower()
         return value
+
+
+def _seconds_of(text: str) -> float | None:
+    """Seconds since 1970 of a date, in UTC where it names no zone; None: it is none."""
+    found = DATE.fullmatch(text) if text[4:5] == "-" else None
+    if found is None:
+        return None
+    day, time, fraction, hours, minutes = found.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day} {time}").replace(tzinfo=timezone.utc)
+    except ValueError:  # there is no such day
+        return None
+    zone = 0 if hours is None else int(hours) * 3600 + int(hours[0] + minutes) * 60
+    part = float("0" + fraction.replace(",", ".")) if fraction else 0.0
+    return moment.timestamp() - zone + part
 
 
 class RangeCells:

@@ -31,6 +31,14 @@ RANGE_UNITS = {RANGE: 1.0, **{f"range_{unit}": UNITS_M[unit] for unit in ("mm", 
 """What a column of ranges may be called, and its unit in m."""
 UNIT_OF_NAME = re.compile(r"(.+?)[\s_]*[\s_(\[](mm|cm|m)[)\]]?")
 """A wide column of ranges with its unit: `r_A1_mm`, `A1 (cm)`."""
+OTHERS_SAY = {
+    TIME: re.compile(r"(?:t|time|timestamp|stamp)(?:_?(?:s|sec|ms|us|ns))?", re.IGNORECASE),
+    ANCHOR: re.compile(r"anchor[_ ]?(?:id|name)", re.IGNORECASE),
+    RANGE: re.compile(
+        r"(?:range|dist|distance)(?:[\s_]*[\s_(\[](?:mm|cm|m)[)\]]?)?", re.IGNORECASE
+    ),
+}
+"""What other people call a column."""
 WHOLE_ID = re.compile(r"0*(\d+)(?:\.0*)?")
 LABELLED = re.compile(r"(?:0x|dw|id|anchor|anc|a(?=\d+$))(.+)")
 VARIANCE = "variance"
@@ -46,6 +54,25 @@ def roles_of(columns: Mapping[str, str] | None) -> dict[str, str]:
             known = ", ".join(("time", *ROLES[1:]))
             raise InputError(f"columns: unknown {role!r}; expected one of {known}, r_<id>")
     return mapping
+
+
+def with_usual(path: Path, header: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
+    """The mapping, and where it and the header leave no doubt what others call a column.
+
+    Anchor and range only together: a long table has both. What was found so is said.
+    """
+    found = dict(mapping)
+    for role, usual in OTHERS_SAY.items():
+        there = [name for name in header if usual.fullmatch(name)]
+        ours = {*RANGE_UNITS} if role == RANGE else {role}
+        if not ours & {*header, *mapping} and len(there) == 1:
+            found[role] = there[0]
+    known = {*found, *header}
+    if not (ANCHOR in known and {*RANGE_UNITS} & known):
+        found = {role: found[role] for role in found if role in mapping or role == TIME}
+    for role in [role for role in found if role not in mapping]:
+        note(path, f"column {found[role]} is taken for the {'time' if role == TIME else role}")
+    return found
 
 
 class AnchorIds:

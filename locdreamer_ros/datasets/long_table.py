@@ -49,6 +49,7 @@ from locdreamer_ros.datasets.columns import (
     read_times,
     together,
     unknown_anchor,
+    without_unit,
 )
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import write_atomically
@@ -87,7 +88,8 @@ def read_long(
     note_unused(path, [name for i, name in enumerate(header) if i not in found.values()])
     names = [role for role in found if role not in (TIME, ANCHOR, *RANGE_UNITS, *TAG)]
     most = [MOST.get(name, math.inf) for name in names]
-    ids, cells, clock = AnchorIds(anchors), RangeCells(RANGE_UNITS[metres]), TimeCells()
+    unit = min(RANGE_UNITS[metres], without_unit(header[found[metres]])[1])
+    ids, cells, clock = AnchorIds(anchors), RangeCells(unit), TimeCells()
     numbers, tags = array("d"), set[str]()
     for at, row in rows:
         where = f"{path}: row {at}"
@@ -114,7 +116,7 @@ def read_long(
         raise InputError(f"{path}: no ranges below the header")
     note(path, cells.note())
     if VARIANCE in names:
-        table[:, 3 + names.index(VARIANCE)] *= RANGE_UNITS[metres] ** 2
+        table[:, 3 + names.index(VARIANCE)] *= unit**2
     times, order = read_times(
         path,
         table[:, 0],

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,6 +53,7 @@ from locdreamer_ros.datasets.columns import (
     roles_of,
     together,
     unknown_anchor,
+    with_usual,
     without_unit,
 )
 from locdreamer_ros.datasets.long_table import PLACE, TAG, read_long, save_long_table
@@ -72,6 +74,7 @@ __all__ = [
 
 ANCHOR_ID = ("id", "anchor", "anchor_id", "name")
 """What the first column of an anchors file may be called."""
+DECIMAL = re.compile(r"[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?")
 RANGE_OF, DIFFERENCE = "r_", "d_"
 """How a column of ranges begins, and one of differences."""
 
@@ -135,7 +138,8 @@ def load_range_table(
     with open_text(path) as stream:
         rows = read_rows(path, stream)
         header = plain_header(next(rows)[1], (*ROLES, *TAG, *PLACE), {*mapping.values()})
-        if not any(name[:1].isalpha() for name in header):
+        mapping = with_usual(path, header, mapping)
+        if TIME not in {*header, *mapping} and any(DECIMAL.fullmatch(name) for name in header):
             raise InputError(f"{path}: row 1: expected a header: t_s and r_<id>, or anchor, range")
         if {ANCHOR, *RANGE_UNITS} & {*header, *mapping}:
             return read_long(path, anchors, header, rows, mapping)

@@ -142,6 +142,33 @@ def test_a_mapping_comes_before_capitals(tmp_path: Path) -> None:
     assert load(tmp_path, text, anchor="ID", range="Range").ranges.tolist() == [[7.0]]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "timestamp,anchor_id,distance\n5,A1,1.5\n5,2,2.5\n",
+        "time,AnchorID,range_m\n5,A1,1.5\n5,2,2.5\n",
+        "t_ms,anchor name,dist [mm]\n5000,A1,1500\n5000,2,2500\n",
+        "Time;anchor;range_cm\n1970-01-01T00:00:05Z;A1;150\n1970-01-01T00:00:05Z;2;250\n",
+        "t_s,anchor,range\n1970-01-01 02:00:05.000+02:00,A1,1.5\n1970-01-01 00:00:05,2,2.5\n",
+    ],
+)
+def test_what_others_call_the_columns(tmp_path: Path, text: str) -> None:
+    recording = load(tmp_path, text)
+    np.testing.assert_array_equal(recording.times, [5.0])
+    np.testing.assert_allclose(recording.ranges, [[1.5, 2.5]], rtol=1e-12)
+
+
+def test_dates_to_a_fraction_of_a_second(tmp_path: Path) -> None:
+    day = "2026-11-28T10:00:"
+    recording = load(tmp_path, f"t_s,anchor,range\n{day}00,A1,1\n{day}00.12345678,A1,1\n")
+    np.testing.assert_allclose(recording.times - 1795860000.0, [0.0, 0.12345678], atol=3e-7)
+
+
+def test_a_mapped_column_keeps_the_unit_of_its_name(tmp_path: Path) -> None:
+    text = "t_s,anchor,slant_mm,range_of_view\n5,A1,1500,9\n"
+    assert load(tmp_path, text, range="slant_mm").ranges[0, 0] == 1.5
+
+
 def test_columns_by_a_mapping_and_milliseconds(tmp_path: Path) -> None:
     text = "stamp,id,dist\n" + "".join(f"{1000 + 100 * i},A1,{1 + i}\n" for i in range(4))
     recording = load(tmp_path, text, time="stamp", anchor="id", range="dist")
@@ -165,6 +192,13 @@ def test_columns_by_a_mapping_and_milliseconds(tmp_path: Path) -> None:
         ("t_s,anchor,range\n0,A9,1\n", "row 2, column anchor: no anchor 'A9' in the anchors file"),
         ("t_s,anchor,range\n0,A1,1\n0.1,A1\n", "row 3: expected 3 columns, got 2"),
         ("t_s,anchor,range\nnow,A1,1\n", "row 2, column t_s: expected a number, got 'now'"),
+        (
+            "t_s,anchor,range\n2026-11-28T10:00:00,A1,1\n5,A1,1\n",
+            "row 3, column t_s: expected a date as in the rows above, got '5'",
+        ),
+        ("t_s,anchor,range\n2026-13-28 10:00:00,A1,1\n", "expected a number, got '2026-13-28"),
+        ("t,time,anchor,range\n0,0,A1,1\n", "missing column t_s; it has t, time, anchor, range"),
+        ("0.0,A1,1\n0.1,A1,1\n", "row 1: expected a header: t_s and r_<id>, or anchor, range"),
         ("t_s,anchor,range\n0,A1,far\n", "row 2, column range: expected a number, got 'far'"),
         ("t_s,anchor,range,gt_x\n0,A1,1,1\n", "ground truth needs all of gt_x, gt_y"),
         ("t_s,tag,anchor,range\n0,7,A1,1\n0,8,A1,1\n", "expected ranges of one tag, got 7, 8"),
