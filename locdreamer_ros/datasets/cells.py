@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""CSV as people write it, read row by row in bounded memory: comma, semicolon or tab."""
+"""CSV as people write it, row by row in bounded memory: comma, semicolon, tab or spaces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.units import FARTHEST_M
 
 DELIMITERS = ",;\t"
+QUOTED = re.compile(r'"[^"]*"')
 MISSING = ("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "--")
 """Words for a cell without a value, in lower case."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
@@ -43,17 +44,22 @@ NO_ANSWER = (65.535, 65535.0, float("inf"))
 def read_rows(path: Path, stream: IO[str]) -> Iterator[tuple[int, list[str]]]:
     """The rows that are not blank, header first, each with its number in the file, stripped.
 
-    Lines before the header that begin with # are comments. Between semicolons and tabs a number may
-    have a decimal comma. Raises InputError where it is not CSV, is empty, or has a row without end.
+    Lines before the header that begin with # are comments. Where commas do not part cells a number
+    may have a decimal comma. Raises InputError where it is not CSV, is empty, or has a row without
+    end.
     """
     lines = _lines(path, stream)
     blank = 0
     while (first := next(lines, "")) and (not first.strip() or first.startswith("#")):
         blank += 1
-    delimiter = max(DELIMITERS, key=first.count)
+    table: Iterable[str] = chain([first], lines)
+    delimiter = max(DELIMITERS, key=QUOTED.sub("", first).count)
+    if delimiter not in first:
+        delimiter, table = " ", (line.strip() for line in table)
     seen, width = False, 0
     try:
-        reader = csv.reader(chain([first], lines), strict=True, delimiter=delimiter)
+        spaced = delimiter == " "
+        reader = csv.reader(table, strict=True, delimiter=delimiter, skipinitialspace=spaced)
         for number, row in enumerate(reader, start=1 + blank):
             cells = [cell.strip() for cell in row]
             if delimiter != ",":
@@ -228,6 +234,13 @@ def find_columns(
     return {
         role: places[mapping.get(role, role)] for role in roles if mapping.get(role, role) in places
     }
+
+
+def write_header(stream: IO[str], names: Sequence[str]) -> None:
+    """Write the header of a table that parts cells by commas, whatever the names are."""
+    unlike = any(delimiter in name for name in names for delimiter in DELIMITERS)
+    writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    (writer if unlike else csv.writer(stream, lineterminator="\n")).writerow(names)
 
 
 def write_number(value: float) -> str:

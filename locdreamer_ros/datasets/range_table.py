@@ -35,11 +35,13 @@ from locdreamer_ros.datasets.cells import (
     number,
     plain_header,
     read_rows,
+    write_header,
     write_number,
 )
 from locdreamer_ros.datasets.columns import (
     ANCHOR,
     MOST_NAMED,
+    OTHERS_SAY,
     RANGE_UNITS,
     ROLES,
     SIZE_OF_SITE,
@@ -72,7 +74,7 @@ __all__ = [
     "save_recording",
 ]
 
-ANCHOR_ID = ("id", "anchor", "anchor_id", "name")
+ANCHOR_ID = ("id", "anchor", "name")
 """What the first column of an anchors file may be called."""
 DECIMAL = re.compile(r"[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?")
 RANGE_OF, DIFFERENCE = "r_", "d_"
@@ -84,7 +86,8 @@ def load_anchors(path: Path, height: float = 0.0) -> Anchors:
     with open_text(path) as stream:
         rows = read_rows(path, stream)
         header, unit = plain_places(path, plain_header(next(rows)[1], ANCHOR_ID))
-        name = next((name for name in ANCHOR_ID if name in header), None)
+        usual = [name for name in header if OTHERS_SAY[ANCHOR].fullmatch(name)]
+        name = next((name for name in (*ANCHOR_ID, *usual) if name in header), None)
         if name is None or not {"x", "y"} <= {*header}:
             there = ", ".join(header[:MOST_NAMED])
             raise InputError(f"{path}: row 1: expected the header id,x,y,z; it has {there}")
@@ -286,9 +289,8 @@ def save_range_table(path: Path, recording: Recording) -> None:
     names = [name for block, values in blocks if values is not None for name in block]
     columns = [values for _, values in blocks if values is not None]
     with write_atomically(path) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows(
+        write_header(stream, names)
+        csv.writer(stream, lineterminator="\n").writerows(
             [write_number(value) for value in row] for row in np.hstack(columns).tolist()
         )
 

@@ -149,6 +149,7 @@ def test_a_mapping_comes_before_capitals(tmp_path: Path) -> None:
         "time,AnchorID,range_m\n5,A1,1.5\n5,2,2.5\n",
         "t_ms,anchor name,dist [mm]\n5000,A1,1500\n5000,2,2500\n",
         "Time;anchor;range_cm\n1970-01-01T00:00:05Z;A1;150\n1970-01-01T00:00:05Z;2;250\n",
+        "time anchor_id  range\n5.0 A1 1,5 \n  5.0 2   2.5\n",
         "t_s,anchor,range\n1970-01-01 02:00:05.000+02:00,A1,1.5\n1970-01-01 00:00:05,2,2.5\n",
     ],
 )

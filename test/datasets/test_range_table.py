@@ -19,6 +19,7 @@ from locdreamer_ros.datasets.range_table import (
     load_range_table,
     save_anchors,
     save_range_table,
+    save_recording,
 )
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
@@ -85,6 +86,17 @@ def tables(draw: st.DrawFn) -> Recording:
         odometry=grid(coordinate | missing, len(times), 3) if draw(st.booleans()) else None,
         turn_rate=grid(coordinate | missing, 1, len(times))[0] if draw(st.booleans()) else None,
     )
+
+
+@pytest.mark.parametrize("name", [";;", "a;b;c", "a\t\t.", 'x";";', "a b"])
+def test_ids_may_hold_what_parts_cells(tmp_path: Path, name: str) -> None:
+    site = Anchors((name, "B"), np.array([[0.0, 0, 2], [5, 0, 2]]))
+    save_recording(
+        tmp_path / "x.csv", Recording("x", site, np.array([1.5]), np.array([[1.0, 2.0]]))
+    )
+    again = load_recording(tmp_path / "x.csv")
+    assert again.anchors.ids == site.ids
+    np.testing.assert_array_equal(again.ranges, recording.ranges)
 
 
 @settings(max_examples=40)
@@ -181,6 +193,15 @@ def test_bad_anchors_are_one_line(tmp_path: Path, text: str, message: str) -> No
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         load_anchors(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    "text", ["Anchor ID,X (m),Y (m),Z (m)\n1,0,5,2\n", "id  x y z\n 1 0 5  2\n"]
+)
+def test_anchors_as_others_write_them(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "anchors.csv"
+    path.write_text(text)
+    np.testing.assert_array_equal(load_anchors(path).positions, [[0.0, 5.0, 2.0]])
 
 
 def test_a_failed_save_leaves_the_old_table(tmp_path: Path, anchors: Anchors) -> None:
