@@ -91,9 +91,8 @@ def tables(draw: st.DrawFn) -> Recording:
 @pytest.mark.parametrize("name", [";;", "a;b;c", "a\t\t.", 'x";";', "a b"])
 def test_ids_may_hold_what_parts_cells(tmp_path: Path, name: str) -> None:
     site = Anchors((name, "B"), np.array([[0.0, 0, 2], [5, 0, 2]]))
-    save_recording(
-        tmp_path / "x.csv", Recording("x", site, np.array([1.5]), np.array([[1.0, 2.0]]))
-    )
+    recording = Recording("x", site, np.array([1.5]), np.array([[1.0, 2.0]]))
+    save_recording(tmp_path / "x.csv", recording)
     again = load_recording(tmp_path / "x.csv")
     assert again.anchors.ids == site.ids
     np.testing.assert_array_equal(again.ranges, recording.ranges)
