@@ -81,7 +81,6 @@ class Track:
         truth: FloatArray | None,
         asked: Sequence[int],
         dimensions: int,
-        states: Sequence[int] | None = None,
     ) -> Track:
         """A track from the estimates of n epochs (None before the first fix) and truth (n, 3)."""
         n, size = len(estimates), 2 * dimensions
@@ -92,8 +91,7 @@ class Track:
                 mean[row] = estimate.mean
                 covariance[row] = estimate.covariance
         known = np.full((n, 3), np.nan) if truth is None else truth
-        said = None if states is None else np.asarray(states, dtype=np.intp)
-        return cls(times, mean, covariance, known, np.asarray(asked, dtype=np.intp), said)
+        return cls(times, mean, covariance, known, np.asarray(asked, dtype=np.intp))
 
     def __len__(self) -> int:
         return self.times.size

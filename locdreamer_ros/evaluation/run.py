@@ -16,12 +16,13 @@ import numpy as np
 from locdreamer_ros.differences import lifted
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import SKIP, Asking, Track, as_dict, score
+from locdreamer_ros.integrity.status import Status
 from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import LISTENS, UNKNOWN_HEIGHT, Method
 from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.schedulers.simple import All
-from locdreamer_ros.types import Estimate, FloatArray, IntArray, Ranges, Site
+from locdreamer_ros.types import Estimate, FloatArray, Site
 from locdreamer_ros.units import hang, out_of_reach
 
 Report = dict[str, Any]
@@ -65,13 +66,22 @@ def run_offline(
     own = Loop(tracker, scheduler, site, budget=budget)
     listeners = [Loop(other, All(), site, budget=len(site.anchors)) for other in beside]
     loops = (own, *listeners)
-    answered: list[list[Estimate | None]] = [[] for _ in loops]
-    states: list[list[int]] = [[] for _ in loops]
-    asked: list[int] = []
-    rows: list[IntArray] = []
-    heards: list[Ranges] = []
-    excluded: dict[int, tuple[int, ...]] = {}
-    seconds = np.empty((len(loops), len(recording)))
+    # Tables instead of lists of what each step gives: that would keep all of its arrays.
+    epochs, size = len(recording), 2 * site.dimensions
+    means = np.full((len(loops), epochs, size), np.nan)
+    covariances = np.full((len(loops), epochs, size, size), np.nan)
+    states = np.empty((len(loops), epochs), dtype=np.intp)
+    asked = np.empty(epochs, dtype=np.intp)
+    table = (epochs, len(site.anchors))
+    asking = Asking(np.zeros(table, bool), np.full(table, np.nan), np.zeros(table, bool))
+    seconds = np.empty((len(loops), epochs))
+
+    def note(number: int, row: int, estimate: Estimate | None, status: Status) -> None:
+        states[number, row] = status.state
+        if estimate is not None:
+            means[number, row] = estimate.mean
+            covariances[number, row] = estimate.covariance
+
     with ExitStack() as ends:
         for loop in loops:
             ends.callback(loop.close)
@@ -80,63 +90,28 @@ def run_offline(
             begin = perf_counter()
             step = own.step(EpochSource(source, row), time, motion)
             seconds[0, row] = perf_counter() - begin
-            answered[0].append(_bare(step.estimate))
-            states[0].append(step.status.state)
-            asked.append(step.plan.anchor.size)
-            rows.append(step.plan.anchor)
+            note(0, row, step.estimate, step.status)
+            asked[row] = step.plan.anchor.size
+            asking.chosen[row, step.plan.anchor] = True
             heard = step.ranges
             if heard.free and step.estimate is not None:  # as ranges, to be compared with
                 heard = lifted(site, heard, step.estimate)
-            heards.append(heard)
+            asking.heard[row, heard.anchor] = heard.value
             if step.status.excluded:
-                excluded[row] = step.status.excluded
+                asking.excluded[row, list(step.status.excluded)] = True
             for number, listener in enumerate(listeners, start=1):
                 begin = perf_counter()
                 plan = listener.plan(step.time, motion)
                 estimate = listener.absorb(plan, step.ranges)
                 seconds[number, row] = perf_counter() - begin
-                answered[number].append(_bare(estimate))
-                states[number].append(listener.status().state)
+                note(number, row, estimate, listener.status())
+    truth = np.full((epochs, 3), np.nan) if recording.truth is None else recording.truth
     tracks = [
-        Track.of(
-            estimates,
-            times=recording.times,
-            truth=recording.truth,
-            asked=asked,
-            dimensions=site.dimensions,
-            states=said,
-        )
-        for estimates, said in zip(answered, states, strict=True)
+        Track(recording.times, mean, covariance, truth, asked, said)
+        for mean, covariance, said in zip(means, covariances, states, strict=True)
     ]
-    tracks[0] = replace(tracks[0], asking=_asking(len(site.anchors), rows, heards, excluded))
+    tracks[0] = replace(tracks[0], asking=asking)
     return Run(tracks, seconds, loops)
-
-
-def _asking(
-    anchors: int,
-    rows: Sequence[IntArray],
-    heards: Sequence[Ranges],
-    excluded: Mapping[int, tuple[int, ...]],
-) -> Asking:
-    """Of each epoch whom it asked, what came back, and, where there are any, who was held back."""
-    table = (len(rows), anchors)
-    asking = Asking(np.zeros(table, dtype=bool), np.full(table, np.nan), np.zeros(table, bool))
-    epochs = np.arange(len(rows))
-    asked = np.repeat(epochs, [row.size for row in rows])
-    asking.chosen[asked, np.concatenate(rows)] = True
-    came = np.repeat(epochs, [len(heard) for heard in heards])
-    where = came, np.concatenate([heard.anchor for heard in heards])
-    asking.heard[where] = np.concatenate([heard.value for heard in heards])
-    for epoch, held in excluded.items():
-        asking.excluded[epoch, list(held)] = True
-    return asking
-
-
-def _bare(estimate: Estimate | None) -> Estimate | None:
-    """The estimate without its foresight, which holds the tracker's whole covariance."""
-    if estimate is None:
-        return None
-    return Estimate(estimate.time, estimate.mean, estimate.covariance, offset=estimate.offset)
 
 
 def _shown(recording: Recording, progress: bool) -> Any:
