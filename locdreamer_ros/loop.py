@@ -301,11 +301,8 @@ def plan_all(asked: Sequence[tuple[Loop, float]], *, choose: bool = True) -> lis
     if compiled.kernel is None:
         return [None] * len(asked)
     turns = [loop._planning(time) for loop, time in asked]
-    made = iter(compiled.kernel.plan([turn for turn in turns if turn is not None], choose))
-    return [
-        None if turn is None else loop._planned(time, next(made), choose)
-        for turn, (loop, time) in zip(turns, asked, strict=True)
-    ]
+    made = compiled.kernel.plan(turns, choose)
+    return [loop._planned(time, one, choose) for (loop, time), one in zip(asked, made, strict=True)]
 
 
 def absorb_all(answered: Sequence[tuple[Loop, Plan, Ranges]]) -> list[Estimate | None]:
@@ -316,10 +313,10 @@ def absorb_all(answered: Sequence[tuple[Loop, Plan, Ranges]]) -> list[Estimate |
     if compiled.kernel is None:
         return [None] * len(answered)
     turns = [loop._absorbing(plan, ranges) for loop, plan, ranges in answered]
-    made = iter(compiled.kernel.absorb([turn for turn in turns if turn is not None]))
+    made = compiled.kernel.absorb(turns)
     return [
-        None if turn is None else loop._absorbed(plan, ranges, next(made))
-        for turn, (loop, plan, ranges) in zip(turns, answered, strict=True)
+        loop._absorbed(plan, ranges, one)
+        for (loop, plan, ranges), one in zip(answered, made, strict=True)
     ]
 
 

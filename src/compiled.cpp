@@ -15,6 +15,7 @@
 #include <exception>
 
 #include "choices.hpp"
+#include "explaining.hpp"
 #include "steps.hpp"
 #include "turns.hpp"
 #include "watching.hpp"
@@ -72,7 +73,7 @@ PyMODINIT_FUNC PyInit__compiled()
 {
   PyObject * made = PyModule_Create(&module);
   // Raised with every change of what goes in or comes out: locdreamer_ros/compiled.py has the same.
-  if (made && PyModule_AddIntConstant(made, "INTERFACE", 8) < 0) {
+  if (made && PyModule_AddIntConstant(made, "INTERFACE", 9) < 0) {
     Py_DECREF(made);
     return nullptr;
   }

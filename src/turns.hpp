@@ -7,6 +7,7 @@
 #define LOCDREAMER_ROS__TURNS_HPP_
 
 #include "choices.hpp"
+#include "explaining.hpp"
 #include "steps.hpp"
 #include "watching.hpp"
 
@@ -14,13 +15,6 @@ namespace locdreamer_ros
 {
 
 constexpr const char * SEAT = "locdreamer_ros._compiled.seat";
-
-// The constants of integrity/ that decide what is ordinary, as Watch.seat has them.
-enum Limit
-{
-  COAST, OPEN, TEST, SUSPECT, LINGERS, AGREES, SPIKES, ACCUSED, REACH, REACH_ROWS, OLDEST, RIVALLED,
-  RIVALLED_EACH, LIMITS
-};
 
 // What the turns of one tag work on, from one to the next: tuples of arrays, and where the filter
 // stands, all of which it keeps.
@@ -34,8 +28,9 @@ struct Seat
   // places (A, 3), limits of the gate (6,); used (A, 2), last (A,), window (R, 3); window's counts
   // (2,): rows, and when it was pruned; track (T, 1 + D), its count (1,), constants of `hold` (10,),
   // anchors named (N,), spikes (A,), fit (A,), silence (2,): since when, and how often; when the track
-  // is held next (1,), limits (LIMITS,), whether all is calm, and of which anchors, increasing (C,).
-  static constexpr int WATCH = 17;
+  // is held next (1,), limits (LIMITS,); when other places were looked at last (1,), and `Searching`;
+  // whether all is calm, and of which anchors, increasing (C,).
+  static constexpr int WATCH = 21;
   // state, mean (2D,) and covariance (2D, 2D) that are shown of it; and its time s.
   static constexpr int STANDING = Room::ARGUMENTS + 1;
 
@@ -128,8 +123,8 @@ struct Next
   bool good;
 };
 
-// A list of what `function` answers to each tuple of a list; null: an exception is set. That is so
-// where it is no list, a tuple has another length, or the function answers null.
+// A list of what `function` answers to each tuple of a list, None to None; null: an exception is set.
+// That is so where it is no list, a tuple has another length, or the function answers null.
 template<class Function>
 inline PyObject * of_each(PyObject * list, Py_ssize_t length, Function function)
 {
@@ -141,7 +136,10 @@ inline PyObject * of_each(PyObject * list, Py_ssize_t length, Function function)
   PyObject * found = PyList_New(count);
   for (Py_ssize_t i = 0; found && i < count; i++) {
     PyObject * tuple = PyList_GET_ITEM(list, i), * said = nullptr;
-    if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) != length) {
+    if (tuple == Py_None) {
+      Py_INCREF(Py_None);
+      said = Py_None;
+    } else if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) != length) {
       PyErr_Format(PyExc_TypeError, "expected tuples of %zd arguments", length);
     } else {
       Seat * seat = static_cast<Seat *>(PyCapsule_GetPointer(PyTuple_GET_ITEM(tuple, 0), SEAT));
@@ -213,8 +211,8 @@ inline PyObject * plan_one(Seat & seat, PyObject * const * one, bool choose)
   return said ? next.taken(seat, seat.at + dt, rows) : rows;
 }
 
-// plan(list of tuples: seat, the time s to predict to; whether to choose): of each None: no ordinary
-// turn; or state, mean and covariance shown, time s, and the rows chosen or None.
+// plan(list of tuples or None: seat, the time s to predict to; whether to choose): of each None: no
+// ordinary turn; or state, mean and covariance shown, time s, and the rows chosen or None.
 inline PyObject * plan(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   if (!arguments(count, 2)) {return nullptr;}
@@ -225,65 +223,6 @@ inline PyObject * plan(PyObject *, PyObject * const * given, Py_ssize_t count)
     });
 }
 
-// Which of the ranges a tracker under watch is given: Gate.screened of integrity/gate.py.
-class Screen
-{
-public:
-  Screen(
-    const AttendCall & attend, const int64_t * spikes, const double * fit, const double * limits,
-    int axes)
-  : attend_(attend), before_(spikes), fit_(fit), limits_(limits), axes_(axes) {}
-
-  // Of the ranges beyond the gate, as bits, those that are but spikes, and of others those of anchors
-  // of late in doubt, into `without`; false: it is Python's to name an anchor.
-  bool run(uint64_t beyond, bool open, const Indices & named, uint64_t & without)
-  {
-    for (int64_t i = 0; i < attend_.value.last_axis(); i++) {
-      if (!attend_.usable(i)) {continue;}
-      const int64_t row = attend_.anchor.at<int64_t>(i), * out = named.data<int64_t>();
-      if (std::find(out, out + named.count(), row) != out + named.count()) {return false;}
-      bool keep = open || !(beyond >> i & 1);
-      int64_t & many = spikes_[i];
-      many = before_[row] + (keep ? -1 : 1);
-      if (many <= 0) {
-        many = 0;
-      } else {
-        const bool held = others_agree(row);
-        if (held && many >= limits_[ACCUSED]) {return false;}
-        keep = many > limits_[SPIKES] && !held;
-      }
-      without |= static_cast<uint64_t>(!keep) << i;
-    }
-    return true;
-  }
-
-  // Remember it.
-  void keep(int64_t * spikes) const
-  {
-    for (int64_t i = 0; i < attend_.value.last_axis(); i++) {
-      if (attend_.usable(i)) {spikes[attend_.anchor.at<int64_t>(i)] = spikes_[i];}
-    }
-  }
-
-private:
-  bool others_agree(int64_t row) const
-  {
-    int others = 0, agree = 0;
-    for (int64_t i = 0; i < attend_.last.count(); i++) {
-      if (i == row || std::isnan(fit_[i])) {continue;}
-      others++;
-      agree += std::fabs(fit_[i]) < limits_[AGREES];
-    }
-    return agree >= axes_ && 3 * agree >= 2 * others;
-  }
-
-  const AttendCall & attend_;
-  const int64_t * before_;
-  const double * fit_, * limits_;
-  const int axes_;
-  int64_t spikes_[64] = {};
-};
-
 inline bool is_count(double number) {return number >= 0.0 && number < 1e9;}
 
 // Whether a mean (2D) is far outside of a box: left, front, right, back and the margin.
@@ -293,10 +232,11 @@ inline bool is_far(const double * mean, const double * box)
          box[1] - mean[1] > box[4] || mean[1] - box[3] > box[4];
 }
 
-// absorb(list of tuples: seat, the time s that the answer is for; anchor, value, stamp, status, blocked,
-//        variance (N,)): of each None: no ordinary turn, and nothing has changed; or state, mean and
-// covariance shown, time s, and how many ranges were used: in a tuple where Python is to go on, with
-// cost, anchors and fit of the track that was held, or by itself where it is yet to be held.
+// absorb(list of tuples or None: seat, the time s that the answer is for; anchor, value, stamp, status,
+//        blocked, variance (N,)): of each None: no ordinary turn, and nothing has changed; or state,
+// mean and covariance shown, time s, and how many ranges were used: in a tuple where Python is to go
+// on, with cost, anchors and fit of the track that was held, or by itself where it is yet to be held.
+// It need not where Watch._test of integrity/watch.py would change nothing.
 inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
 {
   double time = 0.0;
@@ -317,12 +257,13 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
     };
   PyObject * const * watch = Seat::items(seat.watch);
   const Out counts(watch[5]), track(watch[6]), tracked(watch[7]), fit(watch[11]), silence(watch[12]),
-  due(watch[13]);
-  const Indices named(watch[9]), spikes(watch[10], PyBUF_WRITABLE), wide(watch[16]);
+  due(watch[13]), looked(watch[15]);
+  const Indices named(watch[9]), spikes(watch[10], PyBUF_WRITABLE), wide(watch[20]);
   const In limits(watch[14]);
   const int64_t anchors = update.from.model->anchors(), axes = update.from.model->axes;
   if (!counts.holds(2) || !tracked.holds(1) || !fit.holds(anchors) || !silence.holds(2) ||
-    !due.holds(1) || !named.ok() || !spikes.holds(anchors) || !limits.holds(LIMITS))
+    !due.holds(1) || !looked.holds(1) || !named.ok() || !spikes.holds(anchors) ||
+    !limits.holds(LIMITS))
   {
     Py_RETURN_NONE;
   }
@@ -372,11 +313,19 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
     } else {
       in_window[0] = left;
       in_window[1] = time;
-      const double least = std::max(limit[RIVALLED], limit[RIVALLED_EACH] * held.anchors);
-      bool calm = watch[15] == Py_True && held.cost < limit[SUSPECT] * held.anchors &&
-        held.cost < least && wide.holds(held.fit.size());
+      bool calm = watch[19] == Py_True && held.cost < limit[SUSPECT] * held.anchors &&
+        wide.holds(held.fit.size());
       for (size_t i = 0; calm && i < held.fit.size(); i++) {
         calm = held.fit[i].second <= limit[LINGERS] && held.fit[i].first == wide.data<int64_t>()[i];
+      }
+      const double least = std::max(limit[RIVALLED], limit[RIVALLED_EACH] * held.anchors);
+      if (calm && held.cost >= least && time >= *looked.data<double>() + limit[LOOK]) {
+        const double common =
+          State(update.to.state.data<double>(), update.from.slots).mean[COMMON];
+        calm = held.anchors >= 3 && std::fabs(common) < limit[OFFSET] && !may_have_rival(
+          held, hold, Searching(watch + 16), time, shown, update.to.shown_covariance.data<double>(),
+          static_cast<int>(axes), limit);
+        if (calm) {*looked.data<double>() = time;}
       }
       if (held.anchors && !calm) {
         PyObject * off = dict_of(held.fit);

@@ -1,7 +1,7 @@
 // Copyright 2026 The locdreamer_ros authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// What integrity/ asks for: ranges against a track, and the places that explain them.
+// What integrity/ asks for: ranges before the gate, and against a track.
 
 #ifndef LOCDREAMER_ROS__WATCHING_HPP_
 #define LOCDREAMER_ROS__WATCHING_HPP_
@@ -19,6 +19,13 @@
 
 namespace locdreamer_ros
 {
+
+// The constants of integrity/ that decide what is ordinary, as Watch.seat has them.
+enum Limit
+{
+  COAST, OPEN, TEST, SUSPECT, LINGERS, AGREES, SPIKES, ACCUSED, REACH, REACH_ROWS, OLDEST, RIVALLED,
+  RIVALLED_EACH, LOOK, RIVAL, BEST, ELSEWHERE, SIGMAS, OFFSET, LIMITS
+};
 
 // Ranges that are looked at: their arguments, borrowed while it lives.
 struct AttendCall
@@ -239,12 +246,14 @@ struct HoldCall
     std::vector<int> seen(anchors, 0);
     left = prune(table, static_cast<int>(many), now, spans, seen);
     const int heard = static_cast<int>(seen.size() - std::count(seen.begin(), seen.end(), 0));
-    const std::vector<Range> looked = heard > spans.most_anchors ?
+    std::vector<Range> looked = heard > spans.most_anchors ?
       nearest(table, left, spans.most_anchors, seen) : std::vector<Range>(table, table + left);
     if (looked.size() >= 4) {
       held = hold(
         looked, seen, out, track.data<double>(), static_cast<int>(tracked),
         static_cast<int>(width) - 1, places.data<double>(), c[0], c[1], now, c + 7);
+      held.rows = std::move(looked);
+      held.seen = std::move(seen);
     }
     return true;
   }
@@ -273,61 +282,64 @@ inline PyObject * hold_track(PyObject *, PyObject * const * given, Py_ssize_t co
   return fit ? Py_BuildValue("idiN", left, held.cost, held.anchors, fit) : nullptr;
 }
 
-// explain(places (A, 3), height, floor, age, anchor, value, weight (N,), seeds (M, D), still, shared,
-//         constants (8), steps, levels;
-//         states (P, 2D + 1), costs (P,), covariances (P, D, D), residuals (P, N)): how many, or -1.
-// The constants: scale, its growth with age, scales of offset, speed and height, m apart, how many
-// to polish, and how many of the nearest anchors' circles to intersect.
-inline PyObject * explain(PyObject *, PyObject * const * given, Py_ssize_t count)
+// Which of the ranges a tracker under watch is given: Gate.screened of integrity/gate.py.
+class Screen
 {
-  double height = 0.0, floor = 0.0;
-  if (!arguments(count, 17) || !number(given[1], height) || !number(given[2], floor)) {
-    return nullptr;
-  }
-  const In places(given[0]), age(given[3]), value(given[5]), weight(given[6]), seeds(given[7]);
-  const Indices anchor(given[4]);
-  const In constants(given[10]), steps(given[11]), levels(given[12]);
-  const Out states(given[13]), costs(given[14]), covariances(given[15]), residuals(given[16]);
-  if (!places.ok() || !age.ok() || !seeds.ok() || !constants.holds(8) || !steps.ok() ||
-    !levels.ok() || !costs.ok())
+public:
+  Screen(
+    const AttendCall & attend, const int64_t * spikes, const double * fit, const double * limits,
+    int axes)
+  : attend_(attend), before_(spikes), fit_(fit), limits_(limits), axes_(axes) {}
+
+  // Of the ranges beyond the gate, as bits, those that are but spikes, and of others those of anchors
+  // of late in doubt, into `without`; false: it is Python's to name an anchor.
+  bool run(uint64_t beyond, bool open, const Indices & named, uint64_t & without)
   {
-    return PyLong_FromLong(-1);
+    for (int64_t i = 0; i < attend_.value.last_axis(); i++) {
+      if (!attend_.usable(i)) {continue;}
+      const int64_t row = attend_.anchor.at<int64_t>(i), * out = named.data<int64_t>();
+      if (std::find(out, out + named.count(), row) != out + named.count()) {return false;}
+      bool keep = open || !(beyond >> i & 1);
+      int64_t & many = spikes_[i];
+      many = before_[row] + (keep ? -1 : 1);
+      if (many <= 0) {
+        many = 0;
+      } else {
+        const bool held = others_agree(row);
+        if (held && many >= limits_[ACCUSED]) {return false;}
+        keep = many > limits_[SPIKES] && !held;
+      }
+      without |= static_cast<uint64_t>(!keep) << i;
+    }
+    return true;
   }
-  const int64_t ranges = age.count(), anchors = places.count() / SPACE;
-  const double * fixed = constants.data<double>();
-  const int64_t polished = costs.count();
-  const int64_t size = polished ? states.count() / polished : 0, axes = (size - 1) / 2;
-  if (ranges < 1 || ranges > 100000 || !(fixed[6] == polished) || !(fixed[7] >= 2.0) ||
-    !(fixed[7] <= 1000.0) || (axes != 2 && axes != SPACE) ||
-    !states.holds(polished * (2 * axes + 1)) || !anchor.holds(ranges) || !value.holds(ranges) ||
-    !weight.holds(ranges) || seeds.count() % axes != 0 ||
-    !covariances.holds(polished * axes * axes) || !residuals.holds(polished * ranges) ||
-    !finite(age.data<double>(), ranges) || !finite(value.data<double>(), ranges))
+
+  // Remember it.
+  void keep(int64_t * spikes) const
   {
-    return PyLong_FromLong(-1);
+    for (int64_t i = 0; i < attend_.value.last_axis(); i++) {
+      if (attend_.usable(i)) {spikes[attend_.anchor.at<int64_t>(i)] = spikes_[i];}
+    }
   }
-  for (int64_t i = 0; i < ranges; i++) {
-    const int64_t row = anchor.data<int64_t>()[i];
-    if (row < 0 || row >= anchors) {return PyLong_FromLong(-1);}
+
+private:
+  bool others_agree(int64_t row) const
+  {
+    int others = 0, agree = 0;
+    for (int64_t i = 0; i < attend_.last.count(); i++) {
+      if (i == row || std::isnan(fit_[i])) {continue;}
+      others++;
+      agree += std::fabs(fit_[i]) < limits_[AGREES];
+    }
+    return agree >= axes_ && 3 * agree >= 2 * others;
   }
-  Scales scales{fixed[0], fixed[1], fixed[2], fixed[3], fixed[4], fixed[5],
-    static_cast<int>(fixed[6]), static_cast<int>(fixed[7]), {}, {}};
-  scales.steps.assign(steps.data<double>(), steps.data<double>() + steps.count());
-  scales.levels.assign(levels.data<double>(), levels.data<double>() + levels.count());
-  const Window window{
-    age.data<double>(), value.data<double>(), weight.data<double>(), places.data<double>(),
-    anchor.data<int64_t>(), static_cast<int>(ranges), static_cast<int>(axes), height};
-  const auto explained = [&](auto explanation) {
-      explanation.candidates(seeds.data<double>(), static_cast<int>(seeds.count() / axes));
-      return explanation.polish(
-        states.data<double>(), costs.data<double>(), covariances.data<double>(),
-        residuals.data<double>());
-    };
-  const bool still = given[8] == Py_True, shared = given[9] == Py_True;
-  return PyLong_FromLong(
-    axes == 2 ? explained(Explanation<2>(window, scales, still, shared, floor)) :
-    explained(Explanation<3>(window, scales, still, shared, floor)));
-}
+
+  const AttendCall & attend_;
+  const int64_t * before_;
+  const double * fit_, * limits_;
+  const int axes_;
+  int64_t spikes_[64] = {};
+};
 
 }  // namespace locdreamer_ros
 

@@ -119,12 +119,14 @@ inline ByAnchor medians(ByAnchor sorted)
   return found;
 }
 
-// What a track makes of a window: see integrity/track.py.
+// What a track makes of a window, see integrity/track.py: of which rows, how many each anchor has.
 struct Held
 {
   double cost = 0.0, offset = 0.0;
   int anchors = 0;
   ByAnchor fit;
+  std::vector<Range> rows;
+  std::vector<int> seen;
 };
 
 // Hold a track against ranges; named (A,): whose ranges do not count in the cost.

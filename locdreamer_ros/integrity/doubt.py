@@ -27,6 +27,8 @@ RIVAL, BEST = 1.0, 2.0
 the best place."""
 ELSEWHERE_M, SIGMAS = 1.0, 2.0
 """And where it is so far away, and so many sigma of the track."""
+RIVALS = (RIVALLED, RIVALLED_EACH, LOOK_S, RIVAL, BEST, ELSEWHERE_M, SIGMAS)
+"""What the kernel has to know of rivals."""
 SETTLED_S, UNSURE_S = 3.0, 30.0
 """Ranges that go unexplained so long after an anchor was named, with few others left, say that it
 may be the wrong one; so long it is doubted."""
@@ -40,6 +42,8 @@ class Doubt:
         self._mirror = mirror
         self._naming = naming
         self._window = window
+        self.looked = np.empty(1)
+        """When other places were looked at last, s; the kernel writes into it too."""
         self.clear()
 
     def clear(self) -> None:
@@ -50,7 +54,7 @@ class Doubt:
 
     def begin(self) -> None:
         """The track begins here."""
-        self._looked = -math.inf
+        self.looked[0] = -math.inf
         self.odd_since: float | None = None
         """Since when the ranges go unexplained, s."""
         self.covariance: FloatArray | None = None
@@ -104,10 +108,10 @@ class Doubt:
         self.odd_since = None
         if not self.ambiguous(now):
             self.covariance = None
-        due = rivalled or now >= self._looked + LOOK_S
+        due = rivalled or now >= self.looked.item() + LOOK_S
         if held.cost < max(RIVALLED, RIVALLED_EACH * held.anchors) or not due:
             return False
-        self._looked = now
+        self.looked[0] = now
         return True
 
     def compare(self, found: Sequence[Snapshot], spent: float, estimate: Estimate) -> None:

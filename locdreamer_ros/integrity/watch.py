@@ -15,13 +15,19 @@ from typing import Any
 import numpy as np
 
 from locdreamer_ros.integrity.better import AT_ONCE_S, TEST_S, Better
-from locdreamer_ros.integrity.doubt import RIVALLED, RIVALLED_EACH, Doubt
+from locdreamer_ros.integrity.doubt import RIVALS, Doubt
 from locdreamer_ros.integrity.first_fix import OFFSET_M, STILL_S, beginning, fix_of, ready
 from locdreamer_ros.integrity.gate import ACCUSED, ALL_NEAR, SPIKES, Gate
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import AGREES_M, LINGERS_M, Naming
 from locdreamer_ros.integrity.silence import COAST_S, OPEN_S, Silence
-from locdreamer_ros.integrity.snapshot import Snapshot, cost_of, explain, whatever_offset
+from locdreamer_ros.integrity.snapshot import (
+    FOR_KERNEL,
+    Snapshot,
+    cost_of,
+    explain,
+    whatever_offset,
+)
 from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.integrity.track import (
     REACH_ROWS,
@@ -50,7 +56,7 @@ HOPELESS_S = 3.0
 LIMITS = np.array(
     [
         *(COAST_S, OPEN_S, TEST_S, SUSPECT, LINGERS_M, AGREES_M, SPIKES, ACCUSED),
-        *(REACH_S, REACH_ROWS, OLDEST_S, RIVALLED, RIVALLED_EACH),
+        *(REACH_S, REACH_ROWS, OLDEST_S, *RIVALS, OFFSET_M),
     ]
 )
 """What the kernel has to know of what is ordinary."""
@@ -227,7 +233,8 @@ class Watch:
             *self.gate.seat(self.window),
             *(self._track.rows, self._track.counts, constants(self.site.tag_height)),
             *(rows_of(self.naming.named), self.gate.spikes, self._fits),
-            *(self._silence.times, self._due, LIMITS, calm, self._mirror.wide_of),
+            *(self._silence.times, self._due, LIMITS, self.doubt.looked, *FOR_KERNEL),
+            *(calm, self._mirror.wide_of),
         )
 
     @property

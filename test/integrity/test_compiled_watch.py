@@ -140,7 +140,9 @@ def ordinary_turn(site: Site) -> tuple[Any, list[Any]]:
     stepped, kept = loop.tracker.seat()
     kept += stepped.standing()
     *watched, calm, wide = loop.watch.seat()
-    next_, tracked = watched[13], watched[7]
+    next_, tracked, looked = watched[13], watched[7], watched[15]
+    watched[14] = watched[14].copy()
+    watched[14][11:13] = 0.0  # whatever the ranges cost, other places are looked at
     assert calm is True
 
     def absorb(*given: Any) -> Any:
@@ -154,6 +156,7 @@ def ordinary_turn(site: Site) -> tuple[Any, list[Any]]:
     assert absorb(*kept, *turn, *watched, True, wide)[4] == 3
     assert np.count_nonzero(~np.isnan(watched[11])) == 6, "the track was held against all anchors"
     assert next_[0] > loop.estimate.time
+    assert looked[0] == loop.estimate.time, "and no other place was near"
     assert tracked.item() == before + 1
     next_[0] = loop.estimate.time
     used, cost, anchors, fit = absorb(*kept, *turn, *watched, False, wide)[4]

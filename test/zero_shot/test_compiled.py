@@ -341,9 +341,10 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
                     continue
         with pytest.raises(TypeError, match="arguments"):
             function(*arguments[:-1])
-    for no_list in (None, (), [None], [()], 5):
+    for no_list in (None, (), [5], [()], 5):
         with pytest.raises(TypeError):
             KERNEL.plan(no_list, True)
+    assert KERNEL.plan([None], True) == KERNEL.absorb([None]) == [None]
     np.testing.assert_array_equal(state.packed, before)
 
 
