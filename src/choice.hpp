@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "network.hpp"
@@ -36,19 +37,25 @@ inline void foresee(
     where[k] = at;
   }
   const int here = static_cast<int>(slots_here.size());
+  // By axes, so that a loop over anchors takes four at once.
   Numbers direction(static_cast<size_t>(count) * SPACE), bias(here);
-  for (int k = 0; k < count; k++) {
-    double offset[SPACE];
-    for (int i = 0; i < SPACE; i++) {offset[i] = mean[i] - places[rows[k] * SPACE + i];}
-    slant(offset, net.floor, &direction[k * SPACE]);
-  }
+  Numbers between_strangers(count), nothing(count, 0.0);
+  double * x = direction.data(), * y = x + count, * z = y + count;
   // Once there is one stranger's variance between two of them, they would share it: they do not.
   const double alone = p[FIRST * (size + 1)] + p[(FIRST + slots) * (size + 1)];
   for (int k = 0; k < count; k++) {
-    const double * u = &direction[k * SPACE];
+    double offset[SPACE], u[SPACE];
+    for (int i = 0; i < SPACE; i++) {offset[i] = mean[i] - places[rows[k] * SPACE + i];}
+    slant(offset, net.floor, u);
+    x[k] = u[0];
+    y[k] = u[1];
+    z[k] = u[2];
+    between_strangers[k] = slot[rows[k]] == 0 ? alone : 0.0;
+  }
+  for (int k = 0; k < count; k++) {
     const size_t own = FIRST + slot[rows[k]], local = own + slots;
     auto spread = [&](size_t j) {
-        return u[0] * p[j] + u[1] * p[size + j] + u[2] * p[2 * size + j] +
+        return x[k] * p[j] + y[k] * p[size + j] + z[k] * p[2 * size + j] +
                p[COMMON * size + j] + p[own * size + j] + p[local * size + j];
       };
     const double near[] = {spread(0), spread(1), spread(2)}, common = spread(COMMON);
@@ -57,15 +64,12 @@ inline void foresee(
       bias[s] = common + spread(FIRST + slots_here[s]) + spread(FIRST + slots + slots_here[s]);
     }
     double * row = ranges + static_cast<size_t>(k) * count;
+    Numbers & less = slot[rows[k]] == 0 ? between_strangers : nothing;
+    const double kept = std::exchange(less[k], 0.0);  // but with itself it shares it
     for (int m = 0; m < count; m++) {
-      const double * v = &direction[m * SPACE];
-      row[m] = v[0] * near[0] + v[1] * near[1] + v[2] * near[2] + bias[where[m]];
+      row[m] = x[m] * near[0] + y[m] * near[1] + z[m] * near[2] + bias[where[m]] - less[m];
     }
-    if (slot[rows[k]] == 0) {
-      for (int m = 0; m < count; m++) {
-        if (m != k && slot[rows[m]] == 0) {row[m] -= alone;}
-      }
-    }
+    less[k] = kept;
   }
 }
 
