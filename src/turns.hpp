@@ -237,11 +237,11 @@ inline bool is_far(const double * mean, const double * box)
 // mean and covariance shown, time s, and how many ranges were used: in a tuple where Python is to go
 // on, with cost, anchors and fit of the track that was held, or by itself where it is yet to be held.
 // It need not where Watch._test of integrity/watch.py would change nothing.
+// Without a watch all ranges are taken in.
 inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
 {
   double time = 0.0;
   if (!number(one[1], time)) {return nullptr;}
-  if (!seat.watches()) {Py_RETURN_NONE;}
   const double at = seat.at;
   const Next next(seat);
   if (!next.good) {return nullptr;}
@@ -253,8 +253,14 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
   if (!update.from.ok() || !box.holds(5) || !update.to.fits(update.from)) {Py_RETURN_NONE;}
   const double * shown = update.to.shown.data<double>();
   const auto updated = [&](uint64_t without) {
-      return update.run(without) > 0 && !is_far(shown, box.data<double>());
+      const int heard = update.run(without);
+      return heard > 0 && !is_far(shown, box.data<double>()) ? heard : 0;
     };
+  if (!seat.watches()) {
+    const int heard = run([&] {return updated(0);});
+    if (!heard) {Py_RETURN_NONE;}
+    return next.taken(seat, at, PyLong_FromLong(heard));
+  }
   PyObject * const * watch = Seat::items(seat.watch);
   const Out counts(watch[5]), track(watch[6]), tracked(watch[7]), fit(watch[11]), silence(watch[12]),
   due(watch[13]), looked(watch[15]);

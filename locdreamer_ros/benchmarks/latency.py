@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter, process_time_ns
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -27,7 +28,7 @@ from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.evaluation.intervals import mean_interval
 from locdreamer_ros.methods import CLASSICAL, NEED_A_MODEL, SCHEDULERS, Method
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.roles import Scheduler, Tracker
+from locdreamer_ros.roles import Scheduler, Stepped, Tracker
 from locdreamer_ros.simulation import make_world, simulate
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, Site
 
@@ -91,20 +92,51 @@ def answer(recording: Recording, row: int, asked: IntArray) -> Ranges:
     return Ranges.of(heard, recording.ranges[row, heard], float(recording.times[row]))
 
 
-def plan(
-    tracker: Tracker, scheduler: Scheduler, dt: float, anchors: Anchors, budget: int
-) -> tuple[Estimate, IntArray]:
-    """Predict and choose as `Loop.plan` does: in one call of the kernel where both are its own."""
-    kernel, found, choice = compiled.kernel, tracker.seat(), scheduler.choice(budget)
-    if kernel is not None and found is not None and choice is not None:
-        stepped, kept = found
-        standing = stepped.standing()
-        seat = kernel.seat(kept, choice, None, standing)
-        made = kernel.plan([(seat, standing[-1] + dt)], True)[0]
-        if made is not None and made[4] is not None:
-            return stepped.stepped(made[:4]), made[4]
-    prior = tracker.predict(dt)
-    return prior, scheduler.select(prior, anchors, budget)
+class Turns:
+    """Turns as `Loop` makes them, unwatched: two calls of the kernel, where they are its own."""
+
+    def __init__(
+        self, tracker: Tracker, scheduler: Scheduler, anchors: Anchors, budget: int
+    ) -> None:
+        self._tracker, self._scheduler, self._anchors = tracker, scheduler, anchors
+        self._budget = budget
+        self._seat: Any = None
+        """Kept from turn to turn, as the loop keeps it; None: the last one was Python's."""
+        self._stepped: Stepped
+        self._now = 0.0
+
+    def _sits(self) -> bool:
+        found, choice = self._tracker.seat(), self._scheduler.choice(self._budget)
+        if compiled.kernel is None or found is None or choice is None:
+            return False
+        self._stepped, kept = found
+        standing = self._stepped.standing()
+        self._seat, self._now = compiled.kernel.seat(kept, choice, None, standing), standing[-1]
+        return True
+
+    def plan(self, dt: float) -> tuple[Estimate, IntArray]:
+        """Predict dt s ahead, and choose."""
+        if self._seat is not None or self._sits():
+            made = compiled.kernel.plan([(self._seat, self._now + dt)], True)[0]
+            if made is not None and made[4] is not None:
+                self._now = made[3]
+                return self._stepped.stepped(made[:4]), made[4]
+        self._seat = None
+        prior = self._tracker.predict(dt)
+        return prior, self._scheduler.select(prior, self._anchors, self._budget)
+
+    def absorb(self, prior: Estimate, ranges: Ranges) -> None:
+        """Update."""
+        if self._seat is not None:
+            told = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
+            more = (ranges.nlos_probability, ranges.variance)
+            made = compiled.kernel.absorb([(self._seat, self._now, *told, *more)])[0]
+            if made is not None:
+                self._scheduler.observe(prior, ranges, self._stepped.stepped(made[:4]))
+                return
+        self._seat = None
+        posterior = self._tracker.update(self._scheduler.keep(prior, ranges, self._budget))
+        self._scheduler.observe(prior, ranges, posterior)
 
 
 def stepper(method: Method, recording: Recording, site: Site, lives: ExitStack) -> Step:
@@ -113,11 +145,12 @@ def stepper(method: Method, recording: Recording, site: Site, lives: ExitStack) 
     lives.callback(tracker.close)
     tracker.start(first_fix(recording, site))
     anchors, budget = site.anchors, method.budget
+    turns = Turns(tracker, scheduler, anchors, budget)
 
     def step(row: int) -> int:
         dt = float(recording.times[row] - recording.times[row - 1])
         begin = process_time_ns()
-        prior, asked = plan(tracker, scheduler, dt, anchors, budget)
+        prior, asked = turns.plan(dt)
         spent = process_time_ns() - begin
         ranges = answer(recording, row, asked)
         while scheduler.sequential and asked.size < budget:
@@ -129,9 +162,7 @@ def stepper(method: Method, recording: Recording, site: Site, lives: ExitStack) 
             asked = np.concatenate([asked, more])
             ranges = ranges.joined(answer(recording, row, more))
         begin = process_time_ns()
-        kept = scheduler.keep(prior, ranges, budget)
-        posterior = tracker.update(kept)
-        scheduler.observe(prior, ranges, posterior)
+        turns.absorb(prior, ranges)
         return spent + process_time_ns() - begin
 
     return step
