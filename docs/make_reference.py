@@ -28,6 +28,18 @@ HEAD = """# Reference
 Written from the code by `docs/make_reference.py`; a test holds that it is what the code says.
 What it all means: [command line](command_line.md), [nodes](nodes.md), [formats](datasets.md).
 """
+ENDS = """
+`doctor` ends with 1 where it found no module that can be used, `demo` where a node died or nothing
+moved for a minute. `emulate` goes on until it is told to end, and ends with 0 then.
+
+A node ends with 0 when it is told to, and with 2 and one line for bad input.
+"""
+BESIDES = """
+The names are modules of `locdreamer_ros/nodes/`: those that are no nodes are parts of
+`tracker_node` and `ekf_node`. Besides, each of these two hears `odometry` and `imu`, `fleet_node`
+publishes `~/<tag>/pose`, every node `/diagnostics`, and `recorder_node` hears what
+[its section](nodes.md#recorder_node) says.
+"""
 
 
 def cell(text: object) -> str:
@@ -60,7 +72,8 @@ def option_rows(of: argparse.ArgumentParser) -> list[str]:
         if action.choices is not None:
             values = ", ".join(map(str, action.choices))
         shown = values if action.option_strings else ""
-        rows.append(f"| `{cell(names)}` | {cell(shown)} | {cell(action.help or '')} |")
+        about = (action.help or "").replace("%%", "%")  # argparse fills in what it says
+        rows.append(f"| `{cell(names)}` | {cell(shown)} | {cell(about)} |")
     return rows
 
 
@@ -137,9 +150,7 @@ def page() -> str:
     ends = [f"| {Told(number).status} | {Told(number).word} |" for number in SIGNALS]
     wrong = f"| {BAD_INPUT} | bad input, or something not installed: one line on stderr says what |"
     parts.append(table("| code | of every command |", ["| 0 | done |", wrong, *ends]))
-    parts.append(
-        "\nA node ends with 0 when it is told to, and with 2 and one line for bad input.\n"
-    )
+    parts.append(ENDS)
     parts.append("\n## Commands\n")
     for name, of in commands(parser()):
         rows = option_rows(of)
@@ -153,6 +164,7 @@ def page() -> str:
         for key, ways in sorted(topics().items())
     ]
     parts.append(table("| topic | type | published in | heard in |", rows))
+    parts.append(BESIDES)
     parts.append("\n## Parameters\n")
     for node in catalogue.GROUPS:
         parts.append(f"\n### {node}\n\n")

@@ -1,6 +1,8 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Track a tag, with a baseline and an evaluator beside it: `--show-args` lists the arguments.
+"""Track a tag, with a baseline and, but with a real module, an evaluator beside it.
+
+`--show-args` lists the arguments.
 
 Parameters come from config/*.yaml, then `params_file`, then the arguments.
 """

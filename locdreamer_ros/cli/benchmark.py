@@ -11,6 +11,19 @@ from locdreamer_ros.cli.options import add_common, check_output, check_seed, cou
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import check_folder
 
+RECORDED = ("lias", "zero-shot", "table2", "train", "figures")
+TRAINS = ("table2", "train", "figures")
+READ_BY = {
+    "recording": RECORDED,
+    "anchors": RECORDED,
+    "data": ("real", "bregar"),
+    "environment": TRAINS,
+    "bootstrap": (*TRAINS, "bregar"),
+    "deploy": (*TRAINS, "bregar"),
+    "noise": (*TRAINS, "bregar"),
+}
+"""Options that only some benchmarks read; to the others they are refused."""
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `benchmark`."""
@@ -29,45 +42,49 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--seeds", type=count, default=10, metavar="N", help="repetitions (10)")
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes (1)")
     parser.add_argument(
-        "--output", type=Path, default=Path("benchmark_output"), metavar="DIR", help="folder"
+        "--output",
+        type=Path,
+        default=Path("benchmark_output"),
+        metavar="DIR",
+        help="folder (benchmark_output)",
     )
-    for option, what in (("--recording", "a recording to use"), ("--anchors", "and its anchors")):
+    for option, what in (("recording", "a recording to use"), ("anchors", "and its anchors")):
         parser.add_argument(
-            option,
+            f"--{option}",
             type=Path,
             action="append",
             default=[],
             metavar="FILE",
-            help=f"{what} (lias, zero-shot, table2)",
+            help=f"{what}; {_readers(option)}",
         )
     parser.add_argument(
         "--data",
         type=Path,
         metavar="DIR",
-        help="folder of X.csv and X_anchors.csv (real), or Bregar's data set (bregar)",
+        help="real: folder of X.csv and X_anchors.csv; bregar: his data set",
     )
-    parser.add_argument(
-        "--environment", default="house", metavar="E", help="simulated place (table2, figures)"
-    )
-    parser.add_argument(
-        "--bootstrap",
-        default="",
-        metavar="IDS",
-        help="real anchors (table2; of a recording: three far apart)",
-    )
-    parser.add_argument(
-        "--deploy", default="", metavar="IDS", help="imagined anchors (table2; all others)"
-    )
-    parser.add_argument(
-        "--noise", default="", metavar="N", help="as in train (table2, figures; asymmetric)"
-    )
+    for option, metavar, what in (
+        ("environment", "E", "simulated place (house)"),
+        ("bootstrap", "IDS", "real anchors (of the place; of a recording: three far apart)"),
+        ("deploy", "IDS", "imagined anchors (all others)"),
+        ("noise", "N", "as in train (asymmetric)"),
+    ):
+        help_ = f"{what}; {_readers(option)}"
+        parser.add_argument(f"--{option}", default="", metavar=metavar, help=help_)
     add_common(parser)
     parser.set_defaults(run=run)
+
+
+def _readers(option: str) -> str:
+    return f"read by {', '.join(READ_BY[option])}"
 
 
 def run(options: argparse.Namespace) -> None:
     """Run, print, write. Raises InputError."""
     check_seed(options.seed)
+    for option, readers in READ_BY.items():
+        if getattr(options, option) and options.name not in readers:
+            raise InputError(f"benchmark {options.name}: --{option} is {_readers(option)} alone")
     check_folder(options.output)
     check_output(options.json)
     recordings, anchors = options.recording, options.anchors
@@ -93,7 +110,7 @@ def run(options: argparse.Namespace) -> None:
         tuple(part.strip() for part in text.split(",") if part.strip())
         for text in (options.bootstrap, options.deploy)
     )
-    place = (options.environment, bootstrap, deploy)
+    place = (options.environment or "house", bootstrap, deploy)
     settings = Settings(seeds, options.jobs, pairs, *place, options.noise, options.data)
     result = run_benchmark(options.name, settings)
     about = {

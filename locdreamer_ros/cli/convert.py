@@ -54,7 +54,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("convert", help="convert recordings: CSV, bag, public data sets")
     formats = parser.add_subparsers(title="formats", metavar="FORMAT", required=True)
 
-    bregar = formats.add_parser("bregar", help="draw a walk from Bregar's data set")
+    about = "draw a walk from Bregar's data set"
+    bregar = formats.add_parser("bregar", help=about, description=about)
     bregar.add_argument(
         "source", type=Path, metavar="SRC", help="data.json, or a folder of the unpacked data set"
     )
@@ -68,7 +69,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_output(bregar, "rosbag2 folder, or range table if it ends in .csv")
     bregar.set_defaults(run=run_bregar)
 
-    table = formats.add_parser("csv", help="range table to rosbag2")
+    about = "range table to rosbag2, or anybody's table to one of ours"
+    table = formats.add_parser("csv", help=about, description=about)
     table.add_argument(
         "source", type=Path, metavar="X.csv", help="range table, one row per epoch or per range"
     )
@@ -79,7 +81,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_output(table, "rosbag2 folder, or range table if it ends in .csv")
     table.set_defaults(run=run_csv)
 
-    bag = formats.add_parser("bag", help="rosbag2 to range table")
+    about = "rosbag2 to range table, or an older or another's bag to one of ours"
+    bag = formats.add_parser("bag", help=about, description=about)
     bag.add_argument("source", type=Path, metavar="BAG", help="rosbag2 folder, .mcap or .db3")
     bag.add_argument("--anchors", type=Path, metavar="A.csv", help="id,x,y,z (the bag's)")
     add_columns(bag)
@@ -187,7 +190,7 @@ def refuse_source(options: argparse.Namespace) -> None:
 
 def check_places(options: argparse.Namespace) -> None:
     """Complain before the work about outputs that could not be written after it."""
-    check_output(options.json, (".json",))
+    check_output(options.json)
     if options.output.suffix == ".csv":
         if options.storage or options.bag_version:
             raise InputError(f"{options.output}: --storage and --bag-version are of a bag's folder")

@@ -93,7 +93,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_view(parser)
     add_common(parser)
     # Without --rate, a module is asked no faster than it can answer.
-    parser.set_defaults(run=run, rate=None)
+    parser.set_defaults(run=run, rate=None, environment=None)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -117,8 +117,15 @@ def run(options: argparse.Namespace) -> None:
     if (options.source == "replay") != (options.recording is not None):
         raise InputError("--source replay and --recording FILE need each other")
 
-    if options.source == "replay" and (options.duration or options.rate):
-        raise InputError("--duration, --rate: --source replay has those of its recording")
+    if options.source == "replay" and (options.duration or options.rate or options.environment):
+        raise InputError(
+            "--duration, --rate, --environment: --source replay has those of its recording"
+        )
+    if options.source != "replay" and options.anchors is not None:
+        raise InputError(
+            "--anchors: only --source replay reads them; a simulated place has its own"
+        )
+    options.environment = options.environment or "house"
 
     from locdreamer_ros.cli.show import show_reports
     from locdreamer_ros.evaluation.plots import plot_track

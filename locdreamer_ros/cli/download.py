@@ -31,7 +31,7 @@ def run_bregar(options: argparse.Namespace, base: str | None = None, pause: floa
     from locdreamer_ros.datasets import zenodo
     from locdreamer_ros.evaluation.tables import save_json
 
-    check_output(options.json, (".json",))
+    check_output(options.json)
     check_folder(options.output)
     remote = zenodo.find_file(RECORD, FILE, base or zenodo.ZENODO)
     path = options.output / FILE

@@ -56,8 +56,10 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.driver.emulator import emulate
     from locdreamer_ros.evaluation.tables import save_json
 
-    # Before the thread starts: both signals are to end `sigwait` below and nothing else.
+    # Before the thread starts: these signals are to end `sigwait` below and nothing else.
     signals = {signal.SIGINT, signal.SIGTERM}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under `nohup`
+        signals.add(signal.SIGHUP)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     emulator, tag = emulate(
         options.device,

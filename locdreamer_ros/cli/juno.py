@@ -32,6 +32,7 @@ HEADING = {
     "epochs": "steps in it",
 }
 MEASURES_FIRST = ("all", "wls")
+DURATION_S = 1800.0
 TRAINING_STREAM = 2
 """Of the seed: a walk other than the one that `simulate` makes in the same place."""
 
@@ -56,7 +57,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     source.add_argument("--environment", metavar="E", help=f"{PLACES}")
     train.add_argument("--anchors", type=Path, metavar="FILE", help="CSV id,x,y,z")
     train.add_argument(
-        "--duration", type=positive, default=1800.0, metavar="S", help="of the walk (1800)"
+        "--duration", type=positive, metavar="S", help="of the walk through a place (1800)"
     )
     train.add_argument("--budget", type=count, default=3, metavar="K", help="anchors a fix (3)")
     train.add_argument("--zone", type=positive, default=1.0, metavar="M", help="zone edge, m (1)")
@@ -132,6 +133,8 @@ def _ground(options: argparse.Namespace) -> tuple[Anchors, float | None, Callabl
     if options.recording is not None:
         from locdreamer_ros.datasets import load_recording
 
+        if options.duration is not None:
+            raise InputError("juno train: --duration belongs to --environment")
         recording = load_recording(options.recording, options.anchors)
         return recording.anchors, None, lambda: recording
     if options.anchors is not None:
@@ -142,7 +145,7 @@ def _ground(options: argparse.Namespace) -> tuple[Anchors, float | None, Callabl
 
     def walk() -> Recording:
         rng = stream(options.seed, TRAINING_STREAM)
-        whole = simulate_in(world, duration=options.duration, rate=2.0, rng=rng)
+        whole = simulate_in(world, duration=options.duration or DURATION_S, rate=2.0, rng=rng)
         return whole.only(world.deploy)
 
     return world.anchors.subset(world.deploy), world.tag_height, walk

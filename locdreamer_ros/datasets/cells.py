@@ -37,6 +37,8 @@ ODOMETRY = ("odom_x", "odom_y", "odom_yaw")
 GYRO = ("gyro_z",)
 MOST = {**dict.fromkeys((*TRUTH, *ODOMETRY), FARTHEST_M), "nlos": 1.0}
 """What a cell of these columns may hold, either way."""
+LEAST = {"nlos": 0.0}
+"""And where it may not be as far below 0."""
 NO_ANSWER = (65.535, 65535.0, float("inf"))
 """What modules write where there is no range, besides 0 and what lies below it."""
 
@@ -90,8 +92,18 @@ def check_width(where: str, row: Sequence[str], header: Sequence[str]) -> None:
         raise InputError(f"{where}: expected {len(header)} columns, got {len(row)}{comma}")
 
 
-def number(text: str, where: str, *, missing: bool = False, most: float = math.inf) -> float:
-    """A finite number within `most`; NaN for a missing one where that is allowed. InputError."""
+def number(
+    text: str,
+    where: str,
+    *,
+    missing: bool = False,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> float:
+    """A finite number within `most`; NaN for a missing one where that is allowed. InputError.
+
+    least: the smallest one, where that is not `most` below 0.
+    """
     if missing and text.lower() in MISSING:
         return float("nan")
     try:
@@ -102,6 +114,8 @@ def number(text: str, where: str, *, missing: bool = False, most: float = math.i
         raise InputError(f"{where}: expected a finite number, got {_short(text)}")
     if abs(value) > most:
         raise InputError(f"{where}: expected a number within {most:g}, got {_short(text)}")
+    if value < least:
+        raise InputError(f"{where}: expected a number from {least:g}, got {_short(text)}")
     return value
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from locdreamer_ros.datasets.cells import (
     GYRO,
+    LEAST,
     MISSING,
     MOST,
     ODOMETRY,
@@ -87,7 +88,7 @@ def read_long(
     check_groups(path, header, found)
     note_unused(path, [name for i, name in enumerate(header) if i not in found.values()])
     names = [role for role in found if role not in (TIME, ANCHOR, *RANGE_UNITS, *TAG)]
-    most = [MOST.get(name, math.inf) for name in names]
+    ends = [(LEAST.get(name, -math.inf), MOST.get(name, math.inf)) for name in names]
     unit = min(RANGE_UNITS[metres], without_unit(header[found[metres]])[1])
     ids, cells, clock = AnchorIds(anchors), RangeCells(unit), TimeCells()
     numbers, tags = array("d"), set[str]()
@@ -107,8 +108,14 @@ def read_long(
         numbers.append(anchor)
         numbers.append(cells.metres(row[found[metres]], f"{where}, column {header[found[metres]]}"))
         numbers.extend(
-            number(row[found[name]], f"{where}, column {header[found[name]]}", missing=True, most=m)
-            for name, m in zip(names, most, strict=True)
+            number(
+                row[found[name]],
+                f"{where}, column {header[found[name]]}",
+                missing=True,
+                least=least,
+                most=most,
+            )
+            for name, (least, most) in zip(names, ends, strict=True)
         )
         check_count(path, len(numbers))
     table = np.array(numbers).reshape(-1, 3 + len(names))

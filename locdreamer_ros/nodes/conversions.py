@@ -96,7 +96,7 @@ def from_anchors(message: AnchorArray) -> Anchors:
     """The anchors of a message.
 
     Raises InputError: none, more than 1000, an empty, long or repeated id, a position that is not
-    finite or more than 10,000 km away.
+    finite or more than 10^9 m away.
     """
     if not 0 < len(message.anchors) <= MAX_ANCHORS:
         raise InputError(

@@ -8,7 +8,7 @@
 Several mappings are separated by `;`. `ranges` names the list of entries; without it the message is
 one entry. `anchor`, `range`, `stamp`, `variance`, `rx_power`, `first_path_power` and
 `nlos_probability` name fields of an entry, `/field` one of the message; `anchor` may also be a
-constant in quotes, or `@topic`: the last part of the topic that is no number of its own type.
+constant in quotes, or `@topic`: the topic's last part. `scale` makes metres of the range.
 """
 
 from __future__ import annotations

@@ -28,12 +28,12 @@ from locdreamer_ros.report.live import check_view
 from locdreamer_ros.start import BAD_INPUT, LAUNCHED_BY
 
 TRACKERS = ("tracker_node", "ekf_node")
-SEEDED = ("source_node", *TRACKERS, "evaluator_node")
+SEEDED = (*TRACKERS, "source_node", "evaluator_node")
 RESPAWN_DELAY_S = 0.1
 REFUSED = "{0} refused what it was given (its last line says what): it is not started again"
 NODE_ARGUMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     # launch argument: parameter, nodes that get it; the first one's description is shown, on a
-    # robot the driver's
+    # robot the driver's, and what `OF_SEVERAL` has instead
     "environment": ("environment", ("source_node",)),
     "duration": ("duration", ("source_node",)),
     "measurement": ("measurement", ("source_node",)),
@@ -63,6 +63,12 @@ NODE_ARGUMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "output": ("output", ("evaluator_node",)),
     "autostart": ("autostart", tuple(catalogue.FILES)),
 }
+OF_SEVERAL = {
+    "anchors": "anchors CSV (id,x,y,z): a module's, or of a recording that does not know its own",
+    "rate": "fixes per second of ROS time; 0: one for each uwb/tick (0.0; source serial: 10.0)",
+    "seed": "of what is drawn at random: walk and errors of the simulator, trackers' choices (0)",
+}
+"""What tracking.launch.py says of arguments that mean something else to each node."""
 OTHERS = {
     "source": ("simulator", "simulator, replay, or serial: a module, see docs/driver.md"),
     "baseline": ("ekf", "tracker that runs beside it on the same ranges; none: nobody"),
@@ -124,8 +130,9 @@ def arguments(robot: bool) -> dict[str, tuple[str, str]]:
         node = "driver_node" if robot and "driver_node" in nodes else nodes[0]
         defaults = ROBOT_DEFAULTS if robot else {}
         found[name] = ("", argument_text(node, key, defaults.get(name)))
-    if robot:
-        found["device"] = ("", found["device"][1] + f"; {NO_DEVICE}: somebody else's driver")
+    if not robot:
+        return found | {name: ("", text) for name, text in OF_SEVERAL.items()}
+    found["device"] = ("", found["device"][1] + f"; {NO_DEVICE}: somebody else's driver")
     return found
 
 

@@ -326,7 +326,7 @@ class UwbNode(LifecycleNode):
         dropped = self.counts["messages_dropped"]
         if self.drops_now():
             warning = warning or f"{dropped} messages dropped: {self.problem}"
-        values = {**values, **self.counts, "messages_dropped": dropped, "problem": self.problem}
+        values = {**self.counts, **values, "messages_dropped": dropped, "problem": self.problem}
         status = DiagnosticStatus(
             level=DiagnosticStatus.WARN if warning else DiagnosticStatus.OK,
             name=self.get_fully_qualified_name(),

@@ -52,6 +52,7 @@ SHARED = {
 OF_TRACKER = {
     "pose": PoseWithCovarianceStamped,
     "odometry": Odometry,
+    "base_pose": PoseWithCovarianceStamped,
     "path": Path,
     "markers": MarkerArray,
     "status": TrackerStatus,

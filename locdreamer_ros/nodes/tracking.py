@@ -101,6 +101,7 @@ class TrackingNode(SitedNode):
     def begin(self) -> None:
         """Listen to ranges: last of all, because a source starts when its listeners are there."""
         self._heard_ranges = False
+        self.counts["restarts"] = 0  # those since the activation
         self._motion = MotionBuffer()
         self._moving: list[Any] = []
         hear_motion(self, self._hear_motion)

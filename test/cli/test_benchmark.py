@@ -94,6 +94,8 @@ def test_latency(tmp_path, capsys):
         (["lias", "--recording", "nope.csv"], "nope.csv: no such file"),
         (["zero-shot", "--recording", "nope.csv"], "nope.csv: no such file"),
         (["lias", "--recording", "a", "--anchors", "b", "--anchors", "c"], "1 --recording but 2"),
+        (["house", "--data", "."], "benchmark house: --data is read by real, bregar alone"),
+        (["real", "--environment", "hall"], "--environment is read by table2, train, figures"),
         (["house", "--seeds", "0"], "--seeds: expected a whole number >= 1"),
     ],
 )

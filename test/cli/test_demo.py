@@ -88,8 +88,13 @@ def test_replay_agrees_with_track(tmp_path, capsys):
         (["--recording", "x.csv"], "--source replay and --recording FILE need each other"),
         (
             ["--source", "replay", "--recording", "x.csv", "--duration", "3"],
-            "--duration, --rate: --source replay has those of its recording",
+            "--duration, --rate, --environment: --source replay has those of its recording",
         ),
+        (
+            ["--source", "replay", "--recording", "x.csv", "--environment", "hall"],
+            "--environment: --source replay has those of its recording",
+        ),
+        (["--anchors", "x.csv"], "--anchors: only --source replay reads them"),
         (["--environment", "castle"], "unknown environment 'castle'"),
         (["--tracker", "foo"], "--tracker: expected one of"),
         (["--scheduler", "foo"], "--scheduler: expected one of"),

@@ -104,6 +104,28 @@ def test_what_is_ignored_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_emulated_module_ends_when_it_is_told_to(tmp_path, number):
+    link = tmp_path / "uwb"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "locdreamer_ros.cli", "emulate", "decar", "--link", str(link)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=lambda: [signal.signal(each, signal.SIG_DFL) for each in SIGNALS],
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("decar on ")
+        process.send_signal(number)
+        _, complaint = process.communicate(timeout=20.0)
+    finally:
+        process.kill()
+    assert (process.returncode, complaint) == (0, "")
+    assert not link.is_symlink()
+
+
 def started(name: str, folder: Path) -> subprocess.Popen[str]:
     """The command in a process of its own, deaf until it can answer: Python itself cannot."""
     arguments = [part.format(folder) for part in COMMANDS[name]]

@@ -48,7 +48,10 @@ def test_csv_to_bag_and_back_is_the_same_table(
         "ground_truth": True,
         "seed": 0,
     }
-    assert main(["convert", "bag", str(bag), "--output", str(back)]) == 0
+    through = tmp_path / "link"  # a device, a link: whatever it is called
+    through.symlink_to(tmp_path / "s.json")
+    assert main(["convert", "bag", str(bag), "--output", str(back), "--json", str(through)]) == 0
+    assert json.loads((tmp_path / "s.json").read_text())["ranges"] == 3
     assert back.read_text() == TABLE
     assert load_recording(back).anchors.ids == ("1", "2")
     assert names(tmp_path / "out") == ["y.csv", "y_anchors.csv"]

@@ -153,6 +153,7 @@ def test_odometry_and_gyro_have_columns(tmp_path: Path, anchors: Anchors) -> Non
         ("0,1,4\n1,1,4\n", "row 1: expected a header: t_s and r_<id>"),
         ("t_s,gt_x,gt_y,r_1,r_2\n0,1e300,0,1,4\n", "row 2, column gt_x: expected a number within"),
         ("t_s,anchor,range,nlos\n0,1,2,7\n", "row 2, column nlos: expected a number within 1"),
+        ("t_s,anchor,range,nlos\n0,1,2,-.5\n", "row 2, column nlos: expected a number from 0"),
         ("t_s,anchor,range,gt_x,gt_y\n0,,,1,2\n", "no ranges below the header"),
         ("t_s,r_1,r_2\n0,1,0,2,5\n", "row 2: .* got 5; decimal commas need ; between cells"),
         ("t_s,r_1,r_2\n1e300,1,1\n", "column t_s: no time in seconds: 1e\\+300"),

@@ -194,6 +194,7 @@ def never(*arguments: object, **options: object) -> None:
         (["--environment", "house", "--budget", "5", "--output", "m.npz"], "--budget: expected"),
         (["--environment", "house", "--anchors", "x", "--output", "m.npz"], "belongs to"),
         (["--recording", "no.csv", "--output", "m.npz"], "no.csv"),
+        (["--recording", "no.csv", "--duration", "9", "--output", "m.npz"], "--duration belongs"),
         (["--output", "m.npz"], "one of the arguments --recording --environment is required"),
     ],
 )

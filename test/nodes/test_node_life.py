@@ -20,6 +20,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ro
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
 from nodes.ros_graph import Graph, graph
@@ -457,6 +458,15 @@ def test_a_tracker_whose_numbers_fail_starts_again(
             assert node.loop.tracker.estimate is None
             turn(3)
             assert node.loop.tracker.estimate is not None
+            told: list[DiagnosticArray] = []
+            monkeypatch.setattr(node._diagnostics, "publish", told.append)
+            node.loop.watch.restarts = 2  # and two of the watch, which count as well
+            node.report()
+            values = {pair.key: pair.value for pair in told[-1].status[0].values}
+            assert values["restarts"] == "3"
+            node.trigger_deactivate()
+            node.trigger_activate()
+            assert node.counts["restarts"] == 0  # as TrackerStatus has it: since the activation
             node.destroy_node()
         finally:
             rclpy.try_shutdown()

@@ -111,11 +111,31 @@ def test_rviz_shows_topics_that_are_published() -> None:
 def test_the_documentation_lists_every_parameter() -> None:
     text = (ROOT / "docs" / "nodes.md").read_text(encoding="utf-8")
     sections = {part.splitlines()[0]: part for part in text.split("\n## ")[1:]}
-    for node in set(TRACKING) - {"ekf_node"}:  # whose section refers to tracker_node's
+    # ekf_node's section refers to tracker_node's, driver_node's page to its file.
+    for node in set(catalogue.GROUPS) - {"ekf_node", "driver_node"}:
         lines = (line for line in sections[node].splitlines() if line[:3] == "| `")
         rows = {name for line in lines for name in line.split(" | ")[0].split("`")[1::2]}
         declared = {key for key in catalogue.fields_of(node) if "." not in key}
         assert declared <= rows, node
+
+
+def test_the_documentation_has_the_defaults_and_ranges_of_parameters() -> None:
+    text = (ROOT / "docs" / "nodes.md").read_text(encoding="utf-8")
+    sections = {part.splitlines()[0]: part for part in text.split("\n## ")[1:]}
+    seen = 0
+    for node in set(catalogue.GROUPS) - {"ekf_node", "driver_node"}:
+        fields = catalogue.fields_of(node)
+        _, _, rows = sections[node].partition("| parameter |")
+        for name, default, ends in re.findall(r"^\| `(\w+)` \| ([^|]*) \| ([^|]*)\|", rows, re.M):
+            about, value = fields[name].metadata, str(fields[name].default)
+            value = value.lower() if isinstance(fields[name].default, bool) else value
+            assert default.strip("`").startswith(value or "empty"), (node, name)
+            low, dots, high = ends.strip().replace("10^", "1e").partition(" .. ")
+            if dots:
+                assert about["low"] == float(low), (node, name)
+                assert not high or about["high"] == float(high), (node, name)
+            seen += bool(dots)
+    assert seen > 20
 
 
 def test_foxglove_shows_topics_and_fields_that_are_published() -> None:
