@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `table2` and `figures` share: the paper's models, trained in one seed's house."""
+"""What the benchmarks that train share: the paper's models, in a house or on recordings."""
 
 from __future__ import annotations
 

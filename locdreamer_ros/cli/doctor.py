@@ -25,8 +25,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "doctor",
         help="find UWB modules and what keeps them from working",
-        description="Look at every USB serial port, recognise the UWB module behind it and say "
-        "what to do where something is wrong. It asks devices only questions that change nothing. "
+        description="Look at every USB serial port and those of a board's own header, recognise "
+        "the UWB module behind it and say what to do where something is wrong. It asks devices "
+        "only questions that change nothing. "
         f"Exit status {NOTHING_USABLE}: no module that can be used was found.",
     )
     parser.add_argument(

@@ -4,7 +4,7 @@
 
 Of time differences: `uwb/range_differences` in place of `uwb/ranges`.
 
-MCAP is written; MCAP and sqlite3 are read. A time that is a whole number of nanoseconds below
+MCAP and sqlite3 are written and read. A time that is a whole number of nanoseconds below
 100 days comes back exactly; later ones (time of day) to the float's resolution, 0.24 us.
 """
 

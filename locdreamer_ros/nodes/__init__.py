@@ -3,7 +3,8 @@
 """The ROS 2 nodes: parameters, topics and time; what they compute is elsewhere.
 
 Nothing outside this package imports rclpy, and nothing outside imports this package except the
-command line's `demo`. Importing it where ROS 2 is missing raises InputError saying what to install.
+launch files and the command line's `demo`. Importing it where ROS 2 is missing raises InputError
+saying what to install.
 """
 
 from importlib.util import find_spec
