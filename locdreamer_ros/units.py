@@ -110,7 +110,7 @@ def check_units(
     unequal = np.where(known, (np.abs(one - other) - SLACK_M) / np.where(known, apart, 1.0), np.nan)
     factor, half = _middle(unequal, 25.0), _middle(unequal, 50.0)
     if factor > TOO_UNEQUAL or (factor > UNEQUAL_QUARTER and half > UNEQUAL_HALF):
-        unit = _nearest(0.3 / factor)
+        unit = _fitting(places, held) or _nearest(0.3 / factor)
         raise InputError(
             f"{table}: the ranges are not in metres but, by the anchors, in {unit}: two of them "
             f"differ by {half:.3g} times the distance between their anchors"
@@ -152,6 +152,12 @@ def _misfit(places: FloatArray, held: FloatArray, unit: float) -> float:
             place = place + step
         found.append(np.median(np.abs(flat - np.linalg.norm(place - at, axis=1))))
     return float(np.median(found)) if found else 0.0
+
+
+def _fitting(places: FloatArray, held: FloatArray) -> str:
+    """The unit in which ranges (E, A) fit a place best; empty: too few at a time to tell."""
+    misfits = {unit: _misfit(places, held, metres) for unit, metres in UNITS_M.items()}
+    return min(misfits, key=lambda unit: misfits[unit]) if any(misfits.values()) else ""
 
 
 def check_turning(rates: FloatArray, table: str) -> None:

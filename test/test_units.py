@@ -21,10 +21,10 @@ def site(size: float, count: int = 4) -> Anchors:
     return Anchors(tuple(f"A{i}" for i in range(count)), places)
 
 
-def ranges(anchors: Anchors, *, outside: float = 0.0) -> FloatArray:
+def ranges(anchors: Anchors, *, outside: float = 0.0, about: float = 0.35) -> FloatArray:
     middle, reach = anchors.positions.mean(axis=0), np.ptp(anchors.positions[:, 0])
     angle = TIMES[:, None] * 0.3
-    tag = middle + 0.35 * reach * np.hstack([np.cos(angle), np.sin(angle), 0 * angle])
+    tag = middle + about * reach * np.hstack([np.cos(angle), np.sin(angle), 0 * angle])
     tag[:, 0] += outside
     return np.linalg.norm(tag[:, None] - anchors.positions, axis=2) + RNG.normal(0, 0.1, (200, 1))
 
@@ -43,12 +43,21 @@ def test_anchors_in_other_units(size: float, factor: float, unit: str) -> None:
         check_units(wrong, TIMES, one_a_row, "a.csv", "t.csv")
 
 
+@pytest.mark.parametrize(("outside", "about"), [(0.5, 0.35), (0.1, 0.05)])
 @pytest.mark.parametrize(
-    ("size", "factor", "unit"), [(6.0, 100, "centimetres"), (40.0, 1 / 0.3048, "feet")]
+    ("size", "factor", "unit"),
+    [
+        (6.0, 100, "centimetres"),
+        (6.0, 1000, "millimetres"),
+        (40.0, 100, "centimetres"),
+        (40.0, 1 / 0.3048, "feet"),
+    ],
 )
-def test_ranges_in_other_units(size: float, factor: float, unit: str) -> None:
+def test_ranges_in_other_units(
+    size: float, factor: float, unit: str, outside: float, about: float
+) -> None:
     anchors = site(size)
-    found = factor * ranges(anchors, outside=size / 2)
+    found = factor * ranges(anchors, outside=outside * size, about=about)
     complaint = f"^t.csv: the ranges are not in metres but.* in {unit}"
     with pytest.raises(InputError, match=complaint):
         check_units(anchors, TIMES, found, "x.csv", "t.csv")
