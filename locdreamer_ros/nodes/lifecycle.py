@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import secrets
 import traceback
 from collections import Counter
@@ -39,6 +40,8 @@ RECENT_S = 10.0
 """So long a dropped message is a warning."""
 SAY_AFTER_S, SAY_AGAIN_S = 2.0, 30.0
 """When what is wrong is logged: it may be over at once, and nobody reads every line."""
+COUNTING = re.compile(r"\d+\.\d+")
+"""Seconds that go on counting in a complaint, which stays the same one."""
 MOST_AT_ONCE = 1000
 """Messages of one topic taken in before others have their turn."""
 
@@ -341,11 +344,12 @@ class UwbNode(LifecycleNode):
     def _say(self, warning: str) -> None:
         """Log what is wrong once it has lasted, again after a while, and that it is over."""
         now = monotonic()
-        if warning != self._complaint:
+        if COUNTING.sub("", warning) != COUNTING.sub("", self._complaint):
             if self._said and not warning:
                 self.get_logger().info(f"over: {self._complaint}")
-            self._complaint, self._say_at = warning, now + SAY_AFTER_S
+            self._say_at = now + SAY_AFTER_S
             self._said = self._said and bool(warning)
+        self._complaint = warning
         if warning and now >= self._say_at:
             self._say_at, self._said = now + SAY_AGAIN_S, True
             self.get_logger().warning(warning)

@@ -399,6 +399,13 @@ def test_what_is_waited_for_is_logged_once_again_and_when_it_is_over(
         monkeypatch.setattr(hosted.node, "health", lambda: ("", {}))
         assert "over: waiting for the anchors" in logged(1.0)
         assert logged(100.0) == ""
+        # One complaint, however its seconds count on.
+        begin = now
+        silent = lambda: (f"no usable range for {now - begin:.1f} s", {})  # noqa: E731
+        monkeypatch.setattr(hosted.node, "health", silent)
+        said = [logged(1.0) for _ in range(20)]
+        assert [line for line in said if line] == [said[2]]
+        assert "no usable range for 3.0 s" in said[2]
 
 
 def test_diagnostics_recover_and_name_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
