@@ -30,7 +30,14 @@ from locdreamer_ros.driver.transport import Transport
 from locdreamer_ros.driver.worker import Worker
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray
-from locdreamer_ros.nodes.conversions import header, not_offered, to_anchors, to_ranges, to_stamp
+from locdreamer_ros.nodes.conversions import (
+    check_schedule,
+    header,
+    not_offered,
+    to_anchors,
+    to_ranges,
+    to_stamp,
+)
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode
 from locdreamer_ros.nodes.parameters import read
 from locdreamer_ros.nodes.running import run_node
@@ -195,8 +202,7 @@ class DriverNode(UwbNode):
     def _on_schedule(self, message: AnchorSchedule) -> None:
         if message.tag != self.config.tag or self._worker is None:
             return
-        if len(set(message.anchors)) != len(message.anchors):
-            raise InputError(f"uwb/schedule: sequence {message.sequence}: an anchor is asked twice")
+        check_schedule(message)
         self.counts["schedules"] += 1
         self._scheduled_at = time.monotonic()
         again, self._fix = message.header.stamp == self._fix, message.header.stamp

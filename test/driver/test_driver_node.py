@@ -63,6 +63,16 @@ def test_asks_exactly_the_scheduled_anchors(graph: Graph) -> None:
     assert "ok" in values["anchor 1"]
 
 
+def test_a_schedule_that_is_malformed_is_dropped(graph: Graph) -> None:
+    graph.emulate()
+    assert graph.start() == SUCCESS
+    for anchors in (["1", "1"], [str(number) for number in range(1001)], ["a" * 101]):
+        graph.publish(*anchors)
+    assert graph.spin(lambda: graph.node.counts["messages_dropped"] == 3)
+    assert graph.node.counts["schedules"] == 0
+    assert [entry.anchor for entry in graph.ask("1", "2").ranges] == ["1", "2"]
+
+
 def test_a_tracker_whose_clock_is_behind_is_answered_and_told(graph: Graph) -> None:
     graph.emulate()
     graph.start()
