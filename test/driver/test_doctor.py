@@ -49,7 +49,7 @@ def test_every_device_is_recognised(tmp_path: Path, device: str) -> None:
     speaks = not get_device(device).question and not device.startswith("dwm1001")
     if device == "trek1000":
         assert port.device.rate > 0.0
-    elif not speaks:
+    elif not speaks and device != "sketch":  # which greets, on a busy machine while one listens
         assert port.device.reply_ms > 0.0
 
 

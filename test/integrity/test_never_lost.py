@@ -335,12 +335,15 @@ def test_ranges_that_no_place_explains_are_said() -> None:
         field, duration=120.0, rate=1.0, speed=3.6, centre=(-30.0, 32.0), radius=28.0, height=0.0
     )
     bearing = np.arctan2(*(recording.truth[:, None, :2] - field[:, :2]).T[::-1]).T
-    long = 3.0 + 3.0 * np.sin(4.0 * bearing + np.arange(4))
-    run, error = tracked(replace(recording, ranges=recording.ranges + long), tag_height=0.0)
-    track = run.tracks[0]
-    wrong = (error > 2.0) & (track.states == State.TRACKING)
-    assert np.mean(error > 2.0) > 0.2, "it is off"
-    assert wrong.sum() < 0.25 * (error > 2.0).sum(), "and mostly says so"
+    off, unsaid = 0, 0
+    for turned in range(4):
+        long = 3.0 + 3.0 * np.sin(4.0 * bearing + (1.0 + 0.3 * turned) * np.arange(4) + turned)
+        run, error = tracked(replace(recording, ranges=recording.ranges + long), tag_height=0.0)
+        wrong = error > 2.0
+        assert np.mean(wrong) > 0.2, "it is off"
+        off += wrong.sum()
+        unsaid += (wrong & (run.tracks[0].states == State.TRACKING)).sum()
+    assert unsaid < 0.2 * off, "and mostly says so"
 
 
 def test_whom_to_believe_of_five_with_two_swapped_is_doubted() -> None:
