@@ -23,8 +23,7 @@ from locdreamer_ros.methods import Method, make_scheduler, make_tracker
 from locdreamer_ros.recording import RecordingSource
 from locdreamer_ros.trackers.kalman import huber_update, linearise_ranges
 from locdreamer_ros.types import Estimate, Ranges, Site
-from locdreamer_ros.zero_shot.layout import COMMON
-from locdreamer_ros.zero_shot.tracker import FREE_M
+from locdreamer_ros.zero_shot.layout import COMMON, FREE_M
 
 WITHIN_M = {"zero-shot": 0.15, "grid": 0.25, "particle": 0.3}
 """Mean error on the circle; of the Kalman trackers 0.13."""

@@ -29,8 +29,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="train the world model, its tracker and its scheduler (needs torch)",
         description="Learn from real ranges of the bootstrap anchors, then in imagination for the "
         "deployed ones, of which only the places are known. Ground truth is never looked at. With "
-        "--preset zero-shot: the model of the package, in dreams of random places, or (with "
-        "--recording or --environment) fine-tuned in dreams of that site.",
+        "--preset zero-shot: the model of the package anew, in dreams of random places; --seed 1 "
+        "is the shipped one.",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--recording", type=Path, metavar="FILE", help="range table or rosbag2")

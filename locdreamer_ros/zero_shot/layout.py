@@ -34,3 +34,8 @@ SILENT_S = 30.0
 """An anchor not asked for longer is as good as never asked."""
 VERTICAL_SPEED = 0.3
 """First sigma of the vertical velocity, m/s."""
+FREE_M = 30.0
+"""First sigma of the bias that the ranges of a blink share: so wide that it says nothing.
+
+Around the median of what they are off by, a narrow one would use the prior twice: with 1 m the 95 %
+ellipse held 78 % of the errors in the house, with this 89 %."""

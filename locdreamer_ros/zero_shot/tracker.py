@@ -37,6 +37,7 @@ from locdreamer_ros.zero_shot.layout import (
     COMMON,
     CONTEXT,
     FIRST,
+    FREE_M,
     KINEMATIC,
     SILENT_S,
     SPACE,
@@ -46,12 +47,6 @@ from locdreamer_ros.zero_shot.layout import (
 )
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights
 from locdreamer_ros.zero_shot.state import State
-
-FREE_M = 30.0
-"""First sigma of the bias that the ranges of a blink share: so wide that it says nothing.
-
-Around the median of what they are off by, a narrow one would use the prior twice: with 1 m the 95 %
-ellipse held 78 % of the errors in the house, with this 89 %."""
 
 
 class ZeroShotTracker(Tracker):

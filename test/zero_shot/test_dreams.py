@@ -36,7 +36,8 @@ def test_shapes_and_selection(many):
     assert many.anchor.shape == (200, 6, 3)
     assert many.truth.shape == many.velocity.shape == (200, 60, 3)
     assert many.distance.shape == many.blocked.shape == (200, 60, 6)
-    assert many.height.shape == many.known.shape == (200,)
+    assert many.height.shape == many.known.shape == many.free.shape == (200,)
+    assert 0.05 < many.free.mean() < 0.3
     few = many.rows(slice(3, 5))
     np.testing.assert_array_equal(few.truth, many.truth[3:5])
     assert few.dt.shape == (2, 60)
@@ -66,6 +67,7 @@ def test_plain_places():
     """What is learned first: one height, known, no fields, no gaps, nothing calibrated."""
     plain = dream(200, 60, 6, np.random.default_rng(0), families=("walls",), plain=True)
     assert plain.known.all()
+    assert not plain.free.any()
     assert np.ptp(plain.anchor[..., 2], axis=1).max() < 2.0
     assert np.ptp(plain.anchor[..., :2], axis=1).max() < 26.0
     assert plain.dt.min() > 0.02

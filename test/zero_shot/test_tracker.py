@@ -39,14 +39,15 @@ def steps_of(anchors, *, steps=25, budget=None, blocked=False, seed=0):
     return found
 
 
-def tracked(weights, anchors, steps, *, fix=FIX, dt=0.2):
+def tracked(weights, anchors, steps, *, fix=FIX, dt=0.2, free=False):
     """Estimates after each step."""
     tracker = ZeroShotTracker(Site(anchors, len(fix.mean) // 2, HEIGHT), weights)
     tracker.start(fix)
     found = []
     for number, (rows, value, guess) in enumerate(steps, start=1):
         tracker.predict(dt)
-        found.append(tracker.update(Ranges.of(rows, value, number * dt, nlos_probability=guess)))
+        ranges = Ranges.of(rows, value, number * dt, nlos_probability=guess, free=free)
+        found.append(tracker.update(ranges))
     return found
 
 
@@ -67,9 +68,11 @@ def in_space(fix: Estimate) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("blocked", [False, True])
 @pytest.mark.parametrize("budget", [None, 3, 1])
+@pytest.mark.parametrize("free", [False, True], ids=["ranges", "blinks"])
 @pytest.mark.parametrize("fix", [FIX, IN_SPACE], ids=["plane", "space"])
-def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked, fix):
+def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked, fix, free):
     torch = pytest.importorskip("torch")
+    from locdreamer_ros.zero_shot.training.chunk import freed
     from locdreamer_ros.zero_shot.training.hybrid import Hybrid
 
     anchors = square_anchors(6)
@@ -85,7 +88,7 @@ def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked, fix):
             torch.from_numpy(mean)[None],
             torch.from_numpy(covariance)[None],
         )
-        said = tracked(weights, anchors, steps, fix=fix)
+        said = tracked(weights, anchors, steps, fix=fix, free=free)
         for (rows, value, guess), estimate in zip(steps, said, strict=True):
             full = torch.full((2, 1, 6), torch.nan, dtype=torch.float64)
             full[0, 0, rows] = torch.from_numpy(value)
@@ -93,7 +96,9 @@ def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked, fix):
             asked = torch.zeros(1, 6, dtype=torch.bool)
             asked[0, rows] = True
             belief = model.predict(belief, torch.tensor([0.2], dtype=torch.float64))
-            belief = model.update(belief, full[0], asked, full[1])
+            measured = full[0]
+            belief, measured, asked = freed(model, belief, measured, asked, torch.tensor([free]))
+            belief = model.update(belief, measured, asked, full[1])
             np.testing.assert_allclose(estimate.mean, belief.mean[0].numpy()[shown], atol=1e-6)
             np.testing.assert_allclose(
                 estimate.position_covariance,

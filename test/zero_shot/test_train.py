@@ -113,6 +113,14 @@ def test_a_chunk_could_be_recorded_as_a_graph():
             torch.testing.assert_close(parameter.grad.cpu(), gradient)
 
 
+def test_blinks_are_heard_by_all():
+    dreams = dream(40, 4, 6, np.random.default_rng(0))
+    walk = walks.walks(dreams, torch.Generator().manual_seed(0))
+    assert walk.free.any()
+    assert (walk.budget[walk.free] == 6).all()
+    assert (walk.budget[~walk.free] < 6).any()
+
+
 def same(a: Hybrid, b: Hybrid) -> bool:
     pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
     return all(torch.equal(x, y) for x, y in pairs)

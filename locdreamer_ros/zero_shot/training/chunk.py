@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from locdreamer_ros.captured import Captured
+from locdreamer_ros.zero_shot.layout import COMMON, FIRST, FREE_M
 from locdreamer_ros.zero_shot.training.asking import choose
 from locdreamer_ros.zero_shot.training.belief import Belief, only
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid
@@ -94,6 +95,29 @@ def begun(model: Hybrid, belief: Belief, fixes: Fixes) -> Belief:
     return Belief(**{f.name: merged(f.name) for f in fields(belief)})
 
 
+def freed(
+    model: Hybrid, belief: Belief, measured: Tensor, asked: Tensor, free: Tensor
+) -> tuple[Belief, Tensor, Tensor]:
+    """Where `free` (B,) nothing is known of the bias that the ranges of a fix share.
+
+    Returns a belief without it, the ranges (B, A) m moved to where most are as expected, and who
+    is asked (B, A): one range alone would say nothing. `zero_shot/tracker.py` does the same.
+    """
+    asked = asked & ~(free & (asked.sum(dim=1) < 2))[:, None]
+    with torch.no_grad():
+        count = asked.shape[1]
+        distance, _ = model.geometry(belief, belief.position)
+        own, local = belief.mean[:, FIRST : FIRST + count], belief.mean[:, FIRST + count :]
+        off = only(asked, measured - distance - own - local, torch.nan)
+        measured = measured - only(free, off.nanquantile(0.5, dim=1))[:, None]
+    shared = torch.zeros_like(belief.mean)
+    shared[:, COMMON] = free.to(shared.dtype)
+    kept = 1.0 - shared
+    covariance = belief.covariance * kept[:, :, None] * kept[:, None, :]
+    covariance = covariance + torch.diag_embed(FREE_M**2 * shared)
+    return replace(belief, mean=belief.mean * kept, covariance=covariance), measured, asked
+
+
 def detached(belief: Belief) -> Belief:
     """The belief without its history."""
     return replace(belief, **{f.name: getattr(belief, f.name).detach() for f in fields(belief)})
@@ -148,6 +172,7 @@ def chunk(
             asked = choose(model, belief, walk, order[:, t])
         measured = walk.distance[:, t]
         asked = asked & ~torch.isnan(measured)
+        belief, measured, asked = freed(model, belief, measured, asked, walk.free)
         belief = model.update(belief, measured, asked, walk.blocked[:, t])
         belief = tamed(belief)
         found = score(model, belief, walk.truth[:, t])

@@ -41,6 +41,7 @@ class Walks:
     blocked: Tensor
     height: Tensor
     known: Tensor
+    free: Tensor
     budget: Tensor
     choice: Tensor
 
@@ -70,6 +71,7 @@ def walks(dreams: Dreams, generator: torch.Generator) -> Walks:
     anything = torch.randint(1, count + 1, (size,), generator=generator)
     kind = torch.rand(size, generator=generator)
     budget = torch.where(kind < 0.5, min(3, count), torch.where(kind < 0.75, anything, count))
+    free = torch.from_numpy(dreams.free)
     return Walks(
         torch.from_numpy(dreams.anchor),
         torch.from_numpy(dreams.truth),
@@ -78,7 +80,8 @@ def walks(dreams: Dreams, generator: torch.Generator) -> Walks:
         torch.from_numpy(dreams.blocked),
         torch.from_numpy(dreams.height),
         torch.from_numpy(dreams.known),
-        budget,
+        free,
+        torch.where(free, count, budget),
         torch.randint(len(CHOICES), (size,), generator=generator),
     )
 

@@ -32,6 +32,8 @@ def without(held_out: str) -> tuple[str, ...]:
 
 
 TRAINED = without(HELD_OUT)
+FREE = 0.15
+"""Share of the dreams whose ranges of one fix share an offset that nobody knows: blinks (TDoA)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,8 @@ class Dreams:
     anchor (B, A, 3) m as surveyed; truth (B, T, 3) m; velocity (B, T, 3) m/s; dt (B, T) s before
     each step; distance (B, T, A) m measured, NaN where lost; blocked (B, T, A) what a device would
     guess of it, 0 to 1, NaN where the device has no such guess; height (B,) m believed of the tag;
-    known (B,) whether that is all there is to know of its height.
+    known (B,) whether that is all there is to know of its height; free (B,) whether the ranges of a
+    fix are known but for an offset that they share, and all are heard.
     """
 
     anchor: Floats
@@ -52,6 +55,7 @@ class Dreams:
     blocked: Floats
     height: Floats
     known: NDArray[np.bool_]
+    free: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return int(self.anchor.shape[0])
@@ -95,4 +99,5 @@ def dream(
         blocked.astype(np.float32),
         place.height.astype(np.float32),
         place.known,
+        (rng.random(size) < FREE) & (not plain),
     )
