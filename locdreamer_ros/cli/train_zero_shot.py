@@ -100,7 +100,7 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
     }
     seconds = perf_counter() - begin
     arrays = {name: value.numpy() for name, value in model.state_dict().items()}
-    save_weights(options.output, Weights(arrays, {**header, "duration_s": round(seconds, 1)}))
+    save_weights(options.output, Weights(arrays, header))
     checkpoint.unlink(missing_ok=True)
     error = curve[-1][2] if curve else float("nan")
     if options.json is not None:

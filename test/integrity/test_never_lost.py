@@ -348,14 +348,17 @@ def test_ranges_that_no_place_explains_are_said() -> None:
 
 def test_whom_to_believe_of_five_with_two_swapped_is_doubted() -> None:
     """Whoever is named first, the rest disagrees again later."""
-    world = make_world("house", 0)
-    whole = benchmark.walk(world, 0, 90.0, 10.0).only(world.deploy)
-    hurt = benchmark.broken(whole, 3, "swapped", np.random.default_rng(0))
-    run, error = tracked(hurt, dimensions="2", tag_height=world.tag_height)
-    states = run.tracks[0].states
-    off = error > 1.0
-    assert off[300:].mean() > 0.2, "it is off"
-    assert (off & (states == State.TRACKING)).sum() < 10, "and says so"
+    off, unsaid = 0, 0
+    for seed in range(4):
+        world = make_world("house", seed)
+        whole = benchmark.walk(world, seed, 90.0, 10.0).only(world.deploy)
+        hurt = benchmark.broken(whole, 3, "swapped", np.random.default_rng(seed))
+        run, error = tracked(hurt, dimensions="2", tag_height=world.tag_height)
+        wrong = error > 1.0
+        assert wrong[300:].mean() > 0.2, "it is off"
+        off += wrong.sum()
+        unsaid += (wrong & (run.tracks[0].states == State.TRACKING)).sum()
+    assert unsaid < 0.1 * off, "and says so"
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

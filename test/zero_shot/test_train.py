@@ -206,7 +206,7 @@ def test_the_command_writes_a_model_with_its_story(
     assert (header["seed"], header["updates"], header["lessons"]) == (7, 3, [2, 1])
     assert header["families"] == families
     assert given["held_out"] not in families
-    assert {"version", "duration_s"} <= set(header)
+    assert {"version", "seed", "updates", "families"} <= set(header)
     assert json.loads((tmp_path / "r.json").read_text())["curve"] == [[2, 1.0, 0.5]]
     assert "3 updates" in capsys.readouterr().out
 
