@@ -346,10 +346,10 @@ class Watch:
         self._mirror.look(held.fit.keys() - self.naming.named, estimate.position)
         plain = held.cost < SUSPECT * held.anchors and not lingers
         if plain:
-            self._better.since = None
             looks = self.doubt.looks(held, now)
             self.naming.calms(held.fit)
             if not looks:
+                self._better.since = None
                 return
         # A large offset that the tracker knows is no longer held against the places that have it.
         known = self.tracker.offset if abs(self.tracker.offset) >= OFFSET_M else 0.0
@@ -362,16 +362,20 @@ class Watch:
         if named or known:
             spent, _ = cost_of(self._track.residuals(self.site, gathered, now), gathered)
         self.doubt.compare(found, spent, estimate)
-        if plain:
-            return
         best = found[0]
+        if plain:
+            # Where many anchors are, most were heard before the track went wrong: few ranges tell.
+            if self.doubt.covariance is None:
+                self._better.since = None
+            elif self._better.lasts(best, spent, estimate, now):
+                self._overrule(gathered, best, known)
+            return
         if self.naming.judges(best):
             self.naming.blame(best.residual, self.window.last)
             away = float(np.linalg.norm(best.position - estimate.position))
             if self.naming.named - named and away > DRAGGED_M:
                 # What was named has moved the track, and all that it knew of biases.
-                self.restarts += 1
-                self._start(gathered, best, known=known)
+                self._overrule(gathered, best, known)
                 return
         if best.good < self.site.dimensions + 2:
             latest = gathered.kept(gathered.age > -AT_ONCE_S)
@@ -383,9 +387,13 @@ class Watch:
             spent, _ = cost_of(self._track.residuals(self.site, gathered, now), gathered)
         self.doubt.suspect = spent - best.cost > DOUBTFUL_COST
         if self._better.lasts(best, spent, estimate, now):
-            self.restarts += 1
-            self._start(gathered, best, known=known)
+            self._overrule(gathered, best, known)
         self.doubt.wonder(found, spent, estimate, now, held.fit, unexplained=unexplained)
+
+    def _overrule(self, gathered: Gathered, best: Snapshot, known: float) -> None:
+        """The track begins anew from a snapshot; known m: see `_start`."""
+        self.restarts += 1
+        self._start(gathered, best, known=known)
 
     def _decide(self, twin: Twin, vote: int) -> None:
         """The worse of two mirrored places is dropped."""

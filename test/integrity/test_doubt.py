@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,8 @@ from locdreamer_ros.integrity.status import State
 from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.integrity.window import Gathered, Window
 from locdreamer_ros.methods import Method
-from locdreamer_ros.types import Anchors, Estimate, FloatArray, Ranges, Site
+from locdreamer_ros.roles import Tracker
+from locdreamer_ros.types import Anchors, Estimate, FloatArray, Motion, Ranges, Site
 
 
 def row_of(off: float) -> Site:
@@ -119,3 +122,43 @@ def test_a_place_nearly_as_good_widens_the_covariance(
         return
     assert doubt.covariance is not None
     assert doubt.covariance == pytest.approx(np.diag([metres**2, 0.0]))
+
+
+class Stands(Tracker):
+    """A tracker that is lost: it says that the tag stands where it was started."""
+
+    _estimate: Estimate | None = None
+
+    @property
+    def estimate(self) -> Estimate | None:
+        return self._estimate
+
+    def start(self, fix: Estimate) -> None:
+        self._estimate = replace(fix, mean=np.append(fix.position, [0.0, 0.0]))
+
+    def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
+        assert self._estimate is not None
+        self._estimate = replace(self._estimate, time=self._estimate.time + dt)
+        return self._estimate
+
+    def update(self, ranges: Ranges) -> Estimate:
+        assert self._estimate is not None
+        return self._estimate
+
+
+@pytest.mark.parametrize("count", [5, 16])
+def test_ranges_of_many_anchors_from_before_outweigh_no_new_ones(count: int) -> None:
+    """The tag goes 2 m aside, and then only four of the anchors are asked."""
+    turn = 2.0 * np.pi * np.arange(count) / count
+    places = np.column_stack([9.0 * np.cos(turn), 9.0 * np.sin(turn), np.full(count, 2.0)])
+    site = Site(Anchors(tuple(map(str, range(count))), places), 2, 1.0)
+    watch = Watch(site, Stands())
+    for time in np.arange(0.0, 24.0):
+        at = np.array([1.0 + 2.0 * (time > 8.0), 0.5, 1.0])
+        anchor = np.arange(count) if time <= 8.0 else np.arange(4) * (count // 4)
+        value = np.linalg.norm(at - site.anchors.positions[anchor], axis=1)
+        watch.predict(time)
+        watch.update(Ranges.of(anchor, value, time), time)
+    assert watch.restarts == 1
+    assert watch.tracker.estimate is not None
+    assert watch.tracker.estimate.position == pytest.approx([3.0, 0.5], abs=0.3)
