@@ -60,7 +60,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--mode", default="grounded", metavar="M", help="stage 2: grounded or literal (grounded)"
     )
     parser.add_argument(
-        "--noise", metavar="N", help="range errors: gaussian, bias or asymmetric (asymmetric)"
+        "--noise",
+        metavar="N",
+        help="range errors: gaussian, bias or asymmetric (asymmetric; with --preset paper gaussian)",
     )
     parser.add_argument("--epochs", type=count, metavar="N", help="of stage 1 (50)")
     parser.add_argument(
