@@ -62,7 +62,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--noise",
         metavar="N",
-        help="range errors: gaussian, bias or asymmetric (asymmetric; with --preset paper gaussian)",
+        help="range errors: gaussian, bias or asymmetric (asymmetric; --preset paper: gaussian)",
     )
     parser.add_argument("--epochs", type=count, metavar="N", help="of stage 1 (50)")
     parser.add_argument(
