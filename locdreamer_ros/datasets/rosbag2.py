@@ -37,8 +37,18 @@ NEEDED = {
     "locdreamer_ros/msg/RangeDifference": ("anchor", "difference", "variance"),
     "locdreamer_ros/msg/AnchorArray": ("anchors",),
     "locdreamer_ros/msg/Anchor": ("id", "position"),
+    "builtin_interfaces/msg/Time": ("sec", "nanosec"),
+    "std_msgs/msg/Header": ("stamp",),
+    "geometry_msgs/msg/Point": ("x", "y", "z"),
+    "geometry_msgs/msg/Vector3": ("x", "y", "z"),
+    "geometry_msgs/msg/Quaternion": ("x", "y", "z", "w"),
+    "geometry_msgs/msg/Pose": ("position", "orientation"),
+    "geometry_msgs/msg/PoseStamped": ("header", "pose"),
+    "geometry_msgs/msg/PoseWithCovariance": ("pose",),
+    "nav_msgs/msg/Odometry": ("header", "pose"),
+    "sensor_msgs/msg/Imu": ("header", "angular_velocity", "angular_velocity_covariance"),
 }
-"""Fields that bags of any version of our types must have; the others came later, or may go."""
+"""Fields that are read: bags of any version of a type must have them."""
 UNDEFINED = " (or of another version of its type, of which the bag has no definition)"
 LARGEST_MESSAGE = 1 << 26
 """Bytes of a message that is packed alone, at most."""
@@ -312,7 +322,7 @@ def _store_of(channel: Channel, where: str) -> Typestore:
 
 
 def _check_version(theirs: Typestore, where: str) -> None:
-    """Raises InputError where one of our types lacks a field that nothing can stand in for."""
+    """Raises InputError where a type lacks a field that nothing can stand in for."""
     ours = typestore()
     for name, fields in NEEDED.items():
         if name in theirs.fielddefs:

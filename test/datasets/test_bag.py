@@ -424,6 +424,19 @@ def test_a_bag_of_an_older_version_is_read_as_far_as_it_goes(
         read_bag(written("other"))
 
 
+def test_a_type_without_a_field_that_is_read_is_refused(tmp_path: Path) -> None:
+    """Of ROS's own types, too: a bit flipped in a definition that no checksum guards."""
+    write_bag(tmp_path / "bag", circle_recording(duration=1.0), storage="sqlite3")
+    path = tmp_path / "bag" / "bag.db3"
+    whole = path.read_bytes()
+    assert b"builtin_interfaces/Time stamp" in whole
+    path.write_bytes(
+        whole.replace(b"builtin_interfaces/Time stamp", b"builtin_interfaces/Time stomp")
+    )
+    with pytest.raises(InputError, match="another version of std_msgs/msg/Header: field stamp"):
+        read_bag(tmp_path / "bag")
+
+
 def test_two_robots_in_one_bag_are_refused(bag: Path, tmp_path: Path) -> None:
     with BagWriter(tmp_path / "x") as writer:
         for robot in ("/a", "/b"):
