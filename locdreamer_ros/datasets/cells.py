@@ -9,7 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import IO
@@ -154,12 +154,10 @@ def _seconds_of(text: str) -> float | None:
         return None
     day, time, fraction, hours, minutes = found.groups()
     try:
-        moment = datetime.fromisoformat(f"{day} {time}").replace(tzinfo=timezone.utc)
+        moment = datetime.fromisoformat(f"{day} {time}{hours or '+00'}:{minutes or '00'}")
     except ValueError:  # there is no such day
         return None
-    zone = 0 if hours is None else int(hours) * 3600 + int(hours[0] + minutes) * 60
-    part = float("0" + fraction.replace(",", ".")) if fraction else 0.0
-    return moment.timestamp() - zone + part
+    return moment.timestamp() + float("0" + (fraction or ".0").replace(",", "."))
 
 
 class RangeCells:
@@ -253,8 +251,11 @@ def find_columns(
 def write_header(stream: IO[str], names: Sequence[str]) -> None:
     """Write the header of a table that parts cells by commas, whatever the names are."""
     unlike = any(delimiter in name for name in names for delimiter in DELIMITERS)
-    writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    (writer if unlike else csv.writer(stream, lineterminator="\n")).writerow(names)
+    csv.writer(
+        stream,
+        lineterminator="\n",
+        quoting=csv.QUOTE_ALL if unlike else csv.QUOTE_MINIMAL,
+    ).writerow(names)
 
 
 def write_number(value: float) -> str:

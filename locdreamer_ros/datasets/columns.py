@@ -34,11 +34,9 @@ UNIT_OF_NAME = re.compile(r"(.+?)[\s_]*[\s_(\[](mm|cm|m)[)\]]?")
 OTHERS_SAY = {
     TIME: re.compile(r"(?:t|time|timestamp|stamp)(?:_?(?:s|sec|ms|us|ns))?", re.IGNORECASE),
     ANCHOR: re.compile(r"anchor[_ ]?(?:id|name)", re.IGNORECASE),
-    RANGE: re.compile(
-        r"(?:range|dist|distance)(?:[\s_]*[\s_(\[](?:mm|cm|m)[)\]]?)?", re.IGNORECASE
-    ),
+    RANGE: re.compile(r"range|dist|distance", re.IGNORECASE),
 }
-"""What other people call a column."""
+"""What other people call a column, a range without its unit."""
 WHOLE_ID = re.compile(r"0*(\d+)(?:\.0*)?")
 LABELLED = re.compile(r"(?:0x|dw|id|anchor|anc|a(?=\d+$))(.+)")
 VARIANCE = "variance"
@@ -61,18 +59,19 @@ def with_usual(path: Path, header: Sequence[str], mapping: Mapping[str, str]) ->
 
     Anchor and range only together: a long table has both. What was found so is said.
     """
-    found = dict(mapping)
+    found: dict[str, str] = {}
     for role, usual in OTHERS_SAY.items():
-        there = [name for name in header if usual.fullmatch(name)]
         ours = {*RANGE_UNITS} if role == RANGE else {role}
+        bare = [without_unit(name)[0] if role == RANGE else name for name in header]
+        there = [name for name, stem in zip(header, bare, strict=True) if usual.fullmatch(stem)]
         if not ours & {*header, *mapping} and len(there) == 1:
             found[role] = there[0]
-    known = {*found, *header}
+    known = {*header, *mapping, *found}
     if not (ANCHOR in known and {*RANGE_UNITS} & known):
-        found = {role: found[role] for role in found if role in mapping or role == TIME}
-    for role in [role for role in found if role not in mapping]:
-        note(path, f"column {found[role]} is taken for the {'time' if role == TIME else role}")
-    return found
+        found = {role: name for role, name in found.items() if role == TIME}
+    for role, name in found.items():
+        note(path, f"column {name} is taken for the {'time' if role == TIME else role}")
+    return {**mapping, **found}
 
 
 class AnchorIds:

@@ -198,6 +198,7 @@ def test_columns_by_a_mapping_and_milliseconds(tmp_path: Path) -> None:
             "row 3, column t_s: expected a date as in the rows above, got '5'",
         ),
         ("t_s,anchor,range\n2026-13-28 10:00:00,A1,1\n", "expected a number, got '2026-13-28"),
+        ("time,anchor,Distance (MM)\n0,A1,500\n", "missing column range; it has time, anchor, D"),
         ("t,time,anchor,range\n0,0,A1,1\n", "missing column t_s; it has t, time, anchor, range"),
         ("0.0,A1,1\n0.1,A1,1\n", "row 1: expected a header: t_s and r_<id>, or anchor, range"),
         ("t_s,anchor,range\n0,A1,far\n", "row 2, column range: expected a number, got 'far'"),
