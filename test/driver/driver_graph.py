@@ -97,14 +97,27 @@ class Graph:
         assert self.spin(lambda: sequence in self.answers, wait + 1.0), "no answer"
         return self.answers[sequence]
 
+    def until(
+        self,
+        wanted: Callable[[RangeArray], bool],
+        *anchors: str,
+        wait: float = 0.15,
+        within: float = 10.0,
+    ) -> RangeArray:
+        """The first answer that is as wanted: any single one may fall into a machine's pause."""
+        end = time.monotonic() + within
+        while time.monotonic() < end:
+            answer = self.ask(*anchors, wait=wait)
+            if wanted(answer):
+                return answer
+        raise AssertionError(f"not within {within} s: {self.node._session.problem}")
+
     def tracks_again(self, within: float = 10.0) -> float:
         """Seconds until three ranges of three come."""
         start = time.monotonic()
-        while time.monotonic() - start < within:
-            answer = self.ask(*self.tag.anchors.ids[:3], wait=0.3)  # of the slowest device
-            if [entry.status for entry in answer.ranges] == [OK] * 3:
-                return time.monotonic() - start
-        raise AssertionError(f"no fix within {within} s: {self.node._session.problem}")
+        all_three = self.tag.anchors.ids[:3]  # .3 s: of the slowest device
+        self.until(lambda a: statuses(a) == [OK] * 3, *all_three, wait=0.3, within=within)
+        return time.monotonic() - start
 
     def close(self) -> None:
         if self.node is not None:
