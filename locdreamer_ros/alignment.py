@@ -49,23 +49,33 @@ def turned(vector: FloatArray, yaw: float) -> FloatArray:
     return np.array([cos * vector[0] - sin * vector[1], sin * vector[0] + cos * vector[1]])
 
 
-class Aligner:
-    """Gathers the tag's way in both frames. lever (2,) m: from the robot's base to its tag."""
+def carried(lever: FloatArray, poses: FloatArray) -> FloatArray:
+    """Where the tag at `lever` (2,) m of the base is, (..., 2) m, at poses (..., 3) m, m, rad."""
+    cos, sin = np.cos(poses[..., 2]), np.sin(poses[..., 2])
+    x, y = lever
+    return np.stack([poses[..., 0] + cos * x - sin * y, poses[..., 1] + sin * x + cos * y], axis=-1)
 
-    def __init__(self, lever: FloatArray) -> None:
-        self.lever = lever
+
+class Aligner:
+    """Gathers the tag's way in both frames."""
+
+    def __init__(self) -> None:
         self._ways: deque[tuple[FloatArray, FloatArray, float]] = deque(maxlen=POINTS)
 
-    def add(self, place: FloatArray, sigma: float, pose: FloatArray) -> Alignment | None:
+    def add(
+        self, place: FloatArray, sigma: float, pose: FloatArray, lever: FloatArray
+    ) -> Alignment | None:
         """What is known now. None: not enough way yet.
 
         place (2,) m: the tag in the map, known to `sigma` m; pose (3,) m, m, rad: the robot at the
-        same time in the odometry's frame.
+        same time in the odometry's frame; lever (2,) m: from the robot's base to its tag, which may
+        become known late and holds for the whole way.
         """
-        seen = pose[:2] + turned(self.lever, float(pose[2]))
-        if not self._ways or np.hypot(*(seen - self._ways[-1][1])) >= STEP_M:
-            self._ways.append((place, seen, sigma))
-        there, here, sigmas = (np.array(column) for column in zip(*self._ways, strict=True))
+        seen = carried(lever, pose)
+        if not self._ways or np.hypot(*(seen - carried(lever, self._ways[-1][1]))) >= STEP_M:
+            self._ways.append((place, pose, sigma))
+        there, poses, sigmas = (np.array(column) for column in zip(*self._ways, strict=True))
+        here = carried(lever, poses)
         there, here = there - there.mean(axis=0), here - here.mean(axis=0)
         spread = float((here**2).sum())
         if spread < LEAST_M**2 * len(here):

@@ -67,17 +67,20 @@ class _Samples:
         self._values.clear()
         self._refused = math.inf
 
-    def admit(self, time: float) -> None:
+    def admit(self, time: float) -> bool:
         """Make sure that a sample at `time` may follow. Raises InputError: it is late or repeated.
 
-        Where a second one in a row is, and after the first, the time itself has gone back.
+        Where a second one in a row is, and after the first, the time itself has gone back: True.
         """
+        anew = False
         if self._times and time <= self._times[-1]:
             if time <= self._refused:
                 self._refused = time
                 raise InputError(f"stamp is {self._times[-1] - time:.3f} s before the last")
             self.begin_anew()
+            anew = True
         self._refused = math.inf
+        return anew
 
     def add(self, time: float, value: FloatArray) -> None:
         """Append a sample that was admitted."""
@@ -112,6 +115,8 @@ class MotionBuffer:
 
     def __init__(self) -> None:
         self._poses = _Samples()
+        self.resets = 0
+        """How often the odometry was set anew, or its time went back."""
         self._headings = _Samples()
         """What the gyro has turned since the first sample (1,) rad."""
         self._rate = 0.0
@@ -120,12 +125,13 @@ class MotionBuffer:
         """Odometry at `time` s: m and rad. Raises InputError: not finite, late or repeated."""
         if not all(map(math.isfinite, (x, y, yaw))):
             raise InputError("expected finite numbers")
-        self._poses.admit(time)
+        self.resets += self._poses.admit(time)
         pose, last = np.array([x, y, yaw]), self._poses.last()
         if last is not None:
             moved = math.hypot(x - last[1][0], y - last[1][1])
             if moved > MAX_SPEED_M_S * max(time - last[0], LEAST_STEP_S):
                 self._poses.begin_anew()
+                self.resets += 1
             else:  # kept continuous, so that it can be interpolated
                 pose[2] = last[1][2] + wrapped(yaw - float(last[1][2]))
         self._poses.add(time, pose)

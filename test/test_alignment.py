@@ -14,11 +14,11 @@ LEVER = np.array([0.4, 0.1])
 def way(sigma: float, length: float, seed: int = 0) -> tuple[Alignment | None, np.ndarray]:
     """What is known after a bent way of `length` m, and the robot's true last place."""
     rng = np.random.default_rng(seed)
-    aligner, known = Aligner(LEVER), None
+    aligner, known = Aligner(), None
     for s in np.arange(0.0, length, 0.1):
         pose = np.array([s, 0.3 * np.sin(s), 0.3 * np.cos(s)])
         tag = OFFSET + turned(pose[:2] + turned(LEVER, pose[2]), YAW)
-        known = aligner.add(tag + rng.normal(0.0, sigma, 2), max(sigma, 1e-3), pose)
+        known = aligner.add(tag + rng.normal(0.0, sigma, 2), max(sigma, 1e-3), pose, LEVER)
     return known, OFFSET + turned(pose[:2], YAW)
 
 
@@ -46,7 +46,7 @@ def test_the_heading_is_within_what_it_claims() -> None:
 
 
 def test_standing_still_adds_nothing() -> None:
-    aligner = Aligner(np.zeros(2))
+    aligner = Aligner()
     for _ in range(1000):
-        assert aligner.add(np.zeros(2), 0.01, np.zeros(3)) is None
+        assert aligner.add(np.zeros(2), 0.01, np.zeros(3), LEVER) is None
     assert len(aligner._ways) == 1

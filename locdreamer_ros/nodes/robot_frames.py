@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
 from nav_msgs.msg import Odometry
@@ -13,7 +15,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes.conversions import header, point, to_quaternion
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig
 from locdreamer_ros.nodes.frames import Frames, sender
-from locdreamer_ros.nodes.lifecycle import UwbNode
+from locdreamer_ros.nodes.lifecycle import SAY_AFTER_S, UwbNode
 from locdreamer_ros.types import Estimate, FloatArray
 
 
@@ -36,7 +38,9 @@ class RobotFrames:
     def __init__(self, node: UwbNode, config: EstimateConfig, frames: Frames) -> None:
         self._config, self._frames, self._node = config, frames, node
         self._lever = read_lever_arm(config.lever_arm)
-        self._aligner: Aligner | None = None
+        self._aligner = Aligner()
+        self._asked_at: float | None = None
+        """When TF was first asked for the lever arm (monotonic)."""
         self._names: tuple[str, str] | None = None
         """The odometry's frame and its child."""
         self._pose = node.advertise(PoseWithCovarianceStamped, "~/base_pose")
@@ -46,11 +50,13 @@ class RobotFrames:
         """Learn the odometry's frames."""
         names = (message.header.frame_id, message.child_frame_id)
         if names != self._names:
-            self._names, self._aligner = names, None
+            self._names, self._asked_at = names, None
+            self.begin_anew()
+        self._lever_arm()  # asked early: TF is listened to from the first question on
 
     def begin_anew(self) -> None:
-        """The tracker has: what it said is not to be trusted."""
-        self._aligner = None
+        """The tracker or the odometry has: the way so far says nothing of the way to come."""
+        self._aligner = Aligner()
 
     def publish(
         self, tag: PoseWithCovarianceStamped, estimate: Estimate, pose: FloatArray | None, ns: int
@@ -58,45 +64,49 @@ class RobotFrames:
         """Where the robot is. tag: its pose; pose (3,) m, m, rad: odometry at the stamp `ns`."""
         if self._names is None or pose is None:
             return
-        if self._aligner is None:
-            self._aligner = Aligner(self._lever_arm()[:2])
-        flat = estimate.position_covariance[:2, :2]
-        known = self._aligner.add(estimate.position[:2], float(np.sqrt(np.trace(flat) / 2)), pose)
+        lever, flat = self._lever_arm(), estimate.position_covariance[:2, :2]
+        sigma = float(np.sqrt(np.trace(flat) / 2))
+        known = self._aligner.add(estimate.position[:2], sigma, pose, lever[:2])
         if known is None:
             return
-        height = tag.pose.pose.position.z - float(self._lever_arm()[2])
-        self._pose.publish(self._base(tag, known, pose, height, ns))
+        self._pose.publish(self._base(tag, known, pose, lever, ns))
         if self._send is not None:
             self._send(self._transform(known, ns))
 
     def _lever_arm(self) -> FloatArray:
-        if self._lever is None and self._names is not None:
-            found = self._frames.between(self._names[1], self._config.tag_frame)
-            if found is None:
-                self._node.get_logger().warning(
-                    f"no lever arm: TF has no {self._names[1]} -> {self._config.tag_frame} and the "
-                    "parameter lever_arm is empty; the tag is taken to be at the base",
-                    once=True,
-                )
-                return np.zeros(3)
-            self._lever = found[:3, 3]
-        return np.zeros(3) if self._lever is None else self._lever
+        """(3,) m: the parameter's, else what TF says by now, else 0."""
+        if self._lever is not None or self._names is None:
+            return np.zeros(3) if self._lever is None else self._lever
+        found = self._frames.between(self._names[1], self._config.tag_frame)
+        if found is not None:
+            return found[:3, 3]
+        if self._asked_at is None:
+            self._asked_at = monotonic()
+        elif monotonic() - self._asked_at > SAY_AFTER_S:
+            self._node.get_logger().warning(
+                f"no lever arm: TF has no {self._names[1]} -> {self._config.tag_frame} and the "
+                "parameter lever_arm is empty; the tag is taken to be at the base",
+                once=True,
+            )
+        return np.zeros(3)
 
     def _base(
         self,
         tag: PoseWithCovarianceStamped,
         known: Alignment,
         pose: FloatArray,
-        height: float,
+        lever: FloatArray,
         ns: int,
     ) -> PoseWithCovarianceStamped:
+        """The robot's base; lever (3,) m: the tag seen from it."""
         message = PoseWithCovarianceStamped(header=header(ns, self._config.frame))
+        height = tag.pose.pose.position.z - float(lever[2])
         message.pose.pose.position = point(known.placed(pose[:2]), height)
         heading = known.yaw + float(pose[2])
         message.pose.pose.orientation = to_quaternion(heading)
         covariance = np.array(tag.pose.covariance).reshape(6, 6)
         # The heading's error moves the base about the tag.
-        arm = turned(self._lever_arm()[:2], heading)
+        arm = turned(lever[:2], heading)
         swing = np.array([arm[1], -arm[0]])
         covariance[:2, :2] += known.sigma**2 * np.outer(swing, swing)
         covariance[5, 5] = known.sigma**2

@@ -76,6 +76,8 @@ class TrackingNode(SitedNode):
         super().__init__(name, group)
         self._heard_ranges = False
         self._times_back = 0
+        self._new_tracks = 0
+        """How often the watch had begun anew when it was last looked."""
         self.fallback = ""
         self.instead = ""
         """Why the standby tracker and scheduler were made in place of those asked for."""
@@ -103,6 +105,7 @@ class TrackingNode(SitedNode):
         self._heard_ranges = False
         self.counts["restarts"] = 0  # those since the activation
         self._motion = MotionBuffer()
+        self._robot.begin_anew()
         self._moving: list[Any] = []
         hear_motion(self, self._hear_motion)
         hear(self, RangeArray, "uwb/ranges", self._on_ranges)
@@ -120,8 +123,11 @@ class TrackingNode(SitedNode):
         def heard(message: Any) -> None:
             try:
                 if isinstance(message, Odometry):
+                    resets = self._motion.resets
                     self._motion.add_pose(*from_wheels(message))
                     self._robot.hear(message)
+                    if self._motion.resets > resets:
+                        self._robot.begin_anew()
                 else:
                     self._motion.add_rate(*from_imu(message))
             except InputError as reason:
@@ -244,6 +250,9 @@ class TrackingNode(SitedNode):
 
         estimate, seconds = self.compute(checked)
         status = self.loop.status()
+        if status.restarts != self._new_tracks:
+            self._new_tracks = status.restarts
+            self._robot.begin_anew()
         self._judge.hear(to_seconds(ns), ranges)
         fresh = (
             estimate is not None

@@ -164,8 +164,17 @@ def test_anchors_in_another_frame_are_waited_for_and_transformed() -> None:
         assert hosted.node._frames.between("map", "hall") is not None
 
 
-def drive(hosted: Hosted, odom: float, lever: np.ndarray) -> tuple[np.ndarray, float]:
-    """Half a circle of a robot with odometry turned and moved; place and heading at LAST_NS."""
+def drive(
+    hosted: Hosted,
+    odom: float,
+    lever: np.ndarray,
+    at: Callable[[int], None] = lambda epoch: None,
+    reset: int = EPOCHS,
+) -> tuple[np.ndarray, float]:
+    """Half a circle of a robot with odometry turned and moved; place and heading at LAST_NS.
+
+    at: called before each epoch; reset: epoch from which on the odometry is 30 m off.
+    """
     wheels = hosted.say(Odometry, "odometry")
     ranges = hosted.say(RangeArray, "uwb/ranges")
     fixes = hosted.node.counts
@@ -173,7 +182,8 @@ def drive(hosted: Hosted, odom: float, lever: np.ndarray) -> tuple[np.ndarray, f
         ns, angle = FIRST_NS + epoch * STEP_NS, np.pi * epoch / EPOCHS
         place = np.array([4.0, 3.0]) + 1.8 * np.array([np.cos(angle), np.sin(angle)])
         heading = angle + np.pi / 2
-        there = turned(place - [1.0, -2.0], -odom)
+        at(epoch)
+        there = turned(place - [1.0, -2.0], -odom) + 30.0 * (epoch >= reset)
         wheels.publish(c.to_wheels(np.array([*there, heading - odom]), ns))
         tag = place + turned(lever[:2], heading)
         said = c.to_ranges(ranges_at(tag, [0, 1, 2, 3], ns / 1e9), ANCHORS)
@@ -189,21 +199,22 @@ def is_of_the_end(bases: list[PoseWithCovarianceStamped], transforms: list[TFMes
     return [c.nanoseconds(message.header.stamp) for message in heard] == [LAST_NS] * 2
 
 
-@pytest.mark.parametrize("said", ["parameter", "tf"])
+@pytest.mark.parametrize("said", ["parameter", "tf", "late tf"])
 def test_odometry_tells_where_the_robot_is_and_where_odom_lies(said: str) -> None:
     lever = np.array([0.3, -0.2, 0.5])
     given = {"lever_arm": "'0.3, -0.2, 0.5'"} if said == "parameter" else {}
     with hosting(EkfNode, dimensions="'2'", broadcast="odom", tag_height=1.0, **given) as hosted:
         bases = hosted.hear(PoseWithCovarianceStamped, "ekf_node/base_pose")
         transforms = hosted.hear(TFMessage, "/tf", QoSProfile(depth=100))
-        if said == "tf":
-            static = hosted.peer.create_publisher(TFMessage, "/tf_static", LATCHED)
-            static.publish(TFMessage(transforms=[transform("base_link", "tag", *lever)]))
-            hosted.node._frames.between("base_link", "tag")  # asked early, so that it is known
-            hosted.until(lambda: hosted.node._frames.between("base_link", "tag") is not None, "TF")
+        static = hosted.peer.create_publisher(TFMessage, "/tf_static", LATCHED)
+
+        def tell(epoch: int) -> None:
+            if epoch == {"tf": 0, "late tf": EPOCHS // 2}.get(said):
+                static.publish(TFMessage(transforms=[transform("base_link", "tag", *lever)]))
+
         hosted.place()
         hosted.until(lambda: hosted.node.site, "the site")
-        place, heading = drive(hosted, 0.7, lever)
+        place, heading = drive(hosted, 0.7, lever, tell)
         hosted.until(lambda: is_of_the_end(bases, transforms), "base pose and TF")
         base = bases[-1]
         assert off(base, place) < 0.1
@@ -217,6 +228,18 @@ def test_odometry_tells_where_the_robot_is_and_where_odom_lies(said: str) -> Non
         assert 2 * np.arctan2(turn.z, turn.w) == pytest.approx(0.7, abs=0.06)
         offset = moved.transform.translation
         assert np.hypot(offset.x - 1.0, offset.y + 2.0) < 0.3
+
+
+def test_odometry_that_is_set_anew_says_nothing_of_the_old_frame() -> None:
+    given = {"dimensions": "'2'", "lever_arm": "'0, 0, 0'"}
+    with hosting(EkfNode, **given) as hosted:
+        bases = hosted.hear(PoseWithCovarianceStamped, "ekf_node/base_pose")
+        hosted.place()
+        hosted.until(lambda: hosted.node.site, "the site")
+        drive(hosted, 0.7, np.zeros(3), reset=EPOCHS - 5)
+        hosted.rest(0.3)
+        assert bases  # until then
+        assert c.nanoseconds(bases[-1].header.stamp) == LAST_NS - 5 * STEP_NS
 
 
 def test_what_may_change_at_run_time_does_and_the_rest_says_why_not() -> None:
