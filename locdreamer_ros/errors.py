@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 from importlib.util import find_spec
 
 EXTRAS = {"torch": "learn", "numba": "juno", "rerun": "view"}
@@ -33,6 +34,25 @@ def require(module: str, what: str) -> None:
     if find_spec(module) is None:
         extra = EXTRAS[module]
         raise InputError(f"{what} needs {module}: pip install 'locdreamer_ros[{extra}]'")
+
+
+REFUSED = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.ENOTDIR,
+    errno.EISDIR,
+)
+"""What the system says of a name that is not for us to use, be it by a mere look whether it is."""
+
+
+def refused_name(reason: BaseException) -> str:
+    """One line on a file or folder that the system does not let us use; empty: it is not that."""
+    if isinstance(reason, OSError) and reason.errno in REFUSED and reason.filename is not None:
+        return str(InputError(f"{reason.filename}: {reason.strerror}"))
+    return ""
 
 
 def not_installed(missing: ModuleNotFoundError) -> str:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from locdreamer_ros import __version__
 from locdreamer_ros.cli.ending import Told, heeding
-from locdreamer_ros.errors import InputError, not_installed
+from locdreamer_ros.errors import InputError, not_installed, refused_name
 from locdreamer_ros.files import NO_ROOM
 
 COMMANDS = (
@@ -65,11 +67,21 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
+def _open_streams() -> None:
+    """Read and write nothing where a stream is closed; write of a name what the terminal can."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # so Python says it
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `locdreamer`; returns the exit code. Bad input is one line on stderr and code 2.
 
     A signal to end is one line too, and 128 + its number. argv None: this is the whole program.
     """
+    _open_streams()
     try:
         with heeding(last=argv is None):
             options = parser().parse_args(argv)
@@ -90,7 +102,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # a place to write to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except UnicodeEncodeError as reason:
+        print(f"locdreamer: expected UTF-8 text, got {reason.object[:100]!a}", file=sys.stderr)
+        return BAD_INPUT
     except OSError as reason:
+        if text := refused_name(reason):
+            print(f"locdreamer: {text}", file=sys.stderr)
+            return BAD_INPUT
         if reason.errno not in NO_ROOM:
             raise
         # The report could not be written: stdout is a file on a full disk.

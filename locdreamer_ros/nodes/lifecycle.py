@@ -20,7 +20,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from locdreamer_ros.config import parameter
-from locdreamer_ros.errors import InputError, not_installed
+from locdreamer_ros.errors import InputError, not_installed, refused_name
 from locdreamer_ros.nodes.parameters import Fields, declare, fields_of, read
 
 LOSSLESS = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
@@ -304,7 +304,9 @@ class UwbNode(LifecycleNode):
             return self._refuse(str(reason))
         except ModuleNotFoundError as missing:
             return self._refuse(f"{self.get_name()}: {not_installed(missing)}")
-        except Exception:
+        except Exception as reason:
+            if text := refused_name(reason):
+                return self._refuse(f"{self.get_name()}: {text}")
             self.problem = traceback.format_exc()
             self.get_logger().error(self.problem)
             return TransitionCallbackReturn.ERROR
