@@ -16,6 +16,10 @@ ROUGH_M = 0.25
 """Ranges that a right shape explains have less spread."""
 NEAR_M, FAR_M = 1.0, 15.0
 """Nearer an anchor its range says little of the direction; farther it may not be heard."""
+LINE = 0.12
+"""A walk that spreads across its main direction by less than this share of along it is a line."""
+ONE_PLACE_M = 0.5
+"""Nobody hangs two anchors nearer to each other."""
 REACH_M = 5.0
 """A place so far from the walk must tell e times as much to be proposed."""
 
@@ -29,6 +33,7 @@ def advice(found: Survey, known: Known) -> list[str]:
             f"the ranges do not fit: their errors spread over {found.spread:.2f} m. Anchors at "
             f"other heights than the tag, or walls between, do that: {other}"
         )
+    said += _sides(found)
     given = known.places[np.isfinite(known.places[:, 2]), 2]
     if found.dimensions == 2 and known.tag_height is None and given.size and np.ptp(given) > 0.0:
         said.append("heights of anchors count in the plane only together with --tag-height")
@@ -58,6 +63,27 @@ def advice(found: Survey, known: Known) -> list[str]:
         said.append(
             "the mirror image fits as well: compare with the room, and give the place of one more "
             "anchor (in space: one out of the plane of the others) where it is wrong"
+        )
+    return said
+
+
+def _sides(found: Survey) -> list[str]:
+    """Whether an anchor may be on the other side of the walk: one image of many, all as likely."""
+    spread = np.linalg.svd(found.tag - found.tag.mean(axis=0), compute_uv=False)
+    said = []
+    if spread[1] < LINE * spread[0]:
+        said.append(
+            "the walk is nearly a line: which side of it an anchor hangs on cannot be told, and "
+            "places may be wrong by metres. Walk over the whole floor"
+        )
+    places, ids = found.anchors.positions[:, : found.dimensions], found.anchors.ids
+    apart = np.linalg.norm(places[:, None] - places, axis=2)
+    pairs = np.argwhere(np.triu(apart < ONE_PLACE_M, 1))
+    if pairs.size:
+        named = ", ".join(f"{ids[i]} and {ids[j]}" for i, j in pairs[:3])
+        said.append(
+            f"{named} come out at one place: their ranges were alike all the way, as on a line "
+            "midway between them. Walk nearer to one than to the other"
         )
     return said
 

@@ -63,6 +63,8 @@ def _ids(path: Path, mapping: Mapping[str, str]) -> tuple[str, ...]:
             if column is None:
                 raise missing(path, header, "anchor")
             found = dict.fromkeys(row[column] for _, row in rows if len(row) == len(header))
+            if not found:
+                raise InputError(f"{path}: no ranges below the header")
         else:
             named = [role for role in mapping if role.startswith("r_")]
             found = dict.fromkeys(

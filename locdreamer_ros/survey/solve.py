@@ -23,6 +23,8 @@ REPEATED = 10.0
 """So many ranges say what one does, until that is known."""
 FEWEST_RANGES = 20
 """Of each anchor."""
+MOVED_M = 0.5
+"""Ranges that change less are of a tag that stands."""
 ALIKE_M = 0.05
 """A mirror image that fits the known places as well as this cannot be told from the shape."""
 
@@ -90,6 +92,12 @@ def _check(recording: Recording, known: Known, dimensions: int) -> None:
         raise InputError(
             f"{recording.where}: anchor {few[0]!r} has {count} ranges, a survey needs at "
             f"least {FEWEST_RANGES} of each: walk where it is heard"
+        )
+    low, high = np.nanpercentile(recording.ranges, [5, 95], axis=0)
+    if (high - low).max() < MOVED_M:
+        raise InputError(
+            f"{recording.where}: the tag stayed at one spot: no range changes by more than "
+            f"{(high - low).max():.2f} m. Walk all over the floor"
         )
     if len(heard) < dimensions + 1:
         raise InputError(

@@ -16,6 +16,7 @@ from locdreamer_ros.cli import main
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.range_table import load_anchors, save_range_table
 from locdreamer_ros.driver.calibration import load_offsets
+from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.survey.advice import advice, next_place
 from locdreamer_ros.survey.problem import Between, Known
@@ -158,6 +159,31 @@ def test_a_straight_walk_does_not_suffice_and_it_says_where_to_walk() -> None:
     to = next_place(doubtful, 3) - doubtful.anchors.positions[3, :2]
     assert abs(to[1]) > 2.0 * abs(to[0])
     assert "A3 is known to 1.00 m only, along y: walk next near" in advice(doubtful, hints)[0]
+
+
+@pytest.mark.parametrize(
+    ("across", "said"), [(2.5, "come out at one place"), (1.5, "the walk is nearly a line")]
+)
+def test_a_walk_on_a_line_is_said(tmp_path: Path, across: float, said: str) -> None:
+    """On a line each anchor may hang on the other side, whatever the standard deviations say."""
+    places = np.array([[0.0, 0.0], [6.0, 0.0], [6.0, 5.0], [0.0, 5.0]])
+    along = 3.0 + 2.5 * np.sin(np.linspace(0.0, 9.0, 300))
+    tag = np.column_stack([along, np.full(300, across)])
+    ranges = np.linalg.norm(tag[:, None] - places, axis=2)
+    ranges += np.random.default_rng(0).normal(0.0, 0.05, ranges.shape)
+    ids = Anchors(("A0", "A1", "A2", "A3"), np.zeros((4, 3)))
+    recording = Recording("walk", ids, 0.1 * np.arange(300), ranges)
+    sentences = advice(survey(recording, known(recording), 2), known(recording))
+    assert said in sentences[0]
+    standing = replace(recording, ranges=np.repeat(ranges[:1], 300, axis=0))
+    with pytest.raises(InputError, match="stayed at one spot"):
+        survey(standing, known(standing), 2)
+
+
+def test_a_good_walk_is_not_called_a_line() -> None:
+    assert not [
+        each for each in advice(plane(), known(room(flat=True), (0, 1, 2))) if "line" in each
+    ]
 
 
 def test_heights_that_do_not_count_are_named() -> None:
