@@ -340,6 +340,7 @@ def watch(nodes: Graph) -> None:
         ("tracker_node", {"preset": "paper"}, "unknown preset 'paper'"),
         ("source_node", {"source": "replay"}, "recording"),
         ("recorder_node", {}, "output"),
+        ("source_node", {"source": "replay", "recording": "n" * 300}, "File name too long"),
     ],
 )
 def test_bad_parameters_end_the_node_in_one_line(
