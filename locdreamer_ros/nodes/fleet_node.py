@@ -39,7 +39,7 @@ from locdreamer_ros.nodes.fleet_config import FleetConfig, named
 from locdreamer_ros.nodes.lifecycle import new_session
 from locdreamer_ros.nodes.listening import RANGES, hear, spoken_of
 from locdreamer_ros.nodes.members import MOST_WAITING, Asked, Member, Members, states, tag_markers
-from locdreamer_ros.nodes.passive import Gathered, gather
+from locdreamer_ros.nodes.passive import Gathered, gather, leave_strangers
 from locdreamer_ros.nodes.patience import Patience
 from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.sited import SitedNode
@@ -163,6 +163,7 @@ class FleetNode(SitedNode):
 
     def _on_ranges(self, message: RangeArray) -> None:
         """Put an answer, or what nobody asked for, to the tag's other messages."""
+        strange = "" if self.asking else leave_strangers(message, self.known_site.anchors)
         ranges = from_ranges(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
         answered = (message.session, message.sequence)
@@ -171,6 +172,9 @@ class FleetNode(SitedNode):
             self._wait(message.tag, new, self._asked_for(message))
             return
         member = self._member(message.tag)
+        if strange:
+            self._blame(message.tag, strange)
+            self.drop(f"tag {message.tag[:20]!r}: {strange}")
         whole, member.part = gather(member.part, new, more=message.more)
         for each in whole:
             self._wait(message.tag, each, None)

@@ -14,7 +14,7 @@ constant in quotes, or `@topic`: the topic's last part. `scale` makes metres of 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -27,6 +27,7 @@ from locdreamer_ros.msg import AnchorRange, RangeArray
 from locdreamer_ros.nodes.conversions import MAX_ANCHORS, QUALITY
 
 TOPIC = "@topic"
+LARGEST = 1e30
 KEYS = ("topic", "type", "ranges", "anchor", "range", "stamp", "scale", *QUALITY)
 KNOWN = {
     "sensor_msgs/msg/Range": {
@@ -53,6 +54,8 @@ class Foreign:
         entries = (
             _field(message, self.fields["ranges"], where) if "ranges" in self.fields else [message]
         )
+        if isinstance(entries, str) or not isinstance(entries, Sequence):
+            raise InputError(f"{where}{self.fields['ranges']!r} is no list")
         if len(entries) > MAX_ANCHORS:
             raise InputError(f"{where}expected at most {MAX_ANCHORS} ranges, got {len(entries)}")
         found = [self._range(message, entry, topic, now, where) for entry in entries]
@@ -72,6 +75,8 @@ class Foreign:
             anchor = anchor.strip("'\"")
         else:
             anchor = str(value("anchor"))
+            if self.fields["anchor"].endswith("frame_id"):
+                anchor = anchor.lstrip("/")  # as frames were written in ROS 1
         low = getattr(entry, "min_range", 0.0)  # sensor_msgs/Range has them
         high = getattr(entry, "max_range", math.inf)
         good = math.isfinite(metres) and metres > 0.0 and low <= metres <= high
@@ -82,11 +87,18 @@ class Foreign:
         quality["variance"] = stated if stated > 0.0 else math.nan  # 0 and -1: not known
         return AnchorRange(
             anchor=anchor,
-            stamp=value("stamp") if "stamp" in self.fields else now,
+            stamp=_stamp(value("stamp"), now, where) if "stamp" in self.fields else now,
             range=metres,
             status=AnchorRange.OK if good else AnchorRange.INVALID,
             **quality,
         )
+
+
+def _stamp(given: Any, now: Time, where: str) -> Time:
+    """The stamp of a range; now, where its sender knows none and left it 0."""
+    if not isinstance(given, Time):
+        raise InputError(f"{where}expected a stamp, got {str(given)[:100]!r}")
+    return given if given.sec or given.nanosec else now
 
 
 def _field(message: Any, path: str, where: str) -> Any:
@@ -101,6 +113,8 @@ def _field(message: Any, path: str, where: str) -> Any:
 def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError(f"{where}expected a number, got {value!r}")
+    if LARGEST < abs(value) < math.inf:  # a message of ours cannot hold it
+        raise InputError(f"{where}expected a number, got {value:g}")
     return float(value)
 
 

@@ -41,6 +41,11 @@ def matrix(transform: Transform) -> FloatArray:
     return np.asarray(compose(offset, quat2mat(quaternion), ONES))
 
 
+def plain(frame: str) -> str:
+    """A frame's name without the slash that ROS 1 wrote before it; tf2 takes it off, too."""
+    return frame.lstrip("/")
+
+
 class Frames:
     """The tree of frames that has been heard of."""
 
@@ -56,13 +61,20 @@ class Frames:
             hear(self._node, TFMessage, topic, self._on_transforms, qos, always=True)
 
     def _on_transforms(self, message: TFMessage) -> None:
+        wrong = ""
         for each in message.transforms:
-            child = each.child_frame_id
+            child, above = plain(each.child_frame_id), plain(each.header.frame_id)
             if child in self._above or len(self._above) < MAX_FRAMES:
-                self._above[child] = (each.header.frame_id, matrix(each.transform))
+                try:
+                    self._above[child] = (above, matrix(each.transform))
+                except InputError as reason:  # the others of the message are right
+                    wrong = f"{reason}; {above} -> {child} is not"
+        if wrong:
+            raise InputError(wrong)
 
     def between(self, target: str, source: str) -> FloatArray | None:
         """(4, 4) that takes points from `source` to `target`; None where TF does not join them."""
+        target, source = plain(target), plain(source)
         if target == source:
             return np.eye(4)
         if not self._listening:

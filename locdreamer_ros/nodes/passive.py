@@ -20,7 +20,7 @@ from locdreamer_ros.nodes.conversions import from_differences, from_ranges
 from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
 from locdreamer_ros.stamps import nanoseconds, to_seconds
-from locdreamer_ros.types import Ranges, Site
+from locdreamer_ros.types import LONGEST_ID, Anchors, Ranges, Site
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,22 @@ def gather(
     elif before is not None:  # the tracker did without the rest
         whole.append(before)
     return (whole, new) if more else ([*whole, new], None)
+
+
+def leave_strangers(message: RangeArray, anchors: Anchors) -> str:
+    """Take ranges of anchors that are not of the site out of a message, and say which they were.
+
+    Who ranges by himself ranges with anchors that nobody surveyed, too. A message of nothing else
+    stays as it is, to be dropped.
+    """
+    known = set(anchors.ids)
+    strange = dict.fromkeys(each.anchor for each in message.ranges if each.anchor not in known)
+    ours = [each for each in message.ranges if each.anchor in known]
+    if not strange or not ours:
+        return ""
+    message.ranges = ours
+    named = ", ".join(repr(anchor[:LONGEST_ID]) for anchor in [*strange][:3])
+    return f"ranges of unknown anchors ({named}); the site has {', '.join(anchors.ids)}"
 
 
 class PassiveNode(TrackingNode):
@@ -97,6 +113,8 @@ class PassiveNode(TrackingNode):
 
     def on_ranges(self, message: RangeArray, received: float) -> None:
         """Take in whatever was answered for one fix, when it is complete."""
+        if strange := leave_strangers(message, self.known_site.anchors):
+            self.drop(strange)
         ranges = from_ranges(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
         new = Gathered(ns, ranges, (message.session, message.sequence), received)

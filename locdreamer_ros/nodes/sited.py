@@ -31,8 +31,18 @@ from locdreamer_ros.types import Anchors, Site
 
 HIGH_M = 5.0
 """Anchors so far above the assumed tag: is their z over another floor?"""
+SAME_M = 1e-3
+"""An anchor that moved less did not: it came through TF, or from text."""
 PLACING_S = 0.5
 """How often TF is asked again for a frame that it did not have."""
+
+
+def same_places(known: Anchors, heard: Anchors) -> bool:
+    """Whether these are the anchors that are known, in whatever order."""
+    if set(known.ids) != set(heard.ids):
+        return False
+    apart = known.positions - heard.positions[heard.rows(known.ids)]
+    return bool((np.abs(apart) < SAME_M).all())
 
 
 @dataclass(frozen=True)
@@ -112,8 +122,7 @@ class SitedNode(UwbNode):
             return
         anchors = Anchors(anchors.ids, moved(there, anchors.positions))
         if self.site is not None:
-            known = self.site.anchors
-            if known.ids == anchors.ids and np.array_equal(known.positions, anchors.positions):
+            if same_places(self.site.anchors, anchors):
                 return
             self.counts["anchors_changed"] += 1
         beginning = self.active and self.site is None

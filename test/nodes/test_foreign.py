@@ -76,6 +76,29 @@ def test_a_list_with_its_own_names_and_units() -> None:
         mapping.ranges(message, "/t", NOW)
 
 
+def test_a_sender_without_a_clock_and_a_frame_of_ros_1() -> None:
+    message = Range(header=Header(frame_id="/a1"), range=2.5, min_range=0.5, max_range=10.0)
+    found = one("topic=/x type=sensor_msgs/msg/Range", message)
+    assert (found.anchor, found.stamp) == ("a1", NOW)
+    named = one(
+        "topic=/x type=std_msgs/msg/Header anchor=id range=d", SimpleNamespace(id="/a", d=2)
+    )
+    assert named.anchor == "/a"  # no frame
+
+
+def test_fields_of_another_kind_are_refused() -> None:
+    message = SimpleNamespace(t=3.5, d=2.0, n=7, name="far")
+    mapping = "topic=/x type=std_msgs/msg/Header anchor='a' range=d"
+    with pytest.raises(InputError, match=r"/uwb/a7: expected a stamp, got '3.5'"):
+        one(mapping + " stamp=t", message)
+    for field in ("range", "rx_power"):
+        with pytest.raises(InputError, match=r"expected a number, got 1e\+300"):
+            one(f"{mapping} {field}=d", SimpleNamespace(d=1e300))
+    for field in ("n", "name"):
+        with pytest.raises(InputError, match=f"/uwb/a7: '{field}' is no list"):
+            one(f"{mapping} ranges={field}", message)
+
+
 def test_without_a_stamp_a_range_has_the_time_of_its_arrival() -> None:
     found = one("topic=/x type=std_msgs/msg/UInt32 anchor='a' range=data", SimpleNamespace(data=4))
     assert (found.stamp, found.range) == (NOW, 4.0)

@@ -74,3 +74,19 @@ def test_a_transform_that_is_none_is_refused(tree: frames.Frames, x: float, w: f
     bad.transform.rotation.w = w
     with pytest.raises(InputError, match="tf: expected"):
         tree._on_transforms(TFMessage(transforms=[bad]))
+
+
+def test_a_transform_that_is_wrong_spoils_no_other_and_slashes_do_not_matter(
+    tree: frames.Frames,
+) -> None:
+    steps = [step("map", "broken", nan, 0.0), step("/map", "/slashed", 1.0, 2.0)]
+    with pytest.raises(InputError, match="map -> broken is not"):
+        tree._on_transforms(TFMessage(transforms=steps))
+    for name in ("slashed", "/slashed"):
+        found = tree.between("/map", name)
+        assert found is not None
+        np.testing.assert_allclose(found[:3, 3], [1.0, 2.0, 0.0])
+    assert tree.between("map", "broken") is None
+    same = tree.between("/map", "map")
+    assert same is not None
+    np.testing.assert_allclose(same, np.eye(4))

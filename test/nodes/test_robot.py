@@ -136,6 +136,36 @@ def test_a_volatile_source_of_anchors_and_best_effort_ranges_are_heard() -> None
         hosted.until(lambda: hosted.node.counts["fixes"] == 1, "the fix")
 
 
+def test_anchors_that_nobody_surveyed_cost_only_their_own_ranges() -> None:
+    with hosting(EkfNode, dimensions="'2'") as hosted:
+        hosted.place()
+        hosted.until(lambda: hosted.node.site, "the site")
+        ranges = hosted.say(RangeArray, "uwb/ranges")
+        said = c.to_ranges(ranges_at(TRUTH, [0, 1, 2, 3], 1.0), ANCHORS)
+        strange = c.not_offered("new", 10**9)
+        ranges.publish(RangeArray(header=c.header(10**9, "map"), ranges=[strange, *said]))
+        hosted.until(lambda: hosted.node.counts["fixes"] == 1, "the fix")
+        assert "unknown anchors ('new'); the site has a, b, c, d" in hosted.node.problem
+        assert hosted.node.counts["messages_dropped"] == 1
+
+
+def test_the_same_anchors_again_change_nothing() -> None:
+    """In another order, or moved by what text and transforms cost: who republishes is no news."""
+    with hosting(EkfNode, dimensions="'2'") as hosted:
+        hosted.place()
+        hosted.until(lambda: hosted.node.site, "the site")
+        loop = hosted.node.loop
+        again = ANCHORS.subset(ANCHORS.ids[::-1])
+        again = Anchors(again.ids, again.positions + 4e-4)
+        hosted.node._on_anchors(c.to_anchors(again, 0, "/map"))
+        assert hosted.node.loop is loop
+        assert hosted.node.counts["anchors_changed"] == 0
+        moved = Anchors(again.ids, again.positions + 4e-3)
+        hosted.node._on_anchors(c.to_anchors(moved, 0, "map"))
+        assert hosted.node.loop is not loop
+        assert hosted.node.counts["anchors_changed"] == 1
+
+
 def transform(above: str, child: str, *place: float, yaw: float = 0.0) -> TransformStamped:
     message = TransformStamped(header=c.header(0, above), child_frame_id=child)
     offset = message.transform.translation
