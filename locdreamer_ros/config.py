@@ -94,23 +94,69 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield f"{prefix}{key}", value
 
 
-def load_parameters(path: Path, node: str) -> dict[str, Any]:
-    """Parameters of `node` in a ROS 2 parameter file: those under `/**`, then the node's own.
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """One node's part of a ROS 2 parameter file, or of all whose names fit."""
 
-    The node's own are under its name, in the root (`/node`) or any (`/**/node`) namespace. Raises
-    InputError where the file is not one.
-    """
+    key: str
+    """As the file has it; what is nested, with slashes."""
+    parameters: dict[str, Any]
+
+    def fits(self, node: str, space: str = "") -> bool:
+        """Whether ROS gives it to the node of this name in this namespace."""
+        return _fits(_parts(self.key), [*_parts(space), node])
+
+    @property
+    def node(self) -> str:
+        """The name of the node that is meant, without its namespace; it may be `*` or `**`."""
+        return (_parts(self.key) or [""])[-1]
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part]
+
+
+def _fits(pattern: list[str], name: list[str]) -> bool:
+    """`*` is one part of a name, `**` any number of them."""
+    if not pattern:
+        return not name
+    first, rest = pattern[0], pattern[1:]
+    if first == "**":
+        return any(_fits(rest, name[n:]) for n in range(len(name) + 1))
+    return bool(name) and first in ("*", name[0]) and _fits(rest, name[1:])
+
+
+def sections(path: Path) -> list[Section]:
+    """The sections of a ROS 2 parameter file. Raises InputError where the file is not one."""
     tree = read_yaml(path)
     if not isinstance(tree, dict):
         raise InputError(f"{path}: expected a ROS 2 parameter file (<node>: ros__parameters: ...)")
-    found: dict[str, Any] = {}
-    for key in ("/**", f"/**/{node}", node, f"/{node}"):
-        if key not in tree:
+    return list(_sections(path, tree, ""))
+
+
+def _sections(path: Path, tree: dict[Any, Any], above: str) -> Iterator[Section]:
+    for name, body in tree.items():
+        key = f"{above.rstrip('/')}/{str(name).lstrip('/')}" if above else str(name)
+        if not isinstance(body, dict):
+            raise InputError(f"{path}: {above or key}: expected exactly one key, ros__parameters")
+        if "ros__parameters" not in body:
+            yield from _sections(path, body, key)
             continue
-        body = tree[key]
-        if not isinstance(body, dict) or set(body) != {"ros__parameters"}:
+        if len(body) > 1:
             raise InputError(f"{path}: {key}: expected exactly one key, ros__parameters")
         if not isinstance(body["ros__parameters"], dict):
             raise InputError(f"{path}: {key}: ros__parameters: expected keys and values")
-        found.update(body["ros__parameters"])
+        yield Section(key, body["ros__parameters"])
+
+
+def load_parameters(path: Path, node: str, space: str = "") -> dict[str, Any]:
+    """Parameters of `node` in a ROS 2 parameter file: those of all nodes, then the node's own.
+
+    space: its namespace; keys are full names, as for ROS. Raises InputError where the file is none.
+    """
+    fitting = [section for section in sections(path) if section.fits(node, space)]
+    fitting.sort(key=lambda section: (section.key != "/**", "*" not in section.key))
+    found: dict[str, Any] = {}
+    for section in fitting:
+        found.update(section.parameters)
     return found

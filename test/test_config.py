@@ -52,6 +52,7 @@ def test_a_node_s_own_parameters_go_over_those_of_all(tmp_path: Path) -> None:
         "other_node:\n  ros__parameters: {rate: 3.0}\n"
     )
     assert load_parameters(path, "tracker_node") == {"rate": 2.0, "budget": 4}
+    assert load_parameters(path, "tracker_node", "r1") == {"rate": 1.0, "budget": 4}
 
 
 @pytest.mark.parametrize(
@@ -101,3 +102,25 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
     binary.write_bytes(b"abc\xff\xfe")
     with pytest.raises(InputError, match="byte 3: expected UTF-8 text"):
         read(binary)
+
+
+@pytest.mark.parametrize(
+    ("key", "fits"),
+    [
+        ("/**", True),
+        ("/**/tracker_node", True),
+        ("/fleet/r1/tracker_node", True),
+        ("fleet/r1/tracker_node", True),
+        ("/fleet/*/tracker_node", True),
+        ("/fleet/**", True),
+        ("/*/tracker_node", False),
+        ("tracker_node", False),
+        ("/fleet/r1", False),
+        ("/fleet/r2/tracker_node", False),
+    ],
+)
+def test_sections_fit_full_names(tmp_path: Path, key: str, fits: bool) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"'{key}': {{ros__parameters: {{rate: 2.0}}}}", encoding="utf-8")
+    found = load_parameters(path, "tracker_node", "/fleet/r1")
+    assert found == ({"rate": 2.0} if fits else {})

@@ -88,10 +88,13 @@ def shared_file(name: str) -> Path:
     raise FileNotFoundError(f"share/locdreamer_ros/{name}: not found; reinstall locdreamer_ros")
 
 
-def load(path: Path, node: str) -> dict[str, Any]:
-    """The node's parameters in a file, checked. Raises InputError naming file, node and key."""
+def load(path: Path, node: str, space: str = "") -> dict[str, Any]:
+    """The parameters in a file of the node, checked. Raises InputError naming file, node and key.
+
+    space: its namespace.
+    """
     fields, others = fields_of(node), set[str]()
-    values = dict(flat(load_parameters(path, node)))
+    values = dict(flat(load_parameters(path, node, space)))
     for key, value in values.items():
         if key == "use_sim_time":
             continue

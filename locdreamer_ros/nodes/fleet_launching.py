@@ -17,9 +17,9 @@ from locdreamer_ros.nodes.launching import (
     Started,
     argument_text,
     description,
-    files_of,
     value_of,
 )
+from locdreamer_ros.nodes.parameter_files import files_of, full_namespace, unused
 
 SHOWN = (
     "tracker", "preset", "scheduler", "model", "budget", "dimensions", "tag_height", "frame",
@@ -61,7 +61,8 @@ def plan(given: Mapping[str, str], inherited: str = "") -> Plan:
         found = args["environment"]
         raise InputError(f"environment: expected one of {', '.join(PLACES)}, got {found!r}")
     Method(**{key: over[key] for key in parameters_of(Method) if key in over}).check()
-    files = files_of(args["params_file"], ["fleet_node", "source_node", "recorder_node"], "")
+    space = full_namespace(args["namespace"], inherited)
+    files = files_of(args["params_file"], ["fleet_node", "source_node", "recorder_node"], "", space)
     started = [Started("fleet_node", files["fleet_node"], over, respawn=True)]
     for number in range(1, int(text) + 1):
         walk = {
@@ -78,7 +79,8 @@ def plan(given: Mapping[str, str], inherited: str = "") -> Plan:
     if args["record"]:
         into = {"output": args["record"], "trackers": "", "use_sim_time": False}
         started.append(Started("recorder_node", files["recorder_node"], into))
-    return Plan(tuple(started), args["namespace"], ())
+    remarks = unused(Path(args["params_file"]), [*files], space) if args["params_file"] else []
+    return Plan(tuple(started), args["namespace"], tuple(remarks))
 
 
 def describe() -> Any:

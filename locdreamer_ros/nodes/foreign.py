@@ -20,6 +20,8 @@ from importlib import import_module
 from typing import Any
 
 from builtin_interfaces.msg import Time
+from rclpy.exceptions import InvalidTopicNameException
+from rclpy.validate_topic_name import validate_topic_name
 from std_msgs.msg import Header
 
 from locdreamer_ros.errors import InputError
@@ -131,6 +133,8 @@ def parse(text: str) -> Iterator[Foreign]:
         where = f"ranges_from: {part!r}"
         kind = given.pop("type", "")
         topics = tuple(filter(None, given.pop("topic", "").split(",")))
+        for topic in topics:
+            check_topic("ranges_from", topic)
         found = message_class(kind) if kind else None
         given = {**KNOWN.get(kind, {}), **given}
         if kind in KNOWN and hasattr(found, "variance"):  # since Iron
@@ -143,6 +147,14 @@ def parse(text: str) -> Iterator[Foreign]:
         except ValueError:
             raise InputError(f"{where}: scale: expected a number") from None
         yield Foreign(topics, found, given, scale)
+
+
+def check_topic(name: str, topic: str) -> None:
+    """Raises InputError for what is no name of a topic, which would end the node later."""
+    try:
+        validate_topic_name(topic)
+    except InvalidTopicNameException as reason:
+        raise InputError(f"{name}: {topic!r}: {str(reason).splitlines()[0].rstrip(':')}") from None
 
 
 def message_class(kind: str) -> Any:

@@ -23,6 +23,7 @@ from locdreamer_ros.methods import TRACKERS as METHODS
 from locdreamer_ros.methods import Method, presets_of
 from locdreamer_ros.nodes import catalogue, foreign
 from locdreamer_ros.nodes.catalogue import shared_file
+from locdreamer_ros.nodes.parameter_files import files_of, full_namespace, settled, unused
 from locdreamer_ros.nodes.robot_frames import read_lever_arm
 from locdreamer_ros.report.live import check_view
 from locdreamer_ros.start import BAD_INPUT, LAUNCHED_BY
@@ -175,8 +176,10 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
         args["device"] = ""
     else:
         nodes.insert(0, "driver_node" if live else "source_node")
-    space = (args["namespace"] or inherited).strip("/")
-    files = files_of(args["params_file"], nodes, args["device"])
+    space = full_namespace(args["namespace"], inherited)
+    files = files_of(args["params_file"], nodes, args["device"], space)
+    if args["params_file"]:
+        remarks += unused(Path(args["params_file"]), nodes, space)
     over = {node: _overrides(node, args) for node in nodes}
     if not {"driver_node", "source_node"} & set(nodes) and args["anchors"]:
         over["tracker_node"]["anchors_file"] = args["anchors"]  # nobody else would say them
@@ -196,19 +199,23 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
     if blinks:
         over["tracker_node"]["passive"] = True
     if "view_node" in over and source == "simulator":
-        place = _settled("source_node", files["source_node"], over["source_node"])
+        place = settled("source_node", files["source_node"], over["source_node"], space)
         over["view_node"] |= {key: place[key] for key in ("environment", "seed") if key in place}
     if "recorder_node" in over:
         over["recorder_node"]["output"] = args["record"]
     if "ekf_node" in over:
-        over["ekf_node"] |= _baseline(baseline, files["ekf_node"])
+        over["ekf_node"] |= _baseline(baseline, files["ekf_node"], space)
     for node in nodes:
-        said = catalogue.load(Path(args["params_file"]), node) if args["params_file"] else {}
+        mine = args["params_file"]
+        said = catalogue.load(Path(mine), node, space) if mine else {}
         left = {key: value for key, value in usual.get(node, {}).items() if key not in said}
         over[node] = {**left, **over[node]}
         if _flag("use_sim_time", args["use_sim_time"]):
             over[node]["use_sim_time"] = True
-    _check(over, files, source=source)
+    _check(over, files, space, source=source)
+    for name in ("odometry", "imu"):
+        if args[name]:
+            foreign.check_topic(name, args[name])
     topics = tuple((name, args[name]) for name in ("odometry", "imu") if args[name])
     listen = {*TRACKERS, "recorder_node"}
     started = [
@@ -274,43 +281,22 @@ def _overrides(node: str, args: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def files_of(params_file: str, nodes: list[str], device: str) -> dict[str, tuple[Path, ...]]:
-    """The parameter files of each node, the user's last. Raises InputError for a bad one."""
-    found: dict[str, tuple[Path, ...]] = {
-        node: (shared_file(f"config/{catalogue.FILES[node]}"),) for node in nodes
-    }
-    if "driver_node" in found:
-        field_ = catalogue.fields_of("driver_node")["device"]
-        name = str(check(field_, device or field_.default, "device"))
-        found["driver_node"] += (shared_file(f"config/driver/{name}.yaml"),)
-    if params_file:
-        found = {node: (*files, Path(params_file).absolute()) for node, files in found.items()}
-    for node, files in found.items():
-        for path in files:
-            catalogue.load(path, node)
-    return found
-
-
-def _settled(node: str, files: tuple[Path, ...], over: Mapping[str, Any]) -> dict[str, Any]:
-    """What the node will be given."""
-    values: dict[str, Any] = {}
-    for path in files:
-        values |= catalogue.load(path, node)
-    return values | dict(over)
-
-
-def _baseline(tracker: str, files: tuple[Path, ...]) -> dict[str, Any]:
+def _baseline(tracker: str, files: tuple[Path, ...], space: str) -> dict[str, Any]:
     """The baseline and, where the files' preset is another tracker's, no preset."""
-    preset = _settled("ekf_node", files, {}).get("preset", "")
+    preset = settled("ekf_node", files, {}, space).get("preset", "")
     fits = not preset or preset in presets_of(tracker)
     return {"tracker": tracker} if fits else {"tracker": tracker, "preset": ""}
 
 
 def _check(
-    over: Mapping[str, dict[str, Any]], files: Mapping[str, tuple[Path, ...]], *, source: str
+    over: Mapping[str, dict[str, Any]],
+    files: Mapping[str, tuple[Path, ...]],
+    space: str,
+    *,
+    source: str,
 ) -> None:
     """What a node would refuse. Raises InputError."""
-    tracker = _settled("tracker_node", files["tracker_node"], over["tracker_node"])
+    tracker = settled("tracker_node", files["tracker_node"], over["tracker_node"], space)
     method = Method(**{key: tracker[key] for key in parameters_of(Method) if key in tracker})
     method.check()
     read_lever_arm(str(tracker.get("lever_arm", "")))
@@ -319,7 +305,7 @@ def _check(
     node = "driver_node" if source == "serial" else "source_node"
     if node not in over:
         return
-    values = _settled(node, files[node], over[node])
+    values = settled(node, files[node], over[node], space)
     for key in wanted:
         name = "anchors" if key == "anchors_file" else key
         if not values.get(key):

@@ -74,6 +74,10 @@ def test_two_robots_differ_in_frames_and_only_the_root_has_the_clock() -> None:
     first, second = plan({"namespace": "robot1"}), plan({}, inherited="/robot2")
     assert first.namespace == "robot1"
     assert second.namespace == ""  # pushed already
+    third = plan({"namespace": "uwb"}, inherited="/robot3")
+    away = plan({"namespace": "/uwb"}, inherited="/robot3")
+    assert parameters(third, "tracker_node")["tag_frame"] == "robot3/uwb/tag"
+    assert parameters(away, "tracker_node")["tag_frame"] == "uwb/tag"
     frames = [parameters(planned, "tracker_node")["tag_frame"] for planned in (first, second)]
     assert frames == ["robot1/tag", "robot2/tag"]
     assert not parameters(first, "source_node")["clock"]
@@ -91,6 +95,30 @@ def test_arguments_go_over_the_users_file_and_that_over_ours(tmp_path: Path) -> 
     assert found["scheduler"] == catalogue.fields_of("tracker_node")["scheduler"].default
     robot = plan({"params_file": str(mine), "anchors": HERE}, robot=True)
     assert parameters(robot, "tracker_node")["rate"] == 4.0
+
+
+def test_a_file_speaks_to_full_names_and_what_it_says_to_nobody_is_named(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+
+    def planned(text: str, space: str) -> launching.Plan:
+        mine.write_text(text, encoding="utf-8")
+        return plan({"params_file": str(mine), "namespace": space}, robot=True)
+
+    anchors = f"driver_node: {{ros__parameters: {{anchors_file: '{HERE}'}}}}"
+    nested = f"fleet: {{r1: {{{anchors}}}}}"
+    assert not planned(nested, "fleet/r1").remarks  # and the anchors are known
+    assert not planned(f"/fleet/r1/{anchors}", "/fleet/r1").remarks
+    rate = "tracker_node: {ros__parameters: {rate: 4.0}}"
+    theirs = planned(f"{{'/**/{anchors[:11]}'{anchors[11:]}, {rate}}}", "r1")
+    (remark,) = theirs.remarks
+    assert "tracker_node: not used, no node here has that name; write /** or /r1/" in remark
+    # What ROS does not give it is ours to give.
+    assert parameters(theirs, "tracker_node")["rate"] == 10.0
+    mine.write_text("my_tracker: {ros__parameters: {budget: 4}}", encoding="utf-8")
+    (remark,) = plan({"params_file": str(mine)}).remarks
+    assert "my_tracker: not used" in remark
+    mine.write_text("amcl: {ros__parameters: {a: 4}}\n" + rate, encoding="utf-8")
+    assert not plan({"params_file": str(mine)}).remarks  # others have their sections, too
 
 
 def test_any_tracker_or_none_may_be_the_baseline() -> None:
@@ -157,6 +185,12 @@ def test_rviz_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"params_file": "absent.yaml"}, "absent.yaml: cannot read"),
         ({"accuracy": "0.1"}, "for sequential"),
         ({"ranges_from": "topic=/a"}, "needs topic, type, anchor and range"),
+        (
+            {"ranges_from": "topic=/a- type=sensor_msgs/msg/Range"},
+            "ranges_from: '/a-': Invalid topic",
+        ),
+        ({"odometry": "/odom/"}, "odometry: '/odom/': Invalid topic name"),
+        ({"imu": "my imu"}, "imu: 'my imu': Invalid topic name"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_before_anything_starts(
