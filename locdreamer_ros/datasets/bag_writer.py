@@ -71,6 +71,7 @@ class BagWriter:
             self._writer: Any = (
                 McapWriter(self._file) if storage == "mcap" else SqliteWriter(self._file, version)
             )
+            self._identity = _identity(self._file)
             if live:
                 self._save_metadata()
         except OSError as reason:
@@ -171,6 +172,9 @@ class BagWriter:
                 self.path.rmdir()
 
     def _save_metadata(self) -> None:
+        """Raises OSError, also where the bag was moved or removed: no other takes its place."""
+        if self._live and _identity(self._file) != self._identity:
+            raise OSError(0, "its folder was moved or removed")
         try:
             with write_atomically(self.path / METADATA) as stream:
                 stream.write(_dumped(self._metadata()) + "\n")
@@ -217,6 +221,15 @@ class BagWriter:
             self.close()
         else:
             self.discard()
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Which file of the disk this is; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _files_of_bag(path: Path) -> list[Path]:

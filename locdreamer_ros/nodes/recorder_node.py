@@ -8,6 +8,7 @@ bag can be read at any time up to its last second, also where the node was kille
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -201,11 +202,13 @@ class RecorderNode(UwbNode):
             for subscription in self._heard:
                 self.catch_up(subscription())
             bag, self._bag = self._bag, None
-            try:
+            with suppress(InputError):  # a full disk: what was whole is there; `broken` says it
                 bag.close()
-            except InputError as reason:  # a full disk: what was whole is there
-                self.get_logger().error(str(reason))
-            self.get_logger().info(f"recorded {self.counts['recorded']} messages: {bag.path}")
+            said = f"recorded {self.counts['recorded']} messages: {bag.path}"
+            if bag.broken:
+                self.get_logger().error(f"{said}, but {bag.broken}")
+            else:
+                self.get_logger().info(said)
 
 
 def main() -> int:

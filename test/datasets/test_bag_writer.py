@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,34 @@ def add(writer: BagWriter, number: float, stamp: int = 1) -> None:
 
 def numbers(path: Path) -> list[float]:
     return [body.data for body in read_messages(path, "/x", KIND)]
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+@pytest.mark.parametrize("gone", ["moved", "removed"])
+@pytest.mark.parametrize("noticed", ["while it writes", "at the end"])
+def test_a_bag_that_is_moved_or_removed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: str, gone: str, noticed: str
+) -> None:
+    writer = BagWriter(tmp_path / "bag", live=True, storage=storage)
+    add(writer, 1.0)
+    monkeypatch.setattr("locdreamer_ros.datasets.bag_writer.FLUSH_S", 0.0)
+    writer.flush_when_due()
+    if gone == "moved":
+        (tmp_path / "bag").rename(tmp_path / "away")
+    else:
+        shutil.rmtree(tmp_path / "bag")
+
+    def go_on() -> None:
+        add(writer, 2.0)  # sqlite says it here
+        writer.flush_when_due()
+
+    with pytest.raises(InputError, match="bag: cannot write: "):
+        (go_on if noticed == "while it writes" else writer.close)()
+    assert writer.broken
+    writer.close()
+    assert not (tmp_path / "bag").exists()
+    if gone == "moved":
+        assert numbers(tmp_path / "away")[0] == 1.0
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
