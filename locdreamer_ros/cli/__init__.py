@@ -67,6 +67,16 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
+def _named(options: argparse.Namespace) -> argparse.Namespace:
+    """`.` and `..` by their names: results are called after them. Raises InputError for `/`."""
+    for name, value in vars(options).items():
+        if isinstance(value, Path) and value.name in ("", ".."):
+            setattr(options, name, value.resolve())
+            if not value.resolve().name:
+                raise InputError(f"{value}: expected a file or folder with a name")
+    return options
+
+
 def _open_streams() -> None:
     """Read and write nothing where a stream is closed; write of a name what the terminal can."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
@@ -85,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _open_streams()
     try:
         with heeding(last=argv is None):
-            options = parser().parse_args(argv)
+            options = _named(parser().parse_args(argv))
             code: int | None = options.run(options)
             # Written here, so that a reader who left is noticed while it can still be handled.
             sys.stdout.flush()

@@ -184,12 +184,10 @@ def _open(path: Path, _: tuple[tuple[str, int, int], ...]) -> Bag:
 def _files_of(folder: Path) -> tuple[list[Path], str]:
     """The files of a bag's folder in their order, and how they are packed: file, message or ""."""
     if not (folder / METADATA).exists():
-        files = [file for file in folder.iterdir() if file.suffix in STORAGES]
-        if not files:
-            raise InputError(f"no {METADATA}, no .mcap and no .db3 file in it")
-        note(folder, f"has no {METADATA}; read: {', '.join(sorted(f.name for f in files))}")
-        return sorted(files, key=lambda file: _natural(file.name)), ""
+        return _all_files(folder, f"has no {METADATA}"), ""
     tree = read_yaml(folder / METADATA)
+    if tree is None:  # what a power cut leaves
+        return _all_files(folder, f"has an empty {METADATA}"), ""
     try:
         body = tree[INFORMATION]
         # Only names: a bag's files are beside its metadata, wherever it was recorded.
@@ -201,6 +199,15 @@ def _files_of(folder: Path) -> tuple[list[Path], str]:
     if missing or not files:
         raise InputError(f"files are missing: {', '.join(missing) or 'all'}")
     return files, "" if mode == "none" else mode
+
+
+def _all_files(folder: Path, problem: str) -> list[Path]:
+    """The files of a bag whose metadata say nothing, which is told. Raises InputError: none."""
+    files = [file for file in folder.iterdir() if file.suffix in STORAGES]
+    if not files:
+        raise InputError(f"no {METADATA}, no .mcap and no .db3 file in it")
+    note(folder, f"{problem}; read: {', '.join(sorted(file.name for file in files))}")
+    return sorted(files, key=lambda file: _natural(file.name))
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -89,7 +89,7 @@ def own_domain() -> Iterator[int]:
                 return
     if wanted:
         raise InputError(
-            f"ROS domain {wanted} is busy: other nodes run in it; unset ROS_DOMAIN_ID to have a "
-            "free one chosen"
+            f"ROS domain {wanted} is busy: other nodes run in it, or the daemon of `ros2` (ros2 "
+            "daemon stop); unset ROS_DOMAIN_ID to have a free one chosen"
         )
     raise InputError(f"ROS domains {DOMAINS[0]} to {DOMAINS[-1]} are all busy on this machine")

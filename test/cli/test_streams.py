@@ -15,6 +15,7 @@ import pytest
 from worlds import circle_recording
 
 from locdreamer_ros.cli import main
+from locdreamer_ros.datasets.bag import write_bag
 from locdreamer_ros.datasets.range_table import save_recording
 from locdreamer_ros.recording import Recording
 
@@ -107,3 +108,19 @@ def test_a_folder_that_is_not_ours_to_look_into_is_one_line(
     monkeypatch.setattr(os, "stat", refuse)
     assert main(["track", "secret/walk.csv"]) == 2
     assert capsys.readouterr().err == "locdreamer: secret/walk.csv: Permission denied\n"
+
+
+def test_a_folder_may_be_the_present_one(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bag(place / "bag", circle_recording(duration=20.0))
+    monkeypatch.chdir(place / "bag")
+    assert main(["track", ".", "--tracker", "ekf"]) == 0
+    monkeypatch.chdir(place)
+    (place / "bag" / "inner").mkdir()
+    monkeypatch.chdir(place / "bag" / "inner")
+    assert main(["survey", ".."]) == 0
+    assert (place / "bag_survey.csv").exists()
+    capsys.readouterr()
+    assert main(["track", "/"]) == 2
+    assert "/: expected a file or folder with a name" in capsys.readouterr().err

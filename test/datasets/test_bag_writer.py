@@ -144,6 +144,9 @@ def test_what_a_killed_recorder_left_is_read(
     (tmp_path / "bag" / "metadata.yaml").unlink()
     assert numbers(tmp_path / "bag") == found
     assert "has no metadata.yaml" in caplog.text
+    (tmp_path / "bag" / "metadata.yaml").touch()  # as after a power cut
+    assert numbers(tmp_path / "bag") == found
+    assert "has an empty metadata.yaml" in caplog.text
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
