@@ -61,6 +61,8 @@ def run(options: argparse.Namespace) -> None:
 
     if options.map.endswith(".csv"):
         walls = load_walls(Path(options.map))
+    elif Path(options.map).suffix or Path(options.map).exists():
+        raise InputError(f"{options.map}: expected walls, a CSV x1,y1,x2,y2, or one of {PLACES}")
     else:
         walls = make_world(options.map, options.seed).walls
         if not len(walls):

@@ -24,6 +24,10 @@ CELLS = 350
 """Of the floor, about."""
 HOOKS = 90
 """Places along the walls that are tried, at most."""
+LARGEST_M = 300.0
+"""A floor: ranges do not reach farther, and no dozen of anchors serves it."""
+AT_ONCE = 50
+"""Walls that are looked at together: memory grows with them."""
 ROUNDS = 3
 """Exchanges of each anchor for a better place."""
 CLEARANCE_M = 0.05
@@ -41,6 +45,13 @@ class Placement:
 
 def crossings(one: FloatArray, other: FloatArray, walls: FloatArray) -> IntArray:
     """Walls (W, 2, 2) m between points (C, 2) and (N, 2) m: numbers (C, N)."""
+    number = np.zeros((len(one), len(other)), dtype=np.intp)
+    for first in range(0, len(walls), AT_ONCE):
+        number += _crossings(one, other, walls[first : first + AT_ONCE])
+    return number
+
+
+def _crossings(one: FloatArray, other: FloatArray, walls: FloatArray) -> IntArray:
     start, end = walls[:, 0], walls[:, 1]
 
     def side(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
@@ -96,6 +107,11 @@ def place(walls: FloatArray, count: int, *, drop: float, budget: int) -> Placeme
     low, high = walls.reshape(-1, 2).min(axis=0), walls.reshape(-1, 2).max(axis=0)
     if (high - low).min() < 1.0:
         raise InputError("walls: expected a floor of at least 1 m in each direction")
+    if (high - low).max() > LARGEST_M:
+        raise InputError(
+            f"walls: expected a floor of at most {LARGEST_M:g} m, got {(high - low).max():g}: are "
+            "they in metres?"
+        )
     side = float(np.sqrt(np.prod(high - low) / CELLS))
     numbers = np.maximum(np.round((high - low) / side).astype(int), 2)
     x, y = (
@@ -103,6 +119,8 @@ def place(walls: FloatArray, count: int, *, drop: float, budget: int) -> Placeme
     )
     cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     hooks = _hooks(walls, low, high)
+    if len(hooks) < count:
+        raise InputError(f"walls: too short for {count} anchors: there are {len(hooks)} places")
     told = _told(cells, hooks, walls, drop)
 
     def cost(rows: list[int]) -> float:
@@ -141,6 +159,6 @@ def _hooks(walls: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
         for share in (np.arange(number) + 0.5) / number:
             at = start + share * (end - start)
             found += [at + across, at - across]
-    hooks = np.array(found)
+    hooks = np.array(found).reshape(-1, 2)
     inside = ((hooks > low) & (hooks < high)).all(axis=1)
     return np.asarray(hooks[inside])

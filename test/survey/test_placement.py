@@ -81,6 +81,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         ("x1,y1,x2,y2\n", "4", "no walls below the header"),
         ("x1,y1,x2,y2\n0,0,9,0\n", "4", "at least 1 m in each direction"),
         ("x1,y1,x2,y2\n0,0,9,9\n", "2", "anchors: expected 3 to 12"),
+        ("x1,y1,x2,y2\n0,0,0,0\n3,3,3,3\n", "4", "too short for 4 anchors: there are 0 places"),
+        ("x1,y1,x2,y2\n0,0,9000,0\n0,0,0,6000\n", "4", "got 9000: are they in metres?"),
     ],
 )
 def test_bad_maps(
@@ -90,3 +92,18 @@ def test_bad_maps(
     table.write_text(text, encoding="utf-8")
     assert main(["plan", str(table), "--anchors", count]) == 2
     assert complaint in capsys.readouterr().err
+
+
+def test_a_map_of_another_kind_is_told_what_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", str(tmp_path / "map.yaml"), "--anchors", "4"]) == 2
+    assert "map.yaml: expected walls, a CSV x1,y1,x2,y2, or one of" in capsys.readouterr().err
+
+
+def test_many_walls_are_counted_as_few() -> None:
+    rng = np.random.default_rng(0)
+    walls = rng.uniform(0.0, 10.0, (130, 2, 2))
+    one, other = rng.uniform(0.0, 10.0, (5, 2)), rng.uniform(0.0, 10.0, (4, 2))
+    together = sum(crossings(one, other, wall[None]) for wall in walls)
+    np.testing.assert_array_equal(crossings(one, other, walls), together)
