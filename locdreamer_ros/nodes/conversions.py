@@ -211,13 +211,6 @@ def _check_quality(entry: AnchorRange | RangeDifference, names: Iterable[str], w
             )
 
 
-def check_answer(message: RangeArray, ns: int) -> None:
-    """Raises InputError for an answer whose stamp is far from its schedule's, `ns`."""
-    offset = nanoseconds(message.header.stamp) - ns
-    if abs(offset) > MAX_OFFSET_NS:
-        raise InputError(f"uwb/ranges: stamp is {offset * 1e-9:.3f} s from the schedule's")
-
-
 def from_ranges(message: RangeArray, anchors: Anchors) -> Ranges:
     """The ranges of an answer.
 

@@ -26,8 +26,8 @@ from locdreamer_ros.fleet import Fleet
 from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.loop import Plan
 from locdreamer_ros.msg import AnchorSchedule, RangeArray, RangeDifferenceArray
+from locdreamer_ros.nodes.answers import check_answer, check_session, not_asked
 from locdreamer_ros.nodes.conversions import (
-    check_answer,
     from_differences,
     from_ranges,
     header,
@@ -181,8 +181,7 @@ class FleetNode(SitedNode):
 
     def _asked_for(self, message: RangeArray) -> Asked | None:
         """The schedule that waits for this answer; None for one that was given up."""
-        if message.session not in (0, self._session):
-            raise InputError(f"uwb/ranges: session {message.session} is not this run's")
+        check_session(message, self._session)
         member = self._members.by_tag.get(message.tag)
         if member is None:
             raise InputError("uwb/ranges: nobody asked")
@@ -194,7 +193,7 @@ class FleetNode(SitedNode):
             return None
         asked = member.asked
         if asked is None or asked.sequence != message.sequence:
-            raise InputError(f"uwb/ranges: sequence {message.sequence} was not asked, or again")
+            raise not_asked(message)
         member.asked = None
         self._patience.answered(asked.since)
         check_answer(message, asked.ns)

@@ -17,11 +17,11 @@ import numpy as np
 from rosgraph_msgs.msg import Clock
 
 from locdreamer_ros.config import parameter
-from locdreamer_ros.errors import InputError
 from locdreamer_ros.loop import Plan
 from locdreamer_ros.methods import Method
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
-from locdreamer_ros.nodes.conversions import check_answer, from_ranges, to_schedule
+from locdreamer_ros.nodes.answers import check_answer, check_session, not_asked
+from locdreamer_ros.nodes.conversions import from_ranges, to_schedule
 from locdreamer_ros.nodes.lifecycle import LOSSLESS, new_session
 from locdreamer_ros.nodes.passive import PassiveConfig, PassiveNode
 from locdreamer_ros.nodes.patience import Patience
@@ -214,8 +214,7 @@ class TrackerNode(PassiveNode):
         if not self.asking:
             super().on_ranges(message, received)
             return
-        if message.session not in (0, self._session):  # 0: a source that does not repeat it
-            raise InputError(f"uwb/ranges: session {message.session} is not this run's")
+        check_session(message, self._session)
         pending, closing = self._pending, self._closing
         if closing is not None and message.sequence == closing.sequence:
             return
@@ -245,7 +244,7 @@ class TrackerNode(PassiveNode):
         """Use an answer whose fix was made without it: a range is used at its own stamp."""
         asked = self._given_up.get(message.sequence)
         if asked is None:
-            raise InputError(f"uwb/ranges: sequence {message.sequence} was not asked, or again")
+            raise not_asked(message)
         ranges = self._ranges_for(message, asked)
         del self._given_up[message.sequence]
         self.counts["late"] += 1

@@ -339,6 +339,23 @@ def test_the_rate_is_of_ros_time() -> None:
         assert hosted.node.counts["schedules"] <= asked + 1
 
 
+def test_a_launch_made_twice_is_recognised_in_what_is_dropped() -> None:
+    with hosting(TrackerNode, **EKF, rate=2.0) as hosted:
+        schedules = hosted.hear(AnchorSchedule, "uwb/schedule")
+        hosted.place()
+        ranges = hosted.say(RangeArray, "uwb/ranges")
+        hosted.until(lambda: schedules, "a schedule")
+        other, mine = answer_to(schedules[-1]), answer_to(schedules[-1])
+        other.session ^= 1
+        ranges.publish(other)
+        hosted.until(lambda: hosted.node.counts["messages_dropped"] == 1, "the other's answer")
+        assert "does another tracker ask here, too?" in hosted.node.problem
+        for _ in range(2):
+            ranges.publish(mine)
+        hosted.until(lambda: hosted.node.counts["messages_dropped"] == 2, "the second answer")
+        assert "do two sources answer here?" in hosted.node.problem
+
+
 def test_without_ticks_and_without_a_rate_it_says_what_it_waits_for() -> None:
     with hosting(TrackerNode, **EKF) as hosted:
         assert "waiting for the anchors: nobody publishes /uwb/anchors" in hosted.node.health()[0]
