@@ -14,7 +14,7 @@ from locdreamer_ros.alignment import Aligner, Alignment, turned
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes.conversions import header, point, to_quaternion
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig
-from locdreamer_ros.nodes.frames import Frames, sender
+from locdreamer_ros.nodes.frames import Frames, plain, sender
 from locdreamer_ros.nodes.lifecycle import SAY_AFTER_S, UwbNode
 from locdreamer_ros.types import Estimate, FloatArray
 
@@ -70,8 +70,20 @@ class RobotFrames:
         if known is None:
             return
         self._pose.publish(self._base(tag, known, pose, lever, ns))
-        if self._send is not None:
+        if self._send is not None and self._has_frame():
             self._send(self._transform(known, ns))
+
+    def _has_frame(self) -> bool:
+        """Whether the odometry has a frame of its own, which can be told where it lies."""
+        frame = plain(self._names[0]) if self._names is not None else ""
+        if frame in ("", plain(self._config.frame)):
+            self._node.get_logger().warning(
+                f"broadcast odom: odometry is in frame {frame!r}; expected a frame of its own, as "
+                "odom: nothing is sent",
+                once=True,
+            )
+            return False
+        return True
 
     def _lever_arm(self) -> FloatArray:
         """(3,) m: the parameter's, else what TF says by now, else 0."""
@@ -116,7 +128,7 @@ class RobotFrames:
     def _transform(self, known: Alignment, ns: int) -> TransformStamped:
         assert self._names is not None
         message = TransformStamped(
-            header=header(ns, self._config.frame), child_frame_id=self._names[0]
+            header=header(ns, self._config.frame), child_frame_id=plain(self._names[0])
         )
         offset = message.transform.translation
         offset.x, offset.y = map(float, known.offset)

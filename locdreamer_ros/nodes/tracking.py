@@ -84,6 +84,11 @@ class TrackingNode(SitedNode):
 
     def configure(self) -> None:
         """Make publishers and, where a file gives the anchors, the tracker."""
+        if self.config.broadcast == "tag" and self.config.tag_frame == self.config.frame:
+            raise InputError(
+                f"{self.get_name()}: tag_frame: {self.config.frame!r} is the frame of the "
+                "positions; expected another name, or broadcast none"
+            )
         super().configure()
         self.output = EstimatePublisher(self, self.config)
         self._robot = RobotFrames(self, self.config, self._frames)

@@ -260,6 +260,32 @@ def test_odometry_tells_where_the_robot_is_and_where_odom_lies(said: str) -> Non
         assert np.hypot(offset.x - 1.0, offset.y + 2.0) < 0.3
 
 
+@pytest.mark.parametrize("frame", ["", "map", "/map"])
+def test_a_frame_is_not_placed_in_itself(
+    frame: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Odometry that says no frame, or the map's: tf2 would refuse what we sent."""
+    made = c.to_wheels
+
+    def without(pose: np.ndarray, ns: int) -> Odometry:
+        message = made(pose, ns)
+        message.header.frame_id = frame
+        return message
+
+    monkeypatch.setattr(c, "to_wheels", without)
+    given = {"dimensions": "'2'", "lever_arm": "'0, 0, 0'"}
+    with hosting(EkfNode, broadcast="odom", **given) as hosted:
+        bases = hosted.hear(PoseWithCovarianceStamped, "ekf_node/base_pose")
+        transforms = hosted.hear(TFMessage, "/tf", QoSProfile(depth=100))
+        hosted.place()
+        hosted.until(lambda: hosted.node.site, "the site")
+        drive(hosted, 0.7, np.zeros(3))
+        hosted.until(lambda: bases, "base poses")
+        hosted.rest(0.2)
+        assert not transforms
+    assert "expected a frame of its own" in capfd.readouterr().err
+
+
 def test_odometry_that_is_set_anew_says_nothing_of_the_old_frame() -> None:
     given = {"dimensions": "'2'", "lever_arm": "'0, 0, 0'"}
     with hosting(EkfNode, **given) as hosted:
