@@ -91,9 +91,16 @@ def hear(
             heard = node.listen(
                 kind, topic, callback, qos, always=always, raw=raw, instead_of=heard
             )
+            _say_heard(node, topic)
 
     node.look_each_second(look, always=always)
     return lambda: heard
+
+
+def _say_heard(node: UwbNode, topic: str) -> None:
+    """After rclpy warned that nothing would be received, which is over."""
+    name = node.resolve_topic_name(topic)
+    node.get_logger().info(f"{name}: is heard with the quality of service of its publisher now")
 
 
 def _least(wanted: Any, offered: list[Any], weakest: Any) -> Any:
@@ -116,5 +123,6 @@ def hear_motion(node: UwbNode, hear: Callable[[str, QoSProfile], Any]) -> None:
             if any(s.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for s in speakers):
                 reliable.remove(topic)
                 hear(topic, BEST_EFFORT)
+                _say_heard(node, topic)
 
     node.look_each_second(look)

@@ -123,7 +123,9 @@ def test_ranges_that_come_one_by_one_from_anybody_are_tracked() -> None:
         assert "unknown anchor 'nobody'" in hosted.node.problem
 
 
-def test_a_volatile_source_of_anchors_and_best_effort_ranges_are_heard() -> None:
+def test_a_volatile_source_of_anchors_and_best_effort_ranges_are_heard(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     with hosting(EkfNode, dimensions="'2'") as hosted:
         anchors = hosted.peer.create_publisher(AnchorArray, "uwb/anchors", VOLATILE)
         hosted.until(anchors.get_subscription_count, "a listener that asks for no memory")
@@ -134,6 +136,9 @@ def test_a_volatile_source_of_anchors_and_best_effort_ranges_are_heard() -> None
         said = c.to_ranges(ranges_at(TRUTH, [0, 1, 2, 3], 1.0), ANCHORS)
         ranges.publish(RangeArray(header=c.header(10**9, "map"), ranges=said))
         hosted.until(lambda: hosted.node.counts["fixes"] == 1, "the fix")
+    said = capfd.readouterr().err
+    for topic in ("/uwb/anchors", "/uwb/ranges"):  # rclpy has warned of the opposite
+        assert f"{topic}: is heard with the quality of service of its publisher now" in said
 
 
 def test_anchors_that_nobody_surveyed_cost_only_their_own_ranges() -> None:
