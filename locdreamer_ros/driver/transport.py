@@ -13,6 +13,7 @@ import errno
 import grp
 import os
 import select
+import stat
 import time
 from dataclasses import dataclass
 from glob import glob
@@ -41,9 +42,15 @@ class Counters:
 
 
 def group_of(port: str) -> str:
-    """The group that may use the port; `dialout` where the port cannot be asked."""
+    """The group that may use the port; `dialout` where the port cannot be asked.
+
+    Empty: none may, or that of root, which nobody should join for a port.
+    """
     try:
-        return grp.getgrgid(Path(port).stat().st_gid).gr_name
+        found = Path(port).stat()
+        if found.st_gid == 0 or not found.st_mode & stat.S_IWGRP:
+            return ""
+        return grp.getgrgid(found.st_gid).gr_name
     except (OSError, KeyError):
         return "dialout"
 
@@ -64,10 +71,8 @@ def explain(fault: Exception, port: str) -> str:
         return f"{port}: no such port: is the module plugged in and powered?"
     if number in (errno.EACCES, errno.EPERM):
         group = group_of(port)
-        return (
-            f"{port}: permission denied: run `sudo usermod -aG {group} $USER` and log in again, or "
-            "install the udev rule 99-locdreamer-uwb.rules"
-        )
+        join = f"run `sudo usermod -aG {group} $USER` and log in again, or " if group else ""
+        return f"{port}: permission denied: {join}install the udev rule 99-locdreamer-uwb.rules"
     if number in (errno.EBUSY, errno.EAGAIN):
         return (
             f"{port}: in use by another program (a terminal, ModemManager, another driver): close "

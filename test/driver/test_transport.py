@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import grp
 import itertools
 import os
 import pty
+import stat
 import termios
 import threading
 import time
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import serial
@@ -209,13 +212,33 @@ def test_every_fault_says_what_to_do(fault: Exception, words: str) -> None:
     assert "\n" not in message
 
 
+def test_nobody_is_told_to_join_a_group_that_does_not_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = tmp_path / "ttyX"
+    port.touch()
+    denied = PermissionError(errno.EACCES, "Permission denied")
+
+    def told(group: int, mode: int) -> str:
+        found = os.stat_result((stat.S_IFCHR | mode, 0, 0, 1, 0, group, 0, 0, 0, 0))
+        monkeypatch.setattr(Path, "stat", lambda path: found)
+        return explain(denied, str(port))
+
+    monkeypatch.setattr(grp, "getgrgid", lambda number: SimpleNamespace(gr_name="dialout"))
+    assert "sudo usermod -aG dialout $USER" in told(20, 0o660)
+    for group, mode in ((0, 0o660), (20, 0o600)):
+        said = told(group, mode)
+        assert "usermod" not in said
+        assert "install the udev rule" in said
+
+
 def test_permission_denied_is_survived_and_named(terminal: tuple[int, str]) -> None:
     """Refused by the kernel, again and again, until the user has the right."""
     port = Transport(terminal[1], 115200)
     with refused(terminal[1]) as allow:
         assert not until(port.open, 1.0)
         assert "permission denied" in port.problem
-        assert "usermod -aG" in port.problem
+        assert "install the udev rule" in port.problem
         allow()
         assert until(port.open)
         assert port.problem == ""
