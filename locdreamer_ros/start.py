@@ -22,6 +22,8 @@ BAD_INPUT = 2
 LAUNCHED_BY = "LOCDREAMER_LAUNCHED_BY"
 """Environment: the process of `ros2 launch`, with which a node ends, however that ends."""
 PR_SET_PDEATHSIG = 1
+TOLD_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What tells a node to end."""
 
 
 def end_with_parent(number: int) -> None:
@@ -51,7 +53,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _run(node: str) -> int:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in TOLD_BY:
         signal.signal(number, _leave)  # until the node takes them over
     _end_with_launch()
     try:
@@ -61,6 +63,11 @@ def _run(node: str) -> int:
         print(f"{node}: {not_installed(missing)}", file=sys.stderr)
     except InputError as reason:
         print(f"{node}: {reason}", file=sys.stderr)
+    finally:
+        # `ros2 launch` tells its nodes to end that Ctrl-C has told already: while Python ends, that
+        # would kill it.
+        for number in TOLD_BY:
+            signal.signal(number, signal.SIG_IGN)
     return BAD_INPUT
 
 

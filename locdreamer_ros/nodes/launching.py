@@ -213,6 +213,9 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
         if _flag("use_sim_time", args["use_sim_time"]):
             over[node]["use_sim_time"] = True
     _check(over, files, space, source=source)
+    recording = over.get("source_node", {}).get("recording")
+    if recording and args["record"] and Path(recording).resolve() == Path(args["record"]).resolve():
+        raise InputError(f"record: {args['record']} is the recording; choose another folder")
     for name in ("odometry", "imu"):
         if args[name]:
             foreign.check_topic(name, args[name])

@@ -66,6 +66,8 @@ NEEDED = (RANGES, ("uwb/anchors",))
 PATIENCE_S = 5.0
 """A replay waits for its listeners: so long for the trackers' topics, then it begins without."""
 WATCH_S = 0.5
+MOST_EARLY = 10_000
+"""Messages that are kept until simulated time is known."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,8 @@ class RecorderNode(UwbNode):
         values: dict[str, object] = {"output": self.config.output}
         if self._bag is not None and self._bag.broken:
             return f"stopped recording: {self._bag.broken}", values
+        if self._early and self._now is None:
+            return self.awaiting("simulated time", "/clock", "or unset use_sim_time"), values
         missing = [spoken_of(self, t) for t in NEEDED if not any(map(self._count_of, t))]
         waiting = [self.resolve_topic_name(topic) for topic in missing]
         return f"waiting for messages on {', '.join(waiting)}" if waiting else "", values
@@ -178,6 +182,9 @@ class RecorderNode(UwbNode):
     def _write(self, topic: str, name: str, data: bytes, latched: bool) -> None:
         """Append; the bag's time is that of `/clock` where there is one, so that it replays so."""
         assert self._bag is not None
+        if self._now is None and len(self._early) >= MOST_EARLY:
+            raise InputError(f"{topic}: {MOST_EARLY} messages wait for simulated time")
+        self._last[topic] = self._last.get(topic, 0) + 1
         if self.get_parameter("use_sim_time").value:
             if self._now is None:
                 self._early.append((topic, name, data, latched))
@@ -185,12 +192,10 @@ class RecorderNode(UwbNode):
             stamp = self._now
         else:
             stamp = self.get_clock().now().nanoseconds
-        self._last[topic] = self._last.get(topic, 0) + 1
-        for waiting in self._early:
-            self._bag.write(*waiting[:2], stamp, waiting[2], latched=waiting[3])
-        self._early.clear()
-        self._bag.write(topic, name, stamp, data, latched=latched)
-        self.counts["recorded"] += 1
+        waiting, self._early = [*self._early, (topic, name, data, latched)], []
+        for of, kind, body, kept in waiting:
+            self._bag.write(of, kind, stamp, body, latched=kept)
+            self.counts["recorded"] += 1
 
     def deactivate(self) -> None:
         """Complete the bag."""

@@ -180,6 +180,10 @@ def test_rviz_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"lever_arm": "1, 2"}, "lever_arm: expected"),
         ({"source": "replay"}, "needs recording:=FILE"),
         ({"source": "replay", "recording": "absent.csv"}, "absent.csv: cannot read"),
+        (
+            {"source": "replay", "recording": HERE, "record": HERE},
+            "is the recording; choose another",
+        ),
         ({"source": "serial"}, "needs anchors:=FILE"),
         ({"source": "serial", "anchors": HERE, "device": "morse"}, "device: expected one of"),
         ({"params_file": "absent.yaml"}, "absent.yaml: cannot read"),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -549,3 +550,19 @@ def test_the_tracker_is_closed_on_every_way_out(nodes: Graph, tmp_path: Path, en
         if end.startswith("SIG"):
             assert process.stderr is not None
             assert "Traceback" not in process.stderr.read()
+
+
+def test_a_second_signal_does_not_kill_a_node_that_is_ending(tmp_path: Path) -> None:
+    """Ctrl-C tells the nodes of `ros2 launch`, and it tells them again."""
+    code = "from locdreamer_ros.start import source_node; raise SystemExit(source_node())"
+    with own_domain() as domain:
+        environment = node_environment(domain, tmp_path)
+        with subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            assert "waiting for 1 listeners" in process.stderr.readline()
+            while process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                sleep(0.005)
+            assert process.returncode == 0

@@ -15,14 +15,17 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
+from geometry_msgs.msg import PoseStamped
 from locdreamer_ros.msg import AnchorArray, RangeArray
 from nodes.hosted import hosting
 from nodes.ros_graph import Graph, graph
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 
 from locdreamer_ros.datasets.bag import read_bag
 from locdreamer_ros.datasets.rosbag2 import read_messages
 from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes import recorder_node
 from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED
 from locdreamer_ros.nodes.recorder_node import RecorderNode
 from locdreamer_ros.types import Anchors, Ranges
@@ -114,3 +117,24 @@ def test_ranges_of_anybody_are_recorded(nodes: Graph) -> None:
         out.publish(RangeArray(header=c.header(10, "map"), ranges=c.to_ranges(ranges, ANCHORS)))
         nodes.probe.rest(0.05)
     nodes.probe.until(lambda: int(heard(nodes).get("recorded", 0)) >= 8, "most in the bag")
+
+
+def test_what_comes_before_simulated_time_is_counted_and_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_node, "MOST_EARLY", 3)
+    given = {"use_sim_time": True, "output": str(tmp_path / "bag")}
+    with hosting(RecorderNode, **given) as hosted:
+        hosted.say(AnchorArray, "uwb/anchors", LATCHED).publish(c.to_anchors(ANCHORS, 0, "map"))
+        hosted.until(lambda: hosted.node._early, "the anchors")
+        truth = hosted.say(PoseStamped, "ground_truth/pose", KEPT)
+        for _ in range(5):
+            truth.publish(PoseStamped())
+        hosted.until(lambda: hosted.node.counts["messages_dropped"] >= 3, "what is too much")
+        assert "3 messages wait for simulated time" in hosted.node.problem
+        assert "waiting for simulated time: nobody publishes /clock" in hosted.node.health()[0]
+        clock, tick = hosted.say(Clock, "/clock"), Clock(clock=c.to_stamp(10**9))
+        hosted.until(
+            lambda: clock.publish(tick) or hosted.node.counts["recorded"] >= 4, "what waited"
+        )
+        assert hosted.node.health()[0] == "waiting for messages on /uwb/ranges"
