@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import NameValidationException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
@@ -304,6 +305,9 @@ class UwbNode(LifecycleNode):
             return self._refuse(str(reason))
         except ModuleNotFoundError as missing:
             return self._refuse(f"{self.get_name()}: {not_installed(missing)}")
+        except NameValidationException as reason:  # of a topic, as a parameter makes it
+            said = " ".join(line.strip() for line in str(reason).splitlines()[:2])
+            return self._refuse(f"{self.get_name()}: {said}")
         except Exception as reason:
             if text := refused_name(reason):
                 return self._refuse(f"{self.get_name()}: {text}")
