@@ -36,7 +36,8 @@ def run_node(make: Callable[[], UwbNode]) -> int:
     Status 2 and one line on stderr: an argument or parameter is not valid or, with autostart, what
     it names.
     """
-    os.environ.setdefault("HOME", tempfile.gettempdir())  # rcl's log wants one
+    if not os.environ.get("HOME"):  # rcl's log wants one
+        os.environ["HOME"] = tempfile.gettempdir()
     find_soon()
     told = False
 

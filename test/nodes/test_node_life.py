@@ -557,7 +557,7 @@ def test_a_second_signal_does_not_kill_a_node_that_is_ending(tmp_path: Path) -> 
     """Ctrl-C tells the nodes of `ros2 launch`, and it tells them again."""
     code = "from locdreamer_ros.start import source_node; raise SystemExit(source_node())"
     with own_domain() as domain:
-        environment = node_environment(domain, tmp_path)
+        environment = {**node_environment(domain, tmp_path), "HOME": ""}  # as some services have it
         with subprocess.Popen(
             [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True
         ) as process:
