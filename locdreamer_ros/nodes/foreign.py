@@ -131,7 +131,7 @@ def parse(text: str) -> Iterator[Foreign]:
                     f"ranges_from: expected key=value with keys {', '.join(KEYS)}; got {key!r}"
                 )
         where = f"ranges_from: {part!r}"
-        kind = given.pop("type", "")
+        kind = _full(given.pop("type", ""))
         topics = tuple(filter(None, given.pop("topic", "").split(",")))
         for topic in topics:
             check_topic("ranges_from", topic)
@@ -147,6 +147,12 @@ def parse(text: str) -> Iterator[Foreign]:
         except ValueError:
             raise InputError(f"{where}: scale: expected a number") from None
         yield Foreign(topics, found, given, scale)
+
+
+def _full(kind: str) -> str:
+    """`package/msg/Type` of that, or of `package/Type`."""
+    package, _, name = kind.replace("/msg/", "/").partition("/")
+    return f"{package}/msg/{name}" if name else kind
 
 
 def check_topic(name: str, topic: str) -> None:

@@ -199,15 +199,16 @@ class UwbNode(LifecycleNode):
     ) -> Any:
         """A timer that runs while the node is active, by a steady clock.
 
-        ros: by ROS time, which is that of /clock under use_sim_time; always: while it is inactive
-        too.
+        ros: by that of /clock under use_sim_time (else the steady clock will do: where the system's
+        is set back, a timer on it stops for as long); always: while it is inactive too.
         """
 
         def due() -> None:
             if self.active or always:
                 callback()
 
-        timer = self.create_timer(period, due, clock=None if ros else self._steady)
+        simulated = ros and self.get_parameter("use_sim_time").value
+        timer = self.create_timer(period, due, clock=None if simulated else self._steady)
         self._keep((self.destroy_timer, timer), always)
         return timer
 

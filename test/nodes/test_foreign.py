@@ -48,6 +48,7 @@ def test_a_range_sensor_is_known() -> None:
     assert one(text, message).status == AnchorRange.INVALID
     assert one(text + " anchor=@topic", message).anchor == "a7"
     assert one(text + " anchor='b'", message).anchor == "b"
+    assert one("topic=/x type=sensor_msgs/Range", message).anchor == "a1"
 
 
 def test_a_list_with_its_own_names_and_units() -> None:

@@ -22,6 +22,7 @@ from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerS
 from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path as PathMessage
 from nodes.hosted import ANCHORS, TRUTH, Hosted, answer_to, hosting, ranges_at
+from rclpy.clock import ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
@@ -368,6 +369,15 @@ def test_the_rate_is_of_ros_time() -> None:
             hosted.rest(0.002)
         hosted.rest(0.3)
         assert hosted.node.counts["schedules"] <= asked + 1
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+def test_a_system_clock_that_is_set_back_does_not_stop_the_rate(simulated: bool) -> None:
+    with hosting(TrackerNode, **EKF, rate=10.0, use_sim_time=simulated) as hosted:
+        hosted.place()
+        hosted.until(lambda: hosted.node.site, "the site")
+        kind = hosted.node._timer.clock.clock_type
+        assert kind == (ClockType.ROS_TIME if simulated else ClockType.STEADY_TIME)
 
 
 def test_a_launch_made_twice_is_recognised_in_what_is_dropped() -> None:
