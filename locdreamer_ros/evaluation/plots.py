@@ -54,7 +54,11 @@ def figure_of(width: float, height: float) -> Figure:
 
 
 def save_figure(path: Path, figure: Figure) -> None:
-    """Write a figure all or nothing."""
+    """Write a figure all or nothing. Its words are words, no formulas: ids and names have `$`."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     with replaced(path) as temporary:
         # Without a date the same result gives the same file.
         date = {"Date": None} if path.suffix == ".svg" else {}

@@ -37,6 +37,18 @@ def test_track_without_truth_and_with_a_late_fix(tmp_path):
     assert (tmp_path / "track.png").stat().st_size > 5000
 
 
+def test_names_are_no_formulas(tmp_path):
+    recording = circle_recording(duration=5.0)
+    ids = (r"$\foo$", *recording.anchors.ids[1:])
+    anchors = dataclasses.replace(recording.anchors, ids=ids)
+    recording = dataclasses.replace(recording, anchors=anchors)
+    track, _ = evaluate(recording, Method(), site=Site(anchors))
+    plot_track(tmp_path / "track.svg", anchors, {r"$\bar$": track}, title=r"of $\walk$")
+    drawn = (tmp_path / "track.svg").read_text(encoding="utf-8")
+    for text in (r"$\foo$", r"of $\walk$"):
+        assert f"<!-- {text} -->" in drawn
+
+
 def test_bars_take_a_missing_interval(tmp_path):
     values = {"ekf": [(1.0, 0.1), (0.9, float("nan"))], "grid": [(0.4, 0.02), (0.3, 0.01)]}
     plot_bars(tmp_path / "b.png", ["random", "gdop"], values, ylabel="MAE [m]", title="house")
