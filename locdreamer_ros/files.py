@@ -180,6 +180,18 @@ def replaced(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file of the disk this is; None where there is none.
+
+    What a long-running writer holds open may be moved or removed meanwhile, which no write tells.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def check_folder(path: Path) -> None:
     """Complain about a folder that cannot be written before the work; it need not exist."""
     existing = path

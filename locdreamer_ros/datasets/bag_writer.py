@@ -16,7 +16,7 @@ from locdreamer_ros.datasets.mcap_writer import McapWriter
 from locdreamer_ros.datasets.rosbag2 import INFORMATION, METADATA, STORAGES, typestore
 from locdreamer_ros.datasets.sqlite_bag import SqliteWriter
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import read_yaml, write_atomically
+from locdreamer_ros.files import identity, read_yaml, write_atomically
 
 FLUSH_S = 1.0
 """A live bag is readable up to what is older than this, s."""
@@ -71,7 +71,7 @@ class BagWriter:
             self._writer: Any = (
                 McapWriter(self._file) if storage == "mcap" else SqliteWriter(self._file, version)
             )
-            self._identity = _identity(self._file)
+            self._identity = identity(self._file)
             if live:
                 self._save_metadata()
         except OSError as reason:
@@ -173,7 +173,7 @@ class BagWriter:
 
     def _save_metadata(self) -> None:
         """Raises OSError, also where the bag was moved or removed: no other takes its place."""
-        if self._live and _identity(self._file) != self._identity:
+        if self._live and identity(self._file) != self._identity:
             raise OSError(0, "its folder was moved or removed")
         try:
             with write_atomically(self.path / METADATA) as stream:
@@ -221,15 +221,6 @@ class BagWriter:
             self.close()
         else:
             self.discard()
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    """Which file of the disk this is; None where there is none."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _files_of_bag(path: Path) -> list[Path]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import write_atomically
+from locdreamer_ros.files import identity, write_atomically
 from locdreamer_ros.survey.files import between_path
 from locdreamer_ros.types import Anchors, Ranges, RangeStatus
 
@@ -45,6 +45,7 @@ class SurveyLog:
         try:
             _keep_aside(path)
             self._stream = path.open("xb", buffering=0)
+            self._identity = identity(path)
         except OSError as reason:
             raise InputError(f"{path}: cannot write: {reason.strerror}") from None
         self._append([("t_s", "anchor", "range")])
@@ -89,6 +90,8 @@ class SurveyLog:
         csv.writer(text, lineterminator="\n").writerows(rows)
         data, size = text.getvalue().encode(), self._stream.tell()
         try:
+            if identity(self.path) != self._identity:
+                raise OSError(errno.ENOENT, "it was moved or removed")
             if self._stream.write(data) != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as reason:

@@ -33,7 +33,7 @@ from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.lifecycle import LOSSLESS
 from locdreamer_ros.nodes.survey_log import SurveyLog
 from locdreamer_ros.survey.files import load_unplaced
-from locdreamer_ros.types import Anchors
+from locdreamer_ros.types import Anchors, Ranges
 
 
 def test_asks_exactly_the_scheduled_anchors(graph: Graph) -> None:
@@ -243,6 +243,17 @@ def test_lengths_between_anchors_are_written_by_the_sites_ids(tmp_path: Path) ->
         assert table.read_text() == f"anchor,other,range\nleft,right,{metres}\n"
         ranger.between[("left", "right")].extend([1.7, 1.7, 1.7, 1.7])
     assert "1.6920" in (tmp_path / "walk_1_between.csv").read_text()
+
+
+def test_a_survey_whose_file_is_gone_says_so(tmp_path: Path) -> None:
+    log = SurveyLog(tmp_path / "walk.csv", Anchors(("1", "2"), np.zeros((2, 3))))
+    log.add(Ranges.of([0], [2.5], 0.1))
+    (tmp_path / "walk.csv").rename(tmp_path / "moved.csv")
+    log.add(Ranges.of([0], [2.5], 0.2))
+    log.close()
+    assert "walk.csv: cannot write: it was moved or removed; the survey ends here" in log.problem
+    assert log.counts == {"1": 1, "2": 0}
+    assert len((tmp_path / "moved.csv").read_text().splitlines()) == 2
 
 
 def test_a_survey_with_offsets_of_before_is_refused(graph: Graph) -> None:
