@@ -28,12 +28,17 @@ BESIDE = ("DEFAULT_FASTDDS_PROFILES.xml", "DEFAULT_FASTRTPS_PROFILES.xml")
 def find_soon() -> None:
     """Let this process announce itself as config/discovery.xml says, unless a profile is set.
 
-    To be called before the process's first node; other middleware than Fast DDS does not read it.
+    And speak by UDP, where nothing else is set: in shared memory a killed node leaves its port to
+    the one that is started in its place, which is deaf for a while. To be called before the
+    process's first node; other middleware than Fast DDS does not read it.
     """
     if any(os.environ.get(name) for name in PROFILE_OF) or any(map(os.path.exists, BESIDE)):
         return
-    name = PROFILE_OF[os.environ.get("ROS_DISTRO") in FAST_DDS_2]
-    os.environ[name] = str(shared_file("config/discovery.xml"))
+    old = os.environ.get("ROS_DISTRO") in FAST_DDS_2
+    local = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") == "LOCALHOST"
+    profile = "discovery" if old else "discovery_localhost" if local else "discovery_fast_dds_3"
+    os.environ[PROFILE_OF[old]] = str(shared_file(f"config/{profile}.xml"))
+    os.environ.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
 
 
 def _ports(domain: int) -> list[int]:

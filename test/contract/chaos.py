@@ -135,13 +135,15 @@ class Chaos:
         victim, way = self.rng.choice(VICTIMS), self.rng.choice(WAYS)
         process = self.nodes.processes._running[victim]
         process.send_signal(way)
-        since = time.time_ns()
+        ending = 0.0
         if way == signal.SIGSTOP:
             self.until(lambda: False, self.rng.uniform(0.2, 2.0))
             process.send_signal(signal.SIGCONT)
-            since = time.time_ns()
+        else:  # what the node still does until it has ended is no recovery
+            ending = self.until(lambda: process.poll() is not None)
+        since = time.time_ns()
         trackers = ["tracker_node", *(["ekf_node"] if victim == "ekf_node" else [])]
-        took = self.until(lambda: all(self.right(name, since) for name in trackers))
+        took = ending + self.until(lambda: all(self.right(name, since) for name in trackers))
         back = True
         if way != signal.SIGSTOP:
             self.nodes.probe.diagnostics.pop(f"/{victim}", None)

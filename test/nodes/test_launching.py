@@ -300,21 +300,34 @@ def test_the_filter_of_robot_localization_is_fed_topics_that_there_are() -> None
 
 
 @pytest.mark.parametrize(
-    ("environment", "taken"),
+    ("environment", "taken", "profile"),
     [
-        ({}, "FASTDDS_DEFAULT_PROFILES_FILE"),
-        ({"ROS_DISTRO": "jazzy"}, "FASTRTPS_DEFAULT_PROFILES_FILE"),
-        ({"FASTDDS_DEFAULT_PROFILES_FILE": "mine.xml"}, ""),
-        ({"FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml"}, ""),
+        ({}, "FASTDDS_DEFAULT_PROFILES_FILE", "discovery_fast_dds_3.xml"),
+        (
+            {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"},
+            "FASTDDS_DEFAULT_PROFILES_FILE",
+            "discovery_localhost.xml",
+        ),
+        ({"ROS_DISTRO": "jazzy"}, "FASTRTPS_DEFAULT_PROFILES_FILE", "discovery.xml"),
+        ({"FASTDDS_DEFAULT_PROFILES_FILE": "mine.xml"}, "", ""),
+        ({"FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml"}, "", ""),
     ],
 )
 def test_nodes_announce_themselves_often_unless_somebody_says_how(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], taken: str
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], taken: str, profile: str
 ) -> None:
     monkeypatch.setattr(os, "environ", dict(environment))
     find_soon()
     new = os.environ.keys() & PROFILE_OF - environment.keys()
     assert new == ({taken} if taken else set())
-    for profile in new:
-        (period,) = ElementTree.parse(os.environ[profile]).getroot().iter(TAG)
+    assert os.environ.get("FASTDDS_BUILTIN_TRANSPORTS") == ("UDPv4" if taken else None)
+    for name in new:
+        assert Path(os.environ[name]).name == profile
+        (period,) = ElementTree.parse(os.environ[name]).getroot().iter(TAG)
         assert [int(str(part.text)) for part in period] == [0, 500_000_000]
+
+
+def test_a_transport_that_somebody_chose_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"FASTDDS_BUILTIN_TRANSPORTS": "DEFAULT"})
+    find_soon()
+    assert os.environ["FASTDDS_BUILTIN_TRANSPORTS"] == "DEFAULT"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 import signal
 import subprocess
@@ -35,7 +36,7 @@ from locdreamer_ros.cli import main
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import conversions as c
-from locdreamer_ros.nodes.domain import own_domain
+from locdreamer_ros.nodes.domain import FAST_DDS_2, own_domain
 from locdreamer_ros.nodes.lifecycle import LATCHED
 from locdreamer_ros.nodes.processes import node_environment
 from locdreamer_ros.nodes.tracker_node import TrackerNode
@@ -567,3 +568,14 @@ def test_a_second_signal_does_not_kill_a_node_that_is_ending(tmp_path: Path) -> 
                 process.send_signal(signal.SIGINT)
                 sleep(0.005)
             assert process.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.skipif(os.environ.get("ROS_DISTRO") in FAST_DDS_2, reason="has a profile of its own")
+def test_a_node_has_no_port_in_shared_memory_that_outlives_it(nodes: Graph) -> None:
+    closed = Closed(nodes)
+    closed.turn()
+    pid = nodes.processes._running["tracker_node"].pid
+    ports = set(re.findall(r"fastdds_port(\d+)", Path(f"/proc/{pid}/maps").read_text()))
+    first = 7400 + 250 * nodes.probe.context.get_domain_id()
+    assert len([port for port in ports if first <= int(port)]) == 1  # the probe's
