@@ -73,7 +73,7 @@ PyMODINIT_FUNC PyInit__compiled()
 {
   PyObject * made = PyModule_Create(&module);
   // Raised with every change of what goes in or comes out: locdreamer_ros/compiled.py has the same.
-  if (made && PyModule_AddIntConstant(made, "INTERFACE", 9) < 0) {
+  if (made && PyModule_AddIntConstant(made, "INTERFACE", 10) < 0) {
     Py_DECREF(made);
     return nullptr;
   }

@@ -325,7 +325,8 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
         calm = held.fit[i].second <= limit[LINGERS] && held.fit[i].first == wide.data<int64_t>()[i];
       }
       const double least = std::max(limit[RIVALLED], limit[RIVALLED_EACH] * held.anchors);
-      if (calm && held.cost >= least && time >= *looked.data<double>() + limit[LOOK]) {
+      const double wait = held.cost >= least ? limit[LOOK] : limit[GLANCE];
+      if (calm && time >= *looked.data<double>() + wait) {
         const double common =
           State(update.to.state.data<double>(), update.from.slots).mean[COMMON];
         calm = held.anchors >= 3 && std::fabs(common) < limit[OFFSET] && !may_have_rival(

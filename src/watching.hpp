@@ -24,7 +24,7 @@ namespace locdreamer_ros
 enum Limit
 {
   COAST, OPEN, TEST, SUSPECT, LINGERS, AGREES, SPIKES, ACCUSED, REACH, REACH_ROWS, OLDEST, RIVALLED,
-  RIVALLED_EACH, LOOK, RIVAL, BEST, ELSEWHERE, SIGMAS, OFFSET, LIMITS
+  RIVALLED_EACH, LOOK, GLANCE, RIVAL, BEST, ELSEWHERE, SIGMAS, OFFSET, LIMITS
 };
 
 // Ranges that are looked at: their arguments, borrowed while it lives.

@@ -19,19 +19,25 @@ from locdreamer_ros.types import Estimate, FloatArray, Site
 
 DOUBTS_S = 1.0
 """How long the ranges must go unexplained before it is said."""
-RIVALLED, RIVALLED_EACH, LOOK_S = 1.5, 0.3, 0.5
-"""Cost, and cost per anchor, beyond which other places are looked at, that would be doubt enough:
-so often, and at each test while there is one. One anchor that is off costs as much."""
+RIVALLED, RIVALLED_EACH, LOOK_S, GLANCE_S = 1.5, 0.3, 0.5, 1.0
+"""Cost, and cost per anchor, beyond which other places are looked at so often, and at each test
+while one is doubt enough. One anchor that is off costs as much. Ranges that cost less are looked at
+now and then: few of them, or those that an anchor's name leaves, fit two places alike."""
 RIVAL, BEST = 1.0, 2.0
 """Another place is a rival where it costs no more than so much above the track, and so much above
 the best place."""
 ELSEWHERE_M, SIGMAS = 1.0, 2.0
 """And where it is so far away, and so many sigma of the track."""
-RIVALS = (RIVALLED, RIVALLED_EACH, LOOK_S, RIVAL, BEST, ELSEWHERE_M, SIGMAS)
+RIVALS = (RIVALLED, RIVALLED_EACH, LOOK_S, GLANCE_S, RIVAL, BEST, ELSEWHERE_M, SIGMAS)
 """What the kernel has to know of rivals."""
 SETTLED_S, UNSURE_S = 3.0, 30.0
 """Ranges that go unexplained so long after an anchor was named, with few others left, say that it
 may be the wrong one; so long it is doubted."""
+
+
+def dear(held: Held) -> bool:
+    """Whether the ranges cost so much by the track that another place may overrule it."""
+    return held.cost >= max(RIVALLED, RIVALLED_EACH * held.anchors)
 
 
 class Doubt:
@@ -108,8 +114,7 @@ class Doubt:
         self.odd_since = None
         if not self.ambiguous(now):
             self.covariance = None
-        due = rivalled or now >= self.looked.item() + LOOK_S
-        if held.cost < max(RIVALLED, RIVALLED_EACH * held.anchors) or not due:
+        if not rivalled and now < self.looked.item() + (LOOK_S if dear(held) else GLANCE_S):
             return False
         self.looked[0] = now
         return True

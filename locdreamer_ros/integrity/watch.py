@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from locdreamer_ros.integrity.better import AT_ONCE_S, TEST_S, Better
-from locdreamer_ros.integrity.doubt import RIVALS, Doubt
+from locdreamer_ros.integrity.doubt import RIVALS, Doubt, dear
 from locdreamer_ros.integrity.first_fix import OFFSET_M, STILL_S, beginning, fix_of, ready
 from locdreamer_ros.integrity.gate import ACCUSED, ALL_NEAR, SPIKES, Gate
 from locdreamer_ros.integrity.mirror import Mirror
@@ -365,7 +365,7 @@ class Watch:
         best = found[0]
         if plain:
             # Where many anchors are, most were heard before the track went wrong: few ranges tell.
-            if self.doubt.covariance is None:
+            if self.doubt.covariance is None or not dear(held):
                 self._better.since = None
             elif self._better.lasts(best, spent, estimate, now):
                 self._overrule(gathered, best, known)

@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from locdreamer_ros.integrity.doubt import Doubt
+from locdreamer_ros.integrity.doubt import GLANCE_S, LOOK_S, Doubt
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.snapshot import Snapshot
 from locdreamer_ros.integrity.status import State
+from locdreamer_ros.integrity.track import Held
 from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.integrity.window import Gathered, Window
 from locdreamer_ros.methods import Method
@@ -91,6 +92,32 @@ def test_ranges_of_long_ago_are_held_against_where_the_tag_was_then() -> None:
     walked(watch, site, 1.0, 30.0, lambda time: range(5) if time < 10.0 else [0, 1, 2])
     assert set(watch._fit) == {0, 1, 2, 3, 4}
     assert max(map(abs, watch._fit.values())) < 0.5, "of the last two 20 s ago"
+
+
+def test_a_range_of_long_ago_tells_no_side_any_more() -> None:
+    """The row fits both sides at no cost; the anchor beside it was heard for three seconds."""
+    site = row_of(0.1)
+    watch = Watch(site, Method(dimensions="2", tag_height=1.0).make_tracker(site))
+    watch._better.lasts = lambda *_: True  # type: ignore[method-assign]
+    seen = walked(watch, site, 1.0, 30.0, lambda time: range(6) if time < 3.0 else range(5))
+    assert set(watch._fit) == set(range(6)), "it is still in the window"
+    assert (seen[3:7, 1] == State.TRACKING).all()
+    assert (seen[15:, 1] == State.DOUBTFUL).mean() > 0.7
+    assert watch.estimate is not None
+    assert watch.estimate.covariance[1, 1] > 3.0**2, "it holds the other side"
+    assert watch.restarts == 0, "what costs so little is no reason to begin anew"
+
+
+@pytest.mark.parametrize(("cost", "wait"), [(1.6, LOOK_S), (0.1, GLANCE_S)])
+def test_other_places_are_looked_at_now_and_then(cost: float, wait: float) -> None:
+    site = row_of(4.0)
+    doubt = Doubt(site, Mirror(site), Naming(site), Window(6))
+    held = Held(cost, 4, {})
+    assert doubt.looks(held, 0.0)
+    assert not doubt.looks(held, wait - 0.01)
+    assert doubt.looks(held, wait)
+    doubt.covariance = np.eye(2)
+    assert doubt.looks(held, wait + 0.01), "at each test while there is one"
 
 
 def place(x: float, cost: float) -> Snapshot:
