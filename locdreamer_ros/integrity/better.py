@@ -20,6 +20,9 @@ BETTER, APART_M, SIGMAS, FOR_S = 1.5, 1.5, 3.0, 1.0
 own, for so long."""
 PLAIN = 2
 """With so many more witnesses, and so much more cost, one more test is enough."""
+SHARE, UNCLEAR_S = 0.5, 2.0
+"""A snapshot that leaves more than this share of the cost unexplained itself has to be better for
+so long: walls lengthen several ranges at once, for a second or so."""
 AT_ONCE_S = 0.15
 """Ranges no older than this are of one moment, for a tag that turns."""
 SLACK_M_S, FAST_M_S = 3.0, 15.0
@@ -95,4 +98,6 @@ class Better:
             self.since = now
         self._last = best
         plain = best.good >= d + 2 + PLAIN and spent - best.cost > BETTER + PLAIN
-        return now - self.since >= (TEST_S if plain else FOR_S) - 1e-6
+        unclear = best.cost > SHARE * spent
+        wait = TEST_S if plain else UNCLEAR_S if unclear else FOR_S
+        return now - self.since >= wait - 1e-6
