@@ -139,12 +139,31 @@ def read_bag(
     else:
         recording = _read_range_arrays(bag, named.get("ranges", RANGES[0]), anchors, picked)
     times = [to_nanoseconds(float(time)) for time in recording.times]
+    odometry = _read_odometry(path, named.get("odometry"), times, usual)
+    turn_rate = _read_gyro(path, named.get("imu"), times, usual)
+    for role, found, (_, kind) in (("odometry", odometry, ODOMETRY), ("imu", turn_rate, IMU)):
+        if found is None and role not in named:
+            _say_unread(bag, role, kind)
     return dataclasses.replace(
         recording,
         truth=_read_truth(bag, named.get("truth"), times),
-        odometry=_read_odometry(path, named.get("odometry"), times, usual),
-        turn_rate=_read_gyro(path, named.get("imu"), times, usual),
+        odometry=odometry,
+        turn_rate=turn_rate,
     )
+
+
+def _say_unread(bag: Bag, role: str, kind: str) -> None:
+    """A robot's topics have names of their own: what could be meant is said, not guessed."""
+    topics = {channel.topic for channel in bag.channels}
+    meant = [
+        channel.topic
+        for channel in sorted(bag.channels)
+        if channel.type == kind
+        and channel.total
+        and f"{channel.topic.rpartition('/')[0]}/status" not in topics  # not a tracker's own
+    ]
+    if meant:
+        note(bag.path, f"not read: {', '.join(meant)} ({kind}); --columns {role}={meant[0]} does")
 
 
 def foreign_ids(path: Path, topics: Mapping[str, str]) -> tuple[str, ...]:

@@ -117,6 +117,18 @@ def test_the_odometry_of_our_own_nodes_is_not_the_robots(tmp_path: Path, moving:
     assert np.isnan(np.delete(odometry, 1, axis=0)).all()
 
 
+def test_odometry_under_a_robots_own_name_is_pointed_out(
+    tmp_path: Path, moving: Recording, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As `recorder_node` keeps it that was told `odometry:=/my/odom`."""
+    bodies: Bodies = [("/my/odometry", float(t), pose(t, 1.0, 2.0, 0.5)) for t in moving.times]
+    bag = with_topics(tmp_path / "bag", moving, bodies)
+    assert read_bag(bag).odometry is None  # it may be another robot's
+    assert "not read: /my/odometry (nav_msgs/msg/Odometry)" in caplog.text
+    assert "--columns odometry=/my/odometry does" in caplog.text
+    assert read_bag(bag, topics={"odometry": "/my/odometry"}).odometry is not None
+
+
 def test_an_imu_without_a_gyro_is_none(tmp_path: Path, moving: Recording) -> None:
     body = imu_of(0.3, header(0.1))
     body.angular_velocity_covariance[0] = -1.0
