@@ -49,6 +49,14 @@ FARTHEST_M = 1e9
 """A coordinate beyond this is no place on Earth in any map projection."""
 
 
+def check_time(times: FloatArray, where: str) -> None:
+    """Raises InputError, naming `where`, for many epochs of one and the same time (T,) s."""
+    if len(times) >= FEWEST_EPOCHS and float(np.ptp(times)) == 0.0:
+        raise InputError(
+            f"{where}: all {len(times)} epochs are of the time {times[0]:g} s: its clock stood"
+        )
+
+
 def check_places(anchors: Anchors, where: str) -> None:
     """Raises InputError, naming `where`, for a coordinate that is no place."""
     far = np.abs(anchors.positions) > FARTHEST_M

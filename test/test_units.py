@@ -9,7 +9,13 @@ import pytest
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import Anchors, FloatArray, Site
-from locdreamer_ros.units import check_places, check_turning, check_units, out_of_reach
+from locdreamer_ros.units import (
+    check_places,
+    check_time,
+    check_turning,
+    check_units,
+    out_of_reach,
+)
 
 RNG = np.random.default_rng(0)
 TIMES = np.arange(200) / 10
@@ -129,3 +135,10 @@ def test_a_gyro_in_degrees() -> None:
     check_turning(turning, "t.csv")
     with pytest.raises(InputError, match=r"t.csv: gyro_z: expected rad/s, .* are they degrees"):
         check_turning(np.degrees(turning), "t.csv")
+
+
+def test_a_clock_that_stood_still_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^w\.csv: all 200 epochs are of the time 5 s"):
+        check_time(np.full(200, 5.0), "w.csv")
+    check_time(np.full(5, 5.0), "w.csv")  # a spot check
+    check_time(TIMES, "w.csv")

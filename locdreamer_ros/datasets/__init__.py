@@ -11,7 +11,7 @@ from pathlib import Path
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import anchors_of
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.units import check_places, check_turning, check_units
+from locdreamer_ros.units import check_places, check_time, check_turning, check_units
 
 
 def load_recording(
@@ -38,6 +38,7 @@ def load_recording(
     if is_table(path) and anchors is None:
         where = str(anchors_of(path))
     check_places(recording.anchors, where)
+    check_time(recording.times, str(path))
     if recording.turn_rate is not None:
         check_turning(recording.turn_rate, str(path))
     if recording.differences:
