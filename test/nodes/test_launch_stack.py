@@ -277,7 +277,7 @@ def test_a_survey_is_walked_with_the_robots_launch_file(tmp_path: Path) -> None:
     finally:
         module.close()
     found = load_unplaced(walk)
-    assert found.anchors.ids == tag.anchors.ids
+    assert set(found.anchors.ids) == set(tag.anchors.ids)  # in the order in which they were heard
     assert np.isfinite(found.ranges).sum(axis=0).min() >= 20
 
 
