@@ -298,6 +298,7 @@ class UwbNode(LifecycleNode):
         self.config = read(self, self.group)
         self.configure()
         self._configured = True
+        self.problem = ""
 
     def _attempt(self, work: Callable[[], None]) -> TransitionCallbackReturn:
         try:

@@ -429,6 +429,24 @@ def test_the_source_answers_only_the_epoch_on_offer(nodes: Graph) -> None:
     assert len(truths) == epochs
 
 
+def test_what_was_wrong_is_forgotten_once_it_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    with own_domain() as domain:
+        rclpy.init(domain_id=domain)
+        try:
+            node = TrackerNode()
+            node.set_parameters([rclpy.Parameter("preset", value="nobody")])
+            assert node.trigger_configure().name == "FAILURE"
+            assert "unknown preset 'nobody'" in node.problem
+            node.set_parameters([rclpy.Parameter("preset", value="")])
+            assert node.trigger_configure().name == "SUCCESS"
+            assert node.problem == ""
+            node.destroy_node()
+        finally:
+            rclpy.try_shutdown()
+
+
 def fail(ranges: Ranges) -> None:
     raise np.linalg.LinAlgError("singular matrix")
 
