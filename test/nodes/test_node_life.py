@@ -429,22 +429,28 @@ def test_the_source_answers_only_the_epoch_on_offer(nodes: Graph) -> None:
     assert len(truths) == epochs
 
 
-def test_what_was_wrong_is_forgotten_once_it_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An unconfigured tracker node, alone in a domain."""
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
     with own_domain() as domain:
         rclpy.init(domain_id=domain)
         try:
-            node = TrackerNode()
-            node.set_parameters([rclpy.Parameter("preset", value="nobody")])
-            assert node.trigger_configure().name == "FAILURE"
-            assert "unknown preset 'nobody'" in node.problem
-            node.set_parameters([rclpy.Parameter("preset", value="")])
-            assert node.trigger_configure().name == "SUCCESS"
-            assert node.problem == ""
-            node.destroy_node()
+            alone = TrackerNode()
+            yield alone
+            alone.destroy_node()
         finally:
             rclpy.try_shutdown()
+
+
+def test_what_was_wrong_is_forgotten_once_it_is_mended(node: Any) -> None:
+    node.set_parameters([rclpy.Parameter("preset", value="nobody")])
+    assert node.trigger_configure().name == "FAILURE"
+    assert "unknown preset 'nobody'" in node.problem
+    node.set_parameters([rclpy.Parameter("preset", value="")])
+    assert node.trigger_configure().name == "SUCCESS"
+    assert node.problem == ""
 
 
 def fail(ranges: Ranges) -> None:
@@ -457,42 +463,33 @@ def lost(ranges: Ranges) -> Estimate:
 
 @pytest.mark.parametrize("update", [fail, lost])
 def test_a_tracker_whose_numbers_fail_starts_again(
-    update: Callable[[Ranges], Any], monkeypatch: pytest.MonkeyPatch
+    update: Callable[[Ranges], Any], node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
-    with own_domain() as domain:
-        rclpy.init(domain_id=domain)
-        try:
-            node = TrackerNode()
-            node.trigger_configure()
-            node.trigger_activate()
-            node._on_anchors(anchors_message())
+    node.trigger_configure()
+    node.trigger_activate()
+    node._on_anchors(anchors_message())
 
-            def turn(epoch: int) -> None:
-                node._ask(epoch * STEP_NS)
-                node.on_ranges(answer_to(node._pending.message), 0.0)
+    def turn(epoch: int) -> None:
+        node._ask(epoch * STEP_NS)
+        node.on_ranges(answer_to(node._pending.message), 0.0)
 
-            turn(1)
-            assert node.loop.tracker.estimate is not None
-            monkeypatch.setattr(node.loop.tracker, "update", update)
-            turn(2)
-            assert node.counts["restarts"] == 1
-            assert node.loop.tracker.estimate is None
-            turn(3)
-            assert node.loop.tracker.estimate is not None
-            told: list[DiagnosticArray] = []
-            monkeypatch.setattr(node._diagnostics, "publish", told.append)
-            node.loop.watch.restarts = 2  # and two of the watch, which count as well
-            node.report()
-            values = {pair.key: pair.value for pair in told[-1].status[0].values}
-            assert values["restarts"] == "3"
-            node.trigger_deactivate()
-            node.trigger_activate()
-            assert node.counts["restarts"] == 0  # as TrackerStatus has it: since the activation
-            node.destroy_node()
-        finally:
-            rclpy.try_shutdown()
+    turn(1)
+    assert node.loop.tracker.estimate is not None
+    monkeypatch.setattr(node.loop.tracker, "update", update)
+    turn(2)
+    assert node.counts["restarts"] == 1
+    assert node.loop.tracker.estimate is None
+    turn(3)
+    assert node.loop.tracker.estimate is not None
+    told: list[DiagnosticArray] = []
+    monkeypatch.setattr(node._diagnostics, "publish", told.append)
+    node.loop.watch.restarts = 2  # and two of the watch, which count as well
+    node.report()
+    values = {pair.key: pair.value for pair in told[-1].status[0].values}
+    assert values["restarts"] == "3"
+    node.trigger_deactivate()
+    node.trigger_activate()
+    assert node.counts["restarts"] == 0  # as TrackerStatus has it: since the activation
 
 
 def test_a_model_for_another_budget_is_stood_in_for(nodes: Graph, tmp_path: Path) -> None:
