@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -124,6 +125,7 @@ def read_arrays(path: Path, what: str) -> dict[str, NDArray[Any]]:
                 raise InputError(f"{path}: unpacks to more than {LARGEST_ARRAYS} bytes")
             arrays = {}
             for entry in entries:
+                damaged = InputError(f"{path}: expected {what}: {entry.filename} is damaged")
                 with file.open(entry) as stream:
                     head = getattr(np.lib.format, "read_array_header_{}_{}".format(
                         *np.lib.format.read_magic(stream)
@@ -131,8 +133,12 @@ def read_arrays(path: Path, what: str) -> dict[str, NDArray[Any]]:
                     shape, fortran, kind = head(stream)
                     size = int(np.prod(shape, dtype=object)) * kind.itemsize
                     if kind.hasobject or size != entry.file_size - stream.tell():
-                        raise InputError(f"{path}: expected {what}: {entry.filename} is damaged")
+                        raise damaged
                     flat = np.frombuffer(bytearray(stream.read()), dtype=kind)
+                    if kind.kind == "U":  # what is no letter ends in a SystemError when it is read
+                        codes = flat.view(np.dtype(np.uint32).newbyteorder(kind.byteorder))
+                        if (codes > sys.maxunicode).any():
+                            raise damaged
                     array = flat.reshape(shape, order="F" if fortran else "C")
                     arrays[entry.filename.removesuffix(".npy")] = array
             return arrays

@@ -321,6 +321,18 @@ def test_what_was_found_stays_refused(tmp_path: Path) -> None:
         assert len(line) < 1100, case
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_a_name_of_what_is_no_letter_is_refused(tmp_path: Path, order: str) -> None:
+    """One of 20,007 files ended in a SystemError."""
+    path = READ["juno"][0](tmp_path)
+    with np.load(path) as whole:
+        arrays = dict(whole)
+    codes = np.full(arrays["ids"].shape, sys.maxunicode + 1, dtype=f"{order}u4")
+    np.savez(path, **{**arrays, "ids": codes.view(f"{order}U1")})
+    with pytest.raises(InputError, match=r"expected a model .*: ids\.npy is damaged$"):
+        READ["juno"][1](path)
+
+
 @pytest.mark.parametrize("name", READ)
 def test_the_fuzzer_reaches_what_lies_behind_the_first_check(tmp_path: Path, name: str) -> None:
     """Of 60 mutations some are read and some refused, else it would test nothing."""
