@@ -327,6 +327,17 @@ def test_nodes_announce_themselves_often_unless_somebody_says_how(
         assert [int(str(part.text)) for part in period] == [0, 500_000_000]
 
 
+def test_the_two_profiles_of_fast_dds_3_differ_in_how_messages_go_alone() -> None:
+    said = []
+    for name in ("discovery_fast_dds_3", "discovery_localhost"):
+        root = ElementTree.parse(catalogue.shared_file(f"config/{name}.xml")).getroot()
+        (rtps,) = (each for each in root.iter() if each.tag.endswith("}rtps"))
+        for each in [each for each in rtps if each.tag.endswith("}defaultUnicastLocatorList")]:
+            rtps.remove(each)
+        said.append([(each.tag, (each.text or "").strip()) for each in root.iter()])
+    assert said[0] == said[1]
+
+
 def test_a_transport_that_somebody_chose_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {"FASTDDS_BUILTIN_TRANSPORTS": "DEFAULT"})
     find_soon()
