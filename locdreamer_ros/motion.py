@@ -115,26 +115,28 @@ class MotionBuffer:
 
     def __init__(self) -> None:
         self._poses = _Samples()
-        self.resets = 0
-        """How often the odometry was set anew, or its time went back."""
         self._headings = _Samples()
         """What the gyro has turned since the first sample (1,) rad."""
         self._rate = 0.0
 
-    def add_pose(self, time: float, x: float, y: float, yaw: float) -> None:
-        """Odometry at `time` s: m and rad. Raises InputError: not finite, late or repeated."""
+    def add_pose(self, time: float, x: float, y: float, yaw: float) -> bool:
+        """Odometry at `time` s: m and rad. Returns whether it was set anew, or its time went back.
+
+        Raises InputError: not finite, late or repeated.
+        """
         if not all(map(math.isfinite, (x, y, yaw))):
             raise InputError("expected finite numbers")
-        self.resets += self._poses.admit(time)
+        anew = self._poses.admit(time)
         pose, last = np.array([x, y, yaw]), self._poses.last()
         if last is not None:
             moved = math.hypot(x - last[1][0], y - last[1][1])
             if moved > MAX_SPEED_M_S * max(time - last[0], LEAST_STEP_S):
                 self._poses.begin_anew()
-                self.resets += 1
+                anew = True
             else:  # kept continuous, so that it can be interpolated
                 pose[2] = last[1][2] + wrapped(yaw - float(last[1][2]))
         self._poses.add(time, pose)
+        return anew
 
     def add_rate(self, time: float, rate: float) -> None:
         """A gyro's rad/s about the vertical at `time` s. Raises InputError as `add_pose`."""

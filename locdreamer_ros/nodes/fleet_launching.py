@@ -79,7 +79,7 @@ def plan(given: Mapping[str, str], inherited: str = "") -> Plan:
     if args["record"]:
         into = {"output": args["record"], "trackers": "", "use_sim_time": False}
         started.append(Started("recorder_node", files["recorder_node"], into))
-    remarks = unused(Path(args["params_file"]), [*files], space) if args["params_file"] else []
+    remarks = unused(args["params_file"], [*files], space)
     return Plan(tuple(started), args["namespace"], tuple(remarks))
 
 

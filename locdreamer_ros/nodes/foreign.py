@@ -165,7 +165,7 @@ def check_topic(name: str, topic: str) -> None:
 
 def message_class(kind: str) -> Any:
     """The class of `package/msg/Type`. Raises InputError where it is not installed."""
-    package, _, name = kind.replace("/msg/", "/").partition("/")
+    package, _, name = kind.partition("/msg/")
     try:
         return getattr(import_module(f"{package}.msg"), name)
     except (ImportError, AttributeError):

@@ -178,8 +178,7 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
         nodes.insert(0, "driver_node" if live else "source_node")
     space = full_namespace(args["namespace"], inherited)
     files = files_of(args["params_file"], nodes, args["device"], space)
-    if args["params_file"]:
-        remarks += unused(Path(args["params_file"]), nodes, space)
+    remarks += unused(args["params_file"], nodes, space)
     over = {node: _overrides(node, args) for node in nodes}
     if not {"driver_node", "source_node"} & set(nodes) and args["anchors"]:
         over["tracker_node"]["anchors_file"] = args["anchors"]  # nobody else would say them

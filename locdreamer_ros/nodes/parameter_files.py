@@ -19,16 +19,16 @@ def full_namespace(given: str, inherited: str) -> str:
     return "/".join(filter(None, (each.strip("/") for each in spaces)))
 
 
-def unused(path: Path, nodes: list[str], space: str) -> list[str]:
-    """A remark on sections of a file that look as if they were for these nodes, and are not."""
-    found = sections(path)
+def unused(params_file: str, nodes: list[str], space: str) -> list[str]:
+    """A remark on sections of the file that look as if they were for these nodes, and are not."""
+    found = sections(Path(params_file)) if params_file else []
     used = [each for each in found if any(each.fits(node, space) for node in nodes)]
     others = [each for each in found if each not in used and (each.node in nodes or not used)]
     if not others:
         return []
     name = "/".join(("", space, nodes[0])) if space else f"/{nodes[0]}"
     keys = ", ".join(each.key for each in others)
-    return [f"{path}: {keys}: not used, no node here has that name; write /** or {name}"]
+    return [f"{params_file}: {keys}: not used, no node here has that name; write /** or {name}"]
 
 
 def files_of(

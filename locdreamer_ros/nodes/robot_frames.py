@@ -52,7 +52,7 @@ class RobotFrames:
         if names != self._names:
             self._names, self._asked_at = names, None
             self.begin_anew()
-        self._lever_arm()  # asked early: TF is listened to from the first question on
+            self._lever_arm()  # asked early: TF is listened to from the first question on
 
     def begin_anew(self) -> None:
         """The tracker or the odometry has: the way so far says nothing of the way to come."""
@@ -87,8 +87,10 @@ class RobotFrames:
 
     def _lever_arm(self) -> FloatArray:
         """(3,) m: the parameter's, else what TF says by now, else 0."""
-        if self._lever is not None or self._names is None:
-            return np.zeros(3) if self._lever is None else self._lever
+        if self._lever is not None:
+            return self._lever
+        if self._names is None:
+            return np.zeros(3)
         found = self._frames.between(self._names[1], self._config.tag_frame)
         if found is not None:
             return found[:3, 3]

@@ -23,6 +23,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes.catalogue import refuse_unknown
 from locdreamer_ros.nodes.domain import find_soon
 from locdreamer_ros.nodes.lifecycle import UwbNode
+from locdreamer_ros.start import TOLD_BY
 
 BAD_INPUT = 2
 HEED_S = 0.2
@@ -77,7 +78,7 @@ def run_node(make: Callable[[], UwbNode]) -> int:
 
 
 def _heed(end: Callable[[int, Any], None]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in TOLD_BY:
         signal.signal(number, end)
 
 

@@ -128,10 +128,9 @@ class TrackingNode(SitedNode):
         def heard(message: Any) -> None:
             try:
                 if isinstance(message, Odometry):
-                    resets = self._motion.resets
-                    self._motion.add_pose(*from_wheels(message))
+                    anew = self._motion.add_pose(*from_wheels(message))
                     self._robot.hear(message)
-                    if self._motion.resets > resets:
+                    if anew:
                         self._robot.begin_anew()
                 else:
                     self._motion.add_rate(*from_imu(message))
