@@ -99,10 +99,10 @@ $(VENV)/.core: $(SOURCES)
 	$(VENV)/bin/python -m pip install '.[ros]'
 	touch $@
 
-# By name: the package is installed by now, only what the extra adds is fetched. Of torch, scipy and
-# mypy little is ever imported, so their bytecode is not made beforehand (a minute).
+# By name: the package is installed by now, only what the extra adds is fetched. Of torch, scipy,
+# rerun and mypy little is ever imported, so their bytecode is not made beforehand (a minute).
 $(VENV)/.tools: $(VENV)/.core
-	$(VENV)/bin/python -m pip install --no-compile 'locdreamer_ros[learn,juno,test,dev]'
+	$(VENV)/bin/python -m pip install --no-compile 'locdreamer_ros[learn,juno,view,test,dev]'
 	touch $@
 
 $(SITE_VENV)/.installed: requirements/site.txt requirements/constraints.txt
