@@ -16,6 +16,7 @@ import numpy as np
 
 from locdreamer_ros.integrity.better import AT_ONCE_S, TEST_S, Better
 from locdreamer_ros.integrity.doubt import RIVALS, Doubt, dear
+from locdreamer_ros.integrity.elsewhere import Elsewhere, elsewhere
 from locdreamer_ros.integrity.first_fix import OFFSET_M, STILL_S, beginning, fix_of, ready
 from locdreamer_ros.integrity.gate import ACCUSED, ALL_NEAR, SPIKES, Gate
 from locdreamer_ros.integrity.mirror import Mirror
@@ -24,7 +25,6 @@ from locdreamer_ros.integrity.silence import COAST_S, OPEN_S, Silence
 from locdreamer_ros.integrity.snapshot import (
     FOR_KERNEL,
     Snapshot,
-    cost_of,
     explain,
     whatever_offset,
 )
@@ -345,55 +345,63 @@ class Watch:
         self.doubt.suspect = False
         self._mirror.look(held.fit.keys() - self.naming.named, estimate.position)
         plain = held.cost < SUSPECT * held.anchors and not lingers
+        looks = not plain or self.doubt.looks(held, now)
         if plain:
-            looks = self.doubt.looks(held, now)
             self.naming.calms(held.fit)
-            if not looks:
-                self._better.since = None
-                return
-        # A large offset that the tracker knows is no longer held against the places that have it.
-        known = self.tracker.offset if abs(self.tracker.offset) >= OFFSET_M else 0.0
-        gathered = whole = self.window.gathered(now).less(known)
-        found = explain(self.site, gathered, time=now, seeds=[estimate.position])
-        if not found:
+        other = self._elsewhere(held, estimate, now) if looks else None
+        if other is None:
             self._better.since = None
             return
-        spent, named = held.cost, self.naming.named
-        if named or known:
-            spent, _ = cost_of(self._track.residuals(self.site, gathered, now), gathered)
-        self.doubt.compare(found, spent, estimate)
-        best = found[0]
-        if plain:
+        self.doubt.compare(other.found, other.spent, estimate)
+        if not plain:
+            unexplained = lingers or held.cost > UNEXPLAINED * held.anchors
+            self._suspect(other, held, estimate, now, unexplained=unexplained)
+        elif self.doubt.covariance is None or not dear(held):
+            self._better.since = None
+        elif self._better.lasts(other.best, other.spent, estimate, now):
             # Where many anchors are, most were heard before the track went wrong: few ranges tell.
-            if self.doubt.covariance is None or not dear(held):
-                self._better.since = None
-            elif self._better.lasts(best, spent, estimate, now):
-                self._overrule(gathered, best, known)
-            return
-        if self.naming.judges(best):
-            self.naming.blame(best.residual, self.window.last)
-            away = float(np.linalg.norm(best.position - estimate.position))
+            self._overrule(other)
+
+    def _elsewhere(self, held: Held, estimate: Estimate, now: float) -> Elsewhere | None:
+        """Where else the window's ranges say that the tag is."""
+        # A large offset that the tracker knows is no longer held against the places that have it.
+        known = self.tracker.offset if abs(self.tracker.offset) >= OFFSET_M else 0.0
+        gathered = self.window.gathered(now).less(known)
+        other = elsewhere(self.site, gathered, now, estimate.position, known, held.cost)
+        if other and (self.naming.named or known):
+            other = other.after(self.site, self._track, now)
+        return other
+
+    def _suspect(
+        self, other: Elsewhere, held: Held, estimate: Estimate, now: float, *, unexplained: bool
+    ) -> None:
+        """A track that does not explain its ranges: name who is wrong, doubt it, or begin anew."""
+        named = self.naming.named
+        if self.naming.judges(other.best):
+            self.naming.blame(other.best.residual, self.window.last)
+            away = float(np.linalg.norm(other.best.position - estimate.position))
             if self.naming.named - named and away > DRAGGED_M:
                 # What was named has moved the track, and all that it knew of biases.
-                self._overrule(gathered, best, known)
+                self._overrule(other)
                 return
-        if best.good < self.site.dimensions + 2:
-            latest = gathered.kept(gathered.age > -AT_ONCE_S)
+        turned: list[Snapshot] | None = None
+        if other.best.good < self.site.dimensions + 2:
+            latest = other.gathered.kept(other.gathered.age > -AT_ONCE_S)
             turned = self._better.turned_to(latest, estimate, now)
             if turned:
-                found, best, gathered = turned, turned[0], latest
-        unexplained = lingers or held.cost > UNEXPLAINED * held.anchors
-        if self.naming.named != named or gathered is not whole:
-            spent, _ = cost_of(self._track.residuals(self.site, gathered, now), gathered)
-        self.doubt.suspect = spent - best.cost > DOUBTFUL_COST
-        if self._better.lasts(best, spent, estimate, now):
-            self._overrule(gathered, best, known)
-        self.doubt.wonder(found, spent, estimate, now, held.fit, unexplained=unexplained)
+                other = replace(other, gathered=latest, found=turned)
+        if self.naming.named != named or turned:
+            other = other.after(self.site, self._track, now)
+        self.doubt.suspect = other.spent - other.best.cost > DOUBTFUL_COST
+        if self._better.lasts(other.best, other.spent, estimate, now):
+            self._overrule(other)
+        fit = held.fit
+        self.doubt.wonder(other.found, other.spent, estimate, now, fit, unexplained=unexplained)
 
-    def _overrule(self, gathered: Gathered, best: Snapshot, known: float) -> None:
-        """The track begins anew from a snapshot; known m: see `_start`."""
+    def _overrule(self, other: Elsewhere) -> None:
+        """The track begins anew from the best place there is."""
         self.restarts += 1
-        self._start(gathered, best, known=known)
+        self._start(other.gathered, other.best, known=other.known)
 
     def _decide(self, twin: Twin, vote: int) -> None:
         """The worse of two mirrored places is dropped."""

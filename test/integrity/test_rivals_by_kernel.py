@@ -60,18 +60,18 @@ def test_nothing_hangs_on_who_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Estimates, covariances, states and names to the last bit."""
     monkeypatch.setattr(compiled, "kernel", KERNEL)
     counts: Counter[str] = Counter()
-    explain, compare = watch.explain, Doubt.compare
+    elsewhere, compare = watch.elsewhere, Doubt.compare
 
-    def explained(*given: Any, **options: Any) -> Any:
+    def looked(*given: Any) -> Any:
         counts["looks"] += 1
-        return explain(*given, **options)
+        return elsewhere(*given)
 
     def compared(self: Doubt, *given: Any) -> None:
         before = self.covariance
         compare(self, *given)
         counts["rivals"] += self.covariance is not before
 
-    monkeypatch.setattr(watch, "explain", explained)
+    monkeypatch.setattr(watch, "elsewhere", looked)
     monkeypatch.setattr(Doubt, "compare", compared)
     spared = 0
     for name, recording, site in walks():
