@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,30 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> None:
     """Run, print, write. Raises InputError."""
+    view = check_options(options)
+    method = read_method(options)
+    if options.source == "replay" and not options.offline:  # before any node starts
+        method = replayed(options, method)
+    walls, method = place(options, method)
+    options.duration = options.duration or DURATION_S.get(options.source, 120.0)
+    usual = pace(options, method)
+    options.rate = options.rate or usual
+    outcome = (run_offline_job if options.offline else run_graph_job)(options, method)
+    height = method.site(outcome.anchors).tag_height
+    tracks = named_tracks(outcome)
+    write(options, outcome, tracks, height, walls)
+    show(options, outcome)
+    if options.view is not None and (options.offline or view is not None):
+        from locdreamer_ros.report.live import show_tracks
+
+        show_tracks(outcome.anchors, tracks, height=height, walls=walls, file=view)
+
+
+def check_options(options: argparse.Namespace) -> Path | None:
+    """Refuse what does not fit together, fill in what follows; the file of `--view`, if any.
+
+    Raises InputError.
+    """
     check_seed(options.seed)
     check_folder(options.output)
     check_output(options.json)
@@ -116,7 +140,6 @@ def run(options: argparse.Namespace) -> None:
     options.device = options.device or "decar"
     if (options.source == "replay") != (options.recording is not None):
         raise InputError("--source replay and --recording FILE need each other")
-
     if options.source == "replay" and (options.duration or options.rate or options.environment):
         raise InputError(
             "--duration, --rate, --environment: --source replay has those of its recording"
@@ -126,65 +149,89 @@ def run(options: argparse.Namespace) -> None:
             "--anchors: only --source replay reads them; a simulated place has its own"
         )
     options.environment = options.environment or "house"
+    return view
 
-    from locdreamer_ros.cli.show import show_reports
-    from locdreamer_ros.evaluation.plots import plot_track
-    from locdreamer_ros.evaluation.run import answered_by, site_of
-    from locdreamer_ros.evaluation.tables import save_json
-    from locdreamer_ros.report.page import write_report
 
-    method = read_method(options)
-    if options.source == "replay" and not options.offline:  # before any node starts
-        recording = load(options)
-        site = site_of(recording, method)
-        if site.tag_height != method.site(recording.anchors).tag_height:  # the nodes see no ranges
-            method = replace(method, dimensions=str(site.dimensions), tag_height=site.tag_height)
-        options.measurement = "tdoa" if recording.differences else "twr"
-    walls, method = place(options, method)
-    options.duration = options.duration or DURATION_S.get(options.source, 120.0)
-    usual = pace(options, method)
-    options.rate = options.rate or usual
-    outcome = (run_offline_job if options.offline else run_graph_job)(options, method)
-    metrics, reports = outcome.metrics, outcome.reports
+def named_tracks(outcome: Outcome) -> dict[str, Track]:
+    """The tracks by what answered."""
+    from locdreamer_ros.evaluation.run import answered_by
+
+    tracks: dict[str, Track] = {}
+    for row, track in zip(outcome.reports, outcome.tracks, strict=True):
+        name = answered_by(row)
+        tracks[f"{name}, baseline" if name in tracks else name] = track
+    return tracks
+
+
+def title_of(options: argparse.Namespace, outcome: Outcome) -> str:
+    """What stands above the picture and the page."""
+    report, count = outcome.reports[0], len(outcome.anchors)
     what = {
         "simulator": f"Simulated {options.environment}",
         "serial": f"Emulated {options.device} in a simulated {options.environment}",
     }.get(options.source) or options.recording.stem
-    tracks: dict[str, Track] = {}
-    for row, track in zip(reports, outcome.tracks, strict=True):
-        name = answered_by(row)
-        tracks[f"{name}, baseline" if name in tracks else name] = track
-    asked = f"{reports[0]['budget']} of {len(outcome.anchors)} anchors per fix"
-    title = f"{what}: {asked}, chosen by {reports[0]['scheduler']}"
-    if reports[0]["scheduler"] == LISTENS:
-        title = f"{what}: time differences of {len(outcome.anchors)} anchors"
-    height = method.site(outcome.anchors).tag_height
-    save_json(options.output / "metrics.json", metrics)
-    if options.json is not None:
-        save_json(options.json, metrics)
+    if report["scheduler"] == LISTENS:
+        return f"{what}: time differences of {count} anchors"
+    asked = f"{report['budget']} of {count} anchors per fix"
+    return f"{what}: {asked}, chosen by {report['scheduler']}"
+
+
+def write(
+    options: argparse.Namespace,
+    outcome: Outcome,
+    tracks: Mapping[str, Track],
+    height: float,
+    walls: FloatArray | None,
+) -> None:
+    """The files of `WRITTEN`; height m of the tag."""
+    from locdreamer_ros.evaluation.plots import plot_track
+    from locdreamer_ros.evaluation.tables import save_json
+    from locdreamer_ros.report.page import write_report
+
+    metrics, title = outcome.metrics, title_of(options, outcome)
+    for path in (options.output / "metrics.json", options.json):
+        if path is not None:
+            save_json(path, metrics)
     plot_track(options.output / "track.png", outcome.anchors, tracks, title=title, walls=walls)
     write_report(
         options.output / "report.html",
         outcome.anchors,
         tracks,
-        reports,
+        outcome.reports,
         title=title,
         walls=walls,
         height=height,
         about=radio_costs(options.device, metrics) if options.source == "serial" else None,
     )
-    show_reports(reports)
-    for row in reports:
+
+
+def show(options: argparse.Namespace, outcome: Outcome) -> None:
+    """The table, what else answered, the accounts, and where the files are."""
+    from locdreamer_ros.cli.show import show_reports
+
+    show_reports(outcome.reports)
+    for row in outcome.reports:
         for reason, updates in row["fallback"].items():
             print(f"{row['tracker']}: {updates} updates by another: {reason}", file=sys.stderr)
-    if metrics["accounts"]:
-        print(", ".join(f"{name} {value}" for name, value in metrics["accounts"].items()))
+    if accounts := outcome.metrics["accounts"]:
+        print(", ".join(f"{name} {value}" for name, value in accounts.items()))
     print("written:", ", ".join(str(options.output / n) for n in WRITTEN))
     print("recorded:", options.output / "bag")
-    if options.view is not None and (options.offline or view is not None):
-        from locdreamer_ros.report.live import show_tracks
 
-        show_tracks(outcome.anchors, tracks, height=height, walls=walls, file=view)
+
+def replayed(options: argparse.Namespace, method: Method) -> Method:
+    """The method with what the recording says and nodes do not see: dimensions, the tag's height.
+
+    Sets `options.measurement`. Raises InputError.
+    """
+    from locdreamer_ros.evaluation.run import site_of
+
+    recording = load(options)
+    options.measurement = "tdoa" if recording.differences else "twr"
+    site = site_of(recording, method)
+    if site.tag_height == method.site(recording.anchors).tag_height:
+        return method
+    return replace(method, dimensions=str(site.dimensions), tag_height=site.tag_height)
 
 
 def load(options: argparse.Namespace) -> Recording:
