@@ -173,6 +173,11 @@ class Method(TrackerChoice):
                     f"{role} {name} needs a trained model: --model FILE "
                     f"(locdreamer {command} makes one)"
                 )
+        if self.model and not {self.tracker, self.scheduler} & {"zero-shot", *NEED_A_MODEL}:
+            raise InputError(
+                f"{self.model}: neither tracker {self.tracker} nor scheduler {self.scheduler} "
+                "reads a model"
+            )
         if self.model_file is not None and not self.model_file.exists():
             raise InputError(f"{self.model}: cannot read: No such file or directory")
 

@@ -177,6 +177,10 @@ def test_rviz_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"tracker": "grid", "preset": "paper"}, "unknown preset"),
         ({"scheduler": "juno"}, "needs a trained model"),
         ({"model": "absent.npz"}, "absent.npz: cannot read"),
+        (
+            {"tracker": "ekf", "model": "absent.npz"},
+            "absent.npz: neither tracker ekf nor scheduler foresight reads a model",
+        ),
         ({"lever_arm": "1, 2"}, "lever_arm: expected"),
         ({"source": "replay"}, "needs recording:=FILE"),
         ({"source": "replay", "recording": "absent.csv"}, "absent.csv: cannot read"),
