@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -118,20 +119,33 @@ def _parts(name: str) -> list[str]:
 
 def _fits(pattern: list[str], name: list[str]) -> bool:
     """`*` is one part of a name, `**` any number of them."""
-    if not pattern:
-        return not name
-    first, rest = pattern[0], pattern[1:]
-    if first == "**":
-        return any(_fits(rest, name[n:]) for n in range(len(name) + 1))
-    return bool(name) and first in ("*", name[0]) and _fits(rest, name[1:])
+    reached = {0}  # how many parts of the name what was read of the pattern may stand for
+    for each in pattern:
+        if each == "**":
+            reached = set(range(min(reached), len(name) + 1))
+        else:
+            reached = {n + 1 for n in reached if n < len(name) and each in ("*", name[n])}
+        if not reached:
+            return False
+    return len(name) in reached
 
 
-def sections(path: Path) -> list[Section]:
+def sections(path: Path) -> tuple[Section, ...]:
     """The sections of a ROS 2 parameter file. Raises InputError where the file is not one."""
+    try:
+        state = path.stat()
+    except OSError as reason:
+        raise InputError(f"{path}: cannot read: {reason.strerror}") from None
+    return _sections_of(path, (state.st_ino, state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=32)
+def _sections_of(path: Path, _: tuple[int, int, int]) -> tuple[Section, ...]:
+    """Those of the file at `path`, read once, as long as it stays the same: every node asks."""
     tree = read_yaml(path)
     if not isinstance(tree, dict):
         raise InputError(f"{path}: expected a ROS 2 parameter file (<node>: ros__parameters: ...)")
-    return list(_sections(path, tree, ""))
+    return tuple(_sections(path, tree, ""))
 
 
 def _sections(path: Path, tree: dict[Any, Any], above: str) -> Iterator[Section]:

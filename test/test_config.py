@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from locdreamer_ros import config
 from locdreamer_ros.config import build, load_parameters, parameter
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import open_text, replaced, write_atomically
+from locdreamer_ros.files import open_text, read_yaml, replaced, write_atomically
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,9 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
         ("fleet/r1/tracker_node", True),
         ("/fleet/*/tracker_node", True),
         ("/fleet/**", True),
+        ("/**/**/r1/**/*/**", True),
+        ("/**/r1/*/*/**", False),
+        ("/**" * 300 + "/x", False),
         ("/*/tracker_node", False),
         ("tracker_node", False),
         ("/fleet/r1", False),
@@ -124,3 +128,17 @@ def test_sections_fit_full_names(tmp_path: Path, key: str, fits: bool) -> None:
     path.write_text(f"'{key}': {{ros__parameters: {{rate: 2.0}}}}", encoding="utf-8")
     found = load_parameters(path, "tracker_node", "/fleet/r1")
     assert found == ({"rate": 2.0} if fits else {})
+
+
+def test_a_file_is_read_once_for_all_who_ask_and_again_when_it_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("/**: {ros__parameters: {rate: 2.0}}", encoding="utf-8")
+    read = []
+    monkeypatch.setattr(config, "read_yaml", lambda path: read.append(path) or read_yaml(path))
+    for node in ("tracker_node", "source_node", "tracker_node"):
+        assert load_parameters(path, node) == {"rate": 2.0}
+    assert len(read) == 1
+    path.write_text("/**: {ros__parameters: {rate: 3.25}}", encoding="utf-8")
+    assert load_parameters(path, "tracker_node") == {"rate": 3.25}

@@ -13,7 +13,8 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes.catalogue import shared_file
 
 DOMAINS = range(1, 102)
-"""Higher ones share their ports with those that Linux hands out to any program."""
+"""To choose from: the ports of some above are those that Linux hands out to any program."""
+LAST_DOMAIN, LAST_PORT = 232, 65535
 PARTICIPANTS = 24
 """Nodes looked for in a domain: one that started early may be the only one left."""
 
@@ -76,16 +77,16 @@ def own_domain() -> Iterator[int]:
     busy.
     """
     wanted = os.environ.get("ROS_DOMAIN_ID", "")
-    if wanted and not (wanted.isdigit() and int(wanted) <= DOMAINS[-1]):
+    if wanted and not (wanted.isdecimal() and int(wanted) <= LAST_DOMAIN):
         raise InputError(
-            f"ROS_DOMAIN_ID: expected a number from 0 to {DOMAINS[-1]}, got {wanted!r}"
+            f"ROS_DOMAIN_ID: expected a number from 0 to {LAST_DOMAIN}, got {wanted!r}"
         )
     # Not all from the same end, so that two graphs seldom try the same domain at the same time.
     first = os.getpid() % len(DOMAINS)
     candidates = [int(wanted)] if wanted else [*DOMAINS[first:], *DOMAINS[:first]]
     for domain in candidates:
         # The last port of a domain is no participant's: holding it keeps a second graph out.
-        claim = _bound(7400 + 250 * domain + 249)
+        claim = _bound(min(7400 + 250 * domain + 249, LAST_PORT))
         if claim is None:
             continue
         with claim:
@@ -95,6 +96,7 @@ def own_domain() -> Iterator[int]:
     if wanted:
         raise InputError(
             f"ROS domain {wanted} is busy: other nodes run in it, or the daemon of `ros2` (ros2 "
-            "daemon stop); unset ROS_DOMAIN_ID to have a free one chosen"
+            "daemon stop), or a program has one of its ports; unset ROS_DOMAIN_ID to have a free "
+            "one chosen"
         )
     raise InputError(f"ROS domains {DOMAINS[0]} to {DOMAINS[-1]} are all busy on this machine")

@@ -318,7 +318,19 @@ def test_two_graphs_do_not_get_the_same_domain() -> None:
         assert first != second
 
 
-@pytest.mark.parametrize("wanted", ["999", "-1", "mine"])
+@pytest.mark.parametrize("wanted", ["102", "215", "232"])
+def test_every_domain_that_dds_has_may_be_named(
+    wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one has fewer ports than the others."""
+    monkeypatch.setenv("ROS_DOMAIN_ID", wanted)
+    with own_domain() as first:
+        assert first == int(wanted)
+        with pytest.raises(InputError, match=f"ROS domain {wanted} is busy"), own_domain():
+            pass
+
+
+@pytest.mark.parametrize("wanted", ["999", "233", "-1", "mine"])
 def test_a_domain_that_is_none_is_refused(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROS_DOMAIN_ID", wanted)
     with pytest.raises(InputError, match="ROS_DOMAIN_ID"), own_domain():
