@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from locdreamer_ros.datasets.bag_anchors import holds, read_anchors
 from locdreamer_ros.datasets.bag_messages import (
     ANCHORS,
     BASE_FRAME,
@@ -36,9 +38,9 @@ from locdreamer_ros.datasets.bag_messages import (
 )
 from locdreamer_ros.datasets.bag_writer import VERSIONS, BagWriter
 from locdreamer_ros.datasets.blink_bag import DIFFERENCES, difference_array, read_differences
-from locdreamer_ros.datasets.cells import RangeCells
-from locdreamer_ros.datasets.clock import at_epochs
-from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, SIZE_OF_SITE, TIME, VARIANCE, note
+from locdreamer_ros.datasets.cells import LeftOut, RangeCells
+from locdreamer_ros.datasets.clock import at_epochs, row_order
+from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, TIME, VARIANCE, note
 from locdreamer_ros.datasets.foreign_bag import ids_heard, read_places, read_ranges, topic_named
 from locdreamer_ros.datasets.rosbag2 import (
     Bag,
@@ -126,9 +128,9 @@ def read_bag(
     picked = anchors is not None
     where = named.get("anchors", ANCHORS[0])
     if anchors is None:
-        anchors = _read_anchors(bag, where)
+        anchors = read_anchors(bag, where)
     elif find_topic(bag, where) is not None:
-        _read_anchors(bag, where).rows(anchors.ids)  # complains of one that is not there
+        read_anchors(bag, where).rows(anchors.ids)  # complains of one that is not there
     foreign = _is_foreign(bag, named)
     blinks = find_topic(bag, RANGES[0]) is None and find_topic(bag, DIFFERENCES[0]) is not None
     usual = DIFFERENCES[0] if blinks and not foreign and "ranges" not in named else RANGES[0]
@@ -202,6 +204,7 @@ def _read_range_arrays(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> 
     tag = None
     goes_on = False
     cells = RangeCells(no_answer=(math.inf,))  # a status says what 65.535 says in a table
+    number, left_out = 0, LeftOut()
     for number, body in enumerate(read_messages(path, topic, RANGES[1]), start=1):
         where = f"{path}: {topic}: message {number}"
         time = nanoseconds(body.header.stamp)
@@ -209,21 +212,30 @@ def _read_range_arrays(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> 
         if tag is not None and heard != tag:
             raise InputError(f"{where}: expected one tag, got {tag!r} and {heard!r}")
         tag = heard
-        goes_on, again = getattr(body, "more", False), goes_on and time == times[-1]
-        if again:  # the tracker asked on for the same fix
-            more = _epoch(body, row_of, where, cells, picked)
-            rows[-1] = _both(rows[-1], more, anchors, where)
+        again = goes_on and time == times[-1]
+        try:
+            epoch = _epoch(body, row_of, where, cells, None if picked else left_out.strange)
+            if again:  # the tracker asked on for the same fix
+                rows[-1] = _both(rows[-1], epoch, anchors, where)
+        except InputError as reason:
+            left_out.add(reason)
             continue
-        times.append(time)
-        rows.append(_epoch(body, row_of, where, cells, picked))
+        goes_on = getattr(body, "more", False)
+        if not again:
+            times.append(time)
+            rows.append(epoch)
+    for said in left_out.notes(number, anchors.ids):
+        note(path, said)
     if not times:
-        raise InputError(f"{path}: no message on {topic} ({RANGES[1]}); {_holds(bag)}")
+        raise InputError(f"{path}: no message on {topic} ({RANGES[1]}); {holds(bag)}")
     note(path, cells.note())
-    if back := int((np.diff(np.array(times)) < 0).sum()):
-        note(path, f"the clock goes back {back} times; the epochs stay in the bag's order")
-    stamps, ranges, *rest = np.moveaxis(np.array(rows), 2, 0)
+    epochs, table = np.array([to_seconds(time) for time in times]), np.array(rows)
+    order, why = row_order(epochs)
+    note(path, why)
+    if order is not None:
+        epochs, table = epochs[order], table[order]
+    stamps, ranges, *rest = np.moveaxis(table, 2, 0)
     nlos, rx_power, first_path_power, variance = (None if np.isnan(v).all() else v for v in rest)
-    epochs = np.array([to_seconds(time) for time in times])
     stamps = np.where(np.isnan(stamps), epochs[:, None], stamps)
     return Recording(
         path.stem,
@@ -238,41 +250,25 @@ def _read_range_arrays(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> 
     )
 
 
-def _holds(bag: Bag) -> str:
-    return f"it holds {bag.described()}; --columns ranges=TOPIC,... names them"
-
-
-def _read_anchors(bag: Bag, topic: str) -> Anchors:
-    path = bag.path
-    published = list(read_messages(path, topic, ANCHORS[1]))
-    if not published or not published[-1].anchors:
-        raise InputError(
-            f"{path}: no anchors on {topic} ({ANCHORS[1]}): they come from --anchors FILE; "
-            f"{_holds(bag)}"
-        )
-    last = published[-1]
-    if len(last.anchors) > SIZE_OF_SITE:
-        raise InputError(f"{path}: {topic}: more than {SIZE_OF_SITE} anchors")
-    places = [(a.position.x, a.position.y, a.position.z) for a in last.anchors]
-    try:
-        return Anchors(tuple(a.id for a in last.anchors), np.array(places, dtype=np.float64))
-    except InputError as reason:
-        raise InputError(f"{path}: {topic}: {reason}") from None
-
-
 def _epoch(
-    body: Any, row_of: dict[str, int], where: str, cells: RangeCells, picked: bool
+    body: Any, row_of: dict[str, int], where: str, cells: RangeCells, strange: Counter[str] | None
 ) -> FloatArray:
-    """One RangeArray as (A, 6): stamp, range and `QUALITY`; NaN: not there."""
+    """One RangeArray as (A, 6): stamp, range and `QUALITY`; NaN: not there.
+
+    strange: counts other anchors than those of the site; None: they are meant to be left out.
+    """
     epoch = np.full((len(row_of), 2 + len(QUALITY)), np.nan)
+    others = [entry.anchor for entry in body.ranges if entry.anchor not in row_of]
+    if strange is not None and others:
+        if len(others) == len(body.ranges):
+            raise InputError(
+                f"{where}: unknown anchor {others[0]!r}; {ANCHORS[0]} has {', '.join(row_of)}"
+            )
+        strange.update(others)
     for entry in body.ranges:
         row = row_of.get(entry.anchor)
-        if row is None and picked:
-            continue
         if row is None:
-            raise InputError(
-                f"{where}: unknown anchor {entry.anchor!r}; {ANCHORS[0]} has {', '.join(row_of)}"
-            )
+            continue
         if not np.isnan(epoch[row, 0]):
             raise InputError(f"{where}: anchor {entry.anchor!r} appears twice")
         good = entry.status == RangeStatus.OK

@@ -267,7 +267,7 @@ def _qos(latched: bool, version: int) -> list[dict[str, Any]]:
     return [
         {
             "history": "keep_last" if words else 1,
-            "depth": 1 if latched else 100,
+            "depth": 100,
             "reliability": "reliable" if words else 1,
             "durability": durability[0 if words else 1],
             "deadline": dict(FOREVER),

@@ -5,17 +5,18 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
-from locdreamer_ros.datasets.cells import RangeCells
+from locdreamer_ros.datasets.cells import LeftOut, RangeCells
 from locdreamer_ros.datasets.columns import note
 from locdreamer_ros.datasets.rosbag2 import Bag, message, read_messages
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.stamps import nanoseconds, to_seconds
-from locdreamer_ros.types import Anchors
+from locdreamer_ros.types import Anchors, FloatArray
 
 DIFFERENCES = ("/uwb/range_differences", "locdreamer_ros/msg/RangeDifferenceArray")
 
@@ -44,34 +45,31 @@ def difference_array(recording: Recording, epoch: int, header: Any, tag: str) ->
 def read_differences(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> Recording:
     """Blinks as a recording; picked: of other anchors than `anchors` there may be some too.
 
-    Raises InputError naming the message: two tags, an unknown or repeated anchor, no number.
+    Raises InputError naming the message: two tags; where most are so, an unknown or repeated
+    anchor, no number.
     """
     row_of = {anchor: row for row, anchor in enumerate(anchors.ids)}
     cells = RangeCells(signed=True)
     times: list[float] = []
     values, variances, tags = [], [], set()
+    number, left_out = 0, LeftOut()
     for number, body in enumerate(read_messages(bag.path, topic, DIFFERENCES[1]), start=1):
         where = f"{bag.path}: {topic}: message {number}"
         tags.add(body.tag)
         if len(tags) > 1:
             raise InputError(f"{where}: expected one tag, got {' and '.join(map(repr, tags))}")
-        value, variance = np.full((2, len(anchors)), np.nan)
-        entries = [(body.reference, 0.0, math.nan)]
-        entries += [(entry.anchor, entry.difference, entry.variance) for entry in body.differences]
-        if len({anchor for anchor, *_ in entries}) < len(entries):
-            raise InputError(f"{where}: an anchor is there twice; the reference has no difference")
-        for anchor, metres, noise in entries:
-            row = row_of.get(anchor)
-            if row is None and not picked:
-                raise InputError(
-                    f"{where}: unknown anchor {anchor!r}; the bag has {', '.join(row_of)}"
-                )
-            if row is not None:
-                value[row] = cells.metres(metres, f"{where}: anchor {anchor}")
-                variance[row] = noise
+        try:
+            value, variance = _blink(
+                body, row_of, where, cells, None if picked else left_out.strange
+            )
+        except InputError as reason:
+            left_out.add(reason)
+            continue
         times.append(to_seconds(nanoseconds(body.header.stamp)))
         values.append(value)
         variances.append(variance)
+    for said in left_out.notes(number, anchors.ids):
+        note(bag.path, said)
     if not times:
         raise InputError(f"{bag.path}: no message on {topic}")
     note(bag.path, cells.note())
@@ -84,3 +82,30 @@ def read_differences(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> Re
         variance=None if np.isnan(stated).all() else stated,
         differences=True,
     )
+
+
+def _blink(
+    body: Any, row_of: dict[str, int], where: str, cells: RangeCells, strange: Counter[str] | None
+) -> tuple[FloatArray, FloatArray]:
+    """Differences (A,) m, the reference's 0, and their variances; NaN: not there.
+
+    strange: counts other anchors than those of the site; None: they are meant to be left out.
+    """
+    value, variance = np.full((2, len(row_of)), np.nan)
+    entries = [(body.reference, 0.0, math.nan)]
+    entries += [(entry.anchor, entry.difference, entry.variance) for entry in body.differences]
+    if len({anchor for anchor, *_ in entries}) < len(entries):
+        raise InputError(f"{where}: an anchor is there twice; the reference has no difference")
+    for anchor, metres, noise in entries:
+        row = row_of.get(anchor)
+        if row is not None:
+            value[row] = cells.metres(metres, f"{where}: anchor {anchor}")
+            variance[row] = noise
+    others = [anchor for anchor, *_ in entries if anchor not in row_of]
+    if strange is not None and others:
+        if len(others) == len(entries):
+            raise InputError(
+                f"{where}: unknown anchor {others[0]!r}; the bag has {', '.join(row_of)}"
+            )
+        strange.update(others)
+    return value, variance

@@ -17,6 +17,7 @@ from typing import IO
 import numpy as np
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.types import LONGEST_ID
 from locdreamer_ros.units import FARTHEST_M
 
 DELIMITERS = ",;\t"
@@ -158,6 +159,35 @@ def _seconds_of(text: str) -> float | None:
     except ValueError:  # there is no such day
         return None
     return moment.timestamp() + float("0" + (fraction or ".0").replace(",", "."))
+
+
+class LeftOut:
+    """Messages of a bag that are not used, as a node drops them: counted, the first one named."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first = ""
+        self.strange: Counter[str] = Counter()
+        """Ranges of anchors that the site does not have, by id."""
+
+    def add(self, reason: InputError) -> None:
+        """One more."""
+        self.count += 1
+        self._first = self._first or str(reason)
+
+    def notes(self, of: int, site: Sequence[str]) -> Iterator[str]:
+        """What was left out of `of` messages. Raises InputError: most of them were."""
+        if 2 * self.count > of:
+            raise InputError(self._first)
+        if self.count:
+            first = self._first.partition(": ")[2]
+            yield f"{self.count} of {of} messages are left out, as a node drops them: {first}"
+        if self.strange:
+            named = ", ".join(repr(anchor[:LONGEST_ID]) for anchor in [*self.strange][:3])
+            yield (
+                f"{self.strange.total()} ranges of unknown anchors ({named}) are left out; the "
+                f"site has {', '.join(site)}"
+            )
 
 
 class RangeCells:

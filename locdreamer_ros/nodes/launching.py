@@ -189,6 +189,10 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
         "view_node": {"trackers": trackers},
         "recorder_node": {"trackers": trackers, "use_sim_time": not live and not space},
     }
+    tracked = settled("tracker_node", files["tracker_node"], over["tracker_node"], space)
+    usual["recorder_node"]["ranges_from"] = tracked["ranges_from"]
+    if not {"driver_node", "source_node"} & set(nodes):  # nobody else would say them
+        usual["recorder_node"]["anchors_file"] = tracked["anchors_file"]
     for node in TRACKERS:
         usual.setdefault(node, {}).update({"tag_frame": f"{space}/tag"} if space else {})
     if "source_node" in over:

@@ -2,26 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes every topic of the graph to a rosbag2: what `ros2 bag record` does elsewhere.
 
-The messages are stored as they came over the wire, from the first one on; nothing is decoded. The
-bag can be read at any time up to its last second, also where the node was killed.
+The messages are stored as they came over the wire, from the first one on; nothing is decoded but
+ranges in other packages' messages, which are stored as `uwb/ranges`. The bag can be read at any
+time up to its last second, also where the node was killed.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry, Path
-from rclpy.serialization import deserialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from rosgraph_msgs.msg import Clock
 from visualization_msgs.msg import MarkerArray
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.bag_writer import STORAGE, VERSIONS, BagWriter
+from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import (
     AnchorArray,
@@ -30,7 +33,9 @@ from locdreamer_ros.msg import (
     RangeDifferenceArray,
     TrackerStatus,
 )
-from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, LOSSLESS, UwbNode
+from locdreamer_ros.nodes import foreign
+from locdreamer_ros.nodes.conversions import to_anchors
+from locdreamer_ros.nodes.lifecycle import KEPT, LOSSLESS, UwbNode
 from locdreamer_ros.nodes.listening import (
     MOTION,
     RANGES,
@@ -61,8 +66,7 @@ OF_TRACKER = {
 OF_REPLAY = ("/clock", "ground_truth/pose")
 """Published by sources that own the time; a real module does neither."""
 VOLATILE = ("/tf", "/diagnostics")
-NEEDED = (RANGES, ("uwb/anchors",))
-"""Without one of each of these a bag is no recording."""
+LATCHED_TOPICS = ("uwb/anchors", "/tf_static")
 PATIENCE_S = 5.0
 """A replay waits for its listeners: so long for the trackers' topics, then it begins without."""
 WATCH_S = 0.5
@@ -74,6 +78,12 @@ MOST_EARLY = 10_000
 class RecorderConfig(ListeningConfig):
     """Parameters of `recorder_node`."""
 
+    ranges_from: str = parameter(
+        "", "other packages' ranges, to be recorded as uwb/ranges: as of tracker_node"
+    )
+    anchors_file: str = parameter(
+        "", "anchors CSV to record, where nobody publishes them; empty: from the topic uwb/anchors"
+    )
     output: str = parameter("", "folder of the bag; an older one is kept beside, as <output>_1")
     storage: str = parameter("mcap", "storage of the bag", choices=STORAGE)
     bag_version: int = parameter(
@@ -97,9 +107,12 @@ class RecorderNode(UwbNode):
         self._bag: BagWriter | None = None
 
     def configure(self) -> None:
-        """Check that there is a place for the bag."""
+        """Check that there is a place for the bag, and what is given besides."""
         if not self.config.output:
             raise InputError("recorder_node: needs the parameter output, a folder")
+        self._foreign = list(foreign.parse(self.config.ranges_from))
+        file = self.config.anchors_file
+        self._anchors = load_anchors(FilePath(file)) if file else None
 
     def activate(self) -> None:
         """Open the bag and subscribe.
@@ -123,12 +136,15 @@ class RecorderNode(UwbNode):
             self._record(topic, kind)
         for topic, kind in MOTION.items():
             self._record(topic, kind)
+        if self._anchors is not None:
+            self._put("uwb/anchors", to_anchors(self._anchors, 0, ""), latched=True)
         try:
             from tf2_msgs.msg import TFMessage
         except ImportError:
             pass  # then nobody here publishes it either
         else:
             self._record("/tf", TFMessage)
+            self._record("/tf_static", TFMessage)
         self.every(WATCH_S, self._flush)
         if self.get_parameter("use_sim_time").value:
             # A passive tracker makes no schedules; an asking one has the rest of its topics first.
@@ -143,6 +159,19 @@ class RecorderNode(UwbNode):
             self._recording_ranges = True
             self._record("uwb/ranges", RangeArray)
             self._record("uwb/range_differences", RangeDifferenceArray)
+            for mapping in self._foreign:
+                for topic in mapping.topics:
+                    heard = partial(self._on_foreign, mapping, topic)
+                    self._heard.append(hear(self, mapping.kind, topic, heard))
+
+    def _on_foreign(self, mapping: foreign.Foreign, topic: str, message: Any) -> None:
+        """Ranges as a tracker takes them: told by their own stamps, or by when they came."""
+        self._put("uwb/ranges", mapping.ranges(message, topic, self.get_clock().now().to_msg()))
+
+    def _put(self, topic: str, message: Any, *, latched: bool = False) -> None:
+        """Record a message that did not come over the wire so."""
+        full, name = self.resolve_topic_name(topic), type_name(type(message))
+        self._write(full, name, serialize_message(message), latched)
 
     def _flush(self) -> None:
         """Let the bag be read up to now, also while nothing comes."""
@@ -159,15 +188,21 @@ class RecorderNode(UwbNode):
             return f"stopped recording: {self._bag.broken}", values
         if self._early and self._now is None:
             return self.awaiting("simulated time", "/clock", "or unset use_sim_time"), values
-        missing = [spoken_of(self, t) for t in NEEDED if not any(map(self._count_of, t))]
+        missing = [spoken_of(self, t) for t in self._needed if not any(map(self._count_of, t))]
         waiting = [self.resolve_topic_name(topic) for topic in missing]
         return f"waiting for messages on {', '.join(waiting)}" if waiting else "", values
+
+    @property
+    def _needed(self) -> tuple[tuple[str, ...], ...]:
+        """Without one of each of these a bag is no recording."""
+        theirs = (topic for mapping in self._foreign for topic in mapping.topics)
+        return (*theirs, *RANGES), ("uwb/anchors",)
 
     def _count_of(self, topic: str) -> int:
         return self._last.get(self.resolve_topic_name(topic), 0)
 
     def _record(self, topic: str, kind: Any) -> None:
-        latched = kind is AnchorArray
+        latched = topic in LATCHED_TOPICS
         full, name = self.resolve_topic_name(topic), type_name(kind)
 
         def write(data: bytes) -> None:
@@ -176,7 +211,7 @@ class RecorderNode(UwbNode):
             self._write(full, name, data, latched)
 
         volatile = topic in (*VOLATILE, *MOTION) or kind in (Path, MarkerArray)
-        qos = LATCHED if latched else LOSSLESS if volatile else KEPT
+        qos = LOSSLESS if volatile else KEPT
         self._heard.append(hear(self, kind, topic, write, qos, raw=True))
 
     def _write(self, topic: str, name: str, data: bytes, latched: bool) -> None:

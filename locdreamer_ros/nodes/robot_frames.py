@@ -12,9 +12,10 @@ from nav_msgs.msg import Odometry
 
 from locdreamer_ros.alignment import Aligner, Alignment, turned
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.frames import plain
 from locdreamer_ros.nodes.conversions import header, point, to_quaternion
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig
-from locdreamer_ros.nodes.frames import Frames, plain, sender
+from locdreamer_ros.nodes.frames import Frames, sender
 from locdreamer_ros.nodes.lifecycle import SAY_AFTER_S, UwbNode
 from locdreamer_ros.types import Estimate, FloatArray
 

@@ -12,6 +12,7 @@ import numpy as np
 from locdreamer_ros.config import parameter, parameters_of
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.frames import moved
 from locdreamer_ros.methods import (
     LISTENS,
     TRACKERS,
@@ -22,7 +23,7 @@ from locdreamer_ros.methods import (
 )
 from locdreamer_ros.msg import AnchorArray
 from locdreamer_ros.nodes.conversions import from_anchors
-from locdreamer_ros.nodes.frames import Frames, moved
+from locdreamer_ros.nodes.frames import Frames
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode
 from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.parameters import changed, fields_of

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from math import nan, pi
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +16,8 @@ from geometry_msgs.msg import TransformStamped
 from tf2_msgs.msg import TFMessage
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.frames import FrameTree, moved
 from locdreamer_ros.nodes import conversions as c
-from locdreamer_ros.nodes import frames
 
 
 def step(above: str, child: str, x: float, y: float, yaw: float = 0.0) -> TransformStamped:
@@ -29,10 +28,8 @@ def step(above: str, child: str, x: float, y: float, yaw: float = 0.0) -> Transf
 
 
 @pytest.fixture
-def tree(monkeypatch: pytest.MonkeyPatch) -> frames.Frames:
-    monkeypatch.setattr(frames, "hear", lambda *given, **more: None)
-    node: Any = None
-    found = frames.Frames(node)
+def tree() -> FrameTree:
+    found = FrameTree()
     steps = [
         step("map", "odom", 1.0, 0.0, pi / 2),
         step("odom", "base_link", 2.0, 0.0),
@@ -40,11 +37,11 @@ def tree(monkeypatch: pytest.MonkeyPatch) -> frames.Frames:
         step("map", "hall", 0.0, 5.0),
         step("moon", "crater", 0.0, 0.0),
     ]
-    found._on_transforms(TFMessage(transforms=steps))
+    found.add(TFMessage(transforms=steps))
     return found
 
 
-def test_points_are_taken_up_and_down_the_tree(tree: frames.Frames) -> None:
+def test_points_are_taken_up_and_down_the_tree(tree: FrameTree) -> None:
     origin = np.zeros((1, 3))
     for target, source, place in (
         ("map", "tag", [0.0, 2.0, 0.0]),
@@ -55,33 +52,33 @@ def test_points_are_taken_up_and_down_the_tree(tree: frames.Frames) -> None:
     ):
         there = tree.between(target, source)
         assert there is not None
-        np.testing.assert_allclose(frames.moved(there, origin)[0], place, atol=1e-12)
+        np.testing.assert_allclose(moved(there, origin)[0], place, atol=1e-12)
 
 
-def test_frames_that_nothing_joins_are_unknown(tree: frames.Frames) -> None:
+def test_frames_that_nothing_joins_are_unknown(tree: FrameTree) -> None:
     assert tree.between("map", "crater") is None
     assert tree.between("map", "nowhere") is None
 
 
-def test_a_loop_does_not_hang(tree: frames.Frames) -> None:
-    tree._on_transforms(TFMessage(transforms=[step("tag", "map", 0.0, 0.0)]))
+def test_a_loop_does_not_hang(tree: FrameTree) -> None:
+    tree.add(TFMessage(transforms=[step("tag", "map", 0.0, 0.0)]))
     assert tree.between("map", "nowhere") is None
 
 
 @pytest.mark.parametrize(("x", "w"), [(nan, 1.0), (0.0, 0.0), (0.0, nan)])
-def test_a_transform_that_is_none_is_refused(tree: frames.Frames, x: float, w: float) -> None:
+def test_a_transform_that_is_none_is_refused(tree: FrameTree, x: float, w: float) -> None:
     bad = step("map", "bad", x, 0.0)
     bad.transform.rotation.w = w
     with pytest.raises(InputError, match="tf: expected"):
-        tree._on_transforms(TFMessage(transforms=[bad]))
+        tree.add(TFMessage(transforms=[bad]))
 
 
 def test_a_transform_that_is_wrong_spoils_no_other_and_slashes_do_not_matter(
-    tree: frames.Frames,
+    tree: FrameTree,
 ) -> None:
     steps = [step("map", "broken", nan, 0.0), step("/map", "/slashed", 1.0, 2.0)]
     with pytest.raises(InputError, match="map -> broken is not"):
-        tree._on_transforms(TFMessage(transforms=steps))
+        tree.add(TFMessage(transforms=steps))
     for name in ("slashed", "/slashed"):
         found = tree.between("/map", name)
         assert found is not None

@@ -70,6 +70,19 @@ def test_a_robot_carries_driver_and_tracker_and_starts_them_again() -> None:
     assert list(by_name(alone)) == ["tracker_node"]
 
 
+def test_a_recorder_is_told_what_else_the_tracker_lives_on(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    text = "tracker_node: {ros__parameters: {passive: true, ranges_from: '%s'}}"
+    mapping = "topic=/d type=sensor_msgs/msg/Range"
+    mine.write_text(text % mapping, encoding="utf-8")
+    given = {"device": "none", "anchors": HERE, "record": "bag"}
+    for ways in ({"params_file": str(mine)}, {"passive": "true", "ranges_from": mapping}):
+        found = parameters(plan({**given, **ways}, robot=True), "recorder_node")
+        assert (found["ranges_from"], found["anchors_file"]) == (mapping, HERE)
+    driven = parameters(plan({"anchors": HERE, "record": "bag"}, robot=True), "recorder_node")
+    assert (driven["ranges_from"], driven["anchors_file"]) == ("", "")  # the driver tells them
+
+
 def test_two_robots_differ_in_frames_and_only_the_root_has_the_clock() -> None:
     first, second = plan({"namespace": "robot1"}), plan({}, inherited="/robot2")
     assert first.namespace == "robot1"

@@ -15,14 +15,18 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, TransformStamped
 from locdreamer_ros.msg import AnchorArray, RangeArray
 from nodes.hosted import hosting
 from nodes.ros_graph import Graph, graph
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Range
+from std_msgs.msg import UInt32
+from tf2_msgs.msg import TFMessage
 
 from locdreamer_ros.datasets.bag import read_bag
+from locdreamer_ros.datasets.range_table import save_anchors
 from locdreamer_ros.datasets.rosbag2 import read_messages
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes import recorder_node
@@ -117,6 +121,38 @@ def test_ranges_of_anybody_are_recorded(nodes: Graph) -> None:
         out.publish(RangeArray(header=c.header(10, "map"), ranges=c.to_ranges(ranges, ANCHORS)))
         nodes.probe.rest(0.05)
     nodes.probe.until(lambda: int(heard(nodes).get("recorded", 0)) >= 8, "most in the bag")
+
+
+def test_other_packages_ranges_are_recorded_as_a_tracker_takes_them(tmp_path: Path) -> None:
+    """With the anchors of a file where nobody tells them, and TF that was there before."""
+    save_anchors(tmp_path / "site.csv", ANCHORS)
+    given = {
+        "output": str(tmp_path / "bag"),
+        "anchors_file": str(tmp_path / "site.csv"),
+        "ranges_from": "'topic=/d type=sensor_msgs/msg/Range; topic=/n type=std_msgs/msg/UInt32 "
+        "anchor=''c'' range=data scale=0.001'",
+    }
+    with hosting(RecorderNode, **given) as hosted:
+        assert hosted.node.health()[0] == "waiting for messages on /d"
+        static = hosted.peer.create_publisher(TFMessage, "/tf_static", LATCHED)
+        static.publish(TFMessage(transforms=[TransformStamped(child_frame_id="hall")]))
+        known, other = hosted.say(Range, "/d"), hosted.say(UInt32, "/n")
+        for number, anchor in enumerate("ab"):
+            head = c.header((number + 1) * 10**9, anchor)
+            known.publish(Range(header=head, range=2.5, min_range=0.5, max_range=9.0))
+        hosted.until(lambda: hosted.node.counts["recorded"] >= 4, "all but one")
+        assert hosted.node.health()[0] == ""
+        other.publish(UInt32(data=3500))
+        hosted.until(lambda: hosted.node.counts["recorded"] >= 5, "the last")
+        known.publish(Range(range=float("nan")))  # no anchor: a tracker drops it too
+    recording = read_bag(tmp_path / "bag")
+    nan = np.nan
+    np.testing.assert_array_equal(
+        recording.ranges, [[2.5, nan, nan], [nan, 2.5, nan], [nan, nan, 3.5]]
+    )
+    np.testing.assert_array_equal(recording.anchors.positions, ANCHORS.positions)
+    kept = read_messages(tmp_path / "bag", "/tf_static", "tf2_msgs/msg/TFMessage")
+    assert [body.transforms[0].child_frame_id for body in kept] == ["hall"]
 
 
 def test_what_comes_before_simulated_time_is_counted_and_bounded(
