@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
+import io
 import os
 import shutil
 import sys
@@ -19,6 +21,12 @@ from locdreamer_ros.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+PACKED = {
+    b"\x1f\x8b": "packed: unpack it (gunzip)",
+    b"PK\x03\x04": "a zip or an Excel file: unpack it, or save it as CSV",
+}
+"""What else a file may be, by its first bytes, and what to do."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 """What a disk says that takes no more."""
 LARGEST_TREE = 1 << 22
@@ -40,16 +48,32 @@ def anchors_of(table: Path, named: Path | None = None) -> Path:
     return named or table.with_name(f"{table.stem}_anchors.csv")
 
 
+def truth_of(table: Path) -> Path:
+    """Where the truth of a range table may be that does not hold it itself."""
+    return table.with_name(f"{table.stem}_truth.csv")
+
+
 @contextmanager
 def open_text(path: Path) -> Iterator[IO[str]]:
-    """Open a UTF-8 text file. Raises InputError where it is absent, unreadable or not text."""
+    """Open a UTF-8 text file, or a UTF-16 one that says so, as Windows writes them.
+
+    Raises InputError where it is absent, unreadable or not text.
+    """
+    head = b""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            yield stream
+        with path.open("rb") as raw:
+            head = raw.peek(4)[:4]
+            coding = "utf-16" if head[:2] in UTF_16 else "utf-8-sig"
+            with io.TextIOWrapper(raw, encoding=coding, newline="") as stream:
+                yield stream
     except OSError as reason:
         raise InputError(f"{path}: cannot read: {reason.strerror}") from None
-    except UnicodeDecodeError as reason:
-        raise InputError(f"{path}: byte {reason.start}: expected UTF-8 text") from None
+    except UnicodeError as reason:
+        kind = next(
+            (f"; it is {what}" for magic, what in PACKED.items() if head.startswith(magic)), ""
+        )
+        at = f"byte {reason.start}: " if isinstance(reason, UnicodeDecodeError) else ""
+        raise InputError(f"{path}: {at}expected UTF-8 text{kind or '; save it as UTF-8'}") from None
 
 
 def _bounded(path: Path) -> str:

@@ -17,7 +17,7 @@ from locdreamer_ros.cli.options import (
 )
 from locdreamer_ros.cli.recordings import add_columns
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import anchors_of, check_folder
+from locdreamer_ros.files import anchors_of, check_folder, truth_of
 
 if TYPE_CHECKING:
     from locdreamer_ros.recording import Recording
@@ -185,7 +185,7 @@ def refuse_source(options: argparse.Namespace) -> None:
     if options.output.suffix == ".csv":
         outputs.append(anchors_of(options.output))
     anchors = anchors_of(options.source, options.anchors)
-    refuse_inputs(outputs, options.source, anchors)
+    refuse_inputs(outputs, options.source, anchors, truth_of(options.source))
 
 
 def check_places(options: argparse.Namespace) -> None:

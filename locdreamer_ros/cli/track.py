@@ -19,7 +19,7 @@ from locdreamer_ros.cli.options import (
     refuse_inputs,
 )
 from locdreamer_ros.cli.recordings import add_columns
-from locdreamer_ros.files import anchors_of
+from locdreamer_ros.files import anchors_of, truth_of
 from locdreamer_ros.methods import UNKNOWN_HEIGHT
 
 
@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> None:
         (options.json, options.output, options.plot, options.report, view),
         options.recording,
         anchors_of(options.recording, options.anchors),
+        truth_of(options.recording),
         options.params,
         Path(options.model) if options.model else None,
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import anchors_of
+from locdreamer_ros.files import anchors_of, truth_of
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.units import check_places, check_time, check_turning, check_units
 
@@ -25,8 +25,9 @@ def load_recording(
     """Load a range table (.csv), a rosbag2 (folder, .mcap, .db3) or a point survey (.json, .npz).
 
     A table (.txt and .tsv are tables too) needs its anchors: `anchors`, else `<stem>_anchors.csv`
-    beside it. The others know theirs; there, `anchors` picks those it names and corrects their
-    places. Of a point survey one walk is drawn (seed 0).
+    beside it; truth that it does not hold is read from `<stem>_truth.csv`. The others know their
+    anchors; there, `anchors` picks those it names and corrects their places. Of a point survey one
+    walk is drawn (seed 0).
 
     columns: how a table calls its columns, see `load_range_table`, or a bag its topics and fields,
     see `read_bag`; height: of anchors without z, m; differences: whether the caller can use time
@@ -65,7 +66,13 @@ def _load(
         beside = anchors_of(path)
         if anchors is None and not beside.is_file():
             raise InputError(f"{path}: needs an anchors file (id,x,y,z); there is no {beside.name}")
-        return load_range_table(path, load_anchors(anchors or beside, height), columns)
+        recording = load_range_table(path, load_anchors(anchors or beside, height), columns)
+        if recording.truth is None and truth_of(path).is_file():
+            from locdreamer_ros.datasets.truth import read_truth
+
+            truth = read_truth(truth_of(path), recording.times)
+            return dataclasses.replace(recording, truth=truth)
+        return recording
     site = None
     if anchors is not None:
         from locdreamer_ros.datasets.range_table import load_anchors

@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""CSV as people write it, row by row in bounded memory: comma, semicolon, tab or spaces."""
+"""Cells of a table as people write them: numbers, times, ranges, and names of columns."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
+from locdreamer_ros.datasets.rows import DELIMITERS
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import LONGEST_ID
 from locdreamer_ros.units import FARTHEST_M
 
-DELIMITERS = ",;\t"
-QUOTED = re.compile(r'"[^"]*"')
-MISSING = ("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "--")
+MISSING = ("", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "-", "--")
 """Words for a cell without a value, in lower case."""
-DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
-DATE = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)([.,]\d+)?(?:Z|([+-]\d\d):?(\d\d))?")
-"""ISO 8601, to any fraction of a second, with a zone or not."""
-LONGEST_LINE = 1 << 20
-"""Characters. No row of ours is longer, and memory is to stay bounded."""
+DATE = re.compile(
+    r"(\d{4})-(\d\d?)-(\d\d?)[T ]+(\d\d?):(\d\d):(\d\d)([.,]\d+)?"
+    r"(?: ?(?:Z|UTC|([+-]\d\d):?(\d\d)))?"
+)
+"""ISO 8601, to any fraction of a second, with a zone or not, also without leading zeros."""
+OF_DAY = re.compile(r"(\d\d?):(\d\d):(\d\d)([.,]\d+)?")
+DAY_S = 86400.0
 MAX_CELLS = 200_000_000
 """Numbers of one table: 1.6 GB of them, 80 hours of 8 anchors at 10 Hz ten times over."""
 MAX_RANGE_M = 1000.0
@@ -42,48 +42,10 @@ LEAST = {"nlos": 0.0}
 """And where it may not be as far below 0."""
 NO_ANSWER = (65.535, 65535.0, float("inf"))
 """What modules write where there is no range, besides 0 and what lies below it."""
-
-
-def read_rows(path: Path, stream: IO[str]) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, header first, each with its number in the file, stripped.
-
-    Lines before the header that begin with # are comments. Where commas do not part cells a number
-    may have a decimal comma. Raises InputError where it is not CSV, is empty, or has a row without
-    end.
-    """
-    lines = _lines(path, stream)
-    blank = 0
-    while (first := next(lines, "")) and (not first.strip() or first.startswith("#")):
-        blank += 1
-    table: Iterable[str] = chain([first], lines)
-    delimiter = max(DELIMITERS, key=QUOTED.sub("", first).count)
-    if delimiter not in first:
-        delimiter, table = " ", (line.strip() for line in table)
-    seen, width = False, 0
-    try:
-        spaced = delimiter == " "
-        reader = csv.reader(table, strict=True, delimiter=delimiter, skipinitialspace=spaced)
-        for number, row in enumerate(reader, start=1 + blank):
-            cells = [cell.strip() for cell in row]
-            if delimiter != ",":
-                cells = [c.replace(",", ".") if DECIMAL_COMMA.fullmatch(c) else c for c in cells]
-            if len(cells) > (width or len(cells)) and not any(cells[width:]):
-                cells = cells[:width]  # a separator at the end of each row, none in the header
-            if any(cells):
-                width = width or len(cells)
-                seen = True
-                yield number, cells
-    except csv.Error as reason:
-        raise InputError(f"{path}: not CSV: {reason}") from None
-    if not seen:
-        raise InputError(f"{path}: empty file")
-
-
-def _lines(path: Path, stream: IO[str]) -> Iterator[str]:
-    while line := stream.readline(LONGEST_LINE):
-        if len(line) == LONGEST_LINE and not line.endswith("\n"):
-            raise InputError(f"{path}: not CSV: a row of over {LONGEST_LINE} characters")
-        yield line
+NO_ANSWER_M = (655.35, 999.0, 9999.0, 99999.0)
+"""And where a column is in metres."""
+ODDS = {"true": 1.0, "false": 0.0, "nlos": 1.0, "los": 0.0, "yes": 1.0, "no": 0.0}
+"""Words in the column `nlos`."""
 
 
 def check_width(where: str, row: Sequence[str], header: Sequence[str]) -> None:
@@ -125,27 +87,44 @@ def _short(text: str) -> str:
 
 
 class TimeCells:
-    """Reads cells with times, numbers or dates, and notices whether all are whole numbers."""
+    """Reads cells with times: numbers, dates, or times of day, one of these for all.
+
+    whole: all were whole numbers. A time of day half a day before the last one is of the next day.
+    """
 
     def __init__(self) -> None:
         self.whole = True
-        self._dates: bool | None = None
+        self._read: Callable[[str], float | None] | None = None
+        self._kind = ""
+        self._last = self._midnight = 0.0
 
     def stamp(self, text: str, where: str) -> float:
         """A finite number in the file's unit; a date in s since 1970. Raises InputError."""
-        seconds = _seconds_of(text)
-        if self._dates is None:
-            self._dates = seconds is not None
-        if self._dates:
-            self.whole = False
-            if seconds is None:
-                raise InputError(
-                    f"{where}: expected a date as in the rows above, got {_short(text)}"
-                )
-            return seconds
-        value = number(text, where)
-        self.whole &= "." not in text and "e" not in text.lower()
-        return value
+        if not self._kind:
+            kinds = (("date", _seconds_of), ("time of day", _of_day))
+            known = [(kind, read) for kind, read in kinds if read(text) is not None]
+            self._kind, self._read = known[0] if known else ("number", None)
+            self._last = (known[0][1](text) if known else None) or 0.0
+        if self._read is None:
+            try:
+                value = number(text, where)
+            except InputError as reason:
+                if ":" not in text:
+                    raise
+                raise InputError(f"{reason}, or a date like 2026-11-28 10:00:00.5") from None
+            self.whole &= "." not in text and "e" not in text.lower()
+            return value
+        self.whole = False
+        seconds = self._read(text)
+        if seconds is None:
+            raise InputError(
+                f"{where}: expected a {self._kind} as in the rows above, got {_short(text)}"
+            )
+        if self._kind == "time of day":
+            if abs(seconds - self._last) > DAY_S / 2:
+                self._midnight += DAY_S if seconds < self._last else -DAY_S
+            self._last = seconds
+        return seconds + self._midnight
 
 
 def _seconds_of(text: str) -> float | None:
@@ -153,12 +132,23 @@ def _seconds_of(text: str) -> float | None:
     found = DATE.fullmatch(text) if text[4:5] == "-" else None
     if found is None:
         return None
-    day, time, fraction, hours, minutes = found.groups()
+    year, *parts, fraction, hours, minutes = found.groups()
+    month, day, hour, minute, second = (part.zfill(2) for part in parts)
+    text = f"{year}-{month}-{day} {hour}:{minute}:{second}{hours or '+00'}:{minutes or '00'}"
     try:
-        moment = datetime.fromisoformat(f"{day} {time}{hours or '+00'}:{minutes or '00'}")
+        moment = datetime.fromisoformat(text)
     except ValueError:  # there is no such day
         return None
     return moment.timestamp() + float("0" + (fraction or ".0").replace(",", "."))
+
+
+def _of_day(text: str) -> float | None:
+    """Seconds since midnight of a time of day; None: it is none."""
+    found = OF_DAY.fullmatch(text)
+    if found is None or int(found[2]) > 59 or int(found[3]) > 59:
+        return None
+    fraction = float("0" + (found[4] or ".0").replace(",", "."))
+    return 3600.0 * int(found[1]) + 60.0 * int(found[2]) + int(found[3]) + fraction
 
 
 class LeftOut:
@@ -201,11 +191,13 @@ class RangeCells:
         self,
         scale: float = 1.0,
         *,
-        no_answer: tuple[float, ...] = NO_ANSWER,
+        no_answer: tuple[float, ...] | None = None,
         signed: bool = False,
     ) -> None:
         self.scale = scale
         self._signed = signed
+        if no_answer is None:
+            no_answer = NO_ANSWER + (NO_ANSWER_M if scale == 1.0 else ())
         self._no_answer = no_answer
         self.unanswered: Counter[str] = Counter()
 

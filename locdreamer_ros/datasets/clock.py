@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,12 @@ from locdreamer_ros.types import FloatArray, IntArray
 
 PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 NAMES = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+ENDING = re.compile(
+    r"(?:.*[_ (\[])?(?:(ms|msecs?|millis|milliseconds)|(us|usecs?|micros|microseconds)"
+    r"|(ns|nsecs?|nanos|nanoseconds))[)\]]?",
+    re.IGNORECASE,
+)
+"""A column's name that says its unit: those of NAMES, in their order."""
 SLOWEST_S, USUAL_S = 20.0, 0.1
 """Fixes farther apart than the first are not in seconds; the unit is the one nearest the second."""
 MANY = 20
@@ -30,12 +37,11 @@ GAP_S = 0.5
 def unit_of(stamps: FloatArray, column: str, whole: bool) -> str:
     """The unit of stamps (N,): s, ms, us or ns. whole: none was written with a decimal point.
 
-    By the ending of the column's name where that is `_ms`, `_us` or `_ns`, else by the size of a
-    time of day, else by the step from one stamp to the next; a few with a point are seconds.
+    By the ending of the column's name where that is `_ms`, ` [us]` or the like, else by the size of
+    a time of day, else by the step from one stamp to the next; a few with a point are seconds.
     """
-    ending = column.rpartition("_")[2].lower()
-    if ending in NAMES:
-        return ending
+    if (found := ENDING.fullmatch(column)) is not None:
+        return [*NAMES][(found.lastindex or 1) - 1]
     size = float(np.median(np.abs(stamps))) if stamps.size else 0.0
     steps = np.diff(np.unique(stamps))
     step = float(np.median(steps)) if steps.size else 0.0

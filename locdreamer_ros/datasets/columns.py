@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +26,22 @@ SIZE_OF_SITE = 10_000
 """Anchors of one file, at most."""
 MOST_NAMED = 12
 """Columns that a complaint lists."""
-UNITS_M = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
-RANGE_UNITS = {RANGE: 1.0, **{f"range_{unit}": UNITS_M[unit] for unit in ("mm", "cm")}}
+UNITS_M = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "ft": 0.3048, "feet": 0.3048}
+RANGE_UNITS = {RANGE: 1.0, **{f"range_{unit}": UNITS_M[unit] for unit in ("mm", "cm", "ft")}}
 """What a column of ranges may be called, and its unit in m."""
-UNIT_OF_NAME = re.compile(r"(.+?)[\s_]*[\s_(\[](mm|cm|m)[)\]]?")
+UNIT_OF_NAME = re.compile(r"(.+?)[\s_]*[\s_(\[](mm|cm|m|ft|feet)[)\]]?", re.IGNORECASE)
 """A wide column of ranges with its unit: `r_A1_mm`, `A1 (cm)`."""
 OTHERS_SAY = {
-    TIME: re.compile(r"(?:t|time|timestamp|stamp)(?:_?(?:s|sec|ms|us|ns))?", re.IGNORECASE),
+    TIME: re.compile(
+        r"%?(?:t|time|timestamp|stamp)"
+        r"(?:[ _]*[(\[]?(?:s|secs?|seconds|ms|msecs?|us|usecs?|ns|nsecs?)[)\]]?)?",
+        re.IGNORECASE,
+    ),
     ANCHOR: re.compile(r"anchor[_ ]?(?:id|name)", re.IGNORECASE),
     RANGE: re.compile(r"range|dist|distance", re.IGNORECASE),
 }
 """What other people call a column, a range without its unit."""
+SECONDS = re.compile(r"(.*?)secs?", re.IGNORECASE)
 WHOLE_ID = re.compile(r"0*(\d+)(?:\.0*)?")
 LABELLED = re.compile(r"(?:0x|dw|id|anchor|anc|a(?=\d+$))(.+)")
 VARIANCE = "variance"
@@ -74,6 +79,42 @@ def with_usual(path: Path, header: Sequence[str], mapping: Mapping[str, str]) ->
     return {**mapping, **found}
 
 
+def joined_stamps(
+    path: Path,
+    header: list[str],
+    rows: Iterator[tuple[int, list[str]]],
+    mapping: dict[str, str],
+) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Header and rows with `sec` and `nanosec` of a ROS stamp as one column `t_s`, where there are.
+
+    Where the mapping names another time, or the header has one, everything stays.
+    """
+    name = mapping.get(TIME)
+    pairs = [
+        (i, k)
+        for i, said in enumerate(header)
+        if (stem := SECONDS.fullmatch(said)) is not None
+        for k, other in enumerate(header)
+        if re.fullmatch(re.escape(stem[1]) + r"n(?:ano)?secs?", other, re.IGNORECASE)
+    ]
+    if name is not None:
+        pairs = [pair for pair in pairs if header[pair[0]] == name]
+    if len(pairs) != 1 or (name is None and TIME in header):
+        return header, rows
+    whole, rest = pairs[0]
+    note(path, f"columns {header[whole]} and {header[rest]} are taken for the time")
+    mapping.pop(TIME, None)
+
+    def joined() -> Iterator[tuple[int, list[str]]]:
+        for at, row in rows:
+            if len(row) == len(header) and row[rest].isdigit():
+                row[whole] = f"{row[whole]}.{row[rest]:>09}"
+            yield at, [cell for i, cell in enumerate(row) if i != rest]
+
+    plain = [TIME if i == whole else name for i, name in enumerate(header) if i != rest]
+    return plain, joined()
+
+
 class AnchorIds:
     """Finds an anchor's row by its id as another file writes it: `1`, `1.0` and `01` are the same.
 
@@ -96,7 +137,7 @@ class AnchorIds:
 def without_unit(name: str) -> tuple[str, float]:
     """A wide column's name without `_mm`, `_cm` or `_m`, and its unit in m."""
     match = UNIT_OF_NAME.fullmatch(name)
-    return (name, 1.0) if match is None else (match[1], UNITS_M[match[2]])
+    return (name, 1.0) if match is None else (match[1], UNITS_M[match[2].lower()])
 
 
 def plain_places(path: Path, header: Sequence[str]) -> tuple[list[str], float]:
@@ -120,7 +161,7 @@ def _alone(keys: Sequence[str]) -> dict[str, int]:
 
 
 def _plain(anchor: str) -> str:
-    text = "".join(anchor.lower().replace("_", " ").replace("-", " ").split())
+    text = "".join(re.split(r"[\s_:-]+", anchor.lower()))
     number = WHOLE_ID.fullmatch(text)
     return number[1] if number else text
 
@@ -139,14 +180,18 @@ FORMS: tuple[Callable[[str], str], ...] = (str, _plain, _bare)
 def unknown_anchor(path: Path, where: str, anchor: str, ids: AnchorIds) -> InputError:
     """The complaint about an id that the anchors file does not have."""
     return InputError(
-        f"{path}: {where}: no anchor {anchor!r} in the anchors file; "
-        f"it has {', '.join(ids.anchors.ids)}"
+        f"{path}: {where}: no anchor {anchor!r} in the anchors file; it has {some(ids.anchors.ids)}"
     )
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names of a list, with dots where there are more."""
+    return ", ".join([*names[:MOST_NAMED], *(["..."] if len(names) > MOST_NAMED else [])])
 
 
 def missing(path: Path, header: Sequence[str], role: str) -> InputError:
     """The complaint about a column that is not there."""
-    there = ", ".join(filter(None, header[:MOST_NAMED])) + (", ..." * (len(header) > MOST_NAMED))
+    there = some([*filter(None, header)])
     name = "time" if role == TIME else role
     return InputError(
         f"{path}: row 1: missing column {role}; it has {there}; --columns {name}=NAME says which"
@@ -208,4 +253,4 @@ def note(path: Path, what: str) -> None:
 
 def note_unused(path: Path, names: Sequence[str]) -> None:
     """Say which columns mean nothing here."""
-    note(path, f"columns not used: {', '.join(names)}" if any(names) else "")
+    note(path, f"columns not used: {some(names)}" if any(names) else "")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from locdreamer_ros.datasets.cells import (
     LEAST,
     MISSING,
     MOST,
+    ODDS,
     ODOMETRY,
     TRUTH,
     RangeCells,
@@ -48,10 +50,12 @@ from locdreamer_ros.datasets.columns import (
     note,
     note_unused,
     read_times,
+    some,
     together,
     unknown_anchor,
     without_unit,
 )
+from locdreamer_ros.datasets.truth import without_lost
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import write_atomically
 from locdreamer_ros.recording import Recording
@@ -60,10 +64,16 @@ from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray
 
 SWEEP_S = 0.2
 """Ranges of one fix, each with its own stamp, span this much at most."""
+SHARED = 0.1
+"""Share of rows with the stamp of another, from which that is said."""
 WHOLE = 0.5
 """Share of the anchors that have one stamp on average, below which stamps are of ranges."""
-PLACE = ("x", "y", "z")
 TAG = ("tag", "tag_id")
+SENDER = re.compile(
+    r"(?:tag|mobile|device|source|src)[ _]?(?:id|name|addr|address)?", re.IGNORECASE
+)
+"""Other columns that may say whose ranges they are."""
+NLOS = "nlos"
 NOBODY = -1
 """In the place of an anchor's row: a row that holds the truth alone."""
 
@@ -74,24 +84,27 @@ def read_long(
     header: Sequence[str],
     rows: Iterator[tuple[int, list[str]]],
     mapping: Mapping[str, str],
+    scales: Mapping[str, float],
 ) -> Recording:
-    """The recording of a long table's rows. Raises InputError naming the file, row and column."""
+    """The recording of a long table's rows. Raises InputError naming the file, row and column.
+
+    scales: units (m) of places that are not in m.
+    """
     found = find_columns(path, header, (*ROLES, *TAG), mapping)
     metres = next((role for role in RANGE_UNITS if role in found), RANGE)
     for role in (ANCHOR, metres):
         if role not in found:
             raise missing(path, header, role)
-    if TRUTH[0] not in found:
-        place = find_columns(path, header, PLACE, {})
-        found |= {truth: place[axis] for truth, axis in zip(TRUTH, PLACE, strict=True)
-                  if axis in place}  # fmt: skip
     check_groups(path, header, found)
-    note_unused(path, [name for i, name in enumerate(header) if i not in found.values()])
+    unused = [i for i in range(len(header)) if i not in found.values()]
+    note_unused(path, [header[i] for i in unused])
+    senders = [i for i in unused if SENDER.fullmatch(header[i])]
+    pairs: dict[tuple[int, int], str] = {}
+    tags: dict[int, str] = {}
     names = [role for role in found if role not in (TIME, ANCHOR, *RANGE_UNITS, *TAG)]
-    ends = [(LEAST.get(name, -math.inf), MOST.get(name, math.inf)) for name in names]
     unit = min(RANGE_UNITS[metres], without_unit(header[found[metres]])[1])
     ids, cells, clock = AnchorIds(anchors), RangeCells(unit), TimeCells()
-    numbers, tags = array("d"), set[str]()
+    numbers = array("d")
     for at, row in rows:
         where = f"{path}: row {at}"
         check_width(where, row, header)
@@ -101,21 +114,18 @@ def read_long(
         if anchor is None:
             column = f"row {at}, column {header[found[ANCHOR]]}"
             raise unknown_anchor(path, column, row[found[ANCHOR]], ids)
-        tags.update(row[found[tag]] for tag in TAG if tag in found)
-        if len(tags) > 1:
-            raise InputError(f"{where}: expected ranges of one tag, got {', '.join(sorted(tags))}")
+        for i in (found[tag] for tag in TAG if tag in found):
+            check_sender(f"{where}, column {header[i]}", tags.setdefault(i, row[i]), row[i])
+        for i in senders:  # one value for each anchor: the anchor's, not the tag's
+            before = pairs.setdefault((i, anchor), row[i])
+            check_sender(f"{where}, column {header[i]}", before, row[i])
         numbers.append(clock.stamp(row[found[TIME]], f"{where}, column {header[found[TIME]]}"))
         numbers.append(anchor)
         numbers.append(cells.metres(row[found[metres]], f"{where}, column {header[found[metres]]}"))
         numbers.extend(
-            number(
-                row[found[name]],
-                f"{where}, column {header[found[name]]}",
-                missing=True,
-                least=least,
-                most=most,
-            )
-            for name, (least, most) in zip(names, ends, strict=True)
+            scales.get(name, 1.0)
+            * _value(name, row[found[name]], f"{where}, column {header[found[name]]}")
+            for name in names
         )
         check_count(path, len(numbers))
     table = np.array(numbers).reshape(-1, 3 + len(names))
@@ -137,6 +147,22 @@ def read_long(
     if not len(table):
         raise InputError(f"{path}: no ranges below the header")
     return recording_of_rows(path, anchors, times, table, names)
+
+
+def check_sender(where: str, before: str, now: str) -> None:
+    """Raises InputError for ranges of a second tag."""
+    if now != before:
+        raise InputError(
+            f"{where}: expected ranges of one tag, got {before} and {now}; leave the rows of one"
+        )
+
+
+def _value(name: str, text: str, where: str) -> float:
+    """The number in a cell of the column `name`; of blocked links words will do."""
+    if name == NLOS and (odds := ODDS.get(text.lower())) is not None:
+        return odds
+    least, most = LEAST.get(name, -math.inf), MOST.get(name, math.inf)
+    return number(text, where, missing=True, least=least, most=most)
 
 
 def _with_truth(
@@ -171,7 +197,7 @@ def recording_of_rows(
     heard = np.unique(anchor[np.isfinite(table[:, 2])])
     if 0 < heard.size < len(anchors):
         silent = [i for row, i in enumerate(anchors.ids) if row not in heard]
-        note(path, f"no range of {', '.join(silent)}: left out")
+        note(path, f"no range of {some(silent)}: left out")
         kept = np.isin(anchor, heard)
         anchors = anchors.subset([anchors.ids[row] for row in heard])
         times, table, anchor = times[kept], table[kept], np.searchsorted(heard, anchor[kept])
@@ -179,6 +205,7 @@ def recording_of_rows(
     if _is_anchors_place(anchor, together(values, TRUTH)):
         note(path, "x, y, z are the anchors' places, not the tag's: no ground truth")
         values = {name: value for name, value in values.items() if name not in TRUTH}
+    _say_shared(path, times, table)
     epoch = _epochs(times, anchor)
     last = np.append(np.flatnonzero(np.diff(epoch)), epoch.size - 1)  # of each epoch, its last row
     shape = (last.size, len(anchors))
@@ -202,7 +229,7 @@ def recording_of_rows(
         anchors,
         times[last],
         ranges,
-        together(final, TRUTH),
+        without_lost(path, together(final, TRUTH)),
         None if (stamps == times[last][:, None]).all() else stamps,
         odometry=together(final, ODOMETRY),
         turn_rate=final.get(GYRO[0]),
@@ -240,6 +267,19 @@ def _repeated(times: FloatArray, table: FloatArray) -> BoolArray:
         seen.add((who, metres))
         last = time
     return again
+
+
+def _say_shared(path: Path, times: FloatArray, table: FloatArray) -> None:
+    """Say where one anchor has several ranges of one stamp, in more than a few rows."""
+    heard = np.isfinite(table[:, 2])
+    seen = {*zip(times[heard].tolist(), table[heard, 1].tolist(), strict=True)}
+    again = int(heard.sum()) - len(seen)
+    if again > SHARED * times.size:
+        note(
+            path,
+            f"{again} rows have the stamp of another range of their anchor: two tags in one file, "
+            "or a clock that counts whole seconds?",
+        )
 
 
 def _is_anchors_place(anchor: IntArray, place: FloatArray | None) -> bool:

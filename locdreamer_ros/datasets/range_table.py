@@ -17,6 +17,7 @@ import math
 import re
 from array import array
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,13 +35,11 @@ from locdreamer_ros.datasets.cells import (
     find_columns,
     number,
     plain_header,
-    read_rows,
     write_header,
     write_number,
 )
 from locdreamer_ros.datasets.columns import (
     ANCHOR,
-    MOST_NAMED,
     OTHERS_SAY,
     RANGE_UNITS,
     ROLES,
@@ -48,22 +47,37 @@ from locdreamer_ros.datasets.columns import (
     TIME,
     AnchorIds,
     check_groups,
+    joined_stamps,
     note,
     note_unused,
     plain_places,
     read_times,
     roles_of,
+    some,
     together,
     unknown_anchor,
     with_usual,
     without_unit,
 )
-from locdreamer_ros.datasets.long_table import PLACE, TAG, read_long, save_long_table
+from locdreamer_ros.datasets.long_table import (
+    SENDER,
+    SHARED,
+    TAG,
+    check_sender,
+    read_long,
+    save_long_table,
+)
+from locdreamer_ros.datasets.rows import read_rows
+from locdreamer_ros.datasets.truth import (
+    interpolated,
+    with_truth,
+    without_lost,
+)
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import anchors_of, open_text, replaced, write_atomically
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.types import Anchors
-from locdreamer_ros.units import check_places
+from locdreamer_ros.types import Anchors, BoolArray, FloatArray
+from locdreamer_ros.units import FEWEST_EPOCHS, check_places
 
 __all__ = [
     "MAX_RANGE_M",
@@ -77,6 +91,12 @@ __all__ = [
 ANCHOR_ID = ("id", "anchor", "name")
 """What the first column of an anchors file may be called."""
 DECIMAL = re.compile(r"[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?")
+SAID = re.compile(
+    r"(?:d(?=\d)|(?:range|distance|dist)[ _.]*(?:to[ _.]*)?)(.+)"
+    r"|(.+?)[ _.]*(?:range|distance|dist)",
+    re.IGNORECASE,
+)
+"""Other names of a column of ranges: `dist_A1`, `range 3`, `A1_distance`."""
 RANGE_OF, DIFFERENCE = "r_", "d_"
 """How a column of ranges begins, and one of differences."""
 
@@ -89,8 +109,7 @@ def load_anchors(path: Path, height: float = 0.0) -> Anchors:
         usual = [name for name in header if OTHERS_SAY[ANCHOR].fullmatch(name)]
         name = next((name for name in (*ANCHOR_ID, *usual) if name in header), None)
         if name is None or not {"x", "y"} <= {*header}:
-            there = ", ".join(header[:MOST_NAMED])
-            raise InputError(f"{path}: row 1: expected the header id,x,y,z; it has {there}")
+            raise InputError(f"{path}: row 1: expected the header id,x,y,z; it has {some(header)}")
         columns = find_columns(path, header, (name, "x", "y", "z"), {})
         ids: list[str] = []
         positions: list[list[float]] = []
@@ -139,13 +158,15 @@ def load_range_table(
     """
     mapping = roles_of(columns)
     with open_text(path) as stream:
-        rows = read_rows(path, stream)
-        header = plain_header(next(rows)[1], (*ROLES, *TAG, *PLACE), {*mapping.values()})
+        rows = read_rows(path, stream, logged=True)
+        header = plain_header(next(rows)[1], (*ROLES, *TAG), {*mapping.values()})
+        header, rows = joined_stamps(path, header, rows, mapping)
         mapping = with_usual(path, header, mapping)
         if TIME not in {*header, *mapping} and any(DECIMAL.fullmatch(name) for name in header):
             raise InputError(f"{path}: row 1: expected a header: t_s and r_<id>, or anchor, range")
+        mapping, scales = with_truth(path, header, mapping, anchors.ids)
         if {ANCHOR, *RANGE_UNITS} & {*header, *mapping}:
-            return read_long(path, anchors, header, rows, mapping)
+            return read_long(path, anchors, header, rows, mapping, scales)
         ids = AnchorIds(anchors)
         header = _in_small(header)
         roles = (TIME, *TRUTH, *ODOMETRY, *GYRO)
@@ -155,20 +176,24 @@ def load_range_table(
         check_groups(path, header, found)
         used = {*found.values(), *column}
         note_unused(path, [name for i, name in enumerate(header) if i not in used])
+        senders = [i for i, name in enumerate(header) if i not in used and SENDER.fullmatch(name)]
+        tags: dict[int, str] = {}
         numbers = array("d")
         cells, clock = RangeCells(unit, signed=kind == DIFFERENCE), TimeCells()
         others = [
-            (i, f"column {header[i]}", MOST.get(role, math.inf))
+            (i, f"column {header[i]}", MOST.get(role, math.inf), scales.get(role, 1.0))
             for role, i in found.items()
             if role != TIME
         ]
         for at, row in rows:
             where = f"{path}: row {at}"
             check_width(where, row, header)
+            for i in senders:
+                check_sender(f"{where}, column {header[i]}", tags.setdefault(i, row[i]), row[i])
             numbers.append(clock.stamp(row[found[TIME]], f"{where}, column {header[found[TIME]]}"))
             numbers.extend(
-                number(row[i], f"{where}, {what}", missing=True, most=most)
-                for i, what, most in others
+                number(row[i], f"{where}, {what}", missing=True, most=most) * scale
+                for i, what, most, scale in others
             )
             numbers.extend(cells.metres(row[c], f"{where}, column {header[c]}") for c in column)
             check_count(path, len(numbers))
@@ -179,18 +204,53 @@ def load_range_table(
     note(path, cells.note())
     if order is not None:
         table = table[order]
+    times, table = _once(path, times, table)
     names = [role for role in found if role != TIME]
     values = dict(zip(names, table[:, 1 : 1 + len(names)].T, strict=True))
-    return Recording(
+    ranges = table[:, 1 + len(names) :]
+    recording = Recording(
         path.stem,
         anchors,
         times,
-        table[:, 1 + len(names) :],
-        together(values, TRUTH),
+        ranges,
+        without_lost(path, together(values, TRUTH)),
         odometry=together(values, ODOMETRY),
         turn_rate=values.get(GYRO[0]),
         differences=kind == DIFFERENCE,
     )
+    if kind == DIFFERENCE and not (ranges <= 0.0).any():
+        note(path, "columns d_<id> are read as time differences (TDoA); ranges are called r_<id>")
+    return _with_truth_between(path, recording)
+
+
+def _once(path: Path, times: FloatArray, table: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Times and rows without those that repeat the one before, which is said; also of one stamp."""
+    same = (table[1:] == table[:-1]) | (np.isnan(table[1:]) & np.isnan(table[:-1]))
+    kept = np.append(True, ~same.all(axis=1))
+    if not kept.all():
+        note(path, f"{int((~kept).sum())} rows are there twice and count once")
+        times, table = times[kept], table[kept]
+    shared = int((np.diff(times) == 0.0).sum())
+    if shared > SHARED * times.size:
+        note(
+            path,
+            f"{shared} rows have the stamp of the row before: two tags in one file, or a clock "
+            "that counts whole seconds?",
+        )
+    return times, table
+
+
+def _with_truth_between(path: Path, recording: Recording) -> Recording:
+    """The recording with the truth of rows that hold no range, where no other row has one."""
+    if recording.truth is None:
+        return recording
+    known = np.isfinite(recording.truth[:, :2]).all(axis=1)
+    heard: BoolArray = np.asarray(np.isfinite(recording.ranges).any(axis=1))
+    if min(known.sum(), heard.sum()) < FEWEST_EPOCHS or (known & heard).any():
+        return recording
+    note(path, f"{int(known.sum())} rows without a range: their truth is interpolated")
+    truth = interpolated(recording.times[known], recording.truth[known], recording.times[heard])
+    return replace(recording.rows(heard), truth=truth)
 
 
 def _in_small(header: Sequence[str]) -> list[str]:
@@ -220,8 +280,8 @@ def _range_columns(
 ) -> tuple[list[int], float]:
     """Column of each anchor (A,), and the ranges' unit in m.
 
-    Named by the mapping, `r_<id>` (or another `kind`), or by the id alone, each with `_mm` or `_cm`
-    behind it or not.
+    Named by the mapping, `r_<id>` (or another `kind`), by the id alone, or as SAID has it, each
+    with `_mm` or `_cm` behind it or not.
     """
     columns: dict[int, int] = {}
     units: dict[float, str] = {}
@@ -236,10 +296,13 @@ def _range_columns(
         columns[row] = header.index(name)
         units[min(unit, without_unit(name)[1])] = name
     bare = not any(name.startswith(kind) for name in header)
-    for i, name in enumerate(header):
-        if i in taken or i in columns.values() or not (bare or name.startswith(kind)):
+    free = [i for i in range(len(header)) if i not in taken and i not in columns.values()]
+    said = bare and not any(_anchor_of(header[i], ids)[0] is not None for i in free)
+    for i in free:
+        name = header[i]
+        if not (bare or name.startswith(kind)):
             continue
-        row, unit = _anchor_of(name.removeprefix(kind), ids)
+        row, unit = _anchor_of(name.removeprefix(kind), ids, said=said)
         if row is None:
             if name.startswith(kind):
                 raise unknown_anchor(path, f"column {name}", name[2:], ids)
@@ -254,8 +317,8 @@ def _range_columns(
     if not columns:
         raise InputError(
             f"{path}: row 1: no ranges: expected columns r_<id> of the anchors "
-            f"{', '.join(ids.anchors.ids[:MOST_NAMED])}, or anchor and range; it has "
-            f"{', '.join(filter(None, header[:MOST_NAMED]))}; --columns says what is what"
+            f"{some(ids.anchors.ids)}, or anchor and range; it has "
+            f"{some([*filter(None, header)])}; --columns says what is what"
         )
     for row, anchor in enumerate(ids.anchors.ids):
         if row not in columns:
@@ -266,12 +329,17 @@ def _range_columns(
     return [columns[row] for row in range(len(ids.anchors))], next(iter(units))
 
 
-def _anchor_of(name: str, ids: AnchorIds) -> tuple[int | None, float]:
-    """Row of the anchor that a column is of, None: of none; and the unit of its ranges in m."""
+def _anchor_of(name: str, ids: AnchorIds, *, said: bool = False) -> tuple[int | None, float]:
+    """Row of the anchor that a column is of, None: of none; and the unit of its ranges in m.
+
+    said: the name also says that it is a range.
+    """
     row = ids.row(name)
     if row is not None:
         return row, 1.0
     stem, unit = without_unit(name)
+    if said and (found := SAID.fullmatch(stem)) is not None:
+        stem = found[1] or found[2]
     return ids.row(stem), unit
 
 

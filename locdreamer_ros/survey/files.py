@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from locdreamer_ros.datasets.cells import MAX_RANGE_M, find_columns, number, plain_header, read_rows
+from locdreamer_ros.datasets.cells import MAX_RANGE_M, find_columns, number, plain_header
 from locdreamer_ros.datasets.columns import (
     RANGE_UNITS,
     ROLES,
@@ -21,6 +21,7 @@ from locdreamer_ros.datasets.columns import (
     without_unit,
 )
 from locdreamer_ros.datasets.range_table import load_range_table
+from locdreamer_ros.datasets.rows import read_rows
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import open_text
 from locdreamer_ros.recording import Recording
@@ -56,7 +57,7 @@ def _nowhere(ids: tuple[str, ...]) -> Anchors:
 def _ids(path: Path, mapping: Mapping[str, str]) -> tuple[str, ...]:
     """Ids of the anchors that a table has ranges of."""
     with open_text(path) as stream:
-        rows = read_rows(path, stream)
+        rows = read_rows(path, stream, logged=True)
         header = plain_header(next(rows)[1], ROLES, {*mapping.values()})
         if {*RANGE_UNITS} & {*header, *mapping}:
             column = find_columns(path, header, ("anchor",), _only(mapping, "anchor")).get("anchor")

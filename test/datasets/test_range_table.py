@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.bag import write_bag
+from locdreamer_ros.datasets.cells import NO_ANSWER, NO_ANSWER_M
 from locdreamer_ros.datasets.range_table import (
     load_anchors,
     load_range_table,
@@ -62,6 +63,7 @@ def test_times_are_whole_nanoseconds(tmp_path: Path, anchors: Anchors) -> None:
     assert load_range_table(tmp_path / "x.csv", anchors).times.tolist() == [0.3, 0.3]
 
 
+ranges = st.floats(1e-9, 1000.0).filter(lambda m: m not in NO_ANSWER + NO_ANSWER_M)
 identity = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
 coordinate = st.floats(-1e9, 1e9)
 
@@ -81,7 +83,7 @@ def tables(draw: st.DrawFn) -> Recording:
         "x",
         Anchors(tuple(ids), grid(coordinate, len(ids), 3)),
         np.array(times),
-        grid(st.floats(1e-9, 1000.0).filter(lambda m: m != 65.535) | missing, len(times), len(ids)),
+        grid(ranges | missing, len(times), len(ids)),
         grid(coordinate | missing, len(times), 3) if draw(st.booleans()) else None,
         odometry=grid(coordinate | missing, len(times), 3) if draw(st.booleans()) else None,
         turn_rate=grid(coordinate | missing, 1, len(times))[0] if draw(st.booleans()) else None,
@@ -159,7 +161,10 @@ def test_odometry_and_gyro_have_columns(tmp_path: Path, anchors: Anchors) -> Non
         ("t_s,r_1,r_2\n1e300,1,1\n", "column t_s: no time in seconds: 1e\\+300"),
         ("t_s,r_1,r_2\n" + "9" * 100_000 + ",1,1\n", "column t_s: expected a finite number"),
         ("t_s,r_1,r_2\n0,1," + "1" * 2_000_000, "not CSV: a row of over"),
-        ("t_s,r_1,r_2,R_1\n0,1,1,1\nx", "row 3: expected 4 columns"),
+        ("t_s,r_1,r_2,R_1\n0,1,1,1\nx\n", "row 3: expected 4 columns"),
+        ("t_s,tag,r_1,r_2\n0,7,1,1\n1,8,1,1\n", "row 3, column tag: expected ranges of one tag"),
+        ("t_s,r_1,r_2,x_mm,y\n0,1,1,1,1\n", "expected gt_x, gt_y, gt_z in one unit"),
+        ("# t_s r_1\n# only comments", "empty file"),
         ("t_s,r_1,r_2,r_01\n0,1,1,1\n", "columns r_1 and r_01 are both of anchor '1'"),
         ('t_s,r_1,r_2\n0,1,"1\n', "not CSV"),
     ],
@@ -391,6 +396,11 @@ def test_names_of_columns_by_a_mapping(
         ("2 (cm),1 [cm]", "450,250", None),
         ("left,right", "2500,4500", {"r_1_mm": "left", "r_2_mm": "right"}),
         ("left_cm,right_cm", "250,450", {"r_1": "left_cm", "r_2": "right_cm"}),
+        ("dist_2,dist_1", "4.5,2.5", None),
+        ("range to 1 [cm],range to 2 [cm]", "250,450", None),
+        ("d1,d2", "2.5,4.5", None),
+        ("Anchor 1 distance,Anchor 2 distance", "2.5,4.5", None),
+        ("r_1_ft,r_2_ft", "8.202099737532809,14.763779527559056", None),
     ],
 )
 def test_wide_columns_by_bare_ids_and_with_their_unit(
