@@ -33,12 +33,17 @@ TOGETHER_S = 2.0
 """Ranges this close in time are of one place, give or take the slack."""
 LOOKED_AT = 200
 """Epochs and pairs of anchors that are looked at, evenly spread, at most."""
-LEAST_M = 0.05
+LEAST_M = 0.25
 """Anchors of one site are farther apart; all at one place are those of a survey, without any."""
+SHORTEST_M = 0.2
+"""No tag is so near to its anchors in half of the ranges."""
 FAR_M, FASTEST_M = 100.0, 20.0
 """Anchors so far apart, and ranges that change so much in a second: a walk written in cm."""
 OUTSIDE = 1.5
 """Farthest ranges beyond the anchors' extent: of a tag outside, or in feet."""
+HAND_M = 1.0
+"""How high a tag is carried, where nobody says."""
+
 WORST_FIT_M, BEST_FIT_M = 0.5, 0.3
 FITTED, GAUSS_NEWTON = 40, 6
 FAST_TURN = 8.0
@@ -79,8 +84,8 @@ def check_units(
     spread = float(np.ptp(anchors.positions, axis=0).max())
     if len(anchors) >= FEWEST_ANCHORS and 0.0 < spread < LEAST_M:
         raise InputError(
-            f"{where}: the anchors are all within {spread:.2g} m: expected places in metres, "
-            "not latitude and longitude"
+            f"{where}: the anchors are all within {spread:.2g} m: expected places in metres; are "
+            "they latitude and longitude, or metres under names that say cm or mm?"
         )
     held = _held(times, ranges)
     pairs = _pairs(len(anchors))
@@ -95,6 +100,7 @@ def check_units(
     reach = np.where(known, (apart - SLACK_M) / (one + other), np.nan)
     factor = _middle(reach, 50.0)
     if factor > TOO_FAR_APART:
+        check_shortness(ranges, table)
         # A triangle in metres has about 0.7 here: the tag is somewhere among the anchors.
         unit = _nearest(0.7 / factor)
         raise InputError(
@@ -142,7 +148,7 @@ def _gone(times: FloatArray, ranges: FloatArray) -> float:
 
 def _misfit(places: FloatArray, held: FloatArray, unit: float) -> float:
     """How badly ranges (E, A), in units of m, fit a place at hand height, in the median, m."""
-    height = min(1.0, float(places[:, 2].mean()))
+    height = min(HAND_M, float(places[:, 2].mean()))
     found = []
     for row in held[:: max(1, len(held) // FITTED)] * unit:
         known = np.isfinite(row)
@@ -166,6 +172,44 @@ def _fitting(places: FloatArray, held: FloatArray) -> str:
     """The unit in which ranges (E, A) fit a place best; empty: too few at a time to tell."""
     misfits = {unit: _misfit(places, held, metres) for unit, metres in UNITS_M.items()}
     return min(misfits, key=lambda unit: misfits[unit]) if any(misfits.values()) else ""
+
+
+def check_shortness(ranges: FloatArray, table: str) -> None:
+    """Raises InputError, naming the table, for ranges (T, A) m too short to be metres."""
+    heard = ranges[np.isfinite(ranges)]
+    if heard.size >= FEWEST_EPOCHS and (middle := float(np.median(heard))) < SHORTEST_M:
+        raise InputError(
+            f"{table}: expected ranges in metres, got {middle:.2g} m in the median: are they "
+            "metres under a name that says cm or mm?"
+        )
+
+
+def check_truth(anchors: Anchors, ranges: FloatArray, truth: FloatArray, table: str) -> None:
+    """Raises InputError, naming the table and the unit, for truth (T, 3) that is not in metres.
+
+    By the ranges (T, A) m: so much nearer to them in that unit that it cannot be chance.
+    """
+    known = np.flatnonzero(np.isfinite(truth[:, :2]).all(axis=1) & np.isfinite(ranges).any(axis=1))
+    known = known[:: max(1, math.ceil(known.size / LOOKED_AT))]
+    if known.size < FEWEST_EPOCHS:
+        return
+
+    rise = anchors.positions[:, 2] - min(HAND_M, float(anchors.positions[:, 2].mean()))
+
+    def misfit(metres: float) -> float:
+        away = metres * truth[known, None] - anchors.positions
+        away[..., 2] = np.where(np.isnan(away[..., 2]), rise, away[..., 2])
+        distance = np.linalg.norm(away, axis=2)
+        return float(np.nanmedian(np.abs(ranges[known] - distance)))
+
+    misfits = {unit: misfit(metres) for unit, metres in UNITS_M.items()}
+    unit = min(misfits, key=lambda name: misfits[name])
+    if misfits[unit] < min(WORST_FIT_M, 0.15 * misfit(1.0)):
+        raise InputError(
+            f"{table}: the truth is not in metres but, by the ranges, in {unit}: so it fits them "
+            f"to {misfits[unit]:.2g} m, as metres to {misfit(1.0):.3g} m; call it gt_x_mm, "
+            "gt_x_cm or gt_x_ft"
+        )
 
 
 def check_turning(rates: FloatArray, table: str) -> None:

@@ -12,6 +12,7 @@ from locdreamer_ros.types import Anchors, FloatArray, Site
 from locdreamer_ros.units import (
     check_places,
     check_time,
+    check_truth,
     check_turning,
     check_units,
     out_of_reach,
@@ -111,6 +112,36 @@ def test_latitude_and_longitude_are_no_metres() -> None:
 def test_ranges_in_feet_among_the_anchors(size: float, count: int) -> None:
     with pytest.raises(InputError, match=r"^t.csv: the ranges are not in metres but.* in feet"):
         check_units(site(size, count), TIMES, ranges(site(size, count)) / 0.3048, "x.csv", "t.csv")
+
+
+@pytest.mark.parametrize("factor", [0.01, 0.001])
+def test_metres_under_a_name_that_says_less(factor: float) -> None:
+    """Metres in a column `x_cm` or `r_1_mm`: the anchors, the ranges, or both."""
+    true, found = site(12.0), ranges(site(12.0))
+    small = Anchors(true.ids, true.positions * factor)
+    with pytest.raises(InputError, match=r"^a.csv: the anchors are all within .* cm or mm"):
+        check_units(small, TIMES, found, "a.csv", "t.csv")
+    with pytest.raises(InputError, match=r"^a.csv: the anchors are all within .* cm or mm"):
+        check_units(small, TIMES, found * factor, "a.csv", "t.csv")
+    with pytest.raises(InputError, match=r"^t.csv: expected ranges in metres, got .* cm or mm"):
+        check_units(true, TIMES, found * factor, "a.csv", "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("factor", "unit"), [(1000, "millimetres"), (100, "centimetres"), (1 / 0.3048, "feet")]
+)
+@pytest.mark.parametrize("size", [5.0, 60.0])
+def test_truth_in_other_units(factor: float, unit: str, size: float) -> None:
+    anchors = Anchors(("A", "B", "C"), np.array([[0, 0, 2], [size, 0, 2], [0, size, 2.0]]))
+    tag = size * np.column_stack(
+        [0.5 + 0.3 * np.sin(TIMES), 0.5 + 0.3 * np.cos(TIMES), 1.0 / size + 0 * TIMES]
+    )
+    found = np.linalg.norm(tag[:, None] - anchors.positions, axis=2) + RNG.normal(0, 0.1, (200, 3))
+    check_truth(anchors, found, tag, "t.csv")
+    check_truth(anchors, found, tag[:, [1, 0, 2]] + [4.0, 9.0, 0.0], "t.csv")  # another frame
+    flat = factor * np.where([True, True, False], tag, np.nan)
+    with pytest.raises(InputError, match=f"^t.csv: the truth is not in metres but.* in {unit}"):
+        check_truth(anchors, found, flat, "t.csv")
 
 
 def test_anchors_and_ranges_both_in_centimetres() -> None:

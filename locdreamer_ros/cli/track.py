@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> None:
 
     from locdreamer_ros.cli.show import show_reports
     from locdreamer_ros.datasets import load_recording
+    from locdreamer_ros.evaluation.fit import doubts
     from locdreamer_ros.evaluation.run import answered_by, evaluate, site_of
     from locdreamer_ros.evaluation.tables import save_json
 
@@ -79,6 +80,8 @@ def run(options: argparse.Namespace) -> None:
     show_reports([report])
     for reason, updates in report["fallback"].items():
         print(f"fallback for {updates} of {len(track)} updates: {reason}", file=sys.stderr)
+    for sentence in doubts(recording, track, site.tag_height):
+        print(f"note: {sentence}", file=sys.stderr)
     if track.unfixed:
         print(f"first fix only at epoch {track.unfixed + 1} of {len(track)}", file=sys.stderr)
     if options.output is not None:

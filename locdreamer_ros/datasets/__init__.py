@@ -11,7 +11,7 @@ from pathlib import Path
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import anchors_of, truth_of
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.units import check_places, check_time, check_turning, check_units
+from locdreamer_ros.units import check_places, check_time, check_truth, check_turning, check_units
 
 
 def load_recording(
@@ -47,6 +47,9 @@ def load_recording(
             recording.check_ranges()
         return recording
     check_units(recording.anchors, recording.times, recording.ranges, where, str(path))
+    if recording.truth is not None:
+        beside = truth_of(path) if is_table(path) and truth_of(path).is_file() else path
+        check_truth(recording.anchors, recording.ranges, recording.truth, str(beside))
     return recording
 
 

@@ -136,6 +136,11 @@ def load_anchors(path: Path, height: float = 0.0) -> Anchors:
     except InputError as reason:
         raise InputError(f"{path}: {reason}") from None
     check_places(anchors, str(path))
+    first: dict[tuple[float, ...], str] = {}
+    for anchor, place in zip(anchors.ids, anchors.positions.tolist(), strict=True):
+        if (other := first.setdefault(tuple(place), anchor)) != anchor:
+            note(path, f"anchors {other} and {anchor} are at one place")
+            break
     return anchors
 
 

@@ -62,7 +62,8 @@ class CompiledStep(Unchanging):
 
     def __init__(self, kernel: Any, network: Any, site: Site, climbs: bool) -> None:
         self.kernel = kernel
-        self.model = kernel.model(network, site.anchors.positions, site.dimensions, climbs)
+        places = np.ascontiguousarray(site.anchors.positions)
+        self.model = kernel.model(network, places, site.dimensions, climbs)
         """The network on the site, as the kernel's functions take it."""
         self._axes = site.dimensions
 

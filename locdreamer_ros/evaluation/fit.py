@@ -1,0 +1,64 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the ranges, anchors and truth of a run belong together, in sentences.
+
+Swapped ids, another frame, a clock that is late: numbers come out all the same, and mean nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from locdreamer_ros.evaluation.metrics import Track
+from locdreamer_ros.recording import Recording
+from locdreamer_ros.types import FloatArray
+
+STRANGE_M = 0.7
+"""Ranges of right anchors are nearer to the estimates in the median, what they share taken off."""
+TRUTH_M, TIMES = 0.3, 3.0
+"""Truth that is farther from the ranges than this, and by this factor than the estimates are."""
+FEWEST = 10
+"""Epochs; with less there is too little to judge by."""
+
+
+def doubts(recording: Recording, track: Track, tag_height: float) -> list[str]:
+    """What does not fit in a run over all epochs of a recording; tag_height m: of a 2-D state."""
+    if len(track) != len(recording):
+        return []
+    place = np.full((len(recording), 3), tag_height)
+    place[:, : track.dimensions] = track.mean[:, : track.dimensions]
+    ours = _misfit(recording, place)
+    said = []
+    if ours > STRANGE_M:
+        said.append(
+            f"the ranges do not fit the anchors: they are {ours:.2f} m off the estimates in the "
+            "median; are ids, places and units right?"
+        )
+    if recording.truth is None:
+        return said
+    truth = recording.truth.copy()
+    truth[:, 2] = np.where(np.isnan(truth[:, 2]), place[:, 2], truth[:, 2])
+    theirs = _misfit(recording, truth)
+    if theirs > max(TRUTH_M, TIMES * ours):
+        said.append(
+            f"the truth does not fit the ranges: they are {theirs:.2f} m off it in the median, "
+            f"{ours:.2f} m off the estimates; are truth and anchors in one frame, truth and ranges "
+            "on one clock?"
+        )
+    return said
+
+
+def _misfit(recording: Recording, place: FloatArray) -> float:
+    """How far ranges are off places (T, 3) in the median, m, what they share taken off; 0: unknown.
+
+    Differences share what they like with those of their epoch, ranges with all others.
+    """
+    away = np.linalg.norm(place[:, None] - recording.anchors.positions, axis=2)
+    error = recording.ranges - away
+    rows = np.isfinite(error).sum(axis=1) > int(recording.differences)
+    error = error[rows]
+    if len(error) < FEWEST:
+        return 0.0
+    axis = 1 if recording.differences else None
+    error = error - np.nanmedian(error, axis=axis, keepdims=True)
+    return float(np.nanmedian(np.abs(error)))
