@@ -156,6 +156,19 @@ class MotionBuffer:
         """The odometry's pose (3,) x m, y m, yaw rad at `time` s; None where it is not known."""
         return self._poses.at(time)
 
+    def missing(self, time: float) -> str:
+        """Why nothing that came says anything of `time` s, in words; empty: nothing came."""
+        for name, samples in (("odometry", self._poses), ("imu", self._headings)):
+            last = samples.last()
+            if last is None:
+                continue
+            apart = time - last[0]
+            if abs(apart) > MAX_GAP_S:
+                way = "before" if apart > 0.0 else "after"
+                return f"{name} is not used: it is stamped {abs(apart):.1f} s {way} the ranges"
+            return f"{name} is not used: it comes less often than every {MAX_GAP_S:g} s"
+        return ""
+
     def between(self, start: float, end: float) -> Motion | None:
         """The motion from `start` to `end` s; None where it is not known or end <= start.
 

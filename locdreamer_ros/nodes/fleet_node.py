@@ -155,6 +155,11 @@ class FleetNode(SitedNode):
             self._blame(tag, str(reason))
             raise InputError(f"tag {tag[:20]!r}: {reason}") from None
 
+    def _dropped(self, tag: str, problem: str) -> None:
+        """Something of a tag is not used: said for the tag and for the node."""
+        self._blame(tag, problem)
+        self.drop(f"tag {tag[:20]!r}: {problem}")
+
     def _blame(self, tag: str, problem: str) -> None:
         member = self._members.by_tag.get(tag)
         if member is not None:
@@ -173,8 +178,7 @@ class FleetNode(SitedNode):
             return
         member = self._member(message.tag)
         if strange:
-            self._blame(message.tag, strange)
-            self.drop(f"tag {message.tag[:20]!r}: {strange}")
+            self._dropped(message.tag, strange)
         whole, member.part = gather(member.part, new, more=message.more)
         for each in whole:
             self._wait(message.tag, each, None)
@@ -228,10 +232,10 @@ class FleetNode(SitedNode):
             times = {t: to_seconds(g.ns) for t, (g, _) in turn.items()} if not self.asking else {}
             plans = self.fleet.hear(times)
             for tag in times.keys() - plans.keys():
-                self.counts["messages_dropped"] += 1
                 why = "far from the last, or its numbers failed"
-                self._blame(tag, f"what is stamped {times[tag]:.3f} s was not taken in: {why}")
+                self._dropped(tag, f"what is stamped {times[tag]:.3f} s was not taken in: {why}")
             answers: dict[str, tuple[Plan, Ranges]] = {}
+            stamps: dict[str, int] = {}
             for tag, (gathered, asked) in turn.items():
                 rows = gathered.ranges.anchor
                 plan = self.fleet.add(tag).late(rows) if self.asking else plans.get(tag)
@@ -239,7 +243,9 @@ class FleetNode(SitedNode):
                 self._judge(members[tag], gathered)
                 if plan is not None:
                     answers[tag] = (replace(plan, anchor=rows), gathered.ranges)
-            self._publish(self.fleet.absorb(answers), {t: g.ns for t, (g, _) in turn.items()})
+                    if plan.time <= to_seconds(gathered.ns):  # else late: used, and no pose of it
+                        stamps[tag] = gathered.ns
+            self._publish(self.fleet.absorb(answers), stamps)
         self._show()
 
     def _judge(self, member: Member, gathered: Gathered) -> None:
@@ -251,7 +257,7 @@ class FleetNode(SitedNode):
     def _publish(self, found: Mapping[str, Estimate], ns: Mapping[str, int]) -> None:
         """Each tag's pose on its topic, where it is possible and a range was used lately."""
         for tag, estimate in found.items():
-            if self._members.by_tag[tag].impossible:
+            if self._members.by_tag[tag].impossible or tag not in ns:
                 continue
             silence = self.fleet.add(tag).status().silence
             if self.config.max_silence == 0.0 or silence <= self.config.max_silence:

@@ -10,6 +10,7 @@ interpolated.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.qos import QoSProfile
@@ -47,6 +48,14 @@ class Frames:
 
 
 def sender(node: UwbNode) -> Callable[[TransformStamped], None]:
-    """What sends a transform."""
+    """What sends a transform, once for each stamp: tf2 complains of a second one."""
     publisher = node.advertise(TFMessage, "/tf", TF)
-    return lambda transform: publisher.publish(TFMessage(transforms=[transform]))
+    last: Any = None
+
+    def send(transform: TransformStamped) -> None:
+        nonlocal last
+        if transform.header.stamp != last:
+            last = transform.header.stamp
+            publisher.publish(TFMessage(transforms=[transform]))
+
+    return send

@@ -31,6 +31,8 @@ from locdreamer_ros.types import LONGEST_ID, Estimate, Site
 POSES = QoSProfile(depth=10, reliability=KEPT.reliability, durability=KEPT.durability)
 """Who finds a tag's topic after its first poses gets the last few; all, as of `tracker_node`, would
 be much to keep for each tag."""
+LONGEST_TOPIC = 230
+"""Letters of a topic. DDS has room for 247, a few of them for a number after the name."""
 MOST_WAITING = 100
 """Messages of one tag that wait for their turn."""
 TAG_COLOR = ColorRGBA(r=0.1, g=0.5, b=0.9, a=1.0)
@@ -105,6 +107,7 @@ class Members:
         """`~/<tag>/pose`, in letters that a topic may have, different for each tag."""
         name = re.sub(r"[^A-Za-z0-9]+", "_", tag).strip("_")
         name = f"tag_{name}".rstrip("_") if not name or name[0].isdigit() else name
+        name = name[: max(LONGEST_TOPIC - len(self._node.resolve_topic_name("~/pose")), 1)]
         if any(member.topic == f"~/{name}/pose" for member in self.by_tag.values()):
             self.numbers += 1
             name = f"{name}_same{self.numbers}"

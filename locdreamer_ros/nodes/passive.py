@@ -123,7 +123,10 @@ class PassiveNode(TrackingNode):
             self._take_in(each)
 
     def _take_in(self, gathered: Gathered) -> None:
-        """One turn of the loop. Raises InputError for a time that no second one agrees with yet."""
+        """One turn of the loop; of what came late no pose: its stamp would be before the last.
+
+        Raises InputError for a time that no second one agrees with yet.
+        """
         ns, ranges = gathered.ns, gathered.ranges
         time = to_seconds(ns)
         motion = self.motion_to(time)
@@ -140,6 +143,7 @@ class PassiveNode(TrackingNode):
             answered=gathered.answered,
             received=gathered.received,
             spent=0.0,
+            late=step.time > time,
         )
 
     def make(self, site: Site) -> None:

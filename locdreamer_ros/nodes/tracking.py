@@ -38,6 +38,8 @@ MOST = 2**16 - 1
 """The largest count in TrackerStatus."""
 SKEW_S = 0.5
 """Clocks of driver and tracker this far apart are named."""
+UNMOVED = 20
+"""So many fixes without the motion of wheels that are heard are a problem."""
 STANDBY = ("robust-ekf", "gdop")
 """What tracks and schedules where a learned model cannot."""
 
@@ -110,6 +112,8 @@ class TrackingNode(SitedNode):
         self._heard_ranges = False
         self.counts["restarts"] = 0  # those since the activation
         self._motion = MotionBuffer()
+        self._unmoved = 0
+        """Fixes since the last one that wheels or gyro said something of."""
         self._robot.begin_anew()
         self._moving: list[Any] = []
         hear_motion(self, self._hear_motion)
@@ -148,8 +152,11 @@ class TrackingNode(SitedNode):
         for subscription in self._moving:
             self.catch_up(subscription)
         now = self.loop.estimate
-        motion = None if now is None else self._motion.between(now.time, time)
+        if now is None or time <= now.time:
+            return None
+        motion = self._motion.between(now.time, time)
         self.counts["motions"] += motion is not None
+        self._unmoved = self._unmoved + 1 if motion is None else 0
         return motion
 
     def make(self, site: Site) -> None:
@@ -323,4 +330,5 @@ class TrackingNode(SitedNode):
             if self.drops_now():
                 waiting = f"waiting for a first fix, messages are dropped: {self.problem}"
             return wrong or waiting, values
-        return impossible or self._fallback() or wrong, values
+        still = self._motion.missing(self.loop.estimate.time) if self._unmoved >= UNMOVED else ""
+        return impossible or self._fallback() or wrong or still, values

@@ -14,7 +14,12 @@ pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from locdreamer_ros.msg import AnchorSchedule, RangeArray, RangeDifferenceArray
+from locdreamer_ros.msg import (
+    AnchorArray,
+    AnchorSchedule,
+    RangeArray,
+    RangeDifferenceArray,
+)
 from nodes.hosted import ANCHORS, Hosted, answer_to, hosting, ranges_at
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -23,7 +28,7 @@ from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import Method
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.fleet_node import FleetNode
-from locdreamer_ros.nodes.lifecycle import KEPT
+from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED
 from locdreamer_ros.nodes.members import MOST_WAITING
 from locdreamer_ros.types import Estimate, Site
 
@@ -111,6 +116,40 @@ def test_each_tag_has_its_pose_whatever_the_others_send() -> None:
         warning, health = fleet.node.health()
         assert health["tags"] == 4
         assert "robin" not in warning
+
+
+def test_what_comes_late_is_used_and_has_no_pose_and_what_is_dropped_is_said() -> None:
+    """A second pose of an earlier stamp would set TF and filters back."""
+    with hosting(FleetNode, dimensions="'2'") as fleet:
+        fleet.place()
+        poses = poses_of(fleet, "robin")
+        ranges = fleet.say(RangeArray, "uwb/ranges")
+        for epoch in (0, 1, 4, 3, 5):
+            ranges.publish(ranges_of("robin", epoch))
+            fleet.rest(0.05)
+        fleet.until(lambda: len(poses) >= 4, "poses")
+        stamps = [c.nanoseconds(pose.header.stamp) for pose in poses]
+        assert stamps == [heard_at(epoch) for epoch in (0, 1, 4, 5)]
+        assert fleet.node.fleet.add("robin").watch.gate.late == 0  # too late to be used
+        ranges.publish(ranges_of("robin", 1000))
+        fleet.until(lambda: fleet.node.counts["messages_dropped"] == 1, "a time of nowhere")
+        assert "tag 'robin': what is stamped 1100.000 s was not taken in" in fleet.node.problem
+        assert fleet.node.drops_now()
+
+
+def test_names_that_are_too_long_for_a_topic_are_cut() -> None:
+    space = "n" * 180
+    with hosting(FleetNode, "-r", f"__ns:=/{space}", dimensions="'2'") as fleet:
+        site = fleet.say(AnchorArray, f"/{space}/uwb/anchors", LATCHED)
+        site.publish(c.to_anchors(ANCHORS, 0, "map"))
+        ranges = fleet.say(RangeArray, f"/{space}/uwb/ranges")
+        for end in "ab":
+            said = ranges_of("robin", 0)
+            said.tag = "x" * 99 + end
+            ranges.publish(said)
+        fleet.until(lambda: fleet.node.counts["fixes"] == 2, "both")
+        one, other = (member.topic for member in fleet.node._members.by_tag.values())
+        assert one != other
 
 
 def test_tags_come_and_go_and_one_too_many_waits() -> None:

@@ -1,0 +1,84 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a robot really sends: late, twice, with another clock; and what it is told of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from locdreamer_ros.msg import RangeArray
+from nav_msgs.msg import Odometry
+from nodes.hosted import ANCHORS, TRUTH, Hosted, hosting, ranges_at
+from tf2_msgs.msg import TFMessage
+
+from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes.ekf_node import EkfNode
+from locdreamer_ros.nodes.lifecycle import KEPT
+
+TENTH_NS = 10**8
+
+
+def ranges_of(tenths: int) -> RangeArray:
+    """What a tag that stands sends unasked at so many tenths of a second."""
+    ns = tenths * TENTH_NS
+    ranges = ranges_at(TRUTH, [0, 1, 2, 3], ns / 1e9)
+    return RangeArray(header=c.header(ns, "map"), ranges=c.to_ranges(ranges, ANCHORS))
+
+
+def test_poses_and_tf_never_go_back_for_what_comes_late_or_twice() -> None:
+    """A publisher for each anchor: messages overtake each other, or share a stamp."""
+    with hosting(EkfNode, dimensions="'2'", broadcast="tag") as hosted:
+        poses = hosted.hear(PoseWithCovarianceStamped, "ekf_node/pose", KEPT)
+        sent = hosted.hear(TFMessage, "/tf")
+        hosted.place()
+        ranges = hosted.say(RangeArray, "uwb/ranges")
+        for tenths in (10, 11, 13, 12, 14, 14, 15):
+            ranges.publish(ranges_of(tenths))
+            hosted.rest(0.03)
+        hosted.until(lambda: len(poses) >= 6 and len(sent) >= 5, "poses and TF")
+        stamps = [c.nanoseconds(pose.header.stamp) // TENTH_NS for pose in poses]
+        assert stamps == [10, 11, 13, 14, 14, 15]
+        told = [c.nanoseconds(each.transforms[0].header.stamp) // TENTH_NS for each in sent]
+        assert told == [10, 11, 13, 14, 15]
+
+
+def follow(hosted: Hosted, first: int, count: int, *, every: int = 1, later: float = 0.0) -> str:
+    """So many fixes with odometry at each `every`-th; what health says then.
+
+    later: s that the odometry's stamps are after those of the ranges.
+    """
+    wheels, ranges = hosted.say(Odometry, "odometry"), hosted.say(RangeArray, "uwb/ranges")
+    fixes = hosted.node.counts["fixes"]
+    for epoch in range(first, first + count):
+        if epoch % every == 0:
+            wheels.publish(c.to_wheels(np.zeros(3), epoch * TENTH_NS + round(later * 1e9)))
+        hosted.rest(0.01)
+        ranges.publish(ranges_of(epoch))
+    hosted.until(lambda: hosted.node.counts["fixes"] == fixes + count, "the fixes")
+    return str(hosted.node.health()[0])
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"later": -100.0}, "odometry is not used: it is stamped 100.0 s before the ranges"),
+        ({"later": 7.5}, "odometry is not used: it is stamped 7.5 s after the ranges"),
+        ({"every": 6}, "odometry is not used: it comes less often than every 0.5 s"),
+    ],
+)
+def test_odometry_that_says_nothing_of_the_fixes_is_named(
+    how: dict[str, float], words: str
+) -> None:
+    """It was passed over in silence."""
+    with hosting(EkfNode, dimensions="'2'") as hosted:
+        hosted.place()
+        assert follow(hosted, 6000, 5, **how) == ""
+        assert follow(hosted, 6005, 24, **how) == words
+        hosted.node.trigger_deactivate()
+        hosted.node.trigger_activate()
+        assert follow(hosted, 7000, 25) == ""
