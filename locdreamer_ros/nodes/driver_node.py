@@ -48,6 +48,7 @@ from locdreamer_ros.types import Anchors, Ranges, RangeStatus
 NOTHING = Ranges.of([], [], 0.0)
 SURVEY_HZ, SURVEY_S = 4.0, 2.0
 """Rounds of a survey, where `free_rate` says nothing; s between writing what anchors ranged."""
+ASKED = "survey: a tracker asks on uwb/schedule, and only what it asks is surveyed: end it"
 SCHEDULED_S = 1.0
 """So long after a schedule nothing is asked freely."""
 
@@ -350,7 +351,10 @@ class DriverNode(UwbNode):
             )
         if self._survey is not None:
             values["survey"] = f"{self._survey.path}: {self._survey.counts.total()} ranges"
-            problem = self._survey.problem or problem or self._survey.lacking()
+            asked = time.monotonic() - self._scheduled_at < SCHEDULED_S
+            problem = (
+                self._survey.problem or problem or (ASKED if asked else self._survey.lacking())
+            )
         return problem, values
 
 

@@ -21,6 +21,8 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 from rclpy.exceptions import InvalidTopicNameException
+from rclpy.expand_topic_name import expand_topic_name
+from rclpy.validate_full_topic_name import validate_full_topic_name
 from rclpy.validate_topic_name import validate_topic_name
 from std_msgs.msg import Header
 
@@ -159,7 +161,8 @@ def check_topic(name: str, topic: str) -> None:
     """Raises InputError for what is no name of a topic, which would end the node later."""
     try:
         validate_topic_name(topic)
-    except InvalidTopicNameException as reason:
+        validate_full_topic_name(expand_topic_name(topic, "node", "/"))
+    except (InvalidTopicNameException, ValueError) as reason:  # `{x}` is a ValueError
         raise InputError(f"{name}: {topic!r}: {str(reason).splitlines()[0].rstrip(':')}") from None
 
 

@@ -13,6 +13,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Imu
 
 from locdreamer_ros.config import parameter
+from locdreamer_ros.nodes.foreign import check_topic
 from locdreamer_ros.nodes.lifecycle import LOSSLESS, NodeConfig, UwbNode
 
 READY_PERIOD_S = 0.05
@@ -34,8 +35,11 @@ class ListeningConfig(NodeConfig):
 
 
 def names(trackers: str) -> list[str]:
-    """The node names in the parameter `trackers`."""
-    return [name.strip() for name in trackers.split(",") if name.strip()]
+    """The node names in the parameter `trackers`. Raises InputError for what is no name."""
+    found = [name.strip() for name in trackers.split(",") if name.strip()]
+    for name in found:
+        check_topic("trackers", name)
+    return found
 
 
 def when_published(node: UwbNode, topics: list[str], act: Callable[[], Any]) -> None:

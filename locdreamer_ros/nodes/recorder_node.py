@@ -111,6 +111,7 @@ class RecorderNode(UwbNode):
         if not self.config.output:
             raise InputError("recorder_node: needs the parameter output, a folder")
         self._foreign = list(foreign.parse(self.config.ranges_from))
+        self._trackers = names(self.config.trackers)
         file = self.config.anchors_file
         self._anchors = load_anchors(FilePath(file)) if file else None
 
@@ -124,13 +125,14 @@ class RecorderNode(UwbNode):
         self._bag = BagWriter(
             FilePath(config.output), storage=config.storage, version=config.bag_version, live=True
         )
+        self.counts["recorded"] = 0
         self._early: list[tuple[str, str, bytes, bool]] = []
         self._now: int | None = None
         self._heard: list[Any] = []
         self._last: dict[str, int] = {}
         self._recording_ranges = False
         topics: dict[str, Any] = dict(SHARED)
-        for name in names(config.trackers):
+        for name in self._trackers:
             topics |= {f"{name}/{topic}": kind for topic, kind in OF_TRACKER.items()}
         for topic, kind in topics.items():
             self._record(topic, kind)

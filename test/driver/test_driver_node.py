@@ -216,6 +216,9 @@ def test_a_survey_writes_what_the_survey_command_reads(graph: Graph) -> None:
     assert graph.start(survey=str(walk)) == SUCCESS
     assert graph.spin(lambda: min(graph.node._survey.counts.values()) >= 3, 20.0)
     assert "ranges: walk on" in graph.node.health()[0]
+    graph.publish(tag.anchors.ids[0])
+    graph.spin(lambda: graph.node.counts["schedules"], 5.0)
+    assert "a tracker asks on uwb/schedule" in graph.node.health()[0]
     graph.node.close()
     recording = load_unplaced(walk)
     assert set(recording.anchors.ids) == set(tag.anchors.ids)

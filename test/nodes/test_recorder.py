@@ -155,6 +155,28 @@ def test_other_packages_ranges_are_recorded_as_a_tracker_takes_them(tmp_path: Pa
     assert [body.transforms[0].child_frame_id for body in kept] == ["hall"]
 
 
+def test_each_bag_counts_its_own_messages(tmp_path: Path) -> None:
+    with hosting(RecorderNode, output=str(tmp_path / "bag")) as hosted:
+        out = hosted.say(PoseStamped, "ground_truth/pose", KEPT)
+        for number in (1, 2):
+            out.publish(PoseStamped())
+            hosted.until(lambda n=number: hosted.node.counts["recorded"] == n, "messages")
+        hosted.node.trigger_deactivate()
+        hosted.node.trigger_activate()
+        assert hosted.node.counts["recorded"] == 0
+
+
+@pytest.mark.parametrize("name", ["tracker node", "1a", "a//b", "{x}"])
+def test_a_name_that_no_topic_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    """It ended in a traceback."""
+    with hosting(RecorderNode, output=str(tmp_path / "bag")) as hosted:
+        hosted.node.trigger_deactivate()
+        hosted.node.trigger_cleanup()
+        hosted.set("trackers", name)
+        assert hosted.node.trigger_configure().name == "FAILURE"
+        assert hosted.node.problem.startswith(f"trackers: {name!r}: ")
+
+
 def test_what_comes_before_simulated_time_is_counted_and_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
