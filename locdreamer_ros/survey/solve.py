@@ -14,11 +14,13 @@ from locdreamer_ros.recording import Recording
 from locdreamer_ros.survey.fit import Fit, Problem, State, fit
 from locdreamer_ros.survey.frame import free_motions, placed
 from locdreamer_ros.survey.problem import Known, Walk, walk_of
-from locdreamer_ros.survey.start import candidates, snapshots
+from locdreamer_ros.survey.start import candidates, multilaterated, snapshots
 from locdreamer_ros.types import Anchors, FloatArray, IntArray
 
 TRIED, FINISHED = 8, 2
 """Starts that are tried on a few places of the walk, and on all of it."""
+MOST_TURNED, ROUGH = 8, 8
+"""Anchors whose sides are tried in every combination, of more each alone; steps of a trial."""
 REPEATED = 10.0
 """So many ranges say what one does, until that is known."""
 FEWEST_RANGES = 20
@@ -133,6 +135,11 @@ def _best_start(walk: Walk, known: Known, d: int, name: str) -> Fit:
         tags = np.where(np.isfinite(tags), tags, middle)
         state = State(tags[rows], anchors, np.full(len(anchors), offset), np.zeros(0))
         fits.append(fit(problem, state, steps=30))
+    best = min(fits, key=lambda each: each.cost)
+    if d == 2:
+        fits += [
+            fit(problem, state, steps=30) for state in _other_sides(problem, best.state, table)
+        ]
     fits.sort(key=lambda each: each.cost)
     whole = []
     full = Problem(walk, unplaced, d, fixed=False, repeated=REPEATED)
@@ -143,6 +150,29 @@ def _best_start(walk: Walk, known: Known, d: int, name: str) -> Fit:
         yaws = _headings(full, knots)
         whole.append(fit(full, replace(each.state, knots=knots, yaws=yaws), steps=30))
     return min(whole, key=lambda each: each.cost)
+
+
+def _other_sides(problem: Problem, state: State, table: FloatArray) -> list[State]:
+    """The same with anchors on the other side of the walk's main line, the likeliest few.
+
+    Along a line an anchor and its mirror image are heard alike, so a start may have them on one
+    side; which is right shows in how the walk bends. table (K, A) m: ranges at the knots.
+    """
+    middle = state.knots.mean(axis=0)
+    across = np.linalg.svd(state.knots - middle, full_matrices=False)[2][1]
+    mirrored = state.anchors - 2.0 * np.outer((state.anchors - middle) @ across, across)
+    others = len(mirrored) - 1  # all mirrored is the same again: the first anchor stays
+    turned = (np.arange(1, 2**others)[:, None] >> np.arange(others)) & 1
+    if others >= MOST_TURNED:
+        turned = np.eye(others, dtype=np.intp)
+    found = []
+    for turn in np.insert(turned, 0, 0, axis=1).astype(np.bool_):
+        anchors = np.where(turn[:, None], mirrored, state.anchors)
+        tags = multilaterated(table - state.offsets, anchors)
+        tags = np.where(np.isfinite(tags), tags, state.knots)
+        found.append(fit(problem, replace(state, knots=tags, anchors=anchors), steps=ROUGH))
+    found.sort(key=lambda each: each.cost)
+    return [each.state for each in found[:FINISHED]]
 
 
 def _few(times: FloatArray, table: FloatArray) -> tuple[Walk, IntArray]:

@@ -293,3 +293,20 @@ def test_inrol_in_space() -> None:
     off = errors(found, recording.anchors.positions, aligned=True)
     assert np.sqrt((off**2).mean()) < 0.15
     assert found.free == 6
+
+
+@pytest.mark.parametrize("bend", [0.1, 0.3])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_sides_of_a_walk_midway_between_the_anchors(bend: float, seed: int) -> None:
+    """To and fro along a corridor: the walk's bends alone say which side an anchor hangs on."""
+    rng = np.random.default_rng(seed)
+    places = np.array([[0, 0, 1.0], [5, 0, 1], [10, 0, 1], [0, 6, 1], [5, 6, 1], [10, 6, 1]])
+    times = np.arange(600) / 10
+    along = np.abs((0.7 * times) % 20 - 10)
+    tag = np.column_stack([along, 3 + bend * np.sin(0.2 * np.pi * along), np.ones(600)])
+    ranges = np.linalg.norm(tag[:, None] - places, axis=2) + 0.05 * rng.standard_normal((600, 6))
+    recording = Recording("corridor", Anchors(IDS, np.zeros((6, 3))), times, ranges)
+    found = survey(recording, Known(np.full((6, 3), np.nan)), 2).anchors.positions
+    apart = np.linalg.norm(found[:, None] - found, axis=2)
+    right = np.linalg.norm(places[:, None] - places, axis=2)
+    assert np.abs(apart - right).max() < 0.25
