@@ -18,6 +18,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import Anchors, FloatArray, IntArray, Site
 
 UNITS_M = {"feet": 0.3048, "centimetres": 0.01, "millimetres": 0.001}
+NAMED = "then call them r_<id>_mm, r_<id>_ft, range_cm and so on"
 SLACK_M = 3.0
 """What offsets and reflections may add to a range or take from it."""
 TOO_FAR_APART = 1.5
@@ -105,13 +106,11 @@ def check_units(
         unit = _nearest(0.7 / factor)
         raise InputError(
             f"{where}: the anchors are not in metres but, by the ranges, in {unit}: "
-            f"{np.median(apart):.6g} between two of them, ranges of {np.nanmedian(held):.3g} m"
+            f"{np.median(apart):.6g} between two of them, ranges of {np.nanmedian(held):.3g} m; "
+            "then call them x_mm, x_cm or x_ft, and so on"
         )
-    if np.median(apart) > FAR_M and (gone := _gone(times, ranges)) > FASTEST_M:
-        raise InputError(
-            f"{table}: anchors and ranges are both in centimetres, it seems: ranges of "
-            f"{np.nanmedian(held):.3g} m change by {gone:.3g} m in a second"
-        )
+    if np.median(apart) > FAR_M:
+        check_pace(times, ranges, table)
     feet = UNITS_M["feet"]
     outside = np.nanmedian(np.nanmax(held, axis=1)) > OUTSIDE * np.linalg.norm(np.ptp(places, 0))
     if outside and (misfit := _misfit(places, held, 1.0)) > WORST_FIT_M:
@@ -119,7 +118,7 @@ def check_units(
         if fits < min(BEST_FIT_M, 0.25 * misfit):
             raise InputError(
                 f"{table}: the ranges are not in metres but, by the anchors, in feet: so they fit "
-                f"a place to {fits:.2g} m, as metres to {misfit:.2g} m"
+                f"a place to {fits:.2g} m, as metres to {misfit:.2g} m; {NAMED}"
             )
     unequal = np.where(known, (np.abs(one - other) - SLACK_M) / np.where(known, apart, 1.0), np.nan)
     factor, half = _middle(unequal, 25.0), _middle(unequal, 50.0)
@@ -127,7 +126,17 @@ def check_units(
         unit = _fitting(places, held) or _nearest(0.3 / factor)
         raise InputError(
             f"{table}: the ranges are not in metres but, by the anchors, in {unit}: two of them "
-            f"differ by {half:.3g} times the distance between their anchors"
+            f"differ by {half:.3g} times the distance between their anchors; {NAMED}"
+        )
+
+
+def check_pace(times: FloatArray, ranges: FloatArray, table: str) -> None:
+    """Raises InputError where ranges (T, A) m change as no tag goes: written in cm, anchors too."""
+    heard = ranges[np.isfinite(ranges)]
+    if heard.size and np.median(heard) > FAR_M and (gone := _gone(times, ranges)) > FASTEST_M:
+        raise InputError(
+            f"{table}: anchors and ranges are both in centimetres, it seems: ranges of "
+            f"{np.median(heard):.3g} m change by {gone:.3g} m in a second"
         )
 
 
@@ -172,6 +181,25 @@ def _fitting(places: FloatArray, held: FloatArray) -> str:
     """The unit in which ranges (E, A) fit a place best; empty: too few at a time to tell."""
     misfits = {unit: _misfit(places, held, metres) for unit, metres in UNITS_M.items()}
     return min(misfits, key=lambda unit: misfits[unit]) if any(misfits.values()) else ""
+
+
+def check_lengths(
+    times: FloatArray, ranges: FloatArray, pairs: IntArray, lengths: FloatArray, where: str
+) -> None:
+    """Raises InputError, naming `where`, for lengths (P,) m that ranges cannot span.
+
+    times (T,) s, ranges (T, A) m; pairs (P, 2): between which anchors.
+    """
+    held = _held(times, ranges)
+    if not len(pairs) or len(held) < FEWEST_EPOCHS:
+        return
+    reach = (lengths - SLACK_M) / (held[:, pairs[:, 0]] + held[:, pairs[:, 1]])
+    if (factor := _middle(reach, 50.0)) > TOO_FAR_APART:
+        raise InputError(
+            f"{where}: the lengths are not in metres but, by the ranges, in "
+            f"{_nearest(0.7 / factor)}: {np.median(lengths):.6g} between two anchors, ranges of "
+            f"{np.nanmedian(held):.3g} m; then call them x_mm, distance_cm and so on"
+        )
 
 
 def check_shortness(ranges: FloatArray, table: str) -> None:

@@ -151,10 +151,10 @@ def run_published(options: argparse.Namespace) -> int:
 def run_csv(options: argparse.Namespace) -> int:
     """Range table to bag."""
     check_places(options)
-    from locdreamer_ros.datasets import is_table
+    from locdreamer_ros.datasets import is_table, not_read
 
     if not is_table(options.source):
-        raise InputError(f"{options.source}: expected a range table (.csv)")
+        raise not_read(options.source)
     refuse_source(options)
     return write(load(options), options)
 

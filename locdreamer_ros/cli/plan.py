@@ -72,6 +72,7 @@ def run(options: argparse.Namespace) -> None:
         options.anchors,
         drop=options.height - options.tag_height,
         budget=options.budget,
+        where=options.map,
     )
     heights = np.full(len(found.places), options.height)
     names = tuple(f"A{i + 1}" for i in range(len(found.places)))

@@ -85,6 +85,7 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.survey.advice import advice
     from locdreamer_ros.survey.files import (
         between_path,
+        check_given,
         load_between,
         load_places,
         load_unplaced,
@@ -101,6 +102,7 @@ def run(options: argparse.Namespace) -> None:
     if lengths is None and between_path(options.recording).is_file():
         lengths = between_path(options.recording)
     between = Between() if lengths is None else load_between(lengths, ids)
+    check_given(recording, places, options.anchors, between, lengths)
     known = Known(places, between, options.tag_height)
     found = survey(recording, known, options.dimensions)
     sentences = advice(found, known)

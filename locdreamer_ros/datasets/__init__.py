@@ -53,6 +53,32 @@ def load_recording(
     return recording
 
 
+FOREIGN = {
+    ".gz": "packed: unpack it, as with gunzip",
+    ".zip": "packed: unpack it",
+    ".xlsx": "an Excel file: save it as CSV",
+    ".xls": "an Excel file: save it as CSV",
+    ".ods": "a spreadsheet: save it as CSV",
+    ".bag": "a bag of ROS 1: rosbags-convert --src X.bag --dst X makes a rosbag2 of it",
+    ".jsonl": "JSON: write a table t_s,anchor,range",
+    ".ndjson": "JSON: write a table t_s,anchor,range",
+    ".mat": "of MATLAB: writetable makes a CSV of it",
+    ".parquet": "of pandas: to_csv makes a CSV of it",
+    ".pkl": "of pandas: to_csv makes a CSV of it",
+    ".h5": "HDF5: write a table t_s,anchor,range",
+}
+"""What is not read, by its name's end, and what to do."""
+
+
+def not_read(path: Path) -> InputError:
+    """The complaint about a file that is no recording by its name."""
+    what = FOREIGN.get(path.suffix.lower())
+    return InputError(
+        f"{path}: expected a range table (.csv), a rosbag2 (folder, .mcap, .db3) "
+        f"or a point survey (.json, .npz){f'; it is {what}' if what else ''}"
+    )
+
+
 def is_table(path: Path) -> bool:
     """Whether a file is a table by its name."""
     return path.suffix.lower() in (".csv", ".tsv", ".txt")
@@ -63,6 +89,8 @@ def _load(
 ) -> Recording:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
+    if path.is_file() and path.suffix.lower() in FOREIGN:
+        raise not_read(path)
     if is_table(path):
         from locdreamer_ros.datasets.range_table import load_anchors, load_range_table
 
@@ -95,7 +123,4 @@ def _load(
         if site is None:
             return recording
         return dataclasses.replace(recording.only(site.ids), anchors=site)
-    raise InputError(
-        f"{path}: expected a range table (.csv), a rosbag2 (folder, .mcap, .db3) "
-        "or a point survey (.json, .npz)"
-    )
+    raise not_read(path)

@@ -118,7 +118,9 @@ class _Scanner:
         if not found:
             raise InputError("JSON ends in the middle, the file is cut off")
         if found not in expected:
-            raise InputError(f"not JSON: expected one of {' '.join(expected)}, got {found!r}")
+            raise InputError(
+                f"not JSON of a point survey: expected one of {' '.join(expected)}, got {found!r}"
+            )
         self._at += 1
         return found
 

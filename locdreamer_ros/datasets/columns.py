@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from locdreamer_ros.datasets.cells import GYRO, ODOMETRY, TRUTH
+from locdreamer_ros.datasets.cells import GYRO, ODOMETRY, TRUTH, find_columns, plain_header
 from locdreamer_ros.datasets.clock import NAMES, PER_SECOND, row_order, unit_of
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import LATEST_S
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 TIME, ANCHOR, RANGE = "t_s", "anchor", "range"
 SIZE_OF_SITE = 10_000
 """Anchors of one file, at most."""
+ANCHOR_ID = ("id", "anchor", "name")
+"""What the first column of an anchors file may be called."""
 MOST_NAMED = 12
 """Columns that a complaint lists."""
 UNITS_M = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "ft": 0.3048, "feet": 0.3048}
@@ -60,23 +62,29 @@ def roles_of(columns: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def with_usual(path: Path, header: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
-    """The mapping, and where it and the header leave no doubt what others call a column.
+    """The mapping with what others call a column (see `usual`); what was found so is said."""
+    found = usual(header, mapping)
+    for role, name in found.items():
+        note(path, f"column {name} is taken for the {'time' if role == TIME else role}")
+    return {**mapping, **found}
 
-    Anchor and range only together: a long table has both. What was found so is said.
+
+def usual(header: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
+    """What others call a column, where mapping and header leave no doubt.
+
+    Anchor and range only together: a long table has both.
     """
     found: dict[str, str] = {}
-    for role, usual in OTHERS_SAY.items():
+    for role, said in OTHERS_SAY.items():
         ours = {*RANGE_UNITS} if role == RANGE else {role}
         bare = [without_unit(name)[0] if role == RANGE else name for name in header]
-        there = [name for name, stem in zip(header, bare, strict=True) if usual.fullmatch(stem)]
+        there = [name for name, stem in zip(header, bare, strict=True) if said.fullmatch(stem)]
         if not ours & {*header, *mapping} and len(there) == 1:
             found[role] = there[0]
     known = {*header, *mapping, *found}
     if not (ANCHOR in known and {*RANGE_UNITS} & known):
         found = {role: name for role, name in found.items() if role == TIME}
-    for role, name in found.items():
-        note(path, f"column {name} is taken for the {'time' if role == TIME else role}")
-    return {**mapping, **found}
+    return found
 
 
 def joined_stamps(
@@ -140,18 +148,35 @@ def without_unit(name: str) -> tuple[str, float]:
     return (name, 1.0) if match is None else (match[1], UNITS_M[match[2].lower()])
 
 
-def plain_places(path: Path, header: Sequence[str]) -> tuple[list[str], float]:
-    """The header with x, y, z as we write them, and their unit in m: `X`, `x_mm`, `x [m]`.
+def plain_lengths(
+    path: Path, header: Sequence[str], names: Sequence[str] = ("x", "y", "z")
+) -> tuple[list[str], float]:
+    """The header with names of lengths as we write them, and their unit in m: `X`, `x_mm`, `x [m]`.
 
     Raises InputError for two units.
     """
     stems = [without_unit(name) for name in header]
-    axes = [stem.lower() in ("x", "y", "z") for stem, _ in stems]
-    units = {stems[i][1] for i, axis in enumerate(axes) if axis}
+    lengths = [stem.lower() in names for stem, _ in stems]
+    units = {stems[i][1] for i, length in enumerate(lengths) if length}
     if len(units) > 1:
-        raise InputError(f"{path}: row 1: expected x, y and z in one unit")
-    plain = [stems[i][0].lower() if axis else header[i] for i, axis in enumerate(axes)]
+        raise InputError(f"{path}: row 1: expected {', '.join(names)} in one unit")
+    plain = [stems[i][0].lower() if length else header[i] for i, length in enumerate(lengths)]
     return plain, next(iter(units), 1.0)
+
+
+def anchors_header(path: Path, header: Sequence[str]) -> tuple[list[str], dict[str, int], float]:
+    """The header of an anchors file, the columns of `id`, `x`, `y`, `z` that it has, their unit.
+
+    Raises InputError where there is no id, or no place.
+    """
+    plain, unit = plain_lengths(path, plain_header(header, ANCHOR_ID))
+    said = [name for name in plain if OTHERS_SAY[ANCHOR].fullmatch(name)]
+    name = next((name for name in (*ANCHOR_ID, *said) if name in plain), None)
+    found = {} if name is None else find_columns(path, plain, (name, "x", "y", "z"), {})
+    if name is None or len(found) < 2:
+        raise InputError(f"{path}: row 1: expected the header id,x,y,z; it has {some(header)}")
+    found["id"] = found.pop(name)
+    return plain, found, unit
 
 
 def _alone(keys: Sequence[str]) -> dict[str, int]:

@@ -40,17 +40,16 @@ from locdreamer_ros.datasets.cells import (
 )
 from locdreamer_ros.datasets.columns import (
     ANCHOR,
-    OTHERS_SAY,
     RANGE_UNITS,
     ROLES,
     SIZE_OF_SITE,
     TIME,
     AnchorIds,
+    anchors_header,
     check_groups,
     joined_stamps,
     note,
     note_unused,
-    plain_places,
     read_times,
     roles_of,
     some,
@@ -88,8 +87,6 @@ __all__ = [
     "save_recording",
 ]
 
-ANCHOR_ID = ("id", "anchor", "name")
-"""What the first column of an anchors file may be called."""
 DECIMAL = re.compile(r"[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?")
 SAID = re.compile(
     r"(?:d(?=\d)|(?:range|distance|dist)[ _.]*(?:to[ _.]*)?)(.+)"
@@ -105,20 +102,19 @@ def load_anchors(path: Path, height: float = 0.0) -> Anchors:
     """Read an anchors CSV; anchors without z are at `height` m. InputError names file and row."""
     with open_text(path) as stream:
         rows = read_rows(path, stream)
-        header, unit = plain_places(path, plain_header(next(rows)[1], ANCHOR_ID))
-        usual = [name for name in header if OTHERS_SAY[ANCHOR].fullmatch(name)]
-        name = next((name for name in (*ANCHOR_ID, *usual) if name in header), None)
-        if name is None or not {"x", "y"} <= {*header}:
-            raise InputError(f"{path}: row 1: expected the header id,x,y,z; it has {some(header)}")
-        columns = find_columns(path, header, (name, "x", "y", "z"), {})
+        written = next(rows)[1]
+        header, columns, unit = anchors_header(path, written)
+        if not {"x", "y"} <= {*columns}:
+            raise InputError(f"{path}: row 1: expected the header id,x,y,z; it has {some(written)}")
         ids: list[str] = []
         positions: list[list[float]] = []
         unknown = 0
         for at, row in rows:
             check_width(f"{path}: row {at}", row, header)
-            if not row[columns[name]]:
-                raise InputError(f"{path}: row {at}, column {name}: expected an anchor id")
-            ids.append(row[columns[name]])
+            if not row[columns["id"]]:
+                column = header[columns["id"]]
+                raise InputError(f"{path}: row {at}, column {column}: expected an anchor id")
+            ids.append(row[columns["id"]])
             place = [number(row[columns[a]], f"{path}: row {at}, column {a}") for a in "xy"]
             z = float("nan")
             if "z" in columns:

@@ -119,7 +119,8 @@ def next_place(found: Survey, row: int) -> FloatArray:
         heights = np.percentile(found.tag[:, 2], [10, 90])
         places = np.vstack([np.column_stack([places, np.full(len(places), z)]) for z in heights])
     away = np.linalg.norm(places - anchor, axis=1)
-    places = places[(away >= NEAR_M) & (away <= FAR_M)] if (away >= NEAR_M).any() else places
+    good = (away >= NEAR_M) & (away <= FAR_M)
+    places = places[good] if good.any() else places
     unit = (places - anchor) / np.maximum(np.linalg.norm(places - anchor, axis=1), 1e-6)[:, None]
     told = np.einsum("ni,ij,nj->n", unit, block, unit)
     walked = found.tag[:: max(1, len(found.tag) // 200)]

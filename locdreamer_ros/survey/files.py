@@ -10,14 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
-from locdreamer_ros.datasets.cells import MAX_RANGE_M, find_columns, number, plain_header
+from locdreamer_ros.datasets import is_table, not_read
+from locdreamer_ros.datasets.cells import (
+    MAX_RANGE_M,
+    find_columns,
+    number,
+    plain_header,
+)
 from locdreamer_ros.datasets.columns import (
     RANGE_UNITS,
     ROLES,
     AnchorIds,
+    anchors_header,
     missing,
-    plain_places,
+    plain_lengths,
     roles_of,
+    some,
+    usual,
     without_unit,
 )
 from locdreamer_ros.datasets.range_table import load_range_table
@@ -27,6 +36,7 @@ from locdreamer_ros.files import open_text
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.survey.problem import Between
 from locdreamer_ros.types import Anchors, FloatArray
+from locdreamer_ros.units import check_lengths, check_pace, check_shortness
 
 
 def load_unplaced(path: Path, columns: Mapping[str, str] | None = None) -> Recording:
@@ -41,6 +51,8 @@ def load_unplaced(path: Path, columns: Mapping[str, str] | None = None) -> Recor
 
         ids = foreign_ids(path, columns or {})
         recording = read_bag(path, _nowhere(ids) if ids else None, columns)
+    elif not is_table(path):
+        raise not_read(path)
     else:
         ids = _ids(path, roles_of(columns))
         recording = load_range_table(path, _nowhere(ids), columns)
@@ -59,6 +71,7 @@ def _ids(path: Path, mapping: Mapping[str, str]) -> tuple[str, ...]:
     with open_text(path) as stream:
         rows = read_rows(path, stream, logged=True)
         header = plain_header(next(rows)[1], ROLES, {*mapping.values()})
+        mapping = {**mapping, **usual(header, mapping)}
         if {*RANGE_UNITS} & {*header, *mapping}:
             column = find_columns(path, header, ("anchor",), _only(mapping, "anchor")).get("anchor")
             if column is None:
@@ -74,7 +87,10 @@ def _ids(path: Path, mapping: Mapping[str, str]) -> tuple[str, ...]:
                 if name.startswith("r_") and name[2:]
             )
     if not found:
-        raise InputError(f"{path}: row 1: expected columns r_<id>, or anchor and range")
+        raise InputError(
+            f"{path}: row 1: expected columns r_<id>, or anchor and range; it has {some(header)}; "
+            "--columns says what is what"
+        )
     return tuple(found)
 
 
@@ -91,13 +107,12 @@ def load_places(path: Path, ids: tuple[str, ...]) -> FloatArray:
     places = np.full((len(ids), 3), np.nan)
     with open_text(path) as stream:
         rows = read_rows(path, stream)
-        header, unit = plain_places(path, plain_header(next(rows)[1], ("id",)))
-        columns = find_columns(path, header, ("id", "x", "y", "z"), {})
-        if "id" not in columns or not {"x", "y", "z"} & {*columns}:
-            raise InputError(f"{path}: row 1: expected the header id,x,y,z")
+        header, columns, unit = anchors_header(path, next(rows)[1])
         for at, row in rows:
             if len(row) != len(header):
-                raise InputError(f"{path}: row {at}: expected {','.join(header)}")
+                raise InputError(
+                    f"{path}: row {at}: expected {len(header)} columns, got {len(row)}"
+                )
             a = _row(path, at, names, row[columns["id"]])
             for axis, name in enumerate("xyz"):
                 if name in columns:
@@ -123,13 +138,20 @@ def load_between(path: Path, ids: tuple[str, ...]) -> Between:
     found: list[tuple[int, int, float, float]] = []
     with open_text(path) as stream:
         rows = read_rows(path, stream)
-        _, header = next(rows)
-        columns = find_columns(path, header, ("anchor", "other", "distance", "range"), {})
-        if not {"anchor", "other"} <= {*columns} or not {"distance", "range"} & {*columns}:
-            raise InputError(f"{path}: row 1: expected anchor,other,distance or anchor,other,range")
+        lengths = ("distance", "range")
+        written = plain_header(next(rows)[1], ("anchor", "other"))
+        header, unit = plain_lengths(path, written, lengths)
+        columns = find_columns(path, header, ("anchor", "other", *lengths), {})
+        if not {"anchor", "other"} <= {*columns} or not {*lengths} & {*columns}:
+            raise InputError(
+                f"{path}: row 1: expected anchor,other,distance or anchor,other,range; it has "
+                f"{some(written)}"
+            )
         for at, row in rows:
             if len(row) != len(header):
-                raise InputError(f"{path}: row {at}: expected {','.join(header)}")
+                raise InputError(
+                    f"{path}: row {at}: expected {len(header)} columns, got {len(row)}"
+                )
             one, other = (_row(path, at, names, row[columns[n]]) for n in ("anchor", "other"))
             if one == other:
                 raise InputError(f"{path}: row {at}: expected two anchors, got {ids[one]!r} twice")
@@ -137,7 +159,7 @@ def load_between(path: Path, ids: tuple[str, ...]) -> Between:
                 if name not in columns:
                     continue
                 where = f"{path}: row {at}, column {name}"
-                length = number(row[columns[name]], where, missing=True)
+                length = unit * number(row[columns[name]], where, missing=True)
                 if np.isfinite(length):
                     if not 0.0 < length <= MAX_RANGE_M:
                         raise InputError(f"{where}: expected metres > 0, got {length:g}")
@@ -149,21 +171,48 @@ def load_between(path: Path, ids: tuple[str, ...]) -> Between:
     return Between(pair[:, 0], pair[:, 1], table[:, 2], table[:, 3])
 
 
+def check_given(
+    recording: Recording,
+    places: FloatArray,
+    anchors: Path | None,
+    between: Between,
+    lengths: Path | None,
+) -> None:
+    """Raises InputError, naming the file, where ranges cannot span what is given, or be in metres.
+
+    places (A, 3) m of the file `anchors`, NaN where unknown; lengths: the file of `between`.
+    """
+    times, ranges = recording.times, recording.ranges
+    check_shortness(ranges, recording.where)
+    check_pace(times, ranges, recording.where)
+    known = np.flatnonzero(np.isfinite(places[:, 0]))
+    pairs = known[np.stack(np.triu_indices(known.size, 1), axis=1)]
+    apart = np.linalg.norm(places[pairs[:, 0], :2] - places[pairs[:, 1], :2], axis=1)
+    check_lengths(times, ranges, pairs, apart, str(anchors))
+    pairs = np.stack([between.start, between.end], axis=1)
+    check_lengths(times, ranges, pairs, between.length, str(lengths))
+
+
 def load_walls(path: Path) -> FloatArray:
     """Walls (W, 2, 2) m of a CSV `x1,y1,x2,y2`. Raises InputError naming file and row."""
     with open_text(path) as stream:
         rows = read_rows(path, stream)
-        _, header = next(rows)
         names = ("x1", "y1", "x2", "y2")
+        written = next(rows)[1]
+        header, unit = plain_lengths(path, written, names)
         columns = find_columns(path, header, names, {})
         if len(columns) != len(names):
-            raise InputError(f"{path}: row 1: expected the header {','.join(names)}")
+            raise InputError(
+                f"{path}: row 1: expected the header {','.join(names)}; it has {some(written)}"
+            )
         found = []
         for at, row in rows:
             if len(row) != len(header):
-                raise InputError(f"{path}: row {at}: expected {','.join(header)}")
+                raise InputError(
+                    f"{path}: row {at}: expected {len(header)} columns, got {len(row)}"
+                )
             where = f"{path}: row {at}, column"
-            found.append([number(row[columns[n]], f"{where} {n}") for n in names])
+            found.append([unit * number(row[columns[n]], f"{where} {n}") for n in names])
     if not found:
         raise InputError(f"{path}: no walls below the header")
     return np.array(found).reshape(-1, 2, 2)

@@ -96,21 +96,26 @@ def _left(told: FloatArray, chosen: IntArray, budget: int) -> FloatArray:
     return np.asarray(np.sqrt(square.min(axis=1)))
 
 
-def place(walls: FloatArray, count: int, *, drop: float, budget: int) -> Placement:
+def place(
+    walls: FloatArray, count: int, *, drop: float, budget: int, where: str = "walls"
+) -> Placement:
     """Hang `count` anchors along walls (W, 2, 2) m so that the mean error over the floor is least.
 
     One after the other, then each exchanged for a better place until nothing improves. Raises
-    InputError: fewer than 3 or more than 12 anchors, or a floor without extent.
+    InputError, naming `where`: fewer than 3 or more than 12 anchors, or a floor without extent.
     """
     if not 3 <= count <= 12:
         raise InputError(f"anchors: expected 3 to 12, got {count}")
     low, high = walls.reshape(-1, 2).min(axis=0), walls.reshape(-1, 2).max(axis=0)
     if (high - low).min() < 1.0:
-        raise InputError("walls: expected a floor of at least 1 m in each direction")
+        raise InputError(
+            f"{where}: expected a floor of at least 1 m in each direction, got "
+            f"{(high - low).min():.3g}: are the walls in metres?"
+        )
     if (high - low).max() > LARGEST_M:
         raise InputError(
-            f"walls: expected a floor of at most {LARGEST_M:g} m, got {(high - low).max():g}: are "
-            "they in metres?"
+            f"{where}: expected a floor of at most {LARGEST_M:g} m, got {(high - low).max():g}: "
+            "are the walls in metres? else call their columns x1_mm, x1_cm and so on"
         )
     side = float(np.sqrt(np.prod(high - low) / CELLS))
     numbers = np.maximum(np.round((high - low) / side).astype(int), 2)
@@ -120,7 +125,9 @@ def place(walls: FloatArray, count: int, *, drop: float, budget: int) -> Placeme
     cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     hooks = _hooks(walls, low, high)
     if len(hooks) < count:
-        raise InputError(f"walls: too short for {count} anchors: there are {len(hooks)} places")
+        raise InputError(
+            f"{where}: walls too short for {count} anchors: there are {len(hooks)} places"
+        )
     told = _told(cells, hooks, walls, drop)
 
     def cost(rows: list[int]) -> float:

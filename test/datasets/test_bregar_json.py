@@ -197,7 +197,10 @@ def test_json_that_is_cut_off_says_so(tmp_path: Path, part: float) -> None:
 
 def test_other_text_is_not_json(tmp_path: Path) -> None:
     path = tmp_path / "data.json"
-    for text, message in (("x,y,z\n", "not JSON: expected one of {"), ("{} {}", "end of the file")):
+    for text, message in (
+        ("x,y,z\n", "not JSON of a point survey: expected one of {"),
+        ("{} {}", "end of the file"),
+    ):
         path.write_text(text)
         with pytest.raises(InputError, match=message):
             load_survey(path)

@@ -252,6 +252,18 @@ def test_load_recording_takes_the_file_for_what_it_is(tmp_path: Path, anchors: A
 def test_load_recording_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
         load_recording(tmp_path / "x.csv")
+    for name, mend in (
+        ("x.csv.gz", "it is packed: unpack it"),
+        ("x.xlsx", "save it as CSV"),
+        ("x.bag", "it is a bag of ROS 1: rosbags-convert --src"),
+        ("x.jsonl", "write a table t_s,anchor,range"),
+    ):
+        (tmp_path / name).write_text("...")
+        with pytest.raises(InputError, match=f"expected a range table.*{mend}"):
+            load_recording(tmp_path / name, columns={"time": "t"})
+    (tmp_path / "x.json").write_text("[1]")
+    with pytest.raises(InputError, match="not JSON of a point survey"):
+        load_recording(tmp_path / "x.json")
     (tmp_path / "x.doc").write_text("...")
     with pytest.raises(InputError, match="expected a range table"):
         load_recording(tmp_path / "x.doc")
@@ -456,7 +468,7 @@ def test_places_with_their_unit_and_a_separator_too_many(tmp_path: Path) -> None
         path.write_text(f"{header}\n1,0,0,0,\n2,{x},0,0,\n")
         assert load_anchors(path).positions[:, 0].tolist() == [0.0, 5.0]
     path.write_text("id,x_mm,y\n1,0,0\n")
-    with pytest.raises(InputError, match="row 1: expected x, y and z in one unit"):
+    with pytest.raises(InputError, match="row 1: expected x, y, z in one unit"):
         load_anchors(path)
     path.write_text("id,px,py\n1,0,0\n")
     with pytest.raises(InputError, match="expected the header id,x,y,z; it has id, px, py"):

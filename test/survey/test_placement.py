@@ -12,6 +12,7 @@ import pytest
 
 from locdreamer_ros.cli import main
 from locdreamer_ros.datasets.range_table import load_anchors
+from locdreamer_ros.survey.files import load_walls
 from locdreamer_ros.survey.placement import (
     CLEAR_M,
     PRIOR_M,
@@ -76,13 +77,18 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("text", "count", "complaint"),
     [
-        ("x1,y1,x2\n0,0,1\n", "4", "expected the header x1,y1,x2,y2"),
+        ("x1,y1,x2\n0,0,1\n", "4", "expected the header x1,y1,x2,y2; it has x1, y1, x2"),
+        ("x1_mm,y1_mm,x2,y2\n0,0,1,2\n", "4", "expected x1, y1, x2, y2 in one unit"),
         ("x1,y1,x2,y2\n0,0,1,b\n", "4", "row 2, column y2: expected a number"),
         ("x1,y1,x2,y2\n", "4", "no walls below the header"),
         ("x1,y1,x2,y2\n0,0,9,0\n", "4", "at least 1 m in each direction"),
         ("x1,y1,x2,y2\n0,0,9,9\n", "2", "anchors: expected 3 to 12"),
         ("x1,y1,x2,y2\n0,0,0,0\n3,3,3,3\n", "4", "too short for 4 anchors: there are 0 places"),
-        ("x1,y1,x2,y2\n0,0,9000,0\n0,0,0,6000\n", "4", "got 9000: are they in metres?"),
+        (
+            "x1,y1,x2,y2\n0,0,9000,0\n0,0,0,6000\n",
+            "4",
+            "walls.csv: expected a floor of at most 300 m, got 9000",
+        ),
     ],
 )
 def test_bad_maps(
@@ -92,6 +98,13 @@ def test_bad_maps(
     table.write_text(text, encoding="utf-8")
     assert main(["plan", str(table), "--anchors", count]) == 2
     assert complaint in capsys.readouterr().err
+
+
+def test_walls_with_their_unit(tmp_path: Path) -> None:
+    (tmp_path / "w.csv").write_text(
+        "X1 [mm],Y1 [mm],X2 [mm],Y2 [mm]\n0,0,9000,0\n", encoding="utf-8"
+    )
+    np.testing.assert_allclose(load_walls(tmp_path / "w.csv"), [[[0, 0], [9, 0]]])
 
 
 def test_a_map_of_another_kind_is_told_what_is_read(

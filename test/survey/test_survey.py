@@ -252,6 +252,19 @@ def test_lengths_between_anchors_beside_the_recording_are_found(
         ("--between", "anchor,other\nA1,A2\n", "expected anchor,other,distance"),
         ("--between", "anchor,other,range\nA1,A2,-3\n", "row 2, column range: expected metres > 0"),
         ("--between", "anchor,other,range\nA1,A1,3\n", "row 2: expected two anchors"),
+        ("--between", "anchor,other,range_mm,distance\nA1,A2,3,1\n", "distance, range in one unit"),
+        ("--between", "a,b,length\nA1,A2,3\n", "row 1: expected anchor,other,distance"),
+        (
+            "--between",
+            "anchor,other,distance\nA0,A1,801\nA2,A3,800\n",
+            "hints.csv: the lengths are not in metres but, by the ranges, in centimetres",
+        ),
+        (
+            "--anchors",
+            "id,x,y\nA0,0,0\nA1,8000,300\n",
+            "hints.csv: the lengths are not in metres but, by the ranges, in millimetres",
+        ),
+        ("--anchors", "id\nA0\n", "row 1: expected the header id,x,y,z; it has id"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -263,6 +276,49 @@ def test_bad_input_is_one_line(
     assert main(["survey", str(table), name, str(file)]) == 2
     assert complaint in capsys.readouterr().err
     assert not (tmp_path / "walk_survey.csv").exists()
+
+
+def test_tables_and_hints_as_others_write_them(tmp_path: Path) -> None:
+    """What `track` reads of a table `survey` reads too; names and units of hints as of anchors."""
+    recording = replace(room(flat=True), truth=None, odometry=None)
+    lines = [
+        f"{time},A{anchor},{metres / 0.3048}\n"
+        for time, row in zip(recording.times, recording.ranges, strict=True)
+        for anchor, metres in enumerate(row)
+        if np.isfinite(metres)
+    ]
+    table, hints, lengths = (tmp_path / name for name in ("w.csv", "hints.csv", "w_between.csv"))
+    table.write_text("timestamp,anchor_id,distance_ft\n" + "".join(lines), encoding="utf-8")
+    hints.write_text("Anchor;X [cm];Y [cm]\nA0;0;0\nA1;800;30\nA2;820;600\n", encoding="utf-8")
+    lengths.write_text("Anchor,Other,distance_mm\nA0,A3,6203.2\n", encoding="utf-8")
+    assert main(["survey", str(table), "--anchors", str(hints)]) == 0
+    found = load_anchors(tmp_path / "w_survey.csv")
+    places = found.positions[found.rows(IDS)]
+    assert np.linalg.norm(places[:, :2] - PLACES[:, :2], axis=1).max() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("factor", "complaint"),
+    [
+        (0.01, "w.csv: expected ranges in metres, got"),
+        (70.0, "w.csv: anchors and ranges are both in centimetres, it seems"),
+    ],
+)
+def test_ranges_alone_that_are_no_metres(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], factor: float, complaint: str
+) -> None:
+    recording = replace(room(flat=True), truth=None, odometry=None)
+    save_range_table(tmp_path / "w.csv", replace(recording, ranges=factor * recording.ranges))
+    assert main(["survey", str(tmp_path / "w.csv")]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_where_to_walk_next_in_a_place_beyond_reach() -> None:
+    """All places far from an anchor: one is proposed all the same (a traceback before)."""
+    found = plane()
+    far = replace(found, tag=found.tag + 1000.0)
+    away = Anchors(far.anchors.ids, far.anchors.positions - [5000.0, 0.0, 0.0])
+    assert np.isfinite(next_place(replace(far, anchors=away), 0)).all()
 
 
 def test_too_few_ranges_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
