@@ -29,7 +29,7 @@ from locdreamer_ros.datasets.columns import (
     AnchorIds,
     note,
 )
-from locdreamer_ros.datasets.long_table import recording_of_rows
+from locdreamer_ros.datasets.long_table import SENDER, check_sender, recording_of_rows
 from locdreamer_ros.datasets.mcap import Channel
 from locdreamer_ros.datasets.rosbag2 import Bag, decoded
 from locdreamer_ros.errors import InputError
@@ -57,6 +57,7 @@ def read_ranges(bag: Bag, mapping: Mapping[str, str], anchors: Anchors) -> Recor
     metres = next((role for role in RANGE_UNITS if role in mapping), "range")
     cells = RangeCells(RANGE_UNITS[metres])
     rows = array("d")
+    tags: dict[tuple[str, str], str] = {}
     for role, topic in mapping.items():
         if role != "ranges" and not role.startswith("r_"):
             continue
@@ -76,8 +77,13 @@ def read_ranges(bag: Bag, mapping: Mapping[str, str], anchors: Anchors) -> Recor
             for what, there in (("anchors", heard), ("variances", stated)):
                 if len(there) != len(ranges):
                     raise InputError(f"{where}: {len(there)} {what} but {len(ranges)} ranges")
+            senders = [name for name in vars(body) if SENDER.fullmatch(name)]
             for anchor, value, variance in zip(heard, ranges, stated, strict=True):
                 row = ids.row(str(anchor))
+                for name in senders:  # one value for each anchor: the anchor's, not the tag's
+                    now = str(getattr(body, name))
+                    before = tags.setdefault((name, str(anchor)), now)
+                    check_sender(f"{where}, field {name}", before, now)
                 if row is not None:
                     at = f"{where}: anchor {anchor}"
                     rows.extend((time, row, cells.metres(_number(value, at), at)))
@@ -151,10 +157,14 @@ def fields(body: Any, path: str, where: str) -> list[Any]:
 
 
 def stamp_of(body: Any, received: int, path: str | None, where: str) -> float:
-    """The time s of a message: of the field `path`, else its header's, else when it came."""
+    """The time s of a message: of the field `path`, else its header's, else when it came.
+
+    A header's stamp of 0 says nothing.
+    """
     if path is None:
         header = getattr(body, "header", None)
-        return to_seconds(received if header is None else nanoseconds(header.stamp))
+        said = 0 if header is None else nanoseconds(header.stamp)
+        return to_seconds(said or received)
     (value,) = fields(body, path, where)
     if hasattr(value, "nanosec"):
         return to_seconds(nanoseconds(value))

@@ -115,11 +115,11 @@ def test_fields_of_an_array(tmp_path: Path, walk: Recording) -> None:
             writer.make("lab_msgs/msg/Hit", who=anchor, metres=float(metres), spread=0.25)
             for anchor, metres in zip(walk.anchors.ids, ranges, strict=True)
         ]
-        writer.write("/s", "lab_msgs/msg/Sweep", 9.0, header=writer.header(time), hits=hits)
+        writer.write("/s", "lab_msgs/msg/Sweep", 9.0, header=writer.header(1.0 + time), hits=hits)
     writer.bag.close()
     columns = {"ranges": "s", "anchor": "hits.who", "range": "hits.metres"}
     recording = load_recording(tmp_path / "bag", tmp_path / "site.csv", columns=columns)
-    np.testing.assert_allclose(recording.times, walk.times, atol=1e-9)
+    np.testing.assert_allclose(recording.times, 1.0 + walk.times, atol=1e-9)
     np.testing.assert_allclose(recording.ranges, walk.ranges, atol=1e-5)
     assert recording.variance is None
     stated = load_recording(
@@ -156,6 +156,32 @@ def test_sensor_msgs_range(tmp_path: Path, walk: Recording, alone: bool) -> None
     nowhere = load_unplaced(tmp_path / "bag", columns)  # for a survey, which finds the places
     assert nowhere.anchors.ids == walk.anchors.ids
     np.testing.assert_array_equal(nowhere.ranges, recording.ranges)
+
+
+def test_a_driver_that_stamps_nothing(tmp_path: Path, walk: Recording) -> None:
+    """A stamp of 0 says nothing: when the message came counts, as live."""
+    writer = Writer(tmp_path / "bag")
+    for time, ranges, _ in epochs(walk):
+        for anchor, metres in zip(walk.anchors.ids, ranges, strict=True):
+            writer.write("/uwb", "sensor_msgs/msg/Range", 50.0 + time, radiation_type=1,
+                         header=writer.header(0.0, anchor), field_of_view=0.0,
+                         min_range=0.0, max_range=99.0, range=float(metres))  # fmt: skip
+    writer.bag.close()
+    recording = load_recording(tmp_path / "bag", tmp_path / "site.csv", columns={"ranges": "/uwb"})
+    np.testing.assert_allclose(recording.times, 50.0 + walk.times, atol=1e-9)
+
+
+def test_ranges_of_two_tags_on_one_topic(tmp_path: Path, walk: Recording) -> None:
+    writer = Writer(tmp_path / "bag")
+    for time, ranges, _ in epochs(walk):
+        for row, metres in enumerate(ranges):
+            for tag in (7, 8):
+                body = {"anchorId": row + 1, "tagId": tag, "range": round(metres), "seq": 0}
+                writer.write("/toa", "gtec_msgs/msg/Ranging", time + 0.01 * tag, **body)
+    writer.bag.close()
+    columns = {"ranges": "/toa", "anchor": "anchorId"}
+    with pytest.raises(InputError, match=r"message 2, field tagId: .* one tag, got 7 and 8"):
+        load_recording(tmp_path / "bag", tmp_path / "site.csv", columns=columns)
 
 
 def test_our_own_type_under_another_name(tmp_path: Path, walk: Recording) -> None:
