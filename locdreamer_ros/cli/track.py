@@ -80,7 +80,8 @@ def run(options: argparse.Namespace) -> None:
     show_reports([report])
     for reason, updates in report["fallback"].items():
         print(f"fallback for {updates} of {len(track)} updates: {reason}", file=sys.stderr)
-    for sentence in doubts(recording, track, site.tag_height):
+    notes = doubts(recording, track, site.tag_height)
+    for sentence in notes:
         print(f"note: {sentence}", file=sys.stderr)
     if track.unfixed:
         print(f"first fix only at epoch {track.unfixed + 1} of {len(track)}", file=sys.stderr)
@@ -98,7 +99,13 @@ def run(options: argparse.Namespace) -> None:
         from locdreamer_ros.report.page import write_report
 
         write_report(
-            options.report, recording.anchors, tracks, [report], title=title, height=site.tag_height
+            options.report,
+            recording.anchors,
+            tracks,
+            [report],
+            title=title,
+            height=site.tag_height,
+            notes=notes,
         )
     if options.json is not None:
         save_json(options.json, report)

@@ -9,16 +9,18 @@ the first `SKIP` estimates, in which every method still shows its first fix.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.types import BoolArray, Estimate, FloatArray, IntArray
+from locdreamer_ros.types import Anchors, BoolArray, Estimate, FloatArray, IntArray
 
 SKIP = 10
 """Estimates after the first fix that are not scored."""
+MANY = 40
+"""Anchors of a drawing; of more those that were heard."""
 CHI2_95_2DOF = 5.991
 """Squared Mahalanobis radius of the ellipse that holds 95 % of a 2-D Gaussian."""
 
@@ -34,6 +36,10 @@ class Asking:
     chosen: BoolArray
     heard: FloatArray
     excluded: BoolArray
+
+    def of(self, rows: IntArray) -> Asking:
+        """The same of some anchors alone, by their rows."""
+        return Asking(self.chosen[:, rows], self.heard[:, rows], self.excluded[:, rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +146,26 @@ class Track:
         """(n,) which epochs count: truth known and at least `skip` estimates since the first."""
         counted = self.known & (np.arange(len(self)) >= self.unfixed + skip)
         return np.asarray(counted & np.isfinite(self.truth[:, :2]).all(axis=1))
+
+
+def heard_anchors(
+    anchors: Anchors, tracks: Mapping[str, Track]
+) -> tuple[Anchors, dict[str, Track]]:
+    """Of over MANY anchors those that the first track heard, and the tracks with them: to draw.
+
+    All of them where that was not kept.
+    """
+    first = next(iter(tracks.values()))
+    if len(anchors) <= MANY or first.asking is None:
+        return anchors, dict(tracks)
+    rows = np.flatnonzero(np.isfinite(first.asking.heard).any(axis=0))
+    if not rows.size:
+        return anchors, dict(tracks)
+    kept = {
+        name: replace(track, asking=track.asking and track.asking.of(rows))
+        for name, track in tracks.items()
+    }
+    return anchors.subset([anchors.ids[row] for row in rows]), kept
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from locdreamer_ros.evaluation.metrics import CHI2_95_2DOF, Track, horizontal_errors
+from locdreamer_ros.evaluation.metrics import CHI2_95_2DOF, Track, heard_anchors, horizontal_errors
 from locdreamer_ros.files import replaced
 from locdreamer_ros.types import Anchors, FloatArray
 
@@ -224,8 +224,10 @@ def plot_track(
 ) -> None:
     """Draw tracks by label (the first is the one of interest) over the floor, errors beside it.
 
-    walls (W, 2, 2) m where known. Without ground truth there are no errors to show.
+    walls (W, 2, 2) m where known. Without ground truth there are no errors to show. Of many anchors
+    those that were heard.
     """
+    anchors, tracks = heard_anchors(anchors, tracks)
     from matplotlib import rc_context
 
     scored = {label: track for label, track in tracks.items() if track.scored().any()}

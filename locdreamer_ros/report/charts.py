@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from html import escape
 
@@ -27,6 +28,10 @@ from locdreamer_ros.types import Anchors, FloatArray, IntArray
 MAP_WIDTH, MAP_PAD = 640.0, 46.0
 MOST_ANCHORS = 12
 """Heat maps of so many anchors: those asked most."""
+SPIKE = 3.0
+"""Errors beyond so many times what all but one of 200 keep to are cut off."""
+LETTERS = 56
+"""That have room beside each other below a chart."""
 FAR_M = 1e4
 """Coordinates beyond this are told from a round number of kilometres on."""
 CELLS = 16
@@ -118,20 +123,22 @@ def floor_map(
 
 
 def error_chart(tracks: Mapping[str, Track]) -> str:
-    """Error over time of tracks at the same epochs."""
+    """Error over time of tracks at the same epochs; what lies above the chart is said."""
     first = next(iter(tracks.values()))
     times = elapsed(first.times)
     errors = [np.linalg.norm(t.mean[:, :2] - t.truth[:, :2], axis=1) for t in tracks.values()]
-    top = max(
-        (float(np.nanpercentile(e, 99.5)) for e in errors if np.isfinite(e).any()), default=1.0
-    )
-    axes = Axes((0.0, float(times[-1]) or 1.0), (0.0, 1.1 * top), "time s", "error m")
+    found = [error[np.isfinite(error)] for error in errors]
+    most = max((float(error.max()) for error in found if error.size), default=1.0)
+    usual = max((float(np.percentile(error, 99.5)) for error in found if error.size), default=1.0)
+    top = 1.05 * min(most, SPIKE * usual)
+    axes = Axes((0.0, float(times[-1]) or 1.0), (0.0, top), "time s", "error m")
     parts = [axes.frame()]
     for order, error in reversed(list(enumerate(errors))):
-        points = axes.at(times, np.minimum(error, 1.1 * top))
+        points = axes.at(times, np.minimum(error, top))
         parts.append(path(points, f"line c{order}", DASHES[order % len(DASHES)]))
     label = f"Horizontal error over time of {', '.join(tracks)}"
-    return picture("errors", label, "".join(parts) + cursor(), WIDTH, HEIGHT)
+    drawn = picture("errors", label, "".join(parts) + cursor(), WIDTH, HEIGHT)
+    return drawn if most <= top else f"{drawn}<p class='soft'>Cut off at {top:.2f} m.</p>"
 
 
 def ecdf_chart(tracks: Mapping[str, Track]) -> str:
@@ -202,7 +209,8 @@ def residual_rows(track: Track, anchors: Anchors, height: float) -> list[dict[st
     for a, name in enumerate(anchors.ids):
         mine = error[np.isfinite(error[:, a]), a]
         bias = float(np.median(mine)) if mine.size else float("nan")
-        spread = 1.4826 * float(np.median(np.abs(mine - bias))) if mine.size else float("nan")
+        # One range has none.
+        spread = 1.4826 * float(np.median(np.abs(mine - bias))) if mine.size > 1 else float("nan")
         asked = int(asking.chosen[:, a].sum())
         found.append(
             {
@@ -233,7 +241,8 @@ def residual_chart(track: Track, anchors: Anchors, height: float) -> str:
         axes.frame(xticks=False),
         path(axes.at(np.array([-0.5, n - 0.5]), np.zeros(2)), "axis"),
     ]
-    every_so_many = 1 + n // 16
+    letters = 2 + max(len(name[:8]) for name in anchors.ids)
+    every_so_many = math.ceil(n * letters / LETTERS)
     for a, (name, mark) in enumerate(zip(anchors.ids, marks, strict=True)):
         if a % every_so_many == 0:
             x, y = axes.at(float(a), low - pad)
@@ -301,7 +310,7 @@ def heat_maps(track: Track, anchors: Anchors) -> str:
         label = f"{anchors.ids[a]} was asked for {100 * share[a]:.0f} % of the fixes"
         body = picture("heat", label, "".join(parts), float(width), float(height))
         drawn.append(
-            f"<figure>{body}<figcaption>{escape(anchors.ids[a])} {100 * share[a]:.0f} %"
+            f"<figure>{body}<figcaption>{escape(anchors.ids[a])}: {100 * share[a]:.0f} %"
             "</figcaption></figure>"
         )
     return "<div class='heats'>" + "".join(drawn) + "</div>"

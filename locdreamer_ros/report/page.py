@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from locdreamer_ros import __version__
-from locdreamer_ros.evaluation.metrics import CHI2_95_2DOF, Track
+from locdreamer_ros.evaluation.metrics import CHI2_95_2DOF, Track, heard_anchors
 from locdreamer_ros.evaluation.tables import cell
 from locdreamer_ros.files import write_atomically
 from locdreamer_ros.integrity.status import State
@@ -58,13 +58,16 @@ def write_report(
     walls: FloatArray | None = None,
     height: float = 1.0,
     about: Mapping[str, object] | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write the report of a run as HTML: tracks by name, the one of interest first.
 
     reports: a row of metrics per track; walls (W, 2, 2) m where known; height m: the tag's where
-    neither truth nor estimate says; about: what else there is to say, by name. What was not
-    kept (`Track.asking`) is left out, and said.
+    neither truth nor estimate says; about: what else there is to say, by name; notes: what stands
+    above all. What was not kept (`Track.asking`) is left out, and said.
     """
+    of = len(anchors)
+    anchors, tracks = heard_anchors(anchors, tracks)
     first = next(iter(tracks.values()))
     rows = np.unique(np.linspace(0, len(first) - 1, min(len(first), MOST_ROWS)).astype(np.intp))
     # In a graph another tracker may have begun later, or missed an answer; where the epochs are
@@ -93,19 +96,22 @@ def write_report(
     )
     key = legend(list(tracks), truth=first.has_truth)
     cross = " Cross: the truth." if first.has_truth else ""
-    note = f"<p class='soft'>Shaded: 95 % ellipse. Dotted: anchors asked.{cross}</p>"
+    few = f" Of {of} anchors the {len(anchors)} that were heard." if len(anchors) < of else ""
+    words = f"<p class='soft'>Shaded: 95 % ellipse. Dotted: anchors asked.{cross}{few}</p>"
     sections.insert(
         0,
-        section("Map", key + floor_map(floor, anchors, shown, walls) + play + note, "two"),
+        section("Map", key + floor_map(floor, anchors, shown, walls) + play + words, "two"),
     )
     chart, x = asked_chart(first, rows)
     sections.append(section("Ranges per fix", chart))
-    parameters = _parameters(reports[0], anchors, about or {})
+    parameters = _parameters(reports[0], of, about or {})
     sections += _asking(first, anchors, height, section("Parameters and versions", parameters))
     sections.append(section("What answered", _answered(tracks, reports), "wide"))
     data = _data(floor, anchors, shown, first, rows, x)
+    said = "".join(f"<p class='note' role='note'>{escape(note)}</p>" for note in notes)
     body = (
-        f"{_tiles(reports[0])}{_compared(reports)}<div class='cards'>{''.join(sections)}</div>"
+        f"{said}{_tiles(reports[0])}{_compared(tracks, reports)}"
+        f"<div class='cards'>{''.join(sections)}</div>"
         f"<script type='application/json' id='data'>{data}</script><script>{SCRIPT}</script>"
     )
     write_page(path, title, body)
@@ -139,29 +145,47 @@ def _tiles(report: Mapping[str, Any]) -> str:
     return f"<div class='tiles'>{''.join(tiles)}</div>"
 
 
-def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table that scrolls by itself where it is too wide."""
+def table(
+    caption: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    stacked: bool = False,
+) -> str:
+    """A table that scrolls by itself where it is too wide, its caption above it in full.
+
+    stacked: on a telephone each row is a list of names and values instead, for few wide rows.
+    """
     head = "".join(f"<th scope='col'>{escape(word)}</th>" for word in header)
     lines = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell(value))}</td>" for value in row) + "</tr>"
+        "<tr>"
+        + "".join(
+            f"<td{f' data-is={word!r}' if stacked else ''}>{escape(cell(value))}</td>"
+            for word, value in zip(map(escape, header), row, strict=True)
+        )
+        + "</tr>"
         for row in rows
     )
+    kind = " class='stacked'" if stacked else ""
     return (
+        f"<p class='soft'>{escape(caption)}</p>"
         f"<div class='scroll' role='region' tabindex='0' aria-label='{escape(caption)}'>"
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr>"
-        f"</thead><tbody>{lines}</tbody></table></div>"
+        f"<table{kind}><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
     )
 
 
-def _compared(reports: Sequence[Mapping[str, Any]]) -> str:
+def _compared(names: Iterable[str], reports: Sequence[Mapping[str, Any]]) -> str:
     """All trackers beside each other, where there is more than one."""
     if len(reports) < 2:
         return ""
     keys = [key for key in TILES if any(key in report for report in reports)]
-    rows = [[report["tracker"], *(report.get(key) for key in keys)] for report in reports]
+    rows = [
+        [name, *(report.get(key) for key in keys)]
+        for name, report in zip(names, reports, strict=True)
+    ]
     header = ["tracker", *(TILES[key] for key in keys)]
-    listed = table("All trackers of the run, on the same ranges", header, rows)
-    return f"<section>{listed}</section><p></p>"
+    listed = table("All trackers of the run, on the same ranges", header, rows, stacked=True)
+    return f"<section>{listed}</section>"
 
 
 def _asking(track: Track, anchors: Anchors, height: float, about: str) -> list[str]:
@@ -170,11 +194,12 @@ def _asking(track: Track, anchors: Anchors, height: float, about: str) -> list[s
         words = "<p class='soft'>Who was asked, and what came back, was not kept in this run.</p>"
         return [section("Anchors", words), about]
     rows = [list(row.values()) for row in residual_rows(track, anchors, height)]
-    header = ["anchor", "asked", "heard", "bias m", "spread m", "share held back"]
+    header = ["anchor", "asked", "heard", "bias m", "spread m", "held back"]
     against = "the true place" if track.has_truth else "the estimate"
     scale = "<p class='soft'>0 <span class='scale'></span> 100 % of the fixes made there</p>"
     maps = scale + heat_maps(track, anchors)
-    listed = table(f"Ranges against {against}; median and robust spread", header, rows)
+    words = f"Ranges against {against}; median and robust spread; share of time held back"
+    listed = table(words, header, rows)
     return [
         section("Residuals per anchor", residual_chart(track, anchors, height)),
         about,
@@ -185,27 +210,29 @@ def _asking(track: Track, anchors: Anchors, height: float, about: str) -> list[s
 
 def _answered(tracks: Mapping[str, Track], reports: Sequence[Mapping[str, Any]]) -> str:
     rows = []
-    for track, report in zip(tracks.values(), reports, strict=True):
+    for (name, track), report in zip(tracks.items(), reports, strict=True):
         said = "-"
         if track.states is not None:
             shares = [(s.name.lower(), float((track.states == s).mean())) for s in State]
-            said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares if share)
+            said = ", ".join(
+                f"{name} {100 * share:.0f}\N{NO-BREAK SPACE}%" for name, share in shares if share
+            )
         fallback = "; ".join(f"{n} x {why}" for why, n in report.get("fallback", {}).items())
         held = ", ".join(f"{a} ({n})" for a, n in report.get("excluded", {}).items())
         rows.append(
-            [report["tracker"], report.get("model"), fallback or "-", report.get("restarts"),
+            [name, report.get("model"), fallback or "-", report.get("restarts"),
              report.get("mirror"), held or "-", said]
         )  # fmt: skip
     header = ["tracker", "model", "others answered", "restarts", "mirror", "held back", "states"]
-    return table("Who answered, and what the watch did", header, rows)
+    return table("Who answered, and what the watch did", header, rows, stacked=True)
 
 
-def _parameters(report: Mapping[str, Any], anchors: Anchors, about: Mapping[str, object]) -> str:
+def _parameters(report: Mapping[str, Any], anchors: int, about: Mapping[str, object]) -> str:
     names = ("tracker", "preset", "scheduler", "budget", "dimensions", "seed", "mode", "source")
     rows: list[list[object]] = [
         [name, report[name]] for name in names if report.get(name) not in (None, "")
     ]
-    rows.append(["anchors", len(anchors)])
+    rows.append(["anchors", anchors])
     rows += [[name, value] for name, value in about.items()]
     rows.append(["locdreamer_ros", __version__])
     rows.append(["python, numpy", f"{platform.python_version()}, {np.__version__}"])

@@ -11,7 +11,7 @@ STYLE = """
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.45 system-ui,sans-serif}
 main{max-width:1280px;margin:auto;padding:16px}
 h1{font-size:1.35rem;margin:.2em 0;overflow-wrap:anywhere}h2{font-size:1rem;margin:0 0 .4em}
-p{margin:.4em 0}.soft,figcaption,caption{color:var(--soft);font-size:.86rem}
+p{margin:.4em 0}.soft,figcaption{color:var(--soft);font-size:.86rem}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(118px,1fr));gap:10px;margin:14px 0}
 .tile{background:var(--card);border-radius:8px;padding:8px 12px}
 .tile b{display:block;font-size:1.3rem;font-variant-numeric:tabular-nums}
@@ -48,10 +48,17 @@ background:var(--card);color:var(--ink);min-height:32px;min-width:68px}
 output{display:block;min-height:2.9em;font-variant-numeric:tabular-nums}
 .heats{display:grid;grid-template-columns:repeat(auto-fill,minmax(104px,1fr));gap:10px}
 figure{margin:0}.heats svg{max-height:150px;border:1px solid var(--grid)}
-.scroll{overflow-x:auto}
+.note{border-left:4px solid var(--c1);background:var(--card);border-radius:8px;padding:8px 12px}
+.tiles+section{margin-bottom:14px}.scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.88rem;font-variant-numeric:tabular-nums}
-caption{text-align:left}th,td{text-align:right;padding:3px 8px;border-bottom:1px solid var(--grid)}
+th,td{text-align:right;padding:3px 8px;border-bottom:1px solid var(--grid)}
 th:first-child,td:first-child{text-align:left}td{white-space:nowrap}.long td{white-space:normal}
+@media(max-width:600px){table{font-size:.82rem}th,td{padding:3px 4px}
+.stacked thead{position:absolute;clip-path:inset(50%)}
+.stacked tr,.stacked td{display:block}.stacked tr{padding:6px 0;border-bottom:1px solid var(--grid)}
+.stacked td{display:flex;gap:14px;justify-content:space-between;padding:1px 0;border:0;
+white-space:normal;overflow-wrap:anywhere}.stacked td:first-child{font-weight:600}
+.stacked td::before{content:attr(data-is);color:var(--soft);font-weight:400;white-space:nowrap}}
 .scale{display:inline-block;width:90px;height:10px;vertical-align:middle;
 background:linear-gradient(90deg,transparent,var(--c0));border:1px solid var(--grid)}
 img{display:block;max-width:100%;height:auto;margin:auto}

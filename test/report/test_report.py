@@ -21,6 +21,7 @@ from worlds import circle_recording, square_anchors
 from locdreamer_ros.cli import main
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.evaluation.metrics import Asking, Track
+from locdreamer_ros.evaluation.plots import plot_track
 from locdreamer_ros.evaluation.run import track_all
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
@@ -159,6 +160,60 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
     assert data["asked"][-1] == np.flatnonzero(tracks[0].asking.chosen[-1]).tolist()
     off = np.linalg.norm(tracks[0].mean[-1, :2] - tracks[0].truth[-1, :2])
     assert data["tracks"][0]["error"][-1] == pytest.approx(off, abs=1e-3)
+
+
+def test_notes_stand_above_and_tables_are_lists_on_a_telephone(tmp_path: Path) -> None:
+    recording, tracks, reports = ran()
+    named = {"ekf (paper)": tracks[0], "b": tracks[1]}
+    notes = ["is <x> y?"]
+    write_report(tmp_path / "r.html", recording.anchors, named, reports, title="t", notes=notes)
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<p class='note' role='note'>is &lt;x&gt; y?</p>" in page.split("class='tiles'")[0]
+    # The legend's names, each value with what it is.
+    for caption in ("All trackers of the run", "Who answered"):
+        rows = page.split(f"<p class='soft'>{caption}")[1].split("</table>")[0]
+        assert "class='stacked'" in rows
+        assert "<td data-is='tracker'>ekf (paper)</td>" in rows
+    assert "<caption>" not in page
+
+
+def test_errors_beyond_the_chart_are_said(tmp_path: Path) -> None:
+    recording, tracks, reports = ran()
+    mean = tracks[0].mean.copy()
+    mean[100, 0] += 50.0
+    for track, said in ((tracks[0], False), (replace(tracks[0], mean=mean), True)):
+        write_report(tmp_path / "r.html", recording.anchors, {"a": track}, reports[:1], title="t")
+        page = (tmp_path / "r.html").read_text(encoding="utf-8")
+        assert ("<p class='soft'>Cut off at" in page) == said
+
+
+def test_of_many_anchors_those_that_were_heard_are_drawn(tmp_path: Path) -> None:
+    recording, tracks, reports = ran()
+    own, asking = recording.anchors, tracks[0].asking
+    assert asking is not None
+    count = 1000
+    ids = (*(f"far{i}" for i in range(count)), *own.ids)
+    anchors = Anchors(ids, np.vstack([np.full((count, 3), 500.0), own.positions]))
+    shape = (len(tracks[0]), count)
+    nobody, nothing = np.zeros(shape, dtype=np.bool_), np.full(shape, np.nan)
+    wide = Asking(
+        np.hstack([nobody, asking.chosen]),
+        np.hstack([nothing, asking.heard]),
+        np.hstack([nobody, asking.excluded]),
+    )
+    track = replace(tracks[0], asking=wide)
+    write_report(tmp_path / "r.html", anchors, {"a": track}, reports[:1], title="t")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    shown = data_of(page)
+    assert shown["ids"] == list(own.ids)
+    assert shown["asked"][-1] == np.flatnonzero(asking.chosen[-1]).tolist()
+    assert f"Of {len(ids)} anchors the {len(own)} that were heard." in page
+    assert f"<td>anchors</td><td>{len(ids)}</td>" in page
+    once = np.where(np.arange(len(track))[:, None] == 3, asking.heard, np.nan)
+    rows = residual_rows(replace(track, asking=replace(asking, heard=once)), own, 1.0)
+    assert all(row["spread"] != row["spread"] for row in rows)  # of one range there is none
+    plot_track(tmp_path / "wide.svg", anchors, {"a": track}, title="t")
+    assert "far1" not in (tmp_path / "wide.svg").read_text(encoding="utf-8")
 
 
 def test_a_benchmarks_page_is_whole_and_shows_each_measure_with_its_interval(
