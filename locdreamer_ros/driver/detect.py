@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from serial.tools import list_ports
 
+from locdreamer_ros.driver.codec import CycleEvent
 from locdreamer_ros.driver.devices import all_devices, get_device
-from locdreamer_ros.driver.transport import Transport, stable_name
+from locdreamer_ros.driver.links import is_url, sets_baud
+from locdreamer_ros.driver.transport import Transport, candidates, holders, stable_name
 
 BAUDS = (115200, 921600, 57600, 9600, 115200)
 """115200 is what most devices are delivered with; once more at the end for a board that boots
@@ -65,9 +68,10 @@ class Port:
 
 
 def find_ports(named: str | None = None) -> list[Port]:
-    """USB and header serial ports of this machine, or only the one named (path, pattern, URL)."""
+    """USB and header serial ports of this machine, or only those named (path, pattern, URL)."""
     if named is not None:
-        return [Port(named, stable_name(named) or named, "as given")]
+        paths = candidates(named) or [named]
+        return [Port(path, stable_name(path) or path, "as given") for path in paths]
     found: list[Port] = []
     for name in BOARD_PORTS:
         if Path(name).exists():
@@ -99,34 +103,39 @@ def examine(port: Port) -> None:
                 f"The adapter holds bytes back for {port.latency_ms} ms. Run "
                 f"`echo 1 | sudo tee {file}`, or install the udev rule {RULES} for good."
             )
-    if modem_manager_runs() and not is_ignored_by_modem_manager(port.path):
+    if not is_url(port.path) and modem_manager_runs() and not is_ignored_by_modem_manager(port.path):
         port.advice.append(
             "ModemManager runs and writes to new ports for some seconds. "
             f"Install the udev rule {RULES}, which makes it leave UWB modules alone."
         )
     until = time.monotonic() + LONGEST_S
-    for baud in BAUDS:
+    most_heard = ""
+    # What bridge sets no baud rate says the same at any.
+    for baud in BAUDS if sets_baud(port.path) else BAUDS[:1] * 2:
         transport = Transport(port.path, baud)
         try:
             if not transport.open():
                 port.advice.insert(0, transport.problem)
                 return
+            if not port.usable and (others := holders(port.path)):
+                port.advice.append(f"Bytes go to {others} as well: close it, or ranges are lost.")
             port.usable = True
             device, heard = recognise(transport, until)
         finally:
             transport.close()
         if device is not None:
             own = get_device(device.device)
-            if not own.uart:  # any baud rate does
+            if not own.uart or not sets_baud(port.path):  # any baud rate does
                 device = replace(device, baud=own.capabilities.baud)
             port.device = device
             _advise(port, device)
             return
         if heard and baud == BAUDS[0]:
-            port.advice.append(f"{heard} bytes came at {baud} baud that fit no supported device.")
+            most_heard = f"{heard} bytes came at {baud} baud that fit no supported device."
+    port.advice += [most_heard] if most_heard else []
     port.advice.append(
         "No supported device answered. Is the module powered, is this its data port (not a charger "
-        "or debugger port), and does it run one of the firmwares in docs/driver.md?"
+        "or debugger port), and does it run one of the firmwares in docs/devices?"
     )
 
 
@@ -138,8 +147,8 @@ def recognise(transport: Transport, until: float) -> tuple[Found | None, int]:
     received, first, last = _listen(transport, LISTEN_S, until)
     found = _match(received)
     if found is not None:
-        rate = (received.count(b"\n") - 1) / (last - first) if last > first else float("nan")
-        return _device(*found, transport.baud, rate=rate), len(received)
+        rate = (_cycles(found[0], received) - 1) / (last - first) if last > first else 0.0
+        return _device(*found, transport.baud, rate=rate or float("nan")), len(received)
     for question in _questions(transport.baud):
         asked = time.monotonic()
         if not transport.write(question):
@@ -167,6 +176,14 @@ def _device(
 ) -> Found:
     able = get_device(name).capabilities
     return Found(name, mode, baud, able.schedulable, able.max_rate, rate, reply_ms)
+
+
+def _cycles(device: str, received: bytes) -> int:
+    """How often the device reported of one tag in what was received, at least once."""
+    codec = get_device(device).codec()
+    codec.start()
+    tags = Counter(e.tag for e in codec.feed(received) if isinstance(e, CycleEvent))
+    return max(tags.values(), default=1)
 
 
 def _listen(transport: Transport, seconds: float, until: float) -> tuple[bytes, float, float]:

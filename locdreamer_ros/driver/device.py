@@ -31,6 +31,11 @@ class Sign:
         return sum(1 for _ in self.pattern.finditer(data)) >= self.times
 
 
+def line(text: bytes) -> re.Pattern[bytes]:
+    """Pattern of a whole line, however it ends, a prompt before it or none."""
+    return re.compile(rb"(?:^|[\r\n]|> ?)" + text + rb"[\r\n]")
+
+
 @dataclass(frozen=True)
 class Device:
     """One radio. Ids of anchors are as the device prints them."""

@@ -56,6 +56,11 @@ def is_url(port: str) -> bool:
     return "://" in port
 
 
+def sets_baud(port: str) -> bool:
+    """Whether opening the port sets the baud rate at which the module is spoken to."""
+    return not is_url(port) or port.lower().startswith("rfc2217:")
+
+
 def open_link(port: str, baud: int) -> Link:
     """Open a path or URL. Raises SerialException, OSError, termios.error or ValueError."""
     if not is_url(port):

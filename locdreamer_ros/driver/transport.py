@@ -29,6 +29,8 @@ FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 0.5
 """Pauses between attempts to open; short enough that a returning device is missed for < 1 s."""
 CHUNK = 4096
+PTMX = os.makedev(5, 2)
+"""What the other ends of pseudo-terminals are opened by."""
 
 
 @dataclass
@@ -55,6 +57,24 @@ def group_of(port: str) -> str:
         return "dialout"
 
 
+def holders(port: str) -> str:
+    """Other processes that have the port open, by name and number; empty where none is seen.
+
+    Who is not root sees his own only. The program behind a pseudo-terminal does not count.
+    """
+    found = []
+    try:
+        device = Path(port).stat().st_rdev
+    except (OSError, ValueError):
+        return ""
+    for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
+        with contextlib.suppress(OSError):  # gone, or not ours to look into
+            opened = {entry.stat().st_rdev for entry in (process / "fd").iterdir()}
+            if device in opened and PTMX not in opened and int(process.name) != os.getpid():
+                found.append(f"{(process / 'comm').read_text().strip()} (process {process.name})")
+    return " and ".join(found) if device else ""
+
+
 def explain(fault: Exception, port: str) -> str:
     """What happened to `port`, and what to do about it, in one line."""
     number = _number(fault)
@@ -74,9 +94,11 @@ def explain(fault: Exception, port: str) -> str:
         join = f"run `sudo usermod -aG {group} $USER` and log in again, or " if group else ""
         return f"{port}: permission denied: {join}install the udev rule 99-locdreamer-uwb.rules"
     if number in (errno.EBUSY, errno.EAGAIN):
+        if others := holders(port):
+            return f"{port}: in use by {others}: close it"
         return (
             f"{port}: in use by another program (a terminal, ModemManager, another driver): close "
-            f"it; `fuser -v {port}` names it"
+            f"it; `sudo fuser -v {port}` names it"
         )
     if number in (errno.ENOTTY, errno.EINVAL, errno.EISDIR):
         return f"{port}: not a serial port"

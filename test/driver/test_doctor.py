@@ -28,6 +28,7 @@ from locdreamer_ros.driver import detect
 from locdreamer_ros.driver.detect import Port, examine, find_ports
 from locdreamer_ros.driver.devices import NAMES, all_devices, get_device
 from locdreamer_ros.driver.emulator import FAULTS, emulate
+from locdreamer_ros.driver.transport import holders
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,10 +48,35 @@ def test_every_device_is_recognised(tmp_path: Path, device: str) -> None:
     assert port.device.schedulable == schedulable
     assert any("saves no energy" in advice for advice in port.advice) != schedulable
     speaks = not get_device(device).question and not device.startswith("dwm1001")
-    if device == "trek1000":
-        assert port.device.rate > 0.0
-    elif not speaks and device != "sketch":  # which greets, on a busy machine while one listens
+    if speaks:
+        assert port.device.rate == pytest.approx(get_device(device).capabilities.max_rate, rel=0.3)
+    elif device != "sketch":  # which greets, on a busy machine while one listens
         assert port.device.reply_ms > 0.0
+
+
+def test_reports_are_counted_of_one_tag_and_not_by_their_lines() -> None:
+    three = b"".join(
+        b"SESSION_INFO_NTF: {session_handle=1, sequence_number=%d, block_index=1, "
+        b"n_measurements=2\r\n"
+        b' [mac_address=0x0001, status="SUCCESS", distance[cm]=210];\r\n'
+        b' [mac_address=0x0002, status="SUCCESS", distance[cm]=310]}\r\n' % number
+        for number in range(3)
+    )
+    assert detect._cycles("dwm3001cdk", three) == 3
+    lines = [
+        b"mc 01 000004b0 00000000 00000000 00000000 %04x 15 00af89a4 t%d:0\r\n" % (number, tag)
+        for number in range(4)
+        for tag in range(2)
+    ]
+    assert detect._cycles("trek1000", b"".join(lines)) == 4
+
+
+def test_every_match_of_a_pattern_is_looked_at(tmp_path: Path) -> None:
+    for name in ("usb-gps", "usb-module"):
+        (tmp_path / name).touch()
+    found = find_ports(str(tmp_path / "usb-*"))
+    assert [port.path for port in found] == [str(tmp_path / n) for n in ("usb-gps", "usb-module")]
+    assert find_ports(str(tmp_path / "none-*"))[0].path.endswith("none-*")
 
 
 def test_looking_at_a_port_takes_less_than_ten_seconds() -> None:
@@ -163,7 +189,7 @@ def test_a_silent_port_and_a_chattering_one_say_so(monkeypatch: pytest.MonkeyPat
     chatter = Port(os.ttyname(slave), "", "test")
     monkeypatch.setattr(detect, "_listen", lambda *_: (b"$GPGGA,1,2*33\r\n", 0.0, 0.1))
     examine(chatter)
-    assert any("fit no supported device" in advice for advice in chatter.advice)
+    assert sum("fit no supported device" in advice for advice in chatter.advice) == 1
     os.close(master)
     os.close(slave)
 
@@ -201,6 +227,36 @@ def test_doctor_without_modules_says_how_to_go_on(
     monkeypatch.setattr(detect, "find_ports", lambda _: [])
     assert main(["doctor"]) == 1
     assert "locdreamer emulate" in capsys.readouterr().out
+
+
+def test_another_program_at_the_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Locked or not: without a lock it takes bytes away, which nothing else tells."""
+    module, _ = emulate("trek1000", walk_s=30.0)
+    for lock, rc in (("", 0), ("fcntl.flock(port, fcntl.LOCK_EX);", 1)):
+        code = f"import fcntl,sys,time; port = open(sys.argv[1], 'wb', 0); {lock} print()"
+        command = [sys.executable, "-uc", f"{code}; time.sleep(60)", module.path]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            assert main(["doctor", module.path]) == rc
+            other.kill()
+        said = re.sub(r"\s+", " ", capsys.readouterr().out)
+        assert f"(process {other.pid})" in said
+        assert ("Bytes go to" in said) == (rc == 0)
+        assert ("in use by" in said) == (rc == 1)
+    module.close()
+
+
+def test_the_program_behind_an_emulated_module_is_no_other_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "locdreamer_ros.cli", "emulate", "trek1000"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [*command, "--link", str(tmp_path / "uwb")], stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert holders(str(tmp_path / "uwb")) == ""
+        process.terminate()
 
 
 def test_ports_are_listed_without_opening_them() -> None:

@@ -16,6 +16,7 @@ import pytest
 import serial
 from serial import rfc2217
 
+from locdreamer_ros.driver import detect
 from locdreamer_ros.driver.detect import Port, examine
 from locdreamer_ros.driver.devices import make_codec, make_firmware
 from locdreamer_ros.driver.emulator import Emulator
@@ -138,6 +139,22 @@ def test_doctor_finds_a_module_behind_a_bridge(module: Emulator) -> None:
     assert port.device is not None
     assert port.device.device == "decar"
     bridge.close()
+
+
+def test_a_bridge_that_sets_no_baud_rate_is_not_asked_at_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever is behind it is spoken to as the bridge is set."""
+    monkeypatch.setattr(detect, "LISTEN_S", 0.05)
+    monkeypatch.setattr(detect, "ANSWER_S", 0.01)
+    tried: list[int] = []
+    monkeypatch.setattr(
+        detect, "recognise", lambda transport, _: (tried.append(transport.baud), (None, 0))[1]
+    )
+    server = socket.create_server(("127.0.0.1", 0))
+    examine(Port(f"socket://127.0.0.1:{server.getsockname()[1]}", "", "as given"))
+    server.close()
+    assert tried == [115200, 115200]
 
 
 def test_datagrams_are_ranged_through(module: Emulator) -> None:

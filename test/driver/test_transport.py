@@ -78,7 +78,7 @@ def test_the_port_is_ours_alone(terminal: tuple[int, str]) -> None:
     first, second = Transport(terminal[1], 115200), Transport(terminal[1], 115200)
     assert first.open()
     assert not second.open()
-    assert "in use by another program" in second.problem
+    assert "in use by another program" in second.problem  # it is this one
     first.close()
     time.sleep(module.FIRST_PAUSE_S)
     assert second.open()

@@ -4,7 +4,7 @@
 
 import re
 
-from locdreamer_ros.driver.device import Device, Sign
+from locdreamer_ros.driver.device import Device, Sign, line
 from locdreamer_ros.driver.devices.decar.codec import CAPABILITIES, DecarCodec
 from locdreamer_ros.driver.devices.decar.firmware import DecarFirmware
 from locdreamer_ros.driver.energy import Radio
@@ -17,7 +17,7 @@ DEVICE = Device(
     firmware=DecarFirmware,
     id_form="{number}",
     label=re.compile(r"(?:ID)?0*(\d{1,3})"),
-    signs=(Sign("waiting to be asked", re.compile(rb"(?:^|[\r\n])R01\|\d{1,3}\r")),),
+    signs=(Sign("waiting to be asked", line(rb"R01\|\d{1,3}")),),
     question=b"C01\r",
     radio=Radio(
         sent=1,

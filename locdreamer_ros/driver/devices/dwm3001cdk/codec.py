@@ -96,7 +96,7 @@ class Dwm3001cdkCodec(Passive, LineCodec):
         if begin >= 0:
             self._begin(text[begin:], events)
             text = text[begin:]
-        elif text == "ok" and self._stopping:
+        elif text.lstrip("> ") == "ok" and self._stopping:
             self._stopping = False
             peers = ",".join(str(int(anchor, 16)) for anchor in self._chosen)
             command = f"INITF -MULTI -ADDR=0 -PADDR=[{peers}] -BLOCK={BLOCK_MS}\r\n"

@@ -18,7 +18,7 @@ DEVICE = Device(
     id_form="{index}",
     label=re.compile(r"[Aa]?([0-7])"),
     signs=(
-        Sign("streaming ranges", re.compile(rb"AT\+RANGE=tid:\d{1,3},mask:[0-9A-F]{2},seq:"), 2),
+        Sign("streaming ranges", re.compile(rb"AT\+RANGE=tid:\d{1,3},mask:[0-9A-Fa-f]{2},seq:"), 2),
     ),
     uart=True,
     radio=Radio(chip="DW3000", sent=0.25, received=1.0),

@@ -4,7 +4,7 @@
 
 import re
 
-from locdreamer_ros.driver.device import Device, Sign
+from locdreamer_ros.driver.device import Device, Sign, line
 from locdreamer_ros.driver.devices.pozyx.codec import CAPABILITIES, PozyxCodec
 from locdreamer_ros.driver.devices.pozyx.firmware import PozyxFirmware
 from locdreamer_ros.driver.energy import Radio
@@ -17,7 +17,7 @@ DEVICE = Device(
     firmware=PozyxFirmware,
     id_form="6E{number:02X}",
     label=re.compile(r"(?:0[xX])?([0-9A-Fa-f]{4})"),
-    signs=(Sign("waiting to be asked", re.compile(rb"(?:^|[\r\n])D,43\r")),),
+    signs=(Sign("waiting to be asked", line(rb"D,43")),),
     question=b"R,00,1\r",
     radio=Radio(rate="110k", listens_between=True),
     port="usb-*Pozyx*",

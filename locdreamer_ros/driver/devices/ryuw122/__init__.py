@@ -4,7 +4,7 @@
 
 import re
 
-from locdreamer_ros.driver.device import Device, Sign
+from locdreamer_ros.driver.device import Device, Sign, line
 from locdreamer_ros.driver.devices.ryuw122.codec import CAPABILITIES, Ryuw122Codec
 from locdreamer_ros.driver.devices.ryuw122.firmware import Ryuw122Firmware
 from locdreamer_ros.driver.energy import Radio
@@ -18,10 +18,10 @@ DEVICE = Device(
     id_form="TAG{number:05d}",
     label=re.compile(r"([!-+\-.-~]{1,8})"),
     signs=(
-        Sign("ready to range (mode 1)", re.compile(rb"(?:^|[\r\n])\+MODE=1\r")),
+        Sign("ready to range (mode 1)", line(rb"\+MODE=1")),
         Sign(
             "in a mode of fixed units; the driver sets mode 1",
-            re.compile(rb"(?:^|[\r\n])\+MODE=[02]\r"),
+            line(rb"\+MODE=[02]"),
         ),
     ),
     # After the end of the line that it takes the questions to others for.

@@ -4,7 +4,7 @@
 
 import re
 
-from locdreamer_ros.driver.device import Device, Sign
+from locdreamer_ros.driver.device import Device, Sign, line
 from locdreamer_ros.driver.devices.sketch.codec import CAPABILITIES, SketchCodec
 from locdreamer_ros.driver.devices.sketch.firmware import SketchFirmware
 from locdreamer_ros.driver.energy import Radio
@@ -17,9 +17,7 @@ DEVICE = Device(
     firmware=SketchFirmware,
     id_form="{number}",
     label=re.compile(r"([!-~]{1,16})"),
-    signs=(
-        Sign("waiting to be asked", re.compile(rb"(?:^|[\r\n])UWB [!-~]{1,16} \*[0-9A-F]{2}\r")),
-    ),
+    signs=(Sign("waiting to be asked", line(rb"UWB [!-~]{1,16} \*[0-9A-F]{2}")),),
     question=b"\r\nWHO\r\n",
     uart=True,
     radio=Radio(listens_between=True),

@@ -4,7 +4,7 @@
 
 import re
 
-from locdreamer_ros.driver.device import Device, Sign
+from locdreamer_ros.driver.device import Device, Sign, line
 from locdreamer_ros.driver.devices.uwb650.codec import CAPABILITIES, Uwb650Codec
 from locdreamer_ros.driver.devices.uwb650.firmware import Uwb650Firmware
 from locdreamer_ros.driver.energy import Radio
@@ -17,7 +17,7 @@ DEVICE = Device(
     firmware=Uwb650Firmware,
     id_form="{number:04X}",
     label=re.compile(r"(?:0[xX])?([0-9A-Fa-f]{4})"),
-    signs=(Sign("waiting to be asked", re.compile(rb"(?:^|[\r\n])V\d{1,2}\.\d{1,2}\r")),),
+    signs=(Sign("waiting to be asked", line(rb"V\d{1,2}\.\d{1,2}")),),
     question=b"\r\nUWBRFAT+VERSION?\r\n",
     uart=True,
     radio=Radio(chip="DW3000", listens_between=True),

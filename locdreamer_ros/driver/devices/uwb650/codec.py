@@ -46,6 +46,8 @@ VERSION = b"UWBRFAT+VERSION?\r\n"
 _RANGE = re.compile(rb"\+RANGING=\((-1|\d{1,4}\.\d\d)\),\((-?\d{1,3}\.\d\d)\)")
 _VERSION = re.compile(rb"V\d{1,2}\.\d{1,2}")
 _BOOT = b"Finished Startup"
+_ECHO = re.compile(rb"UWBRFAT|RANGING=1,")
+"""What a command of ours leaves of itself where the module, or what is between, repeats it."""
 
 
 class Uwb650Codec(LineCodec):
@@ -92,7 +94,8 @@ class Uwb650Codec(LineCodec):
         return self._request() if self._asked else b""
 
     def _take(self, line: bytes, events: list[Event]) -> None:
-        begin = max(line.rfind(b"+RANGING="), line.rfind(_BOOT), 0)
+        line = line.lstrip(b"> ")  # a prompt
+        begin = max(line.rfind(b"+RANGING=("), line.rfind(_BOOT), 0)
         if begin:
             events.append(DroppedEvent(begin, "garbage before an answer"))
             line = line[begin:]
@@ -113,7 +116,7 @@ class Uwb650Codec(LineCodec):
             self._end("the module refuses the command", events)
         elif line not in (b"OK", b"ERROR"):
             events.append(DroppedEvent(len(line), "no answer of this module"))
-            if b"RANG" in line and not self._waits:
+            if b"RANG" in line and not _ECHO.search(line) and not self._waits:
                 self._end("malformed answer", events, Failure.UNUSABLE)
 
     def _take_range(self, metres: float, power: float, size: int, events: list[Event]) -> None:
