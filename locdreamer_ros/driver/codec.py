@@ -121,6 +121,8 @@ class Codec(Protocol):
     """One per protocol. Anchor ids are the device's own, upper-case hex or names as it prints."""
 
     capabilities: Capabilities
+    lacks: str
+    """What keeps a device that was recognised from giving ranges, in words; empty where unknown."""
 
     def start(self) -> bytes:
         """Forget what was half done and return what opens a session.

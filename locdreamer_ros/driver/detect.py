@@ -103,7 +103,7 @@ def examine(port: Port) -> None:
                 f"The adapter holds bytes back for {port.latency_ms} ms. Run "
                 f"`echo 1 | sudo tee {file}`, or install the udev rule {RULES} for good."
             )
-    if not is_url(port.path) and modem_manager_runs() and not is_ignored_by_modem_manager(port.path):
+    if modem_manager_runs() and not is_ignored_by_modem_manager(port.path):
         port.advice.append(
             "ModemManager runs and writes to new ports for some seconds. "
             f"Install the udev rule {RULES}, which makes it leave UWB modules alone."
@@ -245,7 +245,9 @@ def modem_manager_runs() -> bool:
 
 
 def is_ignored_by_modem_manager(path: str) -> bool:
-    """Whether a udev rule keeps ModemManager off the port."""
+    """Whether a udev rule keeps ModemManager off the port, or it is none of this machine."""
+    if is_url(path):
+        return True
     try:
         device = Path(path).stat().st_rdev
         text = Path(f"/run/udev/data/c{os.major(device)}:{os.minor(device)}").read_text()

@@ -12,6 +12,7 @@ class FrameCodec:
 
     garbage = "no frame of this device"
     """What bytes are called that are no frame."""
+    lacks = ""
 
     def __init__(self) -> None:
         self._buffer = b""

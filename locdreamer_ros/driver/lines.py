@@ -132,6 +132,8 @@ class Passive:
 class LineCodec:
     """The part of a codec in which protocols of lines are alike: `_take` is given each line."""
 
+    lacks = ""
+
     def __init__(self, cap: int = 512) -> None:
         self._lines = LineSplitter(cap)
 

@@ -12,6 +12,7 @@ udp://192.168.4.1:5005            the same port here, and answers to that addres
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import termios
@@ -135,15 +136,17 @@ class _Udp:
 
     def __init__(self, url: str, host: str, number: int, baud: int) -> None:
         del url, baud
-        address = socket.gethostbyname(host)
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._peer: tuple[str, int] | None = None
+        family, *_, address = socket.getaddrinfo(host, number, type=socket.SOCK_DGRAM)[0]
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._peer: Any = None
         try:
             try:
-                self._socket.bind((address, number))
-            except OSError:
+                self._socket.bind(address)
+            except OSError as reason:
+                if reason.errno == errno.EADDRINUSE:
+                    raise
                 self._socket.bind(("", number))
-                self._peer = (address, number)
+                self._peer = address
         except OSError:
             self._socket.close()
             raise

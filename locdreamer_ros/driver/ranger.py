@@ -38,7 +38,7 @@ SELDOM = 10.0
 """A session is changed no more often than after so many times what a change costs."""
 KEPT_BETWEEN = 1000
 HEARD = 16
-"""Ids of other sites' anchors that are remembered, to be named."""
+"""Ids of other sites' anchors, and tags, that are remembered, to be named."""
 QUIET_S = 5.0
 """Without any range for so long, the ids are to be looked at."""
 
@@ -76,6 +76,8 @@ class Ranger:
         """The tag that is followed; "" until one is heard."""
         self.heard: list[str] = []
         """Ids of other sites' anchors, the first few."""
+        self.heard_tags: list[str] = []
+        """Tags that are not followed, the first few."""
         self.spent = Spent()
         """What the last answer took."""
         self.between: dict[tuple[str, str], deque[float]] = {}
@@ -111,18 +113,23 @@ class Ranger:
 
     @property
     def problem(self) -> str:
-        """What is wrong with the ids, in words; empty where ranges come or nobody asked for any."""
+        """Why no ranges come, in words; empty where they do, or nobody asked for any."""
         now = time.monotonic()
         if now - self._asked_at > QUIET_S or not self.session.ready:
             return ""
         if now - max(self._last_ok, self._asking_since) < QUIET_S:
             return ""
         ours = ", ".join(self._anchors.ids)
+        if self.heard_tags and not self._any_tag:
+            tags = ", ".join(self.heard_tags)
+            return f"the module reports the tags {tags}, not {self.tag!r}, which `module_tag` names"
         if self.heard:
             return (
                 f"the module hears the anchors {', '.join(self.heard)}, none of which is in the "
                 f"anchors file ({ours}): write its ids as the module prints them"
             )
+        if self.session.codec.lacks:
+            return self.session.codec.lacks
         return (
             f"no range for {QUIET_S:g} s: are the anchors on, set up as this module is, and are "
             f"the ids of the anchors file ({ours}) theirs?"
@@ -348,6 +355,8 @@ class Ranger:
         if isinstance(event, CycleEvent):
             self._strangers += 1
             self.other_tags += 1
+            if event.tag not in self.heard_tags and len(self.heard_tags) < HEARD:
+                self.heard_tags.append(event.tag)
         return False
 
     def _spend(self, good: bool, waited: float) -> None:

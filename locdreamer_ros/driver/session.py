@@ -9,6 +9,7 @@ import itertools
 import time
 
 from locdreamer_ros.driver.codec import Codec, DroppedEvent, Event, ReadyEvent, SendEvent
+from locdreamer_ros.driver.links import sets_baud
 from locdreamer_ros.driver.transport import Transport
 
 READY_WINDOWS_S = (0.7, 1.5, 3.0)
@@ -47,7 +48,7 @@ class Session:
         self._asked_at: float | None = None  # the last write that was not answered yet
         self._heard_at = 0.0
         self._probed = False  # since it last spoke
-        self._heard = 0  # senseless bytes since the device last answered
+        self._heard = 0  # bytes since the device last was what it should be
         self._passive = not codec.capabilities.schedulable
         self._silence = PASSIVE_SILENCE_S if self._passive else SILENCE_S
 
@@ -57,14 +58,19 @@ class Session:
         if self.transport.problem or self.ready:
             return self.transport.problem
         name, baud = self.transport.name, self.transport.baud
+        ours = sets_baud(name)
         if not self._heard:
+            does = "does it speak" if ours else "does the bridge speak to it"
             return (
                 f"{name}: open, but the device says nothing: is it this device, is it powered, "
-                f"does it speak at {baud} baud?"
+                f"{does} at {baud} baud? `locdreamer doctor` finds out"
             )
+        if self.codec.lacks:
+            return f"{name}: {self.codec.lacks}"
+        wrong = "wrong `device` or `baud`" if ours else "wrong `device`, or baud rate of the bridge"
         return (
-            f"{name}: bytes arrive that make no sense for this device at {baud} baud: wrong "
-            "`device` or `baud`? `locdreamer doctor` finds out"
+            f"{name}: bytes arrive that make no sense for this device at {baud} baud: {wrong}? "
+            "`locdreamer doctor` finds out"
         )
 
     def events(self, until: float) -> list[Event]:
@@ -78,6 +84,7 @@ class Session:
         if not data:
             return []
         self._heard_at = time.monotonic()
+        self._heard += 0 if self.ready else len(data)
         events = self._sorted(self.codec.feed(data))
         self._write_pending(time.monotonic())
         return events
@@ -188,7 +195,6 @@ class Session:
         now = time.monotonic()
         for event in events:
             if isinstance(event, DroppedEvent):
-                self._heard += event.count
                 self.garbled += event.count
                 reasons = self.garbled_by_reason
                 if event.reason in reasons or len(reasons) < MAX_REASONS:

@@ -87,6 +87,11 @@ def explain(fault: Exception, port: str) -> str:
         return _explain_bridge(fault, port)
     if isinstance(fault, LostError):
         return f"{port}: the module was unplugged or switched off"
+    if number == errno.ENOENT and "/" not in port:
+        return (
+            f"{port or 'port'}: no such port: expected a path as /dev/ttyUSB0, or a URL as "
+            "socket://192.168.4.1:3333"
+        )
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO):
         return f"{port}: no such port: is the module plugged in and powered?"
     if number in (errno.EACCES, errno.EPERM):
@@ -120,11 +125,16 @@ def _explain_bridge(fault: Exception, url: str) -> str:
     if isinstance(fault, LostError):
         return f"{url}: the bridge closed the connection: is it on, and has it another client?"
     words = " ".join(str(fault).split())
+    if _number(fault) == errno.EADDRINUSE:
+        return f"{url}: another program of this machine listens at this port: close it"
+    if "RFC2217" in words:
+        return f"{url}: the bridge does not speak RFC 2217: if it is raw TCP, write socket://"
     return f"{url}: no connection ({words}): is the bridge on, and is this its address and port?"
 
 
 def candidates(port: str) -> list[str]:
     """The paths meant by `port`: a path, a pattern as `/dev/serial/by-id/usb-*`, or a URL."""
+    port = os.path.expanduser(port.strip())  # noqa: PTH111
     if is_url(port):
         return [port]
     # os.path.exists and glob, because those of pathlib raise where a folder may not be read.

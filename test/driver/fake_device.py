@@ -31,6 +31,8 @@ from locdreamer_ros.driver.codec import (
 
 
 class FakeCodec:
+    lacks = ""
+
     def __init__(
         self, *, schedulable: bool = True, range_timeout: float = 0.04, settle: float = 0.0
     ) -> None:

@@ -214,9 +214,11 @@ def test_an_anchor_is_told_to_become_a_tag() -> None:
     codec = make_codec("dwm1001")
     codec.start()
     events = codec.feed(location((0x1151, 1000), kind=0x48))
-    (ready,) = [event for event in events if isinstance(event, ReadyEvent)]
-    assert "make it a tag" in ready.identity
+    assert any(isinstance(event, ReadyEvent) for event in events)
+    assert "make it a tag" in codec.lacks
     assert anchors(events) == []
+    codec.feed(location((0x1151, 1000)))
+    assert codec.lacks == ""
 
 
 def test_shell_opens_from_binary_mode() -> None:

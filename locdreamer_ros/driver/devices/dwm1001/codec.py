@@ -47,6 +47,8 @@ ERRORS = {
     5: "not permitted",
 }
 
+AN_ANCHOR = "the module is set up as an anchor: make it a tag (`nmt` in its shell)"
+
 _HEAD = 20  # up to and with the number of ranges
 _RECORD = 20
 _AS_TAG, _AS_ANCHOR = 0x49, 0x48
@@ -89,8 +91,8 @@ class Dwm1001Codec(Passive, FrameCodec):
             return
         if not self._ready:
             self._ready, self._attempt = True, 0
-            role = "tag" if frame[18] == _AS_TAG else "anchor: make it a tag, it gives no ranges"
-            events.append(ReadyEvent(f"DWM1001 (PANS, binary mode), configured as {role}"))
+            events.append(ReadyEvent("DWM1001 (PANS, binary mode)"))
+        self.lacks = "" if frame[18] == _AS_TAG else AN_ANCHOR
         if frame[18] == _AS_TAG and frame != self._last:
             self._last = frame
             events += cycle_events(_reported(frame))

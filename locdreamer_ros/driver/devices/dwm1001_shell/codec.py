@@ -28,6 +28,10 @@ from locdreamer_ros.driver.lines import LineCodec, Passive, cycle_events
 LOOK = b"si\r"
 OPEN_SHELL = b"\r\r"
 STREAM = b"les\r"
+NO_RANGES = (
+    "its shell answers, but prints no ranges: is it set up as a tag (`nmt`), and are anchors of "
+    "its network on?"
+)
 CAPABILITIES = replace(dwm1001.CAPABILITIES, probe=LOOK)
 
 _PROMPT, _BINARY = b"dwm> ", b"\x40\x01\x01"
@@ -98,6 +102,7 @@ class Dwm1001ShellCodec(Passive, LineCodec):
                 self._step = 2  # the next start waits for the shell
             elif mark == _PROMPT:
                 self._shell = True
+                self.lacks = NO_RANGES
                 if self._opening:  # a new shell prints no ranges yet
                     self._opening = False
                     self._stream(events)
@@ -118,7 +123,7 @@ class Dwm1001ShellCodec(Passive, LineCodec):
         if reported:
             self._opening = False
             if not self._ready:
-                self._ready, self._step = True, 0
+                self._ready, self._step, self.lacks = True, 0, ""
                 events.append(ReadyEvent("DWM1001 (PANS, shell mode)"))
             events += cycle_events(reported)
         elif _LEP.fullmatch(line):

@@ -45,6 +45,7 @@ BLOCK_MS = 100
 PAUSE_S = 0.2
 """After STOP, before the next session is asked for."""
 STOP = b"STOP\r\n"
+NO_SESSION = "it answers, but begins no session: does its firmware know INITF -MULTI (1.0.2 on)?"
 
 _HEAD = re.compile(
     r"SESSION_INFO_NTF: \{session_handle=\d{1,10}, sequence_number=(\d{1,10}), "
@@ -98,6 +99,7 @@ class Dwm3001cdkCodec(Passive, LineCodec):
             text = text[begin:]
         elif text.lstrip("> ") == "ok" and self._stopping:
             self._stopping = False
+            self.lacks = NO_SESSION
             peers = ",".join(str(int(anchor, 16)) for anchor in self._chosen)
             command = f"INITF -MULTI -ADDR=0 -PADDR=[{peers}] -BLOCK={BLOCK_MS}\r\n"
             events.append(SendEvent(command.encode(), PAUSE_S))
@@ -134,7 +136,7 @@ class Dwm3001cdkCodec(Passive, LineCodec):
             events.append(DroppedEvent(awaited, "a notification with other measurements"))
             return
         if not self._ready:
-            self._ready = True
+            self._ready, self.lacks = True, ""
             events.append(ReadyEvent("DWM3001CDK, FiRa session"))
         for address, status, distance, more in got:
             anchor = address.upper()

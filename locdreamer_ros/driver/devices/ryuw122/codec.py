@@ -165,12 +165,13 @@ class Ryuw122Codec(LineCodec):
                 events.append(SendEvent(b"AT+RSSI=1\r\n"))
             else:
                 self._setting = "set mode"
+                self.lacks = "the module does not take AT+MODE=1"
                 events.append(SendEvent(b"AT+MODE=1\r\n"))
         elif self._setting == "set mode" and line == b"+OK":
             self._setting = "rssi"
             events.append(SendEvent(b"AT+RSSI=1\r\n"))
         elif self._setting == "rssi" and line in (b"+OK", b"+ERR"):  # old firmware has no RSSI
-            self._setting, self._unsure = "", False
+            self._setting, self._unsure, self.lacks = "", False, ""
             events.append(ReadyEvent("REYAX RYUW122 in mode 1"))
 
     def _end(self, reason: str, events: list[Event], kind: Failure = Failure.SILENT) -> None:
