@@ -57,9 +57,12 @@ def run(options: argparse.Namespace) -> None:
             "common_offset_m": found.common,
             "tag_antenna_delay_ticks": found.antenna_delay,
             "anchors": rows,
+            "doubts": list(found.doubts),
         }
         save_json(options.json, result)
     print(plain(rows, HEADING))
+    for doubt in found.doubts:
+        print(f"doubtful: {doubt}")
     print(
         f"common to all: {found.common:+.3f} m, which is {found.antenna_delay:+d} ticks of the "
         f"tag's antenna delay, TX and RX together (where the firmware sets one for each, add half "

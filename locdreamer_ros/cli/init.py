@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from locdreamer_ros.cli.demo import DEVICE_SHARE, PACE_HZ
 from locdreamer_ros.cli.options import add_common, check_output
 from locdreamer_ros.driver.devices import NAMES, get_device
+from locdreamer_ros.driver.links import BY_ID, check_url, is_url
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import check_folder
 
@@ -126,9 +127,13 @@ def ask(options: argparse.Namespace) -> Answers:
         "",
         get_device,
     )
-    port = _answer(options.port, "2. Port, pattern or URL of it", device.port, _port)
+    usual = str(BY_ID / device.port)
+    port = _answer(options.port, "2. Port, pattern or URL of it", usual, _port)
     anchors = _answer(
-        options.anchors, "3. Anchors file (id,x,y,z), or how many anchors there are", "4", _anchors
+        options.anchors,
+        "3. Anchors file (id,x,y,z), or how many anchors there are",
+        "4",
+        lambda text: _anchors(text, device),
     )
     height = _answer(
         options.tag_height,
@@ -157,19 +162,38 @@ def _answer(given: str | None, question: str, usual: str, read: Callable[[str], 
 
 
 def _port(text: str) -> str:
-    if not text or any(c in text for c in "\"'\\\n"):
-        raise InputError(f"port: expected a path, pattern or URL, got {text!r}")
+    text = text.strip()
+    path = "/" in text or Path(text).exists()
+    if not text or not path or any(c in text for c in "\"'\\\n"):
+        raise InputError(
+            "port: expected a path as /dev/ttyUSB0, a pattern, or a URL as "
+            f"socket://192.168.4.1:3333, got {text!r}"
+        )
+    if is_url(text):
+        try:
+            check_url(text)
+        except ValueError as reason:
+            raise InputError(f"port: {reason}, got {text!r}") from None
     return text
 
 
-def _anchors(text: str) -> Path | int:
+def _anchors(text: str, device: Device) -> Path | int:
     if text.isdigit():
-        if not 3 <= int(text) <= MOST_ANCHORS:
-            raise InputError(f"anchors: expected 3 to {MOST_ANCHORS} of them, got {text}")
+        most = sum(bool(device.printed(anchor)) for anchor in device.ids(MOST_ANCHORS))
+        if not 3 <= int(text) <= most:
+            raise InputError(
+                f"anchors: expected 3 to {most} of them with a {device.name}, got {text}"
+            )
         return int(text)
     from locdreamer_ros.datasets.range_table import load_anchors
 
-    load_anchors(Path(text))
+    ids = load_anchors(Path(text)).ids
+    for anchor, name in zip(ids, device.names(ids, text), strict=True):
+        if not name:
+            print(
+                f"{text}: {anchor!r} is no id of a {device.name}, whose ids are as "
+                f"{device.ids(1)[0]!r}: it will not be asked"
+            )
     return Path(text)
 
 

@@ -9,6 +9,7 @@ delays add up in each range. Only their sum shows, so an offset per anchor takes
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,11 @@ from locdreamer_ros.types import Anchors, FloatArray, IntArray
 MIN_RANGES = 20
 MAX_OFFSET_M = 10.0
 """An antenna delay is a metre or two at most; more is a wrong place, unit or id."""
+SCATTER_M = 0.3
+"""Of ranges in line of sight about their offset it is a tenth of a metre at most."""
+APART_M = 0.6
+"""Twice what uncalibrated modules differ by (3 sigma, APS014)."""
+MOVED_M = 0.5
 SPEED_OF_LIGHT = 299_702_547.0
 """m/s, in air."""
 TICKS_PER_S = 499.2e6 * 128.0
@@ -33,13 +39,15 @@ class Calibration:
     """Offsets (A,) m to take off each range, their standard errors (A,) m, ranges used (A,).
 
     NaN where an anchor has fewer than `MIN_RANGES` ranges. `common` m: the mean, which is what the
-    tag's antenna delay contributes if the anchors' own average out.
+    tag's antenna delay contributes if the anchors' own average out. `doubts`: why the offsets may
+    be none, a sentence each.
     """
 
     anchors: Anchors
     offset: FloatArray
     error: FloatArray
     count: IntArray
+    doubts: tuple[str, ...] = ()
 
     @property
     def common(self) -> float:
@@ -66,17 +74,23 @@ def calibrate(recording: Recording) -> Calibration:
         raise InputError(
             f"{recording.where}: calibration needs the tag's true places (columns gt_x, gt_y, gt_z)"
         )
+    if np.isnan(recording.truth).any(axis=1).all():
+        raise InputError(
+            f"{recording.where}: calibration needs the tag's true places in three dimensions: its "
+            "height counts in every range (column gt_z)"
+        )
     places = recording.anchors.positions
     distance = np.linalg.norm(recording.truth[:, None, :] - places, axis=-1)  # (T, A)
     error = recording.ranges - distance
     n = len(recording.anchors)
-    offset, spread, count = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, dtype=np.intp)
+    offset, spread, sigma = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    count = np.zeros(n, dtype=np.intp)
     for row in range(n):
         mine = np.sort(error[np.isfinite(error[:, row]), row])
         count[row] = mine.size
         if mine.size < MIN_RANGES:
             continue
-        offset[row], spread[row] = centre(mine)
+        offset[row], spread[row], sigma[row] = centre(mine)
         if abs(offset[row]) > MAX_OFFSET_M:
             raise InputError(
                 f"{recording.where}: anchor {recording.anchors.ids[row]!r} is off by "
@@ -87,11 +101,37 @@ def calibrate(recording: Recording) -> Calibration:
             f"{recording.where}: no anchor has {MIN_RANGES} ranges at known places; "
             f"the most is {count.max()}"
         )
-    return Calibration(recording.anchors, offset, spread, count)
+    doubts = _doubts(recording.anchors.ids, offset, sigma, recording.truth)
+    return Calibration(recording.anchors, offset, spread, count, tuple(doubts))
 
 
-def centre(values: FloatArray) -> tuple[float, float]:
-    """Centre of sorted values (N,) with a tail to the right only, and its standard error.
+def _doubts(
+    ids: Sequence[str], offset: FloatArray, sigma: FloatArray, truth: FloatArray
+) -> Iterator[str]:
+    """What else than antenna delays the offsets may come from."""
+    for anchor, scatter in zip(ids, sigma, strict=True):
+        if scatter > SCATTER_M:
+            yield (
+                f"the ranges of anchor {anchor} scatter by {scatter:.1f} m: is it swapped with "
+                "another, elsewhere than its file says, or behind walls?"
+            )
+    for anchor, mine in zip(ids, offset, strict=True):
+        others = float(np.nanmedian(offset))
+        if abs(mine - others) > APART_M:
+            yield (
+                f"anchor {anchor} is off by {mine:.1f} m, the others by {others:.1f} m: modules "
+                "differ by some 0.3 m; is it where its file says, and in sight?"
+            )
+    known = truth[np.isfinite(truth).all(axis=1)]
+    if np.linalg.norm(np.ptp(known, axis=0)) < MOVED_M:
+        yield (
+            "all ranges are from one place: there a wrong place of an anchor, or a reflection, "
+            "looks like an offset; record at a dozen"
+        )
+
+
+def centre(values: FloatArray) -> tuple[float, float, float]:
+    """Centre of sorted values (N,) with a tail to the right only, its standard error, and sigma.
 
     From the mode, the mean of what lies within two sigmas; sigma is that of the clean left side.
     """
@@ -103,7 +143,7 @@ def centre(values: FloatArray) -> tuple[float, float]:
         if not near.size:
             break
         middle = float(near.mean())
-    return middle, sigma / float(np.sqrt(max(near.size, 1)))
+    return middle, sigma / float(np.sqrt(max(near.size, 1))), sigma
 
 
 def half_sample_mode(values: FloatArray) -> float:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from locdreamer_ros.driver.codec import Capabilities, Codec
 from locdreamer_ros.driver.energy import Radio
 from locdreamer_ros.driver.firmware import Firmware, Measure
+from locdreamer_ros.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,24 @@ class Device:
         """The id as the device prints it, from that or from what its label says; "": impossible."""
         found = self.label.fullmatch(anchor.strip())
         return self.printed_form.format(found[1]) if found else ""
+
+    def names(self, anchors: Sequence[str], file: str) -> tuple[str, ...]:
+        """The ids of an anchors file as the device prints them; "" for one it cannot have.
+
+        Raises InputError where it can have none of them, or two are the same to it.
+        """
+        names = tuple(self.printed(anchor) for anchor in anchors)
+        if not any(names):
+            raise InputError(
+                f"{file}: {', '.join(anchors)}: none is an id of a {self.name}, whose ids are as "
+                f"{self.ids(1)[0]!r}"
+            )
+        for row, name in enumerate(names):
+            if name and name.upper() in (other.upper() for other in names[:row]):
+                raise InputError(
+                    f"{file}: {anchors[row]!r}: two anchors are {name!r} to the device"
+                )
+        return names
 
     def ids(self, count: int) -> tuple[str, ...]:
         """Ids such as its own anchors have."""

@@ -18,11 +18,14 @@ import socket
 import termios
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import serial
 
+BY_ID = Path("/dev/serial/by-id")
+"""Where Linux keeps names that stay the same whichever number the kernel gives a port."""
 WRITE_TIMEOUT_S = 0.2
 CONNECT_TIMEOUT_S = 1.0
 CHUNK = 4096
@@ -68,6 +71,11 @@ def open_link(port: str, baud: int) -> Link:
         return _Port(port, baud)
     scheme, host, number = _parts(port)
     return _OPENERS[scheme](port, host, number, baud)
+
+
+def check_url(url: str) -> None:
+    """Raises ValueError, saying what was expected, where it cannot be one of ours."""
+    _parts(url)
 
 
 def _parts(url: str) -> tuple[str, str, int]:

@@ -21,10 +21,8 @@ from pathlib import Path
 
 import serial
 
-from locdreamer_ros.driver.links import FAULTS, Link, LostError, is_url, open_link
+from locdreamer_ros.driver.links import BY_ID, FAULTS, Link, LostError, is_url, open_link
 
-BY_ID = Path("/dev/serial/by-id")
-"""Where Linux keeps names that stay the same whichever number the kernel gives a port."""
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 0.5
 """Pauses between attempts to open; short enough that a returning device is missed for < 1 s."""

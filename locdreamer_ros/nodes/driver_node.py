@@ -21,7 +21,6 @@ from locdreamer_ros.config import parameter
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.driver.answers import Spent
 from locdreamer_ros.driver.calibration import load_offsets, offsets_path
-from locdreamer_ros.driver.device import Device
 from locdreamer_ros.driver.devices import NAMES, get_device
 from locdreamer_ros.driver.energy import RATES, Cost, fix_cost
 from locdreamer_ros.driver.ranger import Ranger
@@ -43,7 +42,7 @@ from locdreamer_ros.nodes.parameters import read
 from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.survey_log import SurveyLog
 from locdreamer_ros.stamps import nanoseconds
-from locdreamer_ros.types import Anchors, Ranges, RangeStatus
+from locdreamer_ros.types import Ranges, RangeStatus
 
 NOTHING = Ranges.of([], [], 0.0)
 SURVEY_HZ, SURVEY_S = 4.0, 2.0
@@ -143,7 +142,7 @@ class DriverNode(UwbNode):
         self._device = get_device(self.config.device)
         self._codec = self._device.codec()
         baud = self.config.baud or self._codec.capabilities.baud
-        names = device_names(self._device, self.site, str(file))
+        names = self._device.names(self.site.ids, str(file))
         for anchor, name in zip(self.site.ids, names, strict=True):
             if not name:
                 self.get_logger().warning(
@@ -356,24 +355,6 @@ class DriverNode(UwbNode):
                 self._survey.problem or problem or (ASKED if asked else self._survey.lacking())
             )
         return problem, values
-
-
-def device_names(device: Device, site: Anchors, file: str) -> tuple[str, ...]:
-    """The site's ids as the device prints them; "" for one it cannot have.
-
-    Raises InputError where it can have none of them, or two are the same to it.
-    """
-    names = tuple(device.printed(anchor) for anchor in site.ids)
-    example = device.ids(1)[0]
-    if not any(names):
-        raise InputError(
-            f"{file}: {', '.join(site.ids)}: none is an id of a {device.name}, whose ids are as "
-            f"{example!r}"
-        )
-    for row, name in enumerate(names):
-        if name and name.upper() in (other.upper() for other in names[:row]):
-            raise InputError(f"{file}: {site.ids[row]!r}: two anchors are {name!r} to the device")
-    return names
 
 
 def main() -> int:

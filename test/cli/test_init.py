@@ -51,7 +51,7 @@ def test_questions_are_asked_until_answered(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anchors = tmp_path / "hall.csv"
-    save_anchors(anchors, Anchors(("A", "B", "C"), np.diag([5.0, 5.0, 2.0])))
+    save_anchors(anchors, Anchors(("A0", "A1", "B"), np.diag([5.0, 5.0, 2.0])))
     typed = iter(["nonsense", "mauwb", "", str(anchors), "up", "free", "no"])
     asked: list[str] = []
 
@@ -64,10 +64,14 @@ def test_questions_are_asked_until_answered(
     assert [question[0] for question in asked] == list("1123445")
     printed = capsys.readouterr().out
     assert "got 'nonsense'" in printed
+    assert "'B' is no id of a mauwb" in printed
     assert "driver_node --ros-args --params-file" in printed
     assert "survey" not in printed
     site = tmp_path / "new" / "site.yaml"
-    assert load_parameters(site, "driver_node")["anchors_file"] == str(anchors.resolve())
+    driver = load_parameters(site, "driver_node")
+    assert driver["anchors_file"] == str(anchors.resolve())
+    preset = Path(__file__).parents[2] / "config" / "driver" / "mauwb.yaml"
+    assert driver["port"] == load_parameters(preset, "driver_node")["port"]
     assert load_parameters(site, "tracker_node")["dimensions"] == "auto"
     assert not (tmp_path / "new" / "anchors.csv").exists()
 
@@ -88,10 +92,12 @@ def test_nobody_there_is_one_line(
     ("name", "value", "complaint"),
     [
         ("--device", "abacus", "device: expected one of"),
-        ("--anchors", "2", "expected 3 to 200"),
+        ("--anchors", "2", "expected 3 to 200 of them with a decar"),
         ("--anchors", "nowhere.csv", "nowhere.csv: cannot read"),
         ("--tag-height", "-3", "expected metres from 0"),
         ("--port", 'a"b', "port: expected a path"),
+        ("--port", "192.168.4.1:3333", "a URL as socket://"),
+        ("--port", "tcp://192.168.4.1:3333", "port: expected socket://HOST:PORT"),
     ],
 )
 def test_bad_options(
@@ -101,6 +107,23 @@ def test_bad_options(
     assert main(argv) == 2
     assert complaint in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_module_cannot_have_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The driver would refuse it, or not ask, when all is mounted."""
+    site = tmp_path / "site.csv"
+    save_anchors(site, Anchors(("1", "2", "3"), np.diag([5.0, 5.0, 2.0])))
+    for device, anchors, complaint in (
+        ("trek1000", "9", "expected 3 to 8 of them with a trek1000"),
+        ("linktrack", "41", "expected 3 to 40 of them"),
+        ("pozyx", str(site), "none is an id of a pozyx, whose ids are as '6E01'"),
+    ):
+        argv = ["init", "--output", str(tmp_path / "new"), *SAID, "--device", device]
+        assert main([*argv, "--anchors", anchors]) == 2
+        assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_launch_takes_the_site(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def test_offsets_are_found_despite_reflections(blocked: float) -> None:
     found = calibrate(record(blocked=blocked))
     assert found.offset == pytest.approx(OFFSETS, abs=0.015)
     assert (found.error < 0.01).all()
+    assert found.doubts == ()
     assert found.common == pytest.approx(OFFSETS.mean(), abs=0.01)
     assert found.antenna_delay == pytest.approx(2 * found.common / 299702547.0 / 15.65e-12, abs=1)
 
@@ -74,11 +75,35 @@ def test_what_cannot_be_calibrated_says_why() -> None:
     no_truth = Recording("walk", recording.anchors, recording.times, recording.ranges)
     with pytest.raises(InputError, match="true places"):
         calibrate(no_truth)
+    flat = record()
+    assert flat.truth is not None
+    flat.truth[:, 2] = np.nan
+    with pytest.raises(InputError, match="gt_z"):
+        calibrate(flat)
     with pytest.raises(InputError, match="no anchor has 20 ranges"):
         calibrate(record(10))
     recording.ranges[:, 2] += 30.0
     with pytest.raises(InputError, match="'3' is off by 30"):
         calibrate(recording)
+
+
+def test_what_is_no_antenna_delay_is_doubted() -> None:
+    swapped = record()
+    swapped.ranges[:, [0, 1]] = swapped.ranges[:, [1, 0]]
+    doubts = calibrate(swapped).doubts
+    assert doubts[0].startswith("the ranges of anchor 1 scatter by ")
+    assert sum("swapped" in doubt for doubt in doubts) == 2
+    moved = record()
+    moved.ranges[:, 3] += 2.0
+    (doubt,) = calibrate(moved).doubts
+    assert "anchor 4 is off by 2.0 m, the others by 0.2 m" in doubt
+    still = record()
+    assert still.truth is not None
+    ranges = still.ranges - np.linalg.norm(still.truth[:, None] - still.anchors.positions, axis=-1)
+    here = np.full_like(still.truth, 3.0)
+    ranges += np.linalg.norm(here[:, None] - still.anchors.positions, axis=-1)
+    (doubt,) = calibrate(Recording("still", still.anchors, still.times, ranges, here)).doubts
+    assert "from one place" in doubt
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ DEVICE = Device(
     codec=Bu0xCodec,
     firmware=Bu0xFirmware,
     id_form="{index}",
-    label=re.compile(r"[Aa]?([0-7])"),
+    label=re.compile(r"[Aa]?0*([0-7])"),
     signs=(
         Sign("reporting (CmdM)", re.compile(rb"(?s)CmdM:4.{92}.{1}\r\n"), 2),
         Sign("reporting (AA 25 01)", re.compile(rb"(?s)\xaa\x25\x01(?:..[\x00-\x04]\x00){8}"), 2),

@@ -9,6 +9,9 @@ from locdreamer_ros.driver.devices.dwm1001.codec import CAPABILITIES, Dwm1001Cod
 from locdreamer_ros.driver.devices.dwm1001.firmware import Dwm1001Firmware
 from locdreamer_ros.driver.energy import Radio
 
+# As on the label, the last digits alone, or the whole address as the shell prints it.
+LABEL = re.compile(r"(?:(?i:DW|0x|x)?(?:[0-9A-Fa-f]{12})?)([0-9A-Fa-f]{4})")
+
 DEVICE = Device(
     name="dwm1001",
     title="DWM1001 with PANS, binary mode",
@@ -16,7 +19,7 @@ DEVICE = Device(
     codec=Dwm1001Codec,
     firmware=Dwm1001Firmware,
     id_form="6E{number:02X}",
-    label=re.compile(r"(?:DW|0[xX])?([0-9A-Fa-f]{4})"),
+    label=LABEL,
     # An answer to the status question, or what it says to any text. Nothing else may be there.
     signs=(
         Sign(

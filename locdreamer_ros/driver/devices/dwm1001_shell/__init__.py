@@ -5,6 +5,7 @@
 import re
 
 from locdreamer_ros.driver.device import Device, Sign
+from locdreamer_ros.driver.devices.dwm1001 import LABEL
 from locdreamer_ros.driver.devices.dwm1001.firmware import Dwm1001Firmware
 from locdreamer_ros.driver.devices.dwm1001_shell.codec import CAPABILITIES, Dwm1001ShellCodec
 from locdreamer_ros.driver.energy import Radio
@@ -18,7 +19,7 @@ DEVICE = Device(
     codec=Dwm1001ShellCodec,
     firmware=Dwm1001Firmware,
     id_form="6E{number:02X}",
-    label=re.compile(r"(?:DW|0[xX])?([0-9A-Fa-f]{4})"),
+    label=LABEL,
     signs=(
         Sign(
             "shell, streaming (les)",

@@ -16,7 +16,7 @@ DEVICE = Device(
     codec=LinktrackCodec,
     firmware=LinktrackFirmware,
     id_form="{index}",
-    label=re.compile(r"[Aa]?0*(\d{1,3})"),
+    label=re.compile(r"[Aa]?0*([1-3]?\d)"),
     signs=(
         Sign("reporting (NodeFrame2)", re.compile(rb"(?s)\x55\x04..[\x00-\x04].{113}"), 2),
         Sign("reporting (TagFrame0)", re.compile(rb"(?s)\x55\x01.\x02.{123}."), 2),

@@ -16,7 +16,7 @@ DEVICE = Device(
     codec=MauwbCodec,
     firmware=MauwbFirmware,
     id_form="{index}",
-    label=re.compile(r"[Aa]?([0-7])"),
+    label=re.compile(r"[Aa]?0*([0-7])"),
     signs=(
         Sign("streaming ranges", re.compile(rb"AT\+RANGE=tid:\d{1,3},mask:[0-9A-Fa-f]{2},seq:"), 2),
     ),

@@ -16,7 +16,8 @@ DEVICE = Device(
     codec=Uwb650Codec,
     firmware=Uwb650Firmware,
     id_form="{number:04X}",
-    label=re.compile(r"(?:0[xX])?([0-9A-Fa-f]{4})"),
+    label=re.compile(r"(?:0[xX]|[0-9A-Fa-f]{4},)?([0-9A-Fa-f]{1,4})"),  # as in DEVICEID=0000,0001
+    printed_form="{:0>4}",
     signs=(Sign("waiting to be asked", line(rb"V\d{1,2}\.\d{1,2}")),),
     question=b"\r\nUWBRFAT+VERSION?\r\n",
     uart=True,
