@@ -321,7 +321,10 @@ class TrackingNode(SitedNode):
             **{f"excluded_{name}": count for name, count in self.loop.watch.gate.excluded.items()},
         }
         impossible = self._judge.impossible
-        wrong = impossible or trouble(self.loop.status(), self.site.anchors.ids)
+        status = self.loop.status()
+        wrong = impossible or trouble(status, self.site.anchors.ids)
+        if status.state in (State.COASTING, State.LOST) and self.drops_now():
+            wrong = f"{wrong}, messages are dropped: {self.problem}"
         if self.loop.estimate is None:
             if not self._heard_ranges:
                 topic = RANGES[0] if self.asking else spoken_of(self, RANGES)

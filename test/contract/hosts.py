@@ -42,6 +42,8 @@ class Network:
 
     def __init__(self, folder: Path, *, profile: Path | None = PROFILE) -> None:
         self._folder = folder
+        self.environments: dict[str, dict[str, str]] = {}
+        """Of single processes, by their names, besides what all have."""
         self._running: list[subprocess.Popen[str]] = []
         holders = [self._run(["unshare", "--net", "sleep", "infinity"]) for _ in HOSTS]
         self._pids = {name: each.pid for name, each in zip(HOSTS, holders, strict=True)}
@@ -89,7 +91,8 @@ class Network:
         """A Python program on a host; what it says goes to NAME.log."""
         inside = ["nsenter", f"--net=/proc/{self._pids[host]}/ns/net", sys.executable, *command]
         with (self._folder / f"{name}.log").open("w") as log:
-            return self._run(inside, env=self._environment, stdout=log, stderr=subprocess.STDOUT)
+            env = {**self._environment, **self.environments.get(name, {})}
+            return self._run(inside, env=env, stdout=log, stderr=subprocess.STDOUT)
 
     def node(self, host: str, name: str, **parameters: Any) -> subprocess.Popen[str]:
         """A node of the package on a host."""
@@ -121,8 +124,11 @@ def until(reached: Any, what: str, patience: float = START_S) -> None:
         time.sleep(0.02)
 
 
-def graph(network: Network, folder: Path, *, mode: str, seconds: float, speed: float) -> None:
-    """Start a source (`ticks`) or a `driver`, a tracker and an evaluator."""
+def graph(
+    network: Network, folder: Path, *, mode: str, seconds: float, speed: float
+) -> dict[str, subprocess.Popen[str]]:
+    """Start a source (`ticks`) or a `driver`, a tracker and an evaluator; the driver, by name."""
+    started: dict[str, subprocess.Popen[str]] = {}
     shared = {"rate": 0.0 if mode == "ticks" else RATE_HZ}
     if mode == "ticks":
         network.node(
@@ -143,12 +149,15 @@ def graph(network: Network, folder: Path, *, mode: str, seconds: float, speed: f
         link, epochs = str(folder / "uwb"), round(seconds * RATE_HZ)
         network.node("source", "emulator_node", device="decar", link=link, epochs=epochs)
         anchors = str(folder / "site.csv")
-        network.node("source", "driver_node", device="decar", port=link, anchors_file=anchors)
+        started["driver_node"] = network.node(
+            "source", "driver_node", device="decar", port=link, anchors_file=anchors
+        )
     network.node("tracker", "tracker_node", **shared)
     paced_by = "source_node" if mode == "ticks" else "emulator_node"
     network.node(
         "evaluator", "evaluator_node", trackers="tracker_node", source=paced_by, output=str(folder)
     )
+    return started
 
 
 def during(path: Path, seconds: float) -> list[tuple[float, ...]]:

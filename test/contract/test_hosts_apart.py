@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from contract.hosts import ALONE
+from contract.hosts import ALONE, ROOT
 
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
@@ -47,3 +49,26 @@ def test_a_recording_comes_through_where_packets_are_lost():
     assert accounts["unscheduled"] + accounts["unfinished"] <= 6
     assert accounts["unused_by_tracker_node"] <= 6
     assert accounts["lost"] == accounts["duplicated"] == accounts["not_as_asked"] == 0
+
+
+@pytest.mark.skipif(not may_have_hosts(), reason="may not make network namespaces and TAP devices")
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler: a clock of its own")
+@pytest.mark.promise(
+    "A driver whose clock is .2 s to an hour off, is set, or stands still costs no wrong pose that "
+    "does not say so; over half a second the difference is named; 2 s later tracking is right."
+)
+def test_clocks_apart_cost_no_wrong_pose():
+    apart = ("0.2", "-5", "3600")
+    command = [*ALONE, sys.executable, str(HERE / "clocks.py"), "3", *apart]
+    path = os.pathsep.join([str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert all(one["unsaid"] == 0 for one in found.values())
+    assert found["together"]["kept"] > 0.7
+    assert found["+0.2 s"]["kept"] > 0.7
+    assert any("5.0 s behind the time of this node" in words for words in found["-5 s"]["said"])
+    assert "do the clocks of driver and tracker agree?" in found["+3600 s"]["said"][-1]
+    for name in ("+0.2 s", "-5 s", "+3600 s", "suspended"):
+        assert found[name]["healed_s"] < 2.0
