@@ -4,7 +4,7 @@
 #   make demo      the main job, after setting up .venv (no torch)
 #   make test      all tests, on all cores; torch for the learned parts too
 #   make install   everything in .venv
-#   make lint | coverage | reliability | sbom | site | dist | bench | colcon | clean
+#   make lint | coverage | reliability | sbom | lock | site | dist | bench | colcon | clean
 #
 # Needs Python 3.10 to 3.13 (choose one with PYTHON=...), a C++ compiler and a network on first use.
 # Versions are those of requirements/constraints.txt, for the build environment too. PyPI's torch for
@@ -38,7 +38,7 @@ RUN := PYTHONPATH="$(CURDIR)"
 SOURCES := setup.py setup.cfg pyproject.toml CMakeLists.txt package.xml requirements/constraints.txt \
     $(shell find cmake config launch msg resource src -type f 2>/dev/null)
 
-.PHONY: install demo test coverage reliability sbom site dist lint bench colcon clean
+.PHONY: install demo test coverage reliability sbom lock site dist lint bench colcon clean
 
 install: $(VENV)/.tools
 
@@ -66,6 +66,13 @@ reliability: $(VENV)/.tools
 sbom: $(VENV)/.tools
 	$(VENV)/bin/python -m pip install --quiet cyclonedx-bom
 	$(VENV)/bin/cyclonedx-py environment --output-file sbom.json $(VENV)/bin/python
+
+# The files that the package runs on and is built with, each by its hash.
+lock: $(VENV)/.tools
+	$(VENV)/bin/python -m pip install --quiet uv
+	$(VENV)/bin/python requirements/needed.py | $(VENV)/bin/uv pip compile --quiet --universal \
+	    --python-version 3.10 --generate-hashes --no-annotate --custom-compile-command "make lock" \
+	    --constraints requirements/constraints.txt --output-file requirements/locked.txt -
 
 # The pages of docs/ as a site in site/; a link that leads nowhere ends it.
 site: $(SITE_VENV)/.installed

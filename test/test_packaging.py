@@ -298,6 +298,27 @@ def test_ros_requirements_leave_other_machines_alone() -> None:
     assert all(line.endswith(f"; {marker}") for line in requires + extra)
 
 
+def named(line: str) -> str:
+    return re.split(r"[^\w.-]", line)[0].lower().replace(".", "-").replace("_", "-")
+
+
+def test_what_it_needs_is_locked_in_the_pinned_versions() -> None:
+    """After a change: make lock."""
+    folder = ROOT / "requirements"
+    pins = re.findall(r"(?m)^[\w.-]+==[^\s;]+", (folder / "constraints.txt").read_text())
+    text = (folder / "locked.txt").read_text()
+    locked = re.findall(r"(?m)^([\w.-]+==[^\s;]+).*\n    --hash=sha256:[0-9a-f]{64}", text)
+    assert len(locked) == len(re.findall("(?m)^[a-z]", text))
+    versions = {(named(pin), pin.partition("==")[2]) for pin in pins}
+    assert {(named(lock), lock.partition("==")[2]) for lock in locked} <= versions
+    done = subprocess.run(
+        [sys.executable, folder / "needed.py"], capture_output=True, text=True, check=False
+    )
+    if "tomllib" in done.stderr:
+        pytest.skip("needs Python 3.11")
+    assert {named(line) for line in done.stdout.splitlines()} <= {named(lock) for lock in locked}
+
+
 def test_every_source_has_the_licence_header() -> None:
     sources = python_sources(NAME, "test", "docs", "launch")
     sources += [ROOT / name for name in ("setup.py", "setup.cfg", "CMakeLists.txt", "Makefile")]

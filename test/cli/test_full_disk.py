@@ -60,6 +60,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.promise("A full disk is one line, and nothing half-written is left.")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_full_disk_is_one_line_and_leaves_nothing(place: Path, name: str) -> None:
     done = limited(place, 4000, *COMMANDS[name])

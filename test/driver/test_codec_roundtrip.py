@@ -67,6 +67,7 @@ def test_a_silent_anchor_fails_and_the_next_is_measured(device: str) -> None:
         assert event.anchor == other
 
 
+@pytest.mark.promise("No late answer is taken for that of a later request, on any module.")
 @pytest.mark.parametrize("device", SCHEDULABLE)
 def test_an_exchange_given_up_at_any_time_spoils_no_other(device: str) -> None:
     first, second = ANCHORS[device][:2]

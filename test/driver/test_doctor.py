@@ -118,6 +118,7 @@ def test_the_modes_of_the_shell_are_told_apart(line: bytes, mode: str) -> None:
     assert mode in found[1]
 
 
+@pytest.mark.promise("`doctor` takes no damaged stream for another module.")
 @pytest.mark.parametrize("device", NAMES)
 def test_a_damaged_stream_is_never_taken_for_another_device(device: str) -> None:
     rng = np.random.default_rng(5)

@@ -25,6 +25,7 @@ BACK_S = 10.0
 """On a machine as busy as it likes; two seconds on a quiet one are `benchmark driver`'s to say."""
 
 
+@pytest.mark.promise("A module that was unplugged is found again, under whatever name.")
 def test_unplug_and_replug_under_another_name(graph: Graph) -> None:
     graph.emulate()
     graph.start()

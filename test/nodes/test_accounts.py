@@ -96,6 +96,7 @@ def test_complete_without_counts_is_dropped(evaluator: Hosted, values: dict[str,
     assert not evaluator.node._source
 
 
+@pytest.mark.promise("Accounts of ranges that cannot be true are a problem, not a result.")
 def test_accounts_that_cannot_be_true_are_a_problem(evaluator: Hosted, tmp_path: Path) -> None:
     node = evaluator.node
     for sequence in range(1, 21):
