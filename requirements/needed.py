@@ -5,9 +5,10 @@
 `make lock` makes `requirements/locked.txt` of it. Needs Python 3.11.
 """
 
-import tomllib
 from configparser import ConfigParser
 from pathlib import Path
+
+import tomllib
 
 ROOT = Path(__file__).parents[1]
 
