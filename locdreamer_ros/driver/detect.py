@@ -229,7 +229,12 @@ def _advise(port: Port, device: Found) -> None:
     if port.stable == port.path and port.usb:
         port.advice.append(
             f"{port.path} may get another number at the next plugging; there is no name for it "
-            "under /dev/serial/by-id, so name it with a pattern, as /dev/ttyACM*."
+            f"under /dev/serial, so name it with a pattern, {port.path.rstrip('0123456789')}*."
+        )
+    if "/by-path/" in port.stable:
+        port.advice.append(
+            "Its adapter has no name of its own, or that of another: the port is named by its "
+            "socket. Plug it into the same one again."
         )
 
 

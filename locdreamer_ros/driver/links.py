@@ -26,6 +26,8 @@ import serial
 
 BY_ID = Path("/dev/serial/by-id")
 """Where Linux keeps names that stay the same whichever number the kernel gives a port."""
+BY_PATH = Path("/dev/serial/by-path")
+"""And names of the sockets that ports are plugged into."""
 WRITE_TIMEOUT_S = 0.2
 CONNECT_TIMEOUT_S = 1.0
 CHUNK = 4096

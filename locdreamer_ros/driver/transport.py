@@ -20,8 +20,9 @@ from glob import glob
 from pathlib import Path
 
 import serial
+from serial.tools import list_ports
 
-from locdreamer_ros.driver.links import BY_ID, FAULTS, Link, LostError, is_url, open_link
+from locdreamer_ros.driver.links import BY_ID, BY_PATH, FAULTS, Link, LostError, is_url, open_link
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 0.5
@@ -140,15 +141,28 @@ def candidates(port: str) -> list[str]:
 
 
 def stable_name(port: str) -> str | None:
-    """The name under `/dev/serial/by-id` of the port, which survives a replug; None without one."""
+    """The name of the port that survives a replug; None without one.
+
+    That under `/dev/serial/by-id`; where it has none there, or shares it with another adapter of
+    the same make (many have no serial number), that of its socket, under `/dev/serial/by-path`.
+    """
     if is_url(port):
         return None
     with contextlib.suppress(OSError):
         device = Path(port).resolve(strict=True)
-        for name in sorted(BY_ID.iterdir()):
-            if name.resolve() == device:
-                return str(name)
+        for folder in (BY_PATH,) if _has_twin(device) else (BY_ID, BY_PATH):
+            with contextlib.suppress(OSError):
+                for name in sorted(folder.iterdir()):
+                    if name.resolve() == device:
+                        return str(name)
     return None
+
+
+def _has_twin(device: Path) -> bool:
+    """Whether another adapter says the same of itself, so that both have one name by id."""
+    said = {str(p.device): (p.vid, p.pid, p.serial_number) for p in list_ports.comports()}
+    mine = said.pop(str(device), (None,))
+    return mine[0] is not None and mine in said.values()
 
 
 class Transport:

@@ -135,6 +135,30 @@ def test_a_bare_name_is_found_again_by_its_stable_one(
     os.close(slave)
 
 
+def test_adapters_that_say_the_same_of_themselves_are_named_by_their_sockets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have one name by id, which leads to one of them: after a replug to the other module."""
+    for folder in ("BY_ID", "BY_PATH"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.setattr(module, folder, tmp_path / folder)
+    ports = [tmp_path / "ttyUSB0", tmp_path / "ttyUSB1"]
+    for number, port in enumerate(ports):
+        port.touch()
+        (tmp_path / "BY_PATH" / f"socket{number}").symlink_to(port)
+    (tmp_path / "BY_ID" / "usb-1a86").symlink_to(ports[1])
+    found = [
+        SimpleNamespace(device=str(port), vid=0x1A86, pid=0x7523, serial_number=None)
+        for port in ports
+    ]
+    monkeypatch.setattr(module.list_ports, "comports", lambda: found)
+    names = [module.stable_name(str(port)) for port in ports]
+    assert names == [str(tmp_path / "BY_PATH" / f"socket{number}") for number in range(2)]
+    found.pop(0)
+    assert module.stable_name(str(ports[1])) == str(tmp_path / "BY_ID" / "usb-1a86")
+    assert str(module.stable_name(str(ports[0]))).endswith("socket0")  # has none by id
+
+
 def test_every_match_of_a_pattern_is_tried(tmp_path: Path) -> None:
     ends = [pty.openpty() for _ in range(2)]
     for name, (_, slave) in zip("ab", ends, strict=True):
