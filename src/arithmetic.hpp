@@ -104,13 +104,12 @@ INLINE Four exponential(const Four & at)
   return (low + r4 * (middle + r4 * high)) * (Four)power;
 }
 
-// log(1 + x^2), within 1e-15.
-INLINE Four log_of_one_and_square(const Four & x)
+// log of positive numbers that are not tiny (1e-300), within 1e-15; infinity and NaN stay.
+INLINE Four logarithm(const Four & at)
 {
-  const Four at = 1.0 + x * x;
   const FourBits bits = (FourBits)at, one = (FourBits)(Four{1.0, 1.0, 1.0, 1.0});
   const FourBits two52 = (FourBits)(Four{0x1p52, 0x1p52, 0x1p52, 0x1p52});
-  Four power = (Four)((bits >> 52) | two52) - (0x1p52 + 1023.0);  // at >= 1: its sign is plain
+  Four power = (Four)((bits >> 52) | two52) - (0x1p52 + 1023.0);  // at > 0: its sign is plain
   Four part = (Four)((bits & 0xfffffffffffff) | one);  // 1 to 2
   const FourBits high = part > 1.4142135623730951;
   part = high ? 0.5 * part : part;
@@ -123,13 +122,55 @@ INLINE Four log_of_one_and_square(const Four & x)
   return at < 1e300 ? found : at;
 }
 
-// count: a multiple of four.
+// log(1 + x^2), within 1e-15.
+INLINE Four log_of_one_and_square(const Four & x) {return logarithm(1.0 + x * x);}
+
+// x with the sign of another
+INLINE Four signed_as(const Four & x, const Four & other)
+{
+  const FourBits sign = (FourBits)(Four{-0.0, -0.0, -0.0, -0.0});
+  return (Four)(((FourBits)x & ~sign) | ((FourBits)other & sign));
+}
+
+// asinh(x), within 1e-15; beyond 1e150 infinity.
+INLINE Four inverse_sinh(const Four & x)
+{
+  const Four size = x < 0.0 ? -x : x, square = 1.0 + size * size;
+  Four root;
+  for (int i = 0; i < 4; i++) {root[i] = std::sqrt(square[i]);}
+  return signed_as(logarithm(size + root), x);
+}
+
+// Lengths as the network sees them: fine near 0, coarse far off.
+INLINE Four squash(const Four & metres) {return inverse_sinh(metres / 0.1) / 3.0;}
+
+// limit * tanh(x / limit), within 1e-15
+INLINE Four limited(const Four & x, double limit)
+{
+  const Four size = (x < 0.0 ? -x : x) / limit;
+  return signed_as(limit - 2.0 * limit / (exponential(2.0 * size) + 1.0), x);
+}
+
+// A function of fours, in place, for values (count).
+template<class Function>
+INLINE void in_fours(double * values, int count, const Function & function)
+{
+  int i = 0;
+  for (; i + 4 <= count; i += 4) {
+    Four four = load(values + i);
+    function(four);
+    store(four, values + i);
+  }
+  if (i == count) {return;}
+  Four rest = {1.0, 1.0, 1.0, 1.0};
+  for (int j = 0; j < 4 && i + j < count; j++) {rest[j] = values[i + j];}
+  function(rest);
+  for (int j = 0; j < 4 && i + j < count; j++) {values[i + j] = rest[j];}
+}
+
 INLINE void silu(double * values, int count)
 {
-  for (int i = 0; i < count; i += 4) {
-    const Four x = load(values + i);
-    store(x / (1.0 + exponential(-x)), values + i);
-  }
+  in_fours(values, count, [](Four & x) {x /= 1.0 + exponential(-x);});
 }
 
 // out (ROWS) += in (ROWS, count) @ weight (count rows); WIDE fours of columns at a time.
@@ -166,7 +207,7 @@ INLINE void accumulate(
 {
   int r = 0;
   for (; r + 3 <= rows; r += 3) {
-    accumulate_rows<3, 3>(in + r * stride, stride, count, weight, out + r);
+    accumulate_rows<3, 4>(in + r * stride, stride, count, weight, out + r);
   }
   for (; r < rows; r++) {
     accumulate_rows<1, WIDTH / 4>(in + r * stride, stride, count, weight, out + r);
@@ -183,8 +224,6 @@ INLINE double dot(const double * a, const double * b, int count)
   return (sum[0] + sum[1]) + (sum[2] + sum[3]) + rest;
 }
 
-inline double squash(double metres) {return std::asinh(metres / 0.1) / 3.0;}
-inline double limited(double x, double limit) {return limit * std::tanh(x / limit);}
 inline double square(double x) {return x * x;}
 
 // to (count) += factor * from (count)

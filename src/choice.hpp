@@ -27,7 +27,10 @@ inline void foresee(
     for (int j = 0; j < axes; j++) {position[i * axes + j] = p[i * size + j];}
   }
   // Each slot that occurs, once; strangers share one.
-  std::vector<int> slots_here, where(count), seat(slots, -1);
+  static std::vector<int> slots_here, where, seat;  // kept: nothing is allocated
+  slots_here.clear();
+  where.resize(count);
+  seat.assign(slots, -1);
   for (int k = 0; k < count; k++) {
     int & at = seat[slot[rows[k]]];
     if (at < 0) {
@@ -38,8 +41,11 @@ inline void foresee(
   }
   const int here = static_cast<int>(slots_here.size());
   // By axes, so that a loop over anchors takes four at once.
-  Numbers direction(static_cast<size_t>(count) * SPACE), bias(here);
-  Numbers between_strangers(count), nothing(count, 0.0);
+  static Numbers direction, bias, between_strangers, nothing;
+  direction.resize(static_cast<size_t>(count) * SPACE);
+  bias.resize(here);
+  between_strangers.resize(count);
+  nothing.assign(count, 0.0);
   double * x = direction.data(), * y = x + count, * z = y + count;
   // Once there is one stranger's variance between two of them, they would share it: they do not.
   const double alone = p[FIRST * (size + 1)] + p[(FIRST + slots) * (size + 1)];
@@ -73,7 +79,8 @@ inline void foresee(
   }
 }
 
-// A subset that grows by one anchor at a time, with the Cholesky factor of its ranges.
+// A subset that grows by one anchor at a time, with the factors L D L^T of its ranges: L in
+// `factor_`, 1 / D in `precision_`.
 template<int AXES>
 class Choice
 {
@@ -82,12 +89,23 @@ public:
   Choice(
     const double * cross, const double * ranges, const double * weights, int count, int budget,
     double sigma)
-  : cross_(static_cast<size_t>(count) * AXES), ranges_(ranges), count_(count), budget_(budget),
-    noise_(sigma * sigma),
-    factor_(static_cast<size_t>(budget) * budget), told_(static_cast<size_t>(budget) * AXES),
-    gained_(budget + 1, 0.0), row_(budget), taken_(budget)
+  : ranges_(ranges), count_(count), budget_(budget), noise_(sigma * sigma)
   {
-    for (size_t i = 0; i < cross_.size(); i++) {
+    static Numbers room;  // kept from one to the next
+    static std::vector<int> places;
+    const size_t crossed = static_cast<size_t>(count) * AXES, most = budget;
+    room.resize(crossed + most * (most + AXES + 4) + 1);
+    places.resize(most);
+    cross_ = room.data();
+    factor_ = cross_ + crossed;
+    told_ = factor_ + most * most;
+    precision_ = told_ + most * AXES;
+    row_ = precision_ + most;
+    share_ = row_ + most;
+    gained_ = share_ + most;
+    gained_[0] = 0.0;
+    taken_ = places.data();
+    for (size_t i = 0; i < crossed; i++) {
       cross_[i] = cross[i] * std::sqrt(weights[i % AXES]);
     }
   }
@@ -105,10 +123,11 @@ public:
     for (int i = 0; i < depth_; i++) {
       double value = ranges_[static_cast<size_t>(anchor) * count_ + taken_[i]];
       for (int j = 0; j < i; j++) {value -= factor_[i * budget_ + j] * row_[j];}
-      value /= factor_[i * budget_ + i];
+      const double share = value * precision_[i];
       row_[i] = value;
-      pivot -= value * value;
-      for (int a = 0; a < AXES; a++) {left_[a] -= value * told_[i * AXES + a];}
+      share_[i] = share;
+      pivot -= share * value;
+      for (int a = 0; a < AXES; a++) {left_[a] -= share * told_[i * AXES + a];}
     }
     if (!(pivot > 0.0 && pivot < HUGE_VAL)) {return std::nan("");}
     pivot_ = pivot;
@@ -121,22 +140,20 @@ public:
   {
     const double sum = with(anchor);
     if (!std::isfinite(sum)) {return false;}
-    const double root = std::sqrt(pivot_);
-    for (int j = 0; j < depth_; j++) {factor_[depth_ * budget_ + j] = row_[j];}
-    factor_[depth_ * budget_ + depth_] = root;
-    for (int a = 0; a < AXES; a++) {told_[depth_ * AXES + a] = left_[a] / root;}
+    for (int j = 0; j < depth_; j++) {factor_[depth_ * budget_ + j] = share_[j];}
+    precision_[depth_] = 1.0 / pivot_;
+    for (int a = 0; a < AXES; a++) {told_[depth_ * AXES + a] = left_[a];}
     taken_[depth_++] = anchor;
     gained_[depth_] = sum;
     return true;
   }
 
 private:
-  Numbers cross_;
   const double * ranges_;
   const int count_, budget_;
   const double noise_;
-  Numbers factor_, told_, gained_, row_;
-  std::vector<int> taken_;
+  double * cross_, * factor_, * told_, * precision_, * row_, * share_, * gained_;
+  int * taken_;
   double left_[AXES];
   double pivot_ = 0.0;
   int depth_ = 0;
@@ -146,7 +163,8 @@ private:
 template<int AXES>
 inline bool try_all(Choice<AXES> & choice, int count, int budget, std::vector<int> & best)
 {
-  std::vector<int> now(budget);
+  static std::vector<int> now;
+  now.resize(budget);
   double most = -HUGE_VAL;
   int next = 0;
   while (true) {

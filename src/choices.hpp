@@ -107,7 +107,8 @@ inline bool nearest_rows(
     std::iota(rows, rows + anchors, 0);
     return true;
   }
-  std::vector<std::pair<double, int64_t>> away(anchors);
+  static std::vector<std::pair<double, int64_t>> away;
+  away.resize(anchors);
   for (int64_t i = 0; i < anchors; i++) {
     double sum = 0.0;
     for (int64_t j = 0; j < axes; j++) {sum += square(places[i * SPACE + j] - position[j]);}

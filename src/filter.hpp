@@ -50,13 +50,13 @@ inline bool predict(
   look[CONTEXT + 1] = way;
   hidden(net.climate, net.climate_bias, look, CONTEXT + 2, inner);
   for (int i = 0; i < 4; i++) {
-    climate[i] =
-      limited(dot(net.climate_head[i], inner, HIDDEN) + net.climate_head_bias[i], 2.0);
+    climate[i] = dot(net.climate_head[i], inner, HIDDEN) + net.climate_head_bias[i];
   }
+  in_fours(climate, 4, [](Four & x) {x = exponential(limited(x, 2.0));});
   const double own = std::exp(-dt / net.own_time);
   const double local =
-    std::exp(-dt / net.local_time - way / net.local_way * std::exp(-climate[1]));
-  const double density = square(net.acceleration * std::exp(climate[0]));
+    std::exp(-dt / net.local_time - way / net.local_way / climate[1]);
+  const double density = square(net.acceleration * climate[0]);
   static Numbers scale;
   scale.assign(size, 1.0);
   std::fill_n(scale.begin() + FIRST, slots, own);
@@ -78,7 +78,7 @@ inline bool predict(
   for (int i = 1; i < SPACE; i++) {  // elsewhere it is as symmetric as it was
     for (int j = 0; j < i; j++) {covariance[i * size + j] = covariance[j * size + i];}
   }
-  const double climb = climbs ? square(net.vertical * std::exp(climate[3])) : 0.0;
+  const double climb = climbs ? square(net.vertical * climate[3]) : 0.0;
   const double noise[] = {density, density, climb};
   const double rest[] = {1e-7, 1e-7, 0.0};
   for (int i = 0; i < SPACE; i++) {
@@ -89,7 +89,7 @@ inline bool predict(
     position[SPACE + i] += noise[i] * dt * dt / 2.0;
     speed[i] += noise[i] * dt * dt / 2.0;
   }
-  const double walk = square(net.common_walk * std::exp(climate[2])) * dt;
+  const double walk = square(net.common_walk * climate[2]) * dt;
   const double own_noise = square(net.own) * (1.0 - own * own);
   const double local_noise = square(net.local) * (1.0 - local * local);
   for (int i = COMMON; i < size; i++) {

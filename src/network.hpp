@@ -43,7 +43,7 @@ constexpr size_t WEIGHTS = ROWS * WIDTH + 3 + 2 + (CONTEXT + 3) * HIDDEN + 4 * (
 // What the network makes of ranges, and what it works on.
 struct Look
 {
-  Numbers sigma, shift, jump;
+  Numbers sigma, shift, jump, late, head, large;
   double motion[2];
   std::vector<Row> token, mixed;
 };
@@ -56,8 +56,10 @@ inline void look_at(
   const int count = static_cast<int>(residual.size());
   Row both[2], pooled = net.pool_bias, shared = net.mix_bias;
   found.token.assign(before.begin(), before.end());
+  found.late = residual;
+  in_fours(found.late.data(), count, [](Four & x) {x = squash(x);});
   for (int k = 0; k < count; k++) {
-    const double late[] = {squash(residual[k]), again};
+    const double late[] = {found.late[k], again};
     accumulate(late, 2, 1, SEEN - KNOWN, net.token + KNOWN, &found.token[k]);
   }
   silu(found.token[0].at, count * WIDTH);
@@ -76,21 +78,29 @@ inline void look_at(
   found.mixed.assign(count, shared);
   accumulate(found.token[0].at, WIDTH, count, WIDTH, net.mix, &found.mixed[0]);
   silu(found.mixed[0].at, count * WIDTH);
+  // Of each range the three heads, then the two of the motion.
+  Numbers & head = found.head, & large = found.large;
+  head.resize(3 * count + 2);
+  for (int i = 0; i < 3; i++) {
+    for (int k = 0; k < count; k++) {
+      head[i * count + k] =
+        dot(net.range_head[i].at, found.mixed[k].at, WIDTH) + net.range_bias[i];
+    }
+  }
+  double * motion = &head[3 * count];
+  for (int i = 0; i < 2; i++) {
+    motion[i] = dot(net.motion_head[i].at, pooled.at, WIDTH) + net.motion_bias[i];
+  }
+  in_fours(head.data(), 3 * count + 2, [](Four & x) {x = limited(x, 4.0);});
+  large = head;
+  in_fours(large.data(), 3 * count + 2, [](Four & x) {x = exponential(x);});
   for (Numbers * each : {&found.sigma, &found.shift, &found.jump}) {each->resize(count);}
   for (int k = 0; k < count; k++) {
-    double head[3];
-    for (int i = 0; i < 3; i++) {
-      head[i] =
-        limited(dot(net.range_head[i].at, found.mixed[k].at, WIDTH) + net.range_bias[i], 4.0);
-    }
-    found.sigma[k] = 0.02 + net.sigma * std::exp(head[0]);
-    found.shift[k] = 0.3 * head[1];
-    found.jump[k] = square(0.02 * std::exp(head[2]));
+    found.sigma[k] = 0.02 + net.sigma * large[k];
+    found.shift[k] = 0.3 * head[count + k];
+    found.jump[k] = square(0.02 * large[2 * count + k]);
   }
-  for (int i = 0; i < 2; i++) {
-    const double said = dot(net.motion_head[i].at, pooled.at, WIDTH) + net.motion_bias[i];
-    found.motion[i] = square(0.01 * std::exp(limited(said, 4.0)));
-  }
+  for (int i = 0; i < 2; i++) {found.motion[i] = square(0.01 * large[3 * count + i]);}
 }
 
 inline void hidden(
@@ -114,8 +124,8 @@ inline bool publish(
   std::copy(context, context + CONTEXT, look);
   look[CONTEXT] = 0.5 * std::log(covariance[0] + covariance[size + 1]) + 1.0;
   hidden(net.trust, net.trust_bias, look, CONTEXT + 1, trust);
-  const double scale =
-    std::exp(limited(dot(net.trust_head, trust, HIDDEN) + net.trust_head_bias, 4.0));
+  const double told = dot(net.trust_head, trust, HIDDEN) + net.trust_head_bias;
+  const double scale = std::exp(4.0 * std::tanh(told / 4.0));
   for (int i = 0; i < 2 * axes; i++) {
     const int row = i < axes ? i : SPACE + i - axes;
     shown[i] = mean[row];

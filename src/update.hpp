@@ -30,6 +30,9 @@ struct Heard
   }
 };
 
+// Of each range, what is shown to the network bent by asinh, and as a logarithm.
+constexpr int BENT = 8, LOGS = 5;
+
 // What a filter works on besides mean and covariance.
 struct Memory
 {
@@ -41,7 +44,7 @@ struct Memory
 struct Workspace
 {
   Numbers distance, direction, bias, innovation, first, residual, whitened, weight, column, jump;
-  Numbers plain, spread, inner, features;
+  Numbers plain, spread, inner, features, bent, logs;
   std::vector<Row> before;
   Look look;
 
@@ -57,6 +60,8 @@ struct Workspace
     spread.resize(count * size);
     inner.resize(count * count);
     features.resize(count * KNOWN);
+    bent.resize(count * BENT);
+    logs.resize(count * LOGS + 3);
   }
 };
 
@@ -127,20 +132,29 @@ public:
     auto second = [&](int i) {
         return square(mean[i]) + covariance[static_cast<size_t>(i) * (size_ + 1)];
       };
+    double * seen = work_.bent.data(), * left = seen + count_;
     for (int k = 0; k < count_; k++) {
-      const double off = std::fabs(first_[k]), seen = squash(off);
-      news[0] += seen / count_;
-      news[1] += squash(first_[k]) / count_;
-      news[2] += squash(std::fabs(residual_[k])) / count_;
-      news[3] = k ? std::max(news[3], seen) : seen;
-      news[4] += std::fabs(whitened_[k]) / count_;
+      seen[k] = first_[k];
+      left[k] = residual_[k];
       slow += second(own(k)) / count_;
       local_square += second(local(k)) / count_;
-      const double before = memory_.surprise[heard_.slot[k]];
-      surprise[heard_.slot[k]] = before + net_.pace[0] * (off - before);
     }
-    news[5] = squash(std::sqrt(slow + 1e-6));
-    news[6] = squash(std::sqrt(local_square + 1e-6));
+    double * biases = left + count_;
+    biases[0] = std::sqrt(slow + 1e-6);
+    biases[1] = std::sqrt(local_square + 1e-6);
+    in_fours(seen, 2 * count_ + 2, [](Four & x) {x = squash(x);});
+    for (int k = 0; k < count_; k++) {
+      const double off = std::fabs(seen[k]);
+      news[0] += off / count_;
+      news[1] += seen[k] / count_;
+      news[2] += std::fabs(left[k]) / count_;
+      news[3] = std::max(news[3], off);
+      news[4] += std::fabs(whitened_[k]) / count_;
+      const double before = memory_.surprise[heard_.slot[k]];
+      surprise[heard_.slot[k]] = before + net_.pace[0] * (std::fabs(first_[k]) - before);
+    }
+    news[5] = biases[0];
+    news[6] = biases[1];
     news[7] = std::log(double(count_));
     for (int i = 0; i < CONTEXT; i++) {
       const double weight = std::max(net_.pace[i / NEWS], 1.0 / (memory_.updates + 1.0));
@@ -303,10 +317,8 @@ private:
     const double mean_off =
       std::accumulate(innovation_.begin(), innovation_.end(), 0.0) / count_;
     auto variance = [&](int row) {return std::max(p[row * (size + 1)], 1e-8);};
-    const double common = 0.5 * std::log(variance(COMMON)) + 2.0;
-    const double level_spread = 0.5 * std::log(variance(0) + variance(1)) + 1.0;
-    const double since = std::log(memory_.since + 0.05), many = std::log(double(count_));
-    work_.before.assign(count_, net_.token_bias);
+    double * bent = work_.bent.data(), * logs = work_.logs.data();
+    double * level = logs + LOGS * count_;
     for (int k = 0; k < count_; k++) {
       std::fill(column.begin(), column.end(), 0.0);
       column[k] = 1.0;
@@ -315,35 +327,64 @@ private:
       const double * u = &direction_[k * SPACE];
       const double along = (u[0] * p[0] + u[1] * p[size]) * u[0] +
         (u[0] * p[1] + u[1] * p[size + 1]) * u[1];
+      const int slot = heard_.slot[k];
+      const double bending[BENT] = {
+        innovation_[k] / 0.1,
+        innovation_[k] / whitened_[k],
+        (innovation_[k] - mean_off) / 0.1,
+        alone / 0.1,
+        alone * std::sqrt(precision),
+        prior_[own(k)] / 0.1,
+        prior_[local(k)] / 0.1,
+        distance_[k] / 10.0,
+      };
+      const double of[LOGS] = {
+        variance(own(k)),
+        variance(local(k)),
+        memory_.age[slot] + 0.05,
+        memory_.surprise[slot] + 0.02,
+        std::max(along, 1e-6),
+      };
+      std::copy(bending, bending + BENT, bent + k * BENT);
+      std::copy(of, of + LOGS, logs + k * LOGS);
+    }
+    level[0] = variance(COMMON);
+    level[1] = variance(0) + variance(1);
+    level[2] = memory_.since + 0.05;
+    in_fours(bent, BENT * count_, [](Four & x) {x = inverse_sinh(x);});
+    in_fours(logs, LOGS * count_ + 3, [](Four & x) {x = logarithm(x);});
+    const double many = std::log(double(count_));
+    work_.before.assign(count_, net_.token_bias);
+    for (int k = 0; k < count_; k++) {
+      const double * b = bent + k * BENT, * l = logs + k * LOGS, * u = &direction_[k * SPACE];
       const double blocked = heard_.blocked[k];
       const bool known = !std::isnan(blocked);
-      const int slot = heard_.slot[k];
       const double own_features[OWN_FEATURES] = {
-        squash(innovation_[k]),
-        std::asinh(innovation_[k] / whitened_[k]),
-        squash(innovation_[k] - mean_off),
-        squash(alone),
-        std::asinh(alone * std::sqrt(precision)),
-        squash(prior_[own(k)]),
-        squash(prior_[local(k)]),
-        0.5 * std::log(variance(own(k))) + 2.0,
-        0.5 * std::log(variance(local(k))) + 2.0,
-        std::asinh(distance_[k] / 10.0),
+        b[0] / 3.0,
+        b[1],
+        b[2] / 3.0,
+        b[3] / 3.0,
+        b[4],
+        b[5] / 3.0,
+        b[6] / 3.0,
+        0.5 * l[0] + 2.0,
+        0.5 * l[1] + 2.0,
+        b[7],
         -u[2],
         u[0] * prior_[VX] + u[1] * prior_[VX + 1],
-        0.5 * std::log(memory_.age[slot] + 0.05),
-        std::log(memory_.surprise[slot] + 0.02) + 2.0,
-        0.5 * std::log(std::max(along, 1e-6)) + 1.0,
+        0.5 * l[2],
+        l[3] + 2.0,
+        0.5 * l[4] + 1.0,
         known ? blocked - 0.3 : 0.0,
         known ? 1.0 : 0.0,
-        common,
-        level_spread,
-        since,
+        0.5 * level[0] + 2.0,
+        0.5 * level[1] + 1.0,
+        level[2],
         many,
       };
       double * seen = &all[static_cast<size_t>(k) * KNOWN];
       std::copy(own_features, own_features + OWN_FEATURES, seen);
-      whitened_[k] = seen[1];
+      whitened_[k] = b[1];
       for (int i = OWN_FEATURES; i < KNOWN; i++) {
         seen[i] = memory_.context[SEEN_CONTEXT[i - OWN_FEATURES]];
       }
