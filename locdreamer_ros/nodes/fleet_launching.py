@@ -12,13 +12,8 @@ from locdreamer_ros.config import parameters_of
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import check_there
 from locdreamer_ros.methods import Method
-from locdreamer_ros.nodes.launching import (
-    Plan,
-    Started,
-    argument_text,
-    description,
-    value_of,
-)
+from locdreamer_ros.nodes.launch_arguments import argument_text, value_of
+from locdreamer_ros.nodes.launch_description import Plan, Started, description
 from locdreamer_ros.nodes.parameter_files import files_of, full_namespace, unused
 
 SHOWN = (

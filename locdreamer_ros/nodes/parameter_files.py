@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ def full_namespace(given: str, inherited: str) -> str:
     return "/".join(filter(None, (each.strip("/") for each in spaces)))
 
 
-def unused(params_file: str, nodes: list[str], space: str) -> list[str]:
+def unused(params_file: str, nodes: Sequence[str], space: str) -> list[str]:
     """A remark on sections of the file that look as if they were for these nodes, and are not."""
     found = sections(Path(params_file)) if params_file else []
     used = [each for each in found if any(each.fits(node, space) for node in nodes)]
@@ -32,7 +32,7 @@ def unused(params_file: str, nodes: list[str], space: str) -> list[str]:
 
 
 def files_of(
-    params_file: str, nodes: list[str], device: str, space: str = ""
+    params_file: str, nodes: Sequence[str], device: str, space: str = ""
 ) -> dict[str, tuple[Path, ...]]:
     """The parameter files of each node, the user's last. Raises InputError for a bad one.
 

@@ -30,7 +30,7 @@ from locdreamer_ros.datasets.range_table import save_anchors
 from locdreamer_ros.datasets.rosbag2 import read_messages
 from locdreamer_ros.driver.emulator import device_anchors
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.nodes.launching import RESPAWN_DELAY_S
+from locdreamer_ros.nodes.launch_description import RESPAWN_DELAY_S
 from locdreamer_ros.nodes.lifecycle import KEPT
 from locdreamer_ros.simulation import make_world
 from locdreamer_ros.stamps import nanoseconds

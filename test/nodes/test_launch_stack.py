@@ -38,7 +38,7 @@ from locdreamer_ros.datasets.range_table import save_anchors
 from locdreamer_ros.driver.emulator import emulate
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.domain import own_domain
-from locdreamer_ros.nodes.launching import RESPAWN_DELAY_S
+from locdreamer_ros.nodes.launch_description import RESPAWN_DELAY_S
 from locdreamer_ros.survey.files import load_unplaced
 from locdreamer_ros.types import Anchors
 

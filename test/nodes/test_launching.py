@@ -20,9 +20,10 @@ pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ro
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.nodes import catalogue, fleet_launching, launching
+from locdreamer_ros.nodes import catalogue, fleet_launching, launch_arguments, launching
 from locdreamer_ros.nodes.domain import PROFILE_OF, find_soon
-from locdreamer_ros.nodes.launching import Plan, Started, plan
+from locdreamer_ros.nodes.launch_description import Plan, Started
+from locdreamer_ros.nodes.launching import plan
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = str(Path(__file__))
@@ -113,7 +114,7 @@ def test_arguments_go_over_the_users_file_and_that_over_ours(tmp_path: Path) -> 
 def test_a_file_speaks_to_full_names_and_what_it_says_to_nobody_is_named(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
 
-    def planned(text: str, space: str) -> launching.Plan:
+    def planned(text: str, space: str) -> Plan:
         mine.write_text(text, encoding="utf-8")
         return plan({"params_file": str(mine), "namespace": space}, robot=True)
 
@@ -252,9 +253,9 @@ def test_a_fleet_with_simulated_tags() -> None:
 def test_every_argument_is_described_and_every_parameter_exists(robot: bool) -> None:
     for name, (default, text) in launching.arguments(robot).items():
         assert text, name
-        if name in launching.NODE_ARGUMENTS:
+        if name in launch_arguments.NODE_ARGUMENTS:
             assert default == ""
-            key, nodes = launching.NODE_ARGUMENTS[name]
+            key, nodes = launch_arguments.NODE_ARGUMENTS[name]
             assert all(key in catalogue.fields_of(node) for node in nodes), name
 
 
