@@ -21,6 +21,8 @@ from locdreamer_ros.errors import InputError, not_installed
 BAD_INPUT = 2
 LAUNCHED_BY = "LOCDREAMER_LAUNCHED_BY"
 """Environment: the process of `ros2 launch`, with which a node ends, however that ends."""
+SETTLES = "LOCDREAMER_SETTLES"
+"""Environment: s that a node which is told to end waits for who has not heard all it published."""
 PR_SET_PDEATHSIG = 1
 TOLD_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What tells a node to end."""

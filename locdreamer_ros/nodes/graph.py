@@ -35,11 +35,14 @@ from locdreamer_ros.nodes.catalogue import shared_file
 from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.processes import QUIET, NodeProcesses, node_environment
 from locdreamer_ros.simulation import make_world
+from locdreamer_ros.start import SETTLES
 
 LISTENERS = ("recorder_node", "evaluator_node", "ekf_node", "tracker_node")
 STALLED_S = 60.0
 """Without progress for so long, the graph is given up."""
 CLOSING_S = 20.0
+SETTLING_S = 5.0
+"""A node waits so long for who has not heard all: a lost packet is sent again within 3 s."""
 SPIN_S = 0.05
 
 Parameters = dict[str, dict[str, Any]]
@@ -185,6 +188,7 @@ def _run(output: Path, merged: Parameters, paced_by: str) -> dict[str, Any]:
     result = output / "metrics.json"
     with own_domain() as domain:
         environment = node_environment(domain, output / "log")
+        environment[SETTLES] = f"{SETTLING_S:g}"
         with (
             NodeProcesses(environment, output / "log") as nodes,
             _observer(domain, environment, paced_by) as observer,
@@ -192,6 +196,7 @@ def _run(output: Path, merged: Parameters, paced_by: str) -> dict[str, Any]:
             for name in merged:
                 nodes.start(name, path)
             observer.wait_for(result, nodes)
+            nodes.end(but="recorder_node")  # each once the recorder has what it published
             observer.complete_bag(nodes)
     metrics: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     if metrics["problem"]:

@@ -16,8 +16,10 @@ from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.exceptions import NameValidationException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from locdreamer_ros.config import parameter
@@ -141,6 +143,14 @@ class UwbNode(LifecycleNode):
         self._made.append((self.destroy_lifecycle_publisher, publisher))
         return publisher
 
+    def settle(self, seconds: float) -> None:
+        """Wait until all who listen have what was published, but no longer than so."""
+        until = monotonic() + seconds
+        for _, made in self._made:
+            left = until - monotonic()
+            if isinstance(made, Publisher) and left > 0.0:
+                made.wait_for_all_acked(Duration(seconds=left))
+
     def withdraw(self, publisher: Any) -> None:
         """Take back a publisher of `advertise` before its time."""
         self._made = [made for made in self._made if made[1] is not publisher]
@@ -180,14 +190,20 @@ class UwbNode(LifecycleNode):
             self.destroy_subscription(instead_of)
         return subscription
 
-    def catch_up(self, subscription: Any) -> None:
-        """Hear now what has arrived and waits for its turn; not for ever, in a flood."""
+    def catch_up(self, subscription: Any) -> int | None:
+        """Hear now what has arrived and waits for its turn; not for ever, in a flood.
+
+        When the first of it was published, ns of system time; None: nothing has arrived.
+        """
         kind, raw = subscription.msg_type, subscription.raw
+        first: int | None = None
         for _ in range(MOST_AT_ONCE):
             taken = subscription.handle.take_message(kind, raw)
             if taken is None:
                 break
+            first = int(taken[1]["source_timestamp"]) if first is None else first
             subscription.callback(taken[0])
+        return first
 
     def every(
         self,

@@ -105,17 +105,22 @@ class NodeProcesses:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Ask each to end, then make it."""
-        for process in self._running.values():
+        self.end()
+
+    def end(self, but: str = "") -> None:
+        """Ask each to end, then make it; `but`: one that goes on."""
+        ending = [process for name, process in self._running.items() if name != but]
+        for process in ending:
             process.send_signal(signal.SIGINT)
         deadline = monotonic() + PATIENCE_S
         try:
-            for process in self._running.values():
+            for process in ending:
                 process.wait(max(deadline - monotonic(), 0.0))
         except subprocess.TimeoutExpired:
             pass
         finally:  # also where a second Ctrl-C came while waiting
-            for process in self._running.values():
+            for process in ending:
                 if process.poll() is None:
                     process.kill()
                     process.wait()
+        self._running = {name: left for name, left in self._running.items() if name == but}

@@ -9,6 +9,7 @@ time up to its last second, also where the node was killed.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -70,6 +71,8 @@ LATCHED_TOPICS = ("uwb/anchors", "/tf_static")
 PATIENCE_S = 5.0
 """A replay waits for its listeners: so long for the trackers' topics, then it begins without."""
 WATCH_S = 0.5
+QUIET_S, LONGEST_S, PAUSE_S = 0.3, 3.0, 0.02
+"""At the end: nothing came for so long that was published before, or so long in all."""
 MOST_EARLY = 10_000
 """Messages that are kept until simulated time is known."""
 
@@ -238,11 +241,20 @@ class RecorderNode(UwbNode):
         """Complete the bag."""
         self.close()
 
+    def _take_in_the_rest(self) -> None:
+        """All that was published by now: on a busy machine some of it is still on its way."""
+        told, quiet = time.time_ns(), time.monotonic()
+        longest = quiet + LONGEST_S
+        while time.monotonic() < min(quiet + QUIET_S, longest):
+            published = [self.catch_up(subscription()) for subscription in self._heard]
+            if any(each is not None and each <= told for each in published):
+                quiet = time.monotonic()
+            time.sleep(PAUSE_S)
+
     def close(self) -> None:
         """Take in what has arrived and not been read, and complete the bag."""
         if self._bag is not None:
-            for subscription in self._heard:
-                self.catch_up(subscription())
+            self._take_in_the_rest()
             bag, self._bag = self._bag, None
             with suppress(InputError):  # a full disk: what was whole is there; `broken` says it
                 bag.close()

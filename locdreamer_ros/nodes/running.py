@@ -23,7 +23,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes.catalogue import refuse_unknown
 from locdreamer_ros.nodes.domain import find_soon
 from locdreamer_ros.nodes.lifecycle import UwbNode
-from locdreamer_ros.start import TOLD_BY
+from locdreamer_ros.start import SETTLES, TOLD_BY
 
 BAD_INPUT = 2
 HEED_S = 0.2
@@ -71,6 +71,7 @@ def run_node(make: Callable[[], UwbNode]) -> int:
         return BAD_INPUT
     finally:
         if node is not None:
+            node.settle(float(os.environ.get(SETTLES, "0")))
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()

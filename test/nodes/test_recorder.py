@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -107,6 +108,32 @@ def test_what_has_arrived_is_in_the_bag_when_the_node_is_told_to_end(tmp_path: P
         hosted.node.close()
     kept = read_messages(tmp_path / "bag", "/uwb/ranges", "locdreamer_ros/msg/RangeArray")
     assert len(list(kept)) == 5
+
+
+def test_what_is_still_on_its_way_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine it arrives after the node was told to end."""
+    with hosting(RecorderNode, output=str(tmp_path / "bag")) as hosted:
+        out = hosted.say(PoseStamped, "ground_truth/pose", KEPT)
+        for _ in range(5):
+            out.publish(PoseStamped())
+        assert out.wait_for_all_acked()
+        take, told = hosted.node.catch_up, monotonic()
+        late = lambda heard: take(heard) if monotonic() - told > 0.15 else None  # noqa: E731
+        monkeypatch.setattr(hosted.node, "catch_up", late)
+        hosted.node.close()
+    kept = read_messages(tmp_path / "bag", "/ground_truth/pose", "geometry_msgs/msg/PoseStamped")
+    assert len(list(kept)) == 5
+
+
+def test_a_recorder_outlives_those_whom_it_hears(nodes: Graph) -> None:
+    nodes.start("recorder_node", output=str(nodes.folder / "bag"))
+    nodes.start("source_node", environment="lab")
+    nodes.probe.until(lambda: "/source_node" in nodes.probe.diagnostics, "both")
+    nodes.processes.end(but="recorder_node")
+    assert list(nodes.processes._running) == ["recorder_node"]
+    nodes.processes.check()
 
 
 def test_ranges_of_anybody_are_recorded(nodes: Graph) -> None:
