@@ -92,6 +92,10 @@ class SendEvent:
     """s to wait before writing."""
 
 
+LATE = "late, duplicate or unasked answer"
+"""Why whole frames of a device that is asked are dropped: nobody waits for them any more."""
+
+
 @dataclass(frozen=True)
 class CycleEvent:
     """A passive device has reported all anchors of one of its own cycles."""
@@ -108,7 +112,7 @@ class ReadyEvent:
 
 @dataclass(frozen=True)
 class DroppedEvent:
-    """Bytes that are no frame of this protocol (garbage, echo, banner, malformed)."""
+    """Bytes that are no frame of this protocol (garbage, echo, banner, malformed), or `LATE`."""
 
     count: int
     reason: str

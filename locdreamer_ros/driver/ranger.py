@@ -39,6 +39,10 @@ SELDOM = 10.0
 KEPT_BETWEEN = 1000
 HEARD = 16
 """Ids of other sites' anchors, and tags, that are remembered, to be named."""
+LATE_ANSWERS = 5
+"""Late ones without any in time, after which their time is said to be too short."""
+BESIDES_S = 0.25
+"""A device is not silent before so long after an anchor is."""
 QUIET_S = 5.0
 """Without any range for so long, the ids are to be looked at."""
 
@@ -87,11 +91,13 @@ class Ranger:
         self._names = tuple(anchors.ids if names is None else names)
         self._rows = {name.upper(): row for row, name in enumerate(self._names) if name}
         self._limit = range_timeout or able.range_timeout
+        session.silence = max(session.silence, self._limit + BESIDES_S)
         self._settle = able.settle
         self._any_tag = not tag
         self._strangers = 0
         # Monotonic times: of the last range, the last asking, and since when asking goes on.
         self._last_ok = self._asked_at = self._asking_since = float("-inf")
+        self._late_ok = 0  # answers that had come late at the last range
         self._change = able.session_change
         self._changed_at = float("-inf")
         self._choice = tuple(name for name in self._names if name)[: able.max_anchors]
@@ -130,6 +136,11 @@ class Ranger:
             )
         if self.session.codec.lacks:
             return self.session.codec.lacks
+        if self.session.late - self._late_ok >= LATE_ANSWERS:
+            return (
+                f"all answers come later than after {self._limit:g} s, and are not used: give "
+                "`range_timeout` more"
+            )
         return (
             f"no range for {QUIET_S:g} s: are the anchors on, set up as this module is, and are "
             f"the ids of the anchors file ({ours}) theirs?"
@@ -380,7 +391,7 @@ class Ranger:
                 mine.invalid += 1
                 return Answer(RangeStatus.INVALID, now)
             mine.ok += 1
-            self._last_ok = time.monotonic()
+            self._last_ok, self._late_ok = time.monotonic(), self.session.late
             powers = (event.rx_power, event.first_path_power)
             unknown = float("nan")  # no device says how sure it is
             numbers = (metres, unknown, *powers, blocked(*powers))

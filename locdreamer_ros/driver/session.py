@@ -8,7 +8,14 @@ import heapq
 import itertools
 import time
 
-from locdreamer_ros.driver.codec import Codec, DroppedEvent, Event, ReadyEvent, SendEvent
+from locdreamer_ros.driver.codec import (
+    LATE,
+    Codec,
+    DroppedEvent,
+    Event,
+    ReadyEvent,
+    SendEvent,
+)
 from locdreamer_ros.driver.links import sets_baud
 from locdreamer_ros.driver.transport import Transport
 
@@ -37,6 +44,8 @@ class Session:
         self.garbled = 0
         """Bytes that were no frame."""
         self.garbled_by_reason: dict[str, int] = {}
+        self.late = 0
+        """Answers that came when nobody waited for them any more."""
         self.sessions = 0
         """How often the protocol's session was opened."""
         self._pending: list[tuple[float, int, bytes]] = []
@@ -50,7 +59,8 @@ class Session:
         self._probed = False  # since it last spoke
         self._heard = 0  # bytes since the device last was what it should be
         self._passive = not codec.capabilities.schedulable
-        self._silence = PASSIVE_SILENCE_S if self._passive else SILENCE_S
+        self.silence = PASSIVE_SILENCE_S if self._passive else SILENCE_S
+        """S after which a device that owes an answer has forgotten the session."""
 
     @property
     def problem(self) -> str:
@@ -127,7 +137,7 @@ class Session:
             self._start(now)
         self._write_pending(now)
         if self.ready:
-            if self._owed_since is not None and now - self._owed_since > self._silence:
+            if self._owed_since is not None and now - self._owed_since > self.silence:
                 self._attempt = 0
                 self._start(now)
             elif now >= self._probe_at():
@@ -171,7 +181,7 @@ class Session:
         if not self.ready:
             due.append(self._give_up_at)
         elif self._owed_since is not None:
-            due += [self._owed_since + self._silence, self._probe_at()]
+            due += [self._owed_since + self.silence, self._probe_at()]
         if self.ready:
             due.append(self._again_at())
         return min(due, default=float("inf"))
@@ -199,6 +209,9 @@ class Session:
                 reasons = self.garbled_by_reason
                 if event.reason in reasons or len(reasons) < MAX_REASONS:
                     reasons[event.reason] = reasons.get(event.reason, 0) + event.count
+                if event.reason == LATE:  # no session is broken that answers, if late
+                    self.late += 1
+                    self._owed_since = None
                 continue
             self._owed_since = now if self._passive else None
             self._asked_at = None

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from locdreamer_ros.driver.emulator import Emulator
 from locdreamer_ros.driver.ranger import Ranger
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.driver.transport import Transport, candidates
-from locdreamer_ros.types import Anchors
+from locdreamer_ros.types import Anchors, RangeStatus
 
 PATIENCE_S = 20.0
 Plugged = Callable[..., Ranger]
@@ -30,14 +31,14 @@ def plugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugged
     monkeypatch.setattr(module, "QUIET_S", 0.3)
     closing: list[Callable[[], None]] = []
 
-    def plug(device: str, other: str, *, heard: bool = True, tag: str = "") -> Ranger:
+    def plug(device: str, other: str, *, heard: bool = True, **more: Any) -> Ranger:
         told, real = get_device(device), get_device(other)
         rng = np.random.default_rng(0)
         firmware = real.firmware(real.ids(3), lambda _: rng.uniform(1.0, 9.0) if heard else None)
         emulator = Emulator(firmware, link=tmp_path / "uwb")
         session = Session(Transport(str(tmp_path / "uwb"), told.capabilities.baud), told.codec())
         closing.extend((session.close, emulator.close))
-        return Ranger(Anchors(told.ids(3), np.zeros((3, 3))), session, tag=tag)
+        return Ranger(Anchors(told.ids(3), np.zeros((3, 3))), session, **more)
 
     yield plug
     for close in closing:
@@ -78,6 +79,26 @@ def test_a_session_that_does_not_begin_is_said(plugged: Plugged) -> None:
     ranger.session.codec.feed(b"ok\r\n")  # and no notification
     assert "begins no session" in ranger.session.codec.lacks
     assert says(plugged("dwm3001cdk", "dwm3001cdk", heard=False), "are the anchors on")
+
+
+@pytest.mark.parametrize(
+    ("device", "slow", "most"), [("ryuw122", 0.5, 0.7), ("sketch", 0.2, 0.4), ("ryuw122", 1.5, 2.0)]
+)
+def test_a_module_that_answers_late_is_given_more_time(
+    plugged: Plugged, monkeypatch: pytest.MonkeyPatch, device: str, slow: float, most: float
+) -> None:
+    """And it is said that it needs it: its anchors are on, and it is the right module."""
+    firmware = f"locdreamer_ros.driver.devices.{device}.firmware.RANGING_S"
+    monkeypatch.setattr(firmware, slow)
+    if slow < 1.0:
+        assert says(plugged(device, device), "give `range_timeout` more")
+    patient = plugged(device, device, range_timeout=most)
+    end, good = time.monotonic() + PATIENCE_S, 0
+    while good < 3 and time.monotonic() < end:
+        answer = patient.measure(np.arange(3), time.time() + 0.3)
+        good += int((answer.status == RangeStatus.OK).sum())
+    assert good >= 3
+    assert patient.session.sessions == 1
 
 
 def test_a_tag_that_the_module_does_not_report_is_named(plugged: Plugged) -> None:

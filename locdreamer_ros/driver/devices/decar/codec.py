@@ -19,6 +19,7 @@ import re
 from collections.abc import Sequence
 
 from locdreamer_ros.driver.codec import (
+    LATE,
     Capabilities,
     DroppedEvent,
     Event,
@@ -106,7 +107,7 @@ class DecarCodec(LineCodec):
     def _take_range(self, found: re.Match[bytes], events: list[Event]) -> None:
         anchor, metres = str(int(found[1])), float(found[2])
         if anchor != self._asked:
-            events.append(DroppedEvent(len(found[0]), "late, duplicate or unasked range"))
+            events.append(DroppedEvent(len(found[0]), LATE))
         elif not _agrees(metres, [int(ticks) for ticks in found[3].split(b"|")[1:]]):
             self._end("stamps that contradict the range", len(found[0]), events, Failure.UNUSABLE)
         elif not plausible(metres):

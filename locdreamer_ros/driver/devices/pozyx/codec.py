@@ -20,6 +20,7 @@ import struct
 from enum import Enum
 
 from locdreamer_ros.driver.codec import (
+    LATE,
     Capabilities,
     DroppedEvent,
     Event,
@@ -136,7 +137,7 @@ class PozyxCodec(LineCodec):
         elif (reply := bytes.fromhex(found[1].decode())) and self._awaits(reply):
             self._take_reply(reply, events)
         else:
-            events.append(DroppedEvent(len(line) - begin, "late or unasked reply"))
+            events.append(DroppedEvent(len(line) - begin, LATE))
 
     def _awaits(self, reply: bytes) -> bool:
         # A tag without a range to this anchor may say no more than that.

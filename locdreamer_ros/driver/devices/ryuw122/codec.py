@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 
 from locdreamer_ros.driver.codec import (
+    LATE,
     Capabilities,
     DroppedEvent,
     Event,
@@ -124,7 +125,7 @@ class Ryuw122Codec(LineCodec):
     def _take_answer(self, found: re.Match[bytes], line: bytes, events: list[Event]) -> None:
         anchor = found[1].decode("ascii", "replace")
         if anchor != self._asked or self._setting:
-            events.append(DroppedEvent(len(line), "late, duplicate or unasked range"))
+            events.append(DroppedEvent(len(line), LATE))
             return
         measured = _RANGE.fullmatch(line, found.end() + int(found[2]))
         if not self._accepted:

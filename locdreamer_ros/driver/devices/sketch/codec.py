@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 
 from locdreamer_ros.driver.codec import (
+    LATE,
     Capabilities,
     DroppedEvent,
     Event,
@@ -104,7 +105,7 @@ class SketchCodec(LineCodec):
             self._asked = ""
             events.append(answer)
         else:
-            events.append(DroppedEvent(size, "late, duplicate or unasked answer"))
+            events.append(DroppedEvent(size, LATE))
 
 
 def _power(dbm: float) -> float:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 
 from locdreamer_ros.driver.codec import (
+    LATE,
     Capabilities,
     DroppedEvent,
     Event,
@@ -122,7 +123,7 @@ class Uwb650Codec(LineCodec):
     def _take_range(self, metres: float, power: float, size: int, events: list[Event]) -> None:
         again = self._last[0] != self._asked and self._last[1:] == (metres, power)
         if not self._asked or self._waits:
-            events.append(DroppedEvent(size, "late, duplicate or unasked range"))
+            events.append(DroppedEvent(size, LATE))
         elif metres == -1.0 and power == 0.0:
             self._unsure = self._unsure or again  # or two in turn are silent
             self._last = (self._asked, metres, power)
