@@ -70,6 +70,11 @@ class Session:
         name, baud = self.transport.name, self.transport.baud
         ours = sets_baud(name)
         if not self._heard:
+            if name.startswith("udp:"):
+                return (
+                    f"{name}: open, but nothing has come: does the module or its bridge send to "
+                    "this port of this machine? Only then is there somebody to ask"
+                )
             does = "does it speak" if ours else "does the bridge speak to it"
             return (
                 f"{name}: open, but the device says nothing: is it this device, is it powered, "

@@ -152,3 +152,10 @@ def test_a_bridge_has_a_baud_rate_of_its_own() -> None:
         session.events(time.monotonic() + 0.05)
         assert "does the bridge speak to it at 115200 baud" in session.problem
         session.close()
+
+
+def test_nobody_is_asked_by_udp_before_he_spoke() -> None:
+    session = Session(Transport("udp://127.0.0.1:0", 115200), get_device("decar").codec())
+    session.events(time.monotonic() + 0.05)
+    assert "nothing has come: does the module or its bridge send" in session.problem
+    session.close()
