@@ -82,9 +82,11 @@ class Session:
             )
         if self.codec.lacks:
             return f"{name}: {self.codec.lacks}"
+        why = max(self.garbled_by_reason, key=self.garbled_by_reason.__getitem__, default="")
         wrong = "wrong `device` or `baud`" if ours else "wrong `device`, or baud rate of the bridge"
         return (
-            f"{name}: bytes arrive that make no sense for this device at {baud} baud: {wrong}? "
+            f"{name}: bytes arrive that make no sense for this device at {baud} baud"
+            f"{f' ({why})' if why else ''}: {wrong}? "
             "`locdreamer doctor` finds out"
         )
 

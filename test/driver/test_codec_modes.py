@@ -18,6 +18,7 @@ from locdreamer_ros.driver.codec import (
     SendEvent,
 )
 from locdreamer_ros.driver.devices import make_codec
+from locdreamer_ros.driver.lines import checksum
 
 LES = b"1151[5.00,8.00,2.25]=6.48 \r\n"
 MC = b"mc 01 %08x 00000000 00000000 00000000 2cef 15 %08x %c%d:0\r\n"
@@ -428,3 +429,27 @@ def test_ryuw_cannot_ask_for_what_is_no_address(anchor: str) -> None:
 @pytest.mark.parametrize("anchor", ["", "6E1", "0x6E10", "6E1G", "6E10\r"])
 def test_pozyx_cannot_ask_for_what_is_no_id(anchor: str) -> None:
     assert make_codec("pozyx").request(anchor) == b""
+
+
+@pytest.mark.parametrize("end", [b" *%02X", b" *%02x", b" *%X", b" *%x"])
+def test_sketch_sums_as_people_print_them(end: bytes) -> None:
+    codec = make_codec("sketch")
+    small = 0
+    for number in range(1, 100):
+        anchor = f"A{number}"
+        assert codec.request(anchor)
+        text = f"RANGE {anchor} 3.46 #{number}".encode()
+        right = checksum(text)
+        small += right < 16
+        assert anchors(codec.feed(text + end % (right ^ 1) + b"\r\n")) == []
+        assert anchors(codec.feed(text + end % right + b"\r\n")) == [anchor]
+    assert small
+
+
+def test_sketch_that_prints_no_number_ends_the_exchange() -> None:
+    codec = make_codec("sketch")
+    codec.start()
+    assert codec.request("A1") == b"ASK A1 1\r\n"
+    text = b"RANGE A1 nan #1"
+    events = codec.feed(text + b" *%02X\r\n" % checksum(text))
+    assert failures(events) == [("A1", "no range in the answer")]

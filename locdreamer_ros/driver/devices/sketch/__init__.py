@@ -17,7 +17,7 @@ DEVICE = Device(
     firmware=SketchFirmware,
     id_form="{number}",
     label=re.compile(r"([!-~]{1,16})"),
-    signs=(Sign("waiting to be asked", line(rb"UWB [!-~]{1,16} \*[0-9A-F]{2}")),),
+    signs=(Sign("waiting to be asked", line(rb"UWB [!-~]{1,16} \*[0-9A-Fa-f]{1,2}")),),
     question=b"\r\nWHO\r\n",
     uart=True,
     radio=Radio(listens_between=True),

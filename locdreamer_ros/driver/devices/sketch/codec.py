@@ -38,6 +38,8 @@ _NUMBER = r"-?\d{1,4}(?:\.\d{1,4})?"
 _RANGE = re.compile(
     rf"RANGE ([!-~]{{1,16}}) ({_NUMBER})(?: ({_NUMBER})(?: ({_NUMBER}))?)? #(\d{{1,2}})"
 )
+_ANSWER = re.compile(r"RANGE ([!-~]{1,16}) [ -~]* ?#(\d{1,2})")
+_SUM = re.compile(b"[0-9A-Fa-f]{1,2}")
 _FAIL = re.compile(r"FAIL ([!-~]{1,16}) #(\d{1,2})")
 _WHO = re.compile(r"UWB ([!-~]{1,16})")
 _STARTS = (b"RANGE ", b"FAIL ", b"UWB ")
@@ -77,12 +79,16 @@ class SketchCodec(LineCodec):
             events.append(DroppedEvent(begin, "garbage before a line"))
             line = line[begin:]
         body, mark, given = line.rpartition(b" *")
-        if not mark or given != b"%02X" % checksum(body):
+        # A sketch may print the sum in small letters, or without its first 0.
+        if not mark or not _SUM.fullmatch(given) or int(given, 16) != checksum(body):
             events.append(DroppedEvent(len(line), "no line with its checksum"))
             return
         text = body.decode("ascii", "replace")
         if found := _RANGE.fullmatch(text):
             self._take_answer(found[1], int(found[5]), self._range(found), len(line), events)
+        elif found := _ANSWER.fullmatch(text):  # "nan", say
+            answer = FailEvent(found[1], "no range in the answer", Failure.UNUSABLE)
+            self._take_answer(found[1], int(found[2]), answer, len(line), events)
         elif found := _FAIL.fullmatch(text):
             answer = FailEvent(found[1], "no answer")
             self._take_answer(found[1], int(found[2]), answer, len(line), events)
