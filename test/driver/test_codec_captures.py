@@ -333,6 +333,8 @@ def test_linktrack_nodes_and_tag_frames() -> None:
     [
         (b"from: 1782\t Range: 1.02 m\t RX power: -77.12 dBm", {"1782": 1.02}),
         (b'{"links":[{"A":"1782","R":"1.0"},{"A":"84","R":"2.4"}]}', {"1782": 1.0, "84": 2.4}),
+        (b'{"links":[{"A":"17ac","R":"1.0"}]}', {"17AC": 1.0}),  # String(address, HEX)
+        (b"from: 17ac\t Range: 1.02 m", {"17AC": 1.02}),
         (b'{"links":[]}', {}),
         (b"from: 1782\t Range: 1.0 m", {}),
     ],

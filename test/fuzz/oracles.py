@@ -163,9 +163,9 @@ def _sketch_carried(data: bytes, asked: Iterable[str]) -> Carried:
 
 
 def _stream_carried(data: bytes, asked: Iterable[str]) -> Carried:
-    links = re.findall(rb'\{"A":"([0-9A-F]+)","R":"(\d+\.\d+)"\}', data)
-    links += re.findall(rb"from: ([0-9A-F]+)\t Range: (\d+\.\d\d) m", data)
-    return {(anchor.decode(), float(metres)) for anchor, metres in links}
+    links = re.findall(rb'\{"A":"([0-9A-Fa-f]+)","R":"(\d+\.\d+)"\}', data)
+    links += re.findall(rb"from: ([0-9A-Fa-f]+)\t Range: (\d+\.\d\d) m", data)
+    return {(anchor.decode().upper(), float(metres)) for anchor, metres in links}
 
 
 Oracle = Callable[[bytes, Iterable[str]], Carried]

@@ -18,8 +18,10 @@ DEVICE = Device(
     id_form="17{number:02X}",
     label=re.compile(r"(?:0[xX])?([0-9A-Fa-f]{1,4})"),
     signs=(
-        Sign("printing (from: ... Range: ...)", re.compile(rb"from: [0-9A-F]{1,4}\t Range: "), 2),
-        Sign("printing links", re.compile(rb'\{"links":\[\{"A":"[0-9A-F]{1,4}","R":"'), 2),
+        Sign(
+            "printing (from: ... Range: ...)", re.compile(rb"from: [0-9A-Fa-f]{1,4}\t Range: "), 2
+        ),
+        Sign("printing links", re.compile(rb'\{"links":\[\{"A":"[0-9A-Fa-f]{1,4}","R":"'), 2),
     ),
     uart=True,
     radio=Radio(),

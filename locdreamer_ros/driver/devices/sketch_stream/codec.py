@@ -34,9 +34,9 @@ CAPABILITIES = Capabilities(
 )
 
 _FROM = re.compile(
-    r"from: ([0-9A-F]{1,4})\t Range: (-?\d{1,4}\.\d\d) m(?:\t RX power: (-?\d{1,3}\.\d\d) dBm)?"
+    r"from: ([0-9A-Fa-f]{1,4})\t Range: (-?\d{1,4}\.\d\d) m(?:\t RX power: (-?\d{1,3}\.\d\d) dBm)?"
 )
-_LINK = r'\{"A":"([0-9A-F]{1,4})","R":"(-?\d{1,4}\.\d{1,3})"\}'
+_LINK = r'\{"A":"([0-9A-Fa-f]{1,4})","R":"(-?\d{1,4}\.\d{1,3})"\}'
 _LINKS = re.compile(rf'\{{"links":\[({_LINK}(?:,{_LINK})*)?\]\}}')
 _ONE_LINK = re.compile(_LINK)
 _STARTS = (b"from: ", b'{"links":')
@@ -70,7 +70,7 @@ class SketchStreamCodec(Passive, LineCodec):
         elif _LINKS.fullmatch(text):
             self._be_ready("links", events)
             links = _ONE_LINK.findall(text)
-            events += cycle_events([(anchor, float(metres)) for anchor, metres in links])
+            events += cycle_events([(a.upper(), float(metres)) for a, metres in links])
         else:
             events.append(DroppedEvent(len(line), "no line with ranges"))
 
@@ -80,7 +80,7 @@ class SketchStreamCodec(Passive, LineCodec):
             events.append(ReadyEvent(f"a sketch that prints by itself ({form})"))
 
     def _take_one(self, found: re.Match[str], events: list[Event]) -> None:
-        anchor, metres = found[1], float(found[2])
+        anchor, metres = found[1].upper(), float(found[2])
         if anchor in self._cycle:
             self._cycle.clear()
             events.append(CycleEvent())
