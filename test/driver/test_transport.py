@@ -74,14 +74,17 @@ def test_read_times_out_and_can_be_woken(terminal: tuple[int, str]) -> None:
     port.close()
 
 
-def test_the_port_is_ours_alone(terminal: tuple[int, str]) -> None:
+def test_the_port_is_ours_alone(terminal: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = Transport(terminal[1], 115200), Transport(terminal[1], 115200)
     assert first.open()
     assert not second.open()
     assert "in use by another program" in second.problem  # it is this one
-    first.close()
+    monkeypatch.setattr(module, "holders", lambda _: pytest.fail("looked for again"))
     time.sleep(module.FIRST_PAUSE_S)
-    assert second.open()
+    assert not second.open()
+    assert "in use by another program" in second.problem
+    first.close()
+    assert until(second.open)
     second.close()
 
 
