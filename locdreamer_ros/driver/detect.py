@@ -110,33 +110,40 @@ def examine(port: Port) -> None:
         )
     until = time.monotonic() + LONGEST_S
     most_heard = ""
-    # What bridge sets no baud rate says the same at any.
-    for baud in BAUDS if sets_baud(port.path) else BAUDS[:1] * 2:
-        transport = Transport(port.path, baud)
-        try:
-            if not transport.open():
+    transport = Transport(port.path, BAUDS[0])
+    try:
+        # What bridge sets no baud rate says the same at any.
+        for baud in BAUDS if sets_baud(port.path) else BAUDS[:1] * 2:
+            transport.tune(baud)
+            if not transport.up and not _open(transport):
                 port.advice.insert(0, transport.problem)
                 return
             if not port.usable and (others := holders(port.path)):
                 port.advice.append(f"Bytes go to {others} as well: close it, or ranges are lost.")
             port.usable = True
             device, heard = recognise(transport, until)
-        finally:
-            transport.close()
-        if device is not None:
-            own = get_device(device.device)
-            if not own.uart or not sets_baud(port.path):  # any baud rate does
-                device = replace(device, baud=own.capabilities.baud)
-            port.device = device
-            _advise(port, device)
-            return
-        if heard and baud == BAUDS[0]:
-            most_heard = f"{heard} bytes came at {baud} baud that fit no supported device."
+            if device is not None:
+                own = get_device(device.device)
+                if not own.uart or not sets_baud(port.path):  # any baud rate does
+                    device = replace(device, baud=own.capabilities.baud)
+                port.device = device
+                _advise(port, device)
+                return
+            if heard and baud == BAUDS[0]:
+                most_heard = f"{heard} bytes came at {baud} baud that fit no supported device."
+    finally:
+        transport.close()
     port.advice += [most_heard] if most_heard else []
     port.advice.append(
         "No supported device answered. Is the module powered, is this its data port (not a charger "
         "or debugger port), and does it run one of the firmwares in docs/devices?"
     )
+
+
+def _open(transport: Transport) -> bool:
+    """Open it, after its pause where it was lost on the way."""
+    time.sleep(max(transport.retry_at - time.monotonic(), 0.0))
+    return transport.open()
 
 
 def recognise(transport: Transport, until: float) -> tuple[Found | None, int]:

@@ -53,6 +53,9 @@ class Link(Protocol):
     def write(self, data: bytes) -> None:
         """All of it, waiting no longer than WRITE_TIMEOUT_S."""
 
+    def tune(self, baud: int) -> None:
+        """Go on at another baud rate, where that is ours to set."""
+
     def close(self) -> None:
         """Give it back."""
 
@@ -111,6 +114,9 @@ class _Port:
         if sent < len(data):
             self._serial.write(data[sent:])
 
+    def tune(self, baud: int) -> None:
+        self._serial.baudrate = baud
+
     def close(self) -> None:
         # Unsent bytes would keep close() waiting for a device that is gone.
         with contextlib.suppress(*FAULTS):
@@ -136,6 +142,9 @@ class _Tcp:
             self._socket.sendall(data)
         except TimeoutError:
             raise serial.SerialTimeoutException("Write timeout") from None
+
+    def tune(self, baud: int) -> None:
+        pass
 
     def close(self) -> None:
         self._socket.close()
@@ -180,6 +189,9 @@ class _Udp:
         if self._peer is not None:  # else nobody has spoken yet
             self._socket.sendto(data, self._peer)
 
+    def tune(self, baud: int) -> None:
+        pass
+
     def close(self) -> None:
         self._socket.close()
 
@@ -209,6 +221,9 @@ class _Rfc2217:
 
     def write(self, data: bytes) -> None:
         self._serial.write(data)
+
+    def tune(self, baud: int) -> None:
+        self._serial.baudrate = baud
 
     def close(self) -> None:
         self._serial.close()

@@ -231,6 +231,15 @@ class Transport:
         self._back_off()
         return False
 
+    def tune(self, baud: int) -> None:
+        """Go on at another baud rate without closing: many a board restarts when it is opened."""
+        self.baud = baud
+        if self._link is not None:
+            try:
+                self._link.tune(baud)
+            except (*FAULTS, ValueError) as fault:
+                self.drop(explain(fault, self.name))
+
     def settled(self) -> None:
         """Say that the device behind the port is the right one: the next loss is retried fast."""
         self._pause = FIRST_PAUSE_S

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 import tty
@@ -27,7 +28,7 @@ from locdreamer_ros.config import build, load_parameters
 from locdreamer_ros.driver import detect
 from locdreamer_ros.driver.detect import Port, examine, find_ports
 from locdreamer_ros.driver.devices import NAMES, all_devices, get_device
-from locdreamer_ros.driver.emulator import FAULTS, emulate
+from locdreamer_ros.driver.emulator import FAULTS, SPEEDS, emulate
 from locdreamer_ros.driver.transport import holders
 
 ROOT = Path(__file__).parents[2]
@@ -153,6 +154,23 @@ def test_a_board_that_boots_late_is_told_its_own_baud_rate(tmp_path: Path) -> No
     assert port.device is not None
     assert (port.device.device, port.device.baud) == ("decar", 115200)
     assert time.monotonic() - begin < 10.0
+
+
+def test_a_port_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board that restarts when it is opened would be booting at every baud rate."""
+    master, slave = pty.openpty()
+    tried = []
+
+    def recognise(transport: detect.Transport, until: float) -> tuple[None, int]:
+        tried.append((transport.baud, transport.counters.opened, termios.tcgetattr(slave)[5]))
+        return None, 0
+
+    monkeypatch.setattr(detect, "recognise", recognise)
+    examine(Port(os.ttyname(slave), "", "test"))
+    assert [(baud, opened) for baud, opened, _ in tried] == [(baud, 1) for baud in detect.BAUDS]
+    assert [SPEEDS[speed] for *_, speed in tried] == list(detect.BAUDS)
+    os.close(master)
+    os.close(slave)
 
 
 def test_over_usb_the_devices_own_baud_rate_is_said(
