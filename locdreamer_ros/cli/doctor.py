@@ -62,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
 
 def describe(port: Port) -> str:
     """What is known of the port and what to do, for people."""
+    from locdreamer_ros.driver.devices import get_device
+
     about = ", ".join(text for text in (port.description, port.usb) if text)
     lines = [f"{port.path} ({about})"]
     facts = {}
@@ -75,7 +77,9 @@ def describe(port: Port) -> str:
         facts["rate"] = f"{now}at most {device.max_rate:g} {what}"
         if device.reply_ms == device.reply_ms:
             facts["reply"] = f"after {device.reply_ms:.1f} ms"
-        facts["use it"] = f"device: {device.device}  port: {port.stable}"
+        usual = get_device(device.device).capabilities.baud
+        baud = f"  baud: {device.baud}" if device.baud != usual else ""
+        facts["use it"] = f"device: {device.device}  port: {port.stable}{baud}"
     if port.usable:
         facts["permission"] = "ok"
     else:

@@ -24,6 +24,7 @@ from driver.fake_device import refused
 from fuzz.codecs import Source, damage
 
 from locdreamer_ros.cli import main
+from locdreamer_ros.cli.doctor import describe
 from locdreamer_ros.config import build, load_parameters
 from locdreamer_ros.driver import detect
 from locdreamer_ros.driver.detect import Port, examine, find_ports
@@ -171,6 +172,14 @@ def test_a_port_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [SPEEDS[speed] for *_, speed in tried] == list(detect.BAUDS)
     os.close(master)
     os.close(slave)
+
+
+def test_a_baud_rate_that_is_not_the_devices_own_is_part_of_how_to_use_it() -> None:
+    port = Port("/dev/ttyUSB0", "/dev/ttyUSB0", "test", usable=True)
+    for baud, shown in ((57600, True), (115200, False)):
+        port.device = detect.Found("ryuw122", "ready", baud, True, 15.0)
+        (use,) = [line for line in describe(port).splitlines() if "use it" in line]
+        assert (f"baud: {baud}" in use) == shown
 
 
 def test_over_usb_the_devices_own_baud_rate_is_said(
