@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
 
 from locdreamer_ros.cli import main
+from locdreamer_ros.datasets.range_table import save_anchors
+from locdreamer_ros.driver.emulator import device_anchors
+from locdreamer_ros.simulation import make_world
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "first_hour.md"
@@ -51,7 +53,8 @@ def test_the_first_hour_goes_as_the_page_says(
         assert words[0] == "locdreamer", command
         if any(" ".join(words[1:]).startswith(known) for known in ELSEWHERE):
             if words[1] == "emulate":  # leaves an anchors file
-                shutil.copy("walk_anchors.csv", words[words.index("--anchors") + 1])
+                place = device_anchors(words[2], make_world("house", 0))[0]
+                save_anchors(Path(words[words.index("--anchors") + 1]), place)
             continue
         assert main(words[1:]) == 0, capsys.readouterr().err
         assert shape(capsys.readouterr().out) == shape(expected), command
