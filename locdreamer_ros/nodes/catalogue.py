@@ -96,7 +96,7 @@ def load(path: Path, node: str, space: str = "") -> dict[str, Any]:
     fields, others = fields_of(node), set[str]()
     values = dict(flat(load_parameters(path, node, space)))
     for key, value in values.items():
-        if key == "use_sim_time":
+        if key.startswith(FOREIGN):
             continue
         if key not in fields:
             if of_another(key):

@@ -111,6 +111,15 @@ def test_arguments_go_over_the_users_file_and_that_over_ours(tmp_path: Path) -> 
     assert parameters(robot, "tracker_node")["rate"] == 4.0
 
 
+def test_what_ros_dumps_of_a_node_is_read_again(tmp_path: Path) -> None:
+    """`ros2 param dump` has the parameters of rclpy, too."""
+    dump = tmp_path / "dump.yaml"
+    text = "/tracker_node: {ros__parameters: {budget: 5, start_type_description_service: true, \
+qos_overrides: {/clock: {subscription: {depth: 1}}}, use_sim_time: false}}"
+    dump.write_text(text, encoding="utf-8")
+    assert parameters(plan({"params_file": str(dump)}), "tracker_node")["budget"] == 5
+
+
 def test_a_file_speaks_to_full_names_and_what_it_says_to_nobody_is_named(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
 
