@@ -38,6 +38,7 @@ from locdreamer_ros.nodes.conversions import (
     to_stamp,
 )
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode
+from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.parameters import read
 from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.survey_log import SurveyLog
@@ -138,7 +139,7 @@ class DriverNode(UwbNode):
             offsets = load_offsets(offsets_file, self.site)
         self._ranges = self.advertise(RangeArray, "uwb/ranges")
         self._anchors = self.advertise(AnchorArray, "uwb/anchors", LATCHED)
-        self.listen(AnchorSchedule, "uwb/schedule", self._on_schedule)
+        hear(self, AnchorSchedule, "uwb/schedule", self._on_schedule)
         self._device = get_device(self.config.device)
         self._codec = self._device.codec()
         baud = self.config.baud or self._codec.capabilities.baud

@@ -24,6 +24,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import to_pose_stamped
 from locdreamer_ros.nodes.lifecycle import KEPT, NodeConfig, UwbNode
+from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.simulation import ENVIRONMENTS
 from locdreamer_ros.stamps import nanoseconds
@@ -58,8 +59,8 @@ class EmulatorNode(UwbNode):
         if not self.config.link:
             raise InputError("emulator_node: needs the parameter link, a name for the port")
         self._truth = self.advertise(PoseStamped, "ground_truth/pose")
-        self.listen(AnchorSchedule, "uwb/schedule", self._on_schedule, KEPT)
-        self.listen(RangeArray, "uwb/ranges", self._on_ranges, KEPT)
+        hear(self, AnchorSchedule, "uwb/schedule", self._on_schedule, KEPT)
+        hear(self, RangeArray, "uwb/ranges", self._on_ranges, KEPT)
         self._emulator, self._tag = emulate(
             self.config.device,
             environment=self.config.environment,

@@ -40,6 +40,7 @@ from locdreamer_ros.nodes.conversions import (
     to_wheels,
 )
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode, new_session
+from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.stamps import SECOND_NS, nanoseconds, to_nanoseconds
@@ -159,7 +160,7 @@ class SourceNode(UwbNode):
             self._ranges_out = self.advertise(RangeDifferenceArray, "uwb/range_differences")
         else:
             self._ranges_out = self.advertise(RangeArray, "uwb/ranges")
-            self.listen(AnchorSchedule, "uwb/schedule", self._on_schedule)
+            hear(self, AnchorSchedule, "uwb/schedule", self._on_schedule)
 
     def activate(self) -> None:
         """Publish the anchors and wait for listeners; always from the first epoch."""

@@ -22,7 +22,8 @@ from locdreamer_ros.methods import Method
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.answers import check_answer, check_session, not_asked
 from locdreamer_ros.nodes.conversions import from_ranges, to_schedule
-from locdreamer_ros.nodes.lifecycle import LOSSLESS, new_session
+from locdreamer_ros.nodes.lifecycle import new_session
+from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.passive import PassiveConfig, PassiveNode
 from locdreamer_ros.nodes.patience import Patience
 from locdreamer_ros.nodes.running import run_node
@@ -101,7 +102,7 @@ class TrackerNode(PassiveNode):
         self._timer = None
         if self.asking:
             self._set_pace()
-            self.listen(Clock, "uwb/tick", self._on_tick, LOSSLESS)
+            hear(self, Clock, "uwb/tick", self._on_tick)
         super().begin()
 
     def _set_pace(self) -> None:

@@ -78,7 +78,7 @@ class ViewNode(UwbNode):
         hear(self, OccupancyGrid, "map", self._on_map, LATCHED, always=True)
         hear(self, RangeArray, "uwb/ranges", self._on_ranges)
         hear(self, RangeDifferenceArray, "uwb/range_differences", self._on_differences)
-        self.listen(PoseStamped, "ground_truth/pose", self._on_truth, KEPT)
+        hear(self, PoseStamped, "ground_truth/pose", self._on_truth, KEPT)
         for name in self._names:
             self._listen_to(name)
         self.every(0.5, self._send)
@@ -94,8 +94,8 @@ class ViewNode(UwbNode):
         def on_status(message: TrackerStatus) -> None:
             self._take(name, nanoseconds(message.header.stamp), message)
 
-        self.listen(Odometry, f"{name}/odometry", on_odometry, KEPT)
-        self.listen(TrackerStatus, f"{name}/status", on_status, KEPT)
+        hear(self, Odometry, f"{name}/odometry", on_odometry, KEPT)
+        hear(self, TrackerStatus, f"{name}/status", on_status, KEPT)
 
     def _on_anchors(self, message: AnchorArray) -> None:
         anchors = from_anchors(message)

@@ -10,15 +10,19 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
-from geometry_msgs.msg import PoseWithCovarianceStamped
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from locdreamer_ros.msg import RangeArray
 from nav_msgs.msg import Odometry
 from nodes.hosted import ANCHORS, TRUTH, Hosted, hosting, ranges_at
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from tf2_msgs.msg import TFMessage
 
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
+from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
 from locdreamer_ros.nodes.lifecycle import KEPT
+from locdreamer_ros.nodes.tracker_node import TrackerNode
 
 TENTH_NS = 10**8
 
@@ -45,6 +49,26 @@ def test_poses_and_tf_never_go_back_for_what_comes_late_or_twice() -> None:
         assert stamps == [10, 11, 13, 14, 14, 15]
         told = [c.nanoseconds(each.transforms[0].header.stamp) // TENTH_NS for each in sent]
         assert told == [10, 11, 13, 14, 15]
+
+
+@pytest.mark.parametrize(
+    ("weak", "kind"),
+    [(ReliabilityPolicy.BEST_EFFORT, TrackerNode), (ReliabilityPolicy.RELIABLE, EvaluatorNode)],
+)
+def test_whoever_makes_ticks_or_truth_is_heard(weak: ReliabilityPolicy, kind: type) -> None:
+    """Best effort, or without memory, as motion capture and other simulators publish."""
+    topic, sent = {
+        TrackerNode: ("uwb/tick", Clock(clock=c.to_stamp(10**9))),
+        EvaluatorNode: ("ground_truth/pose", PoseStamped()),
+    }[kind]
+    with hosting(kind) as hosted:
+        hosted.place()
+        out = hosted.peer.create_publisher(type(sent), topic, QoSProfile(depth=1, reliability=weak))
+        heard = {
+            TrackerNode: lambda: hosted.node.counts["schedules"],
+            EvaluatorNode: lambda: hosted.node._truth,
+        }[kind]
+        hosted.until(lambda: out.publish(sent) or heard(), topic)
 
 
 def follow(hosted: Hosted, first: int, count: int, *, every: int = 1, later: float = 0.0) -> str:
