@@ -19,6 +19,7 @@ from locdreamer_ros.driver.codec import (
     Failure,
     RangeEvent,
 )
+from locdreamer_ros.driver.complaints import no_ranges
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.types import Anchors, IntArray, Ranges, RangeStatus
 
@@ -39,8 +40,8 @@ SELDOM = 10.0
 KEPT_BETWEEN = 1000
 HEARD = 16
 """Ids of other sites' anchors, and tags, that are remembered, to be named."""
-LATE_ANSWERS = 5
-"""Late ones without any in time, after which their time is said to be too short."""
+USELESS = 5
+"""So many that come late, or cannot be used, and none that can: that is said."""
 BESIDES_S = 0.25
 """A device is not silent before so long after an anchor is."""
 QUIET_S = 5.0
@@ -98,6 +99,7 @@ class Ranger:
         # Monotonic times: of the last range, the last asking, and since when asking goes on.
         self._last_ok = self._asked_at = self._asking_since = float("-inf")
         self._late_ok = 0  # answers that had come late at the last range
+        self._unusable, self._why = 0, ""  # since the last range
         self._change = able.session_change
         self._changed_at = float("-inf")
         self._choice = tuple(name for name in self._names if name)[: able.max_anchors]
@@ -125,25 +127,15 @@ class Ranger:
             return ""
         if now - max(self._last_ok, self._asking_since) < QUIET_S:
             return ""
-        ours = ", ".join(self._anchors.ids)
-        if self.heard_tags and not self._any_tag:
-            tags = ", ".join(self.heard_tags)
-            return f"the module reports the tags {tags}, not {self.tag!r}, which `module_tag` names"
-        if self.heard:
-            return (
-                f"the module hears the anchors {', '.join(self.heard)}, none of which is in the "
-                f"anchors file ({ours}): write its ids as the module prints them"
-            )
-        if self.session.codec.lacks:
-            return self.session.codec.lacks
-        if self.session.late - self._late_ok >= LATE_ANSWERS:
-            return (
-                f"all answers come later than after {self._limit:g} s, and are not used: give "
-                "`range_timeout` more"
-            )
-        return (
-            f"no range for {QUIET_S:g} s: are the anchors on, set up as this module is, and are "
-            f"the ids of the anchors file ({ours}) theirs?"
+        return no_ranges(
+            self._anchors.ids,
+            strangers=self.heard,
+            tags=[] if self._any_tag else self.heard_tags,
+            tag=self.tag,
+            lacks=self.session.codec.lacks,
+            unusable=self._why if self._unusable >= USELESS else "",
+            late_s=self._limit if self.session.late - self._late_ok >= USELESS else 0.0,
+            quiet_s=QUIET_S,
         )
 
     def idle(self, wait: float) -> None:
@@ -388,10 +380,10 @@ class Ranger:
             mine.strikes = 0
             self._spend(True, waited)
             if not 0.0 < metres <= MAX_RANGE_M:  # nor for NaN
-                mine.invalid += 1
-                return Answer(RangeStatus.INVALID, now)
+                return self._invalid(mine, f"{metres:g} m")
             mine.ok += 1
             self._last_ok, self._late_ok = time.monotonic(), self.session.late
+            self._unusable = 0
             powers = (event.rx_power, event.first_path_power)
             unknown = float("nan")  # no device says how sure it is
             numbers = (metres, unknown, *powers, blocked(*powers))
@@ -399,8 +391,7 @@ class Ranger:
         if event.kind is Failure.UNUSABLE:
             mine.strikes = 0
             self._spend(True, waited)
-            mine.invalid += 1
-            return Answer(RangeStatus.INVALID, now)
+            return self._invalid(mine, event.reason)
         mine.timeouts += 1
         self._spend(False, waited)
         if not port_lost:  # no fault of the anchor's
@@ -408,3 +399,8 @@ class Ranger:
             rest = FIRST_REST_S * 2.0 ** min(mine.strikes - STRIKES, 10)
             mine.rest_until = time.monotonic() + min(rest, LONGEST_REST_S)
         return Answer(RangeStatus.TIMEOUT, now)
+
+    def _invalid(self, mine: AnchorStatistics, why: str) -> Answer:
+        mine.invalid += 1
+        self._unusable, self._why = self._unusable + 1, why
+        return Answer(RangeStatus.INVALID, self._clock())

@@ -31,10 +31,14 @@ def plugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugged
     monkeypatch.setattr(module, "QUIET_S", 0.3)
     closing: list[Callable[[], None]] = []
 
-    def plug(device: str, other: str, *, heard: bool = True, **more: Any) -> Ranger:
+    def plug(
+        device: str, other: str, *, heard: bool = True, times: float = 1.0, **more: Any
+    ) -> Ranger:
         told, real = get_device(device), get_device(other)
         rng = np.random.default_rng(0)
-        firmware = real.firmware(real.ids(3), lambda _: rng.uniform(1.0, 9.0) if heard else None)
+        firmware = real.firmware(
+            real.ids(3), lambda _: times * rng.uniform(4.0, 9.0) if heard else None
+        )
         emulator = Emulator(firmware, link=tmp_path / "uwb")
         session = Session(Transport(str(tmp_path / "uwb"), told.capabilities.baud), told.codec())
         closing.extend((session.close, emulator.close))
@@ -99,6 +103,13 @@ def test_a_module_that_answers_late_is_given_more_time(
         good += int((answer.status == RangeStatus.OK).sum())
     assert good >= 3
     assert patient.session.sessions == 1
+
+
+@pytest.mark.parametrize("device", ["sketch", "uwb650", "trek1000", "mauwb"])
+def test_answers_that_are_no_ranges_are_said_to_come(plugged: Plugged, device: str) -> None:
+    """In centimetres, say: neither are the anchors off, nor their ids wrong."""
+    ranger = plugged(device, device, times=100.0)
+    assert says(ranger, "anchors answer, but with no range that can be used (the last: impossible")
 
 
 def test_a_tag_that_the_module_does_not_report_is_named(plugged: Plugged) -> None:
