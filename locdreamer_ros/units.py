@@ -47,6 +47,8 @@ HAND_M = 1.0
 
 WORST_FIT_M, BEST_FIT_M = 0.5, 0.3
 FITTED, GAUSS_NEWTON = 40, 6
+QUICKEST_S = 1e-4
+"""No radio ranges more often."""
 FAST_TURN = 8.0
 """rad/s, more than a turn a second: for a moment in a hand, not for a tenth of the time."""
 REACH_SLACK_M = 0.5
@@ -56,10 +58,17 @@ FARTHEST_M = 1e9
 
 
 def check_time(times: FloatArray, where: str) -> None:
-    """Raises InputError, naming `where`, for many epochs of one and the same time (T,) s."""
-    if len(times) >= FEWEST_EPOCHS and float(np.ptp(times)) == 0.0:
+    """Raises InputError, naming `where`, for many epochs (T,) s of one time or next to none."""
+    if len(times) < FEWEST_EPOCHS:
+        return
+    if (span := float(np.ptp(times))) == 0.0:
         raise InputError(
             f"{where}: all {len(times)} epochs are of the time {times[0]:g} s: its clock stood"
+        )
+    if span < QUICKEST_S * len(times):
+        raise InputError(
+            f"{where}: {len(times)} epochs within {span:.2g} s: expected times in seconds; are "
+            "they days, as spreadsheets count?"
         )
 
 
@@ -240,13 +249,26 @@ def check_truth(anchors: Anchors, ranges: FloatArray, truth: FloatArray, table: 
         )
 
 
-def check_turning(rates: FloatArray, table: str) -> None:
+def check_turning(rates: FloatArray, table: str, what: str = "gyro_z: expected rad/s") -> None:
     """Raises InputError where turn rates (T,) are of nothing that carries a tag, in rad/s."""
     known = np.abs(rates[np.isfinite(rates)])
     if known.size >= FEWEST_EPOCHS and (fast := float(np.percentile(known, 90.0))) > FAST_TURN:
         raise InputError(
-            f"{table}: gyro_z: expected rad/s, got {fast:.3g} and more in a tenth of the rows: "
-            "are they degrees?"
+            f"{table}: {what}, got {fast:.3g} and more in a tenth of the rows: are they degrees?"
+        )
+
+
+def check_odometry(times: FloatArray, odometry: FloatArray, table: str) -> None:
+    """Raises InputError where odometry (T, 3) x, y, yaw at times (T,) s is not in m and rad."""
+    step = np.diff(times)
+    goes = np.flatnonzero(step > 0.0)
+    rates = np.diff(odometry, axis=0)[goes] / step[goes, None]
+    check_turning(rates[:, 2], table, "odom_yaw: expected rad")
+    speed = np.linalg.norm(rates[np.isfinite(rates).all(axis=1), :2], axis=1)
+    if speed.size >= FEWEST_EPOCHS and (fast := float(np.median(speed))) > FASTEST_M:
+        raise InputError(
+            f"{table}: odom_x, odom_y: expected metres, got {fast:.3g} m/s in the median: are they "
+            "mm or cm? then call them odom_x_mm, odom_y_mm"
         )
 
 

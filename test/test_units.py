@@ -10,6 +10,7 @@ import pytest
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import Anchors, FloatArray, Site
 from locdreamer_ros.units import (
+    check_odometry,
     check_places,
     check_time,
     check_truth,
@@ -173,3 +174,15 @@ def test_a_clock_that_stood_still_is_refused() -> None:
         check_time(np.full(200, 5.0), "w.csv")
     check_time(np.full(5, 5.0), "w.csv")  # a spot check
     check_time(TIMES, "w.csv")
+    with pytest.raises(InputError, match=r"^w\.csv: 200 epochs within 0.00023 s: .* are they days"):
+        check_time(46000.4 + TIMES / 86400.0, "w.csv")
+
+
+def test_odometry_in_other_units() -> None:
+    turn = 0.5 * TIMES
+    odometry = np.column_stack([np.cos(turn), np.sin(turn), np.angle(np.exp(1j * turn))])
+    check_odometry(TIMES, odometry, "t.csv")
+    with pytest.raises(InputError, match=r"t.csv: odom_yaw: expected rad, .* are they degrees"):
+        check_odometry(TIMES, odometry * [1, 1, 180 / np.pi], "t.csv")
+    with pytest.raises(InputError, match=r"t.csv: odom_x, odom_y: expected metres, got 5"):
+        check_odometry(TIMES, odometry * [1000, 1000, 1], "t.csv")

@@ -11,7 +11,14 @@ from pathlib import Path
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import anchors_of, truth_of
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.units import check_places, check_time, check_truth, check_turning, check_units
+from locdreamer_ros.units import (
+    check_odometry,
+    check_places,
+    check_time,
+    check_truth,
+    check_turning,
+    check_units,
+)
 
 
 def load_recording(
@@ -42,6 +49,8 @@ def load_recording(
     check_time(recording.times, str(path))
     if recording.turn_rate is not None:
         check_turning(recording.turn_rate, str(path))
+    if recording.odometry is not None:
+        check_odometry(recording.times, recording.odometry, str(path))
     if recording.differences:
         if not differences:
             recording.check_ranges()

@@ -25,11 +25,10 @@ from locdreamer_ros.datasets.cells import (
 from locdreamer_ros.datasets.clock import at_epochs
 from locdreamer_ros.datasets.columns import (
     TIME,
-    check_groups,
     joined_stamps,
-    missing,
     note,
     read_times,
+    some,
     together,
     with_usual,
     without_unit,
@@ -47,12 +46,18 @@ SAID = re.compile(
     re.IGNORECASE,
 )
 PLACE = re.compile(r"([xyz])", re.IGNORECASE)
+OWN_PLACE = re.compile(r"(?:t|p|(?:pos|position)[ _.]+)?([xyz])", re.IGNORECASE)
+"""In a file of its own."""
 LOST_M = 0.5
 """A tag does not jump so far to 0, 0 and back: a motion capture writes that where it lost it."""
 
 
 def with_truth(
-    path: Path, header: Sequence[str], mapping: Mapping[str, str], ids: Sequence[str] = ()
+    path: Path,
+    header: Sequence[str],
+    mapping: Mapping[str, str],
+    ids: Sequence[str] = (),
+    place: re.Pattern[str] = PLACE,
 ) -> tuple[dict[str, str], dict[str, float]]:
     """The mapping with the columns of the truth, and the units (m) of places that are not in m.
 
@@ -61,7 +66,7 @@ def with_truth(
     took. Raises InputError.
     """
     found = dict(mapping)
-    for said in (SAID, PLACE):
+    for said in (SAID, place):
         if {*TRUTH[:2]} & {*header, *found}:
             break
         there: dict[str, list[str]] = {}
@@ -116,11 +121,12 @@ def read_truth(path: Path, times: FloatArray) -> FloatArray:
         rows = read_rows(path, stream, logged=True)
         header = plain_header(next(rows)[1], (TIME, *TRUTH))
         header, rows = joined_stamps(path, header, rows, mapping)
-        mapping, scales = with_truth(path, header, with_usual(path, header, mapping))
+        mapping = with_usual(path, header, mapping)
+        mapping, scales = with_truth(path, header, mapping, place=OWN_PLACE)
+        roles = {role: mapping.get(role, role) for role in (TIME, *TRUTH)}
+        if not {roles[role] for role in (TIME, *TRUTH[:2])} <= {*header}:
+            raise InputError(f"{path}: row 1: expected the header t_s,x,y,z; it has {some(header)}")
         found = find_columns(path, header, (TIME, *TRUTH), mapping)
-        check_groups(path, header, found)
-        if TRUTH[0] not in found:
-            raise missing(path, header, TRUTH[0])
         names = [role for role in found if role != TIME]
         clock, numbers = TimeCells(), array("d")
         for at, row in rows:

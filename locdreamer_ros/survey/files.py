@@ -36,7 +36,13 @@ from locdreamer_ros.files import open_text
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.survey.problem import Between
 from locdreamer_ros.types import Anchors, FloatArray
-from locdreamer_ros.units import check_lengths, check_pace, check_shortness
+from locdreamer_ros.units import (
+    check_lengths,
+    check_odometry,
+    check_pace,
+    check_shortness,
+    check_time,
+)
 
 
 def load_unplaced(path: Path, columns: Mapping[str, str] | None = None) -> Recording:
@@ -183,6 +189,9 @@ def check_given(
     places (A, 3) m of the file `anchors`, NaN where unknown; lengths: the file of `between`.
     """
     times, ranges = recording.times, recording.ranges
+    check_time(times, recording.where)
+    if recording.odometry is not None:
+        check_odometry(times, recording.odometry, recording.where)
     check_shortness(ranges, recording.where)
     check_pace(times, ranges, recording.where)
     known = np.flatnonzero(np.isfinite(places[:, 0]))

@@ -97,6 +97,10 @@ def test_a_file_of_its_own(tmp_path: Path) -> None:
     found = truth(tmp_path, table)
     np.testing.assert_allclose(found[:16, 0], np.arange(16) / 10, atol=1e-9)
     assert np.isnan(found[16:]).all()
+    (tmp_path / "x_truth.csv").write_text(
+        "# timestamp tx ty tz\n100 1 2 3\n"
+    )  # of evo, with a header
+    np.testing.assert_array_equal(truth(tmp_path, "t_s,r_1,r_2\n100,1,2\n"), [[1, 2, 3]])
     own = truth(tmp_path, "t_s,r_1,r_2,gt_x,gt_y\n100,1,2,5,6\n")
     np.testing.assert_array_equal(own, [[5, 6, NAN]])
 
@@ -105,9 +109,10 @@ def test_a_file_of_its_own(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("t_s,x,y\n0,1,2\n1,1,2\n", "its times, 0.000 to 1.000 s, are not those of the ranges"),
-        ("t_s,x\n100,1\n", "missing column gt_x; it has t_s, x"),
+        ("t_s,x\n100,1\n", "row 1: expected the header t_s,x,y,z; it has t_s, x"),
+        ("100 1 2 0 0 0 0 1\n", "row 1: expected the header t_s,x,y,z; it has 100, 1, 2, 0"),
         ("t_s,x,y\n", "no rows below the header"),
-        ("x,y\n1,2\n", "missing column t_s"),
+        ("x,y\n1,2\n", "row 1: expected the header t_s,x,y,z; it has x, y"),
         ("t_s,x,y\n100,1,far\n", "row 2, column y: expected a number, got 'far'"),
     ],
 )
