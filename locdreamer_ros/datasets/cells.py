@@ -243,8 +243,9 @@ def plain_header(
     """
     known = {role.lower(): role for role in roles}
     plain = [name if name in kept else known.get(name.lower(), name) for name in header]
+    there, times = {*header}, Counter(plain)
     return [
-        own if own not in header and plain.count(own) == 1 else name
+        own if own not in there and times[own] == 1 else name
         for own, name in zip(plain, header, strict=True)
     ]
 

@@ -17,7 +17,7 @@ from locdreamer_ros.datasets.clock import NAMES, PER_SECOND, row_order, unit_of
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import LATEST_S
 from locdreamer_ros.stamps import to_nanoseconds, to_seconds
-from locdreamer_ros.types import Anchors, FloatArray, IntArray
+from locdreamer_ros.types import LONGEST_ID, Anchors, FloatArray, IntArray
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ SIZE_OF_SITE = 10_000
 """Anchors of one file, at most."""
 ANCHOR_ID = ("id", "anchor", "name")
 """What the first column of an anchors file may be called."""
+LONGEST_NAME = 2 * LONGEST_ID
+"""Of a column in which an id and a unit are looked for."""
 MOST_NAMED = 12
 """Columns that a complaint lists."""
 UNITS_M = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "ft": 0.3048, "feet": 0.3048}
@@ -43,7 +45,7 @@ OTHERS_SAY = {
     RANGE: re.compile(r"range|dist|distance", re.IGNORECASE),
 }
 """What other people call a column, a range without its unit."""
-SECONDS = re.compile(r"(.*?)secs?", re.IGNORECASE)
+SECONDS = re.compile(r"(.*?)secs?")
 WHOLE_ID = re.compile(r"0*(\d+)(?:\.0*)?")
 LABELLED = re.compile(r"(?:0x|dw|id|anchor|anc|a(?=\d+$))(.+)")
 VARIANCE = "variance"
@@ -98,12 +100,13 @@ def joined_stamps(
     Where the mapping names another time, or the header has one, everything stays.
     """
     name = mapping.get(TIME)
+    places = {said.lower(): i for i, said in enumerate(header)}
     pairs = [
-        (i, k)
-        for i, said in enumerate(header)
+        (i, places[stem[1] + rest])
+        for said, i in places.items()
         if (stem := SECONDS.fullmatch(said)) is not None
-        for k, other in enumerate(header)
-        if re.fullmatch(re.escape(stem[1]) + r"n(?:ano)?secs?", other, re.IGNORECASE)
+        for rest in ("nsec", "nsecs", "nanosec", "nanosecs")
+        if stem[1] + rest in places
     ]
     if name is not None:
         pairs = [pair for pair in pairs if header[pair[0]] == name]
@@ -115,7 +118,7 @@ def joined_stamps(
 
     def joined() -> Iterator[tuple[int, list[str]]]:
         for at, row in rows:
-            if len(row) == len(header) and row[rest].isdigit():
+            if len(row) == len(header):
                 row[whole] = f"{row[whole]}.{row[rest]:>09}"
             yield at, [cell for i, cell in enumerate(row) if i != rest]
 
@@ -144,7 +147,7 @@ class AnchorIds:
 
 def without_unit(name: str) -> tuple[str, float]:
     """A wide column's name without `_mm`, `_cm` or `_m`, and its unit in m."""
-    match = UNIT_OF_NAME.fullmatch(name)
+    match = UNIT_OF_NAME.fullmatch(name) if len(name) <= LONGEST_NAME else None
     return (name, 1.0) if match is None else (match[1], UNITS_M[match[2].lower()])
 
 

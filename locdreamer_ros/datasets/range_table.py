@@ -40,6 +40,7 @@ from locdreamer_ros.datasets.cells import (
 )
 from locdreamer_ros.datasets.columns import (
     ANCHOR,
+    LONGEST_NAME,
     RANGE_UNITS,
     ROLES,
     SIZE_OF_SITE,
@@ -87,7 +88,7 @@ __all__ = [
     "save_recording",
 ]
 
-DECIMAL = re.compile(r"[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?")
+DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 SAID = re.compile(
     r"(?:d(?=\d)|(?:range|distance|dist)[ _.]*(?:to[ _.]*)?)(.+)"
     r"|(.+?)[ _.]*(?:range|distance|dist)",
@@ -339,6 +340,7 @@ def _anchor_of(name: str, ids: AnchorIds, *, said: bool = False) -> tuple[int | 
     if row is not None:
         return row, 1.0
     stem, unit = without_unit(name)
+    said = said and len(stem) <= LONGEST_NAME
     if said and (found := SAID.fullmatch(stem)) is not None:
         stem = found[1] or found[2]
     return ids.row(stem), unit

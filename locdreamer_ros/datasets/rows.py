@@ -25,7 +25,7 @@ COMMENT = ("#", "//")
 SEPARATOR = re.compile(r"sep=.\s*", re.IGNORECASE)
 """A first line for Excel."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
-VALUE = re.compile(r"[+-]?\d*[.,]?\d+(?:[eE][+-]?\d+)?|\d[\d:T.,+-]*")
+VALUE = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?|\d[\d:T.,+-]*")
 """A number, a date or a time of day: what a header does not begin with."""
 LONGEST_LINE = 1 << 20
 """Characters. No row of ours is longer, and memory is to stay bounded."""

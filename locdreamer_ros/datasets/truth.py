@@ -65,14 +65,14 @@ def with_truth(
     are no anchors' ids), each with `_mm`, ` [cm]` or the like behind it, in one unit. Says what it
     took. Raises InputError.
     """
-    found = dict(mapping)
+    found, others = dict(mapping), {*ids}
     for said in (SAID, place):
         if {*TRUTH[:2]} & {*header, *found}:
             break
         there: dict[str, list[str]] = {}
         for name in header:
             axis = said.fullmatch(without_unit(name)[0])
-            if axis and name not in found.values() and name not in ids:
+            if axis and name not in found.values() and name not in others:
                 there.setdefault(f"gt_{axis[1].lower()}", []).append(name)
         if {*TRUTH[:2]} <= {*there} and all(len(names) == 1 for names in there.values()):
             taken = {role: names[0] for role, names in sorted(there.items())}

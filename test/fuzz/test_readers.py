@@ -37,6 +37,7 @@ from locdreamer_ros.datasets.long_table import save_long_table
 from locdreamer_ros.datasets.point_survey import draw_walk, load_survey_file, save_survey
 from locdreamer_ros.datasets.published import READERS
 from locdreamer_ros.datasets.range_table import load_anchors, save_anchors, save_range_table
+from locdreamer_ros.datasets.truth import read_truth
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import read_json
 from locdreamer_ros.juno.policy import Policy
@@ -94,6 +95,15 @@ def long(folder: Path) -> Path:
     save_anchors(folder / "x_anchors.csv", circle_recording().anchors)
     save_long_table(folder / "x.csv", circle_recording(duration=1.0))
     return folder / "x.csv"
+
+
+def truth(folder: Path) -> Path:
+    recording = circle_recording(duration=1.0)
+    path = folder / "t.csv"
+    assert recording.truth is not None
+    rows = (f"{t},{x},{y}\n" for t, (x, y, _) in zip(recording.times, recording.truth, strict=True))
+    path.write_text("# of a motion capture\n# t_s,x,y\n" + "".join(rows))
+    return path
 
 
 def anchors(folder: Path) -> Path:
@@ -194,6 +204,7 @@ READ: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any]]] = {
     "range table": (table, load_recording),
     "long table": (long, load_recording),
     "anchors": (anchors, load_anchors),
+    "truth": (truth, lambda path: read_truth(path, np.arange(10) / 10)),
     "mcap": (bag("mcap"), load_recording),
     "mcap without sums": (unsummed, load_recording),
     "sqlite3": (bag("sqlite3"), load_recording),
@@ -277,6 +288,10 @@ KEPT: dict[str, tuple[str, bytes]] = {
     "anchors at 1e300": ("anchors", b"id,x,y,z\n1,1e300,0,0\n"),
     "stamps at 1e300": ("range table", b"t_s,r_A1\n1e300,1\n"),
     "a million digits of range": ("range table", b"t_s,r_A1\n0," + b"9" * 1_000_000),
+    "a header of underscores": ("range table", b"t_s,r_" + b"_" * 500_000 + b"\n0,1\n"),
+    "a header of seconds": ("range table", b"".join(b"%dsec," % i for i in range(50_000))),
+    "digits above digits": ("range table", b"# t_s\n" + b"9" * 500_000 + b"x\n"),
+    "digits in a header": ("range table", b"9" * 100_000 + b"x,1\n0,1\n"),
     "a row without end": ("range table", b"t_s,r_A1\n0," + b"1," * 3_000_000),
     "a terabyte claimed": ("survey", claimed("(1000000000000,)")),
     "a negative shape": ("juno", claimed("(-1,)")),
