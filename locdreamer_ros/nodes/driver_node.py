@@ -201,6 +201,8 @@ class DriverNode(UwbNode):
             self._survey = None
 
     def _on_schedule(self, message: AnchorSchedule) -> None:
+        if message.tag != self.config.tag:
+            self.other_tag = message.tag
         if message.tag != self.config.tag or self._worker is None:
             return
         check_schedule(message)
@@ -348,6 +350,11 @@ class DriverNode(UwbNode):
             problem = (
                 f"schedules are {self._old_s:.1f} s old when they come: keep the clocks of this "
                 "machine and the tracker's together (chrony)"
+            )
+        if self.other_tag is not None and not self.counts["schedules"] and not problem:
+            problem = (
+                f"schedules ask for tag {self.other_tag[:20]!r}, and none for this driver's, "
+                f"{self.config.tag!r} (parameter tag)"
             )
         if self._survey is not None:
             values["survey"] = f"{self._survey.path}: {self._survey.counts.total()} ranges"

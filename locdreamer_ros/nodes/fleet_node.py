@@ -148,6 +148,7 @@ class FleetNode(SitedNode):
         """A message of some tag. Raises InputError: dropped, and counted for the tag too."""
         tag = message.tag
         if self._wanted and tag not in self._wanted:
+            self.other_tag = tag
             return
         try:
             read(message)

@@ -31,6 +31,7 @@ from locdreamer_ros.msg import AnchorRange, RangeArray
 from locdreamer_ros.nodes.conversions import MAX_ANCHORS, QUALITY
 
 TOPIC = "@topic"
+UNASKED = "ranges_from: a tracker that asks takes no ranges but its answers; set passive"
 LARGEST = 1e30
 KEYS = ("topic", "type", "ranges", "anchor", "range", "stamp", "scale", *QUALITY)
 KNOWN = {

@@ -78,6 +78,8 @@ class UwbNode(LifecycleNode):
         """Why the last message was dropped, or the last transition failed."""
         self.starting = False
         """Whether `run_node` starts it, and says itself what was refused."""
+        self.other_tag: str | None = None
+        """One that messages were of and that is not this node's."""
         self._configured = False
         self._dropped_at = -RECENT_S
         self._complaint, self._say_at, self._said = "", 0.0, False
@@ -264,6 +266,9 @@ class UwbNode(LifecycleNode):
     def awaiting(self, what: str, topic: str, remedy: str) -> str:
         """What is missing on a topic, and what mends it."""
         name = self.resolve_topic_name(topic)
+        if self.other_tag is not None:
+            other = self.other_tag[:20]
+            return f"waiting for {what} on {name}: what comes is of tag {other!r}, not this node's"
         if self.count_publishers(topic):
             return f"waiting for {what} on {name}: nothing has come yet"
         return f"waiting for {what}: nobody publishes {name}; start its source, {remedy}"

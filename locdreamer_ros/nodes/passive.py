@@ -81,6 +81,8 @@ class PassiveNode(TrackingNode):
     def configure(self) -> None:
         """Read the mapping too."""
         self._foreign = list(foreign.parse(self.config.ranges_from))
+        if self._foreign and self.asking:
+            raise InputError(f"{self.get_name()}: {foreign.UNASKED}")
         super().configure()
 
     def begin(self) -> None:
@@ -100,7 +102,7 @@ class PassiveNode(TrackingNode):
 
     def _on_differences(self, message: RangeDifferenceArray) -> None:
         """Take in one blink: no schedule, no answer, an update of its own."""
-        if self.config.tag not in ("", message.tag):
+        if not self.is_mine(message.tag):
             return
         received = perf_counter()
         self._heard_ranges = True

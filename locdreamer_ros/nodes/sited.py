@@ -46,6 +46,14 @@ def same_places(known: Anchors, heard: Anchors) -> bool:
     return bool((np.abs(apart) < SAME_M).all())
 
 
+def check_frame(node: str, key: str, frame: str) -> None:
+    """Raises InputError for a name that tf2 takes for no frame."""
+    if not frame or frame.startswith("/"):
+        raise InputError(
+            f"{node}: {key}: expected a frame's name, which has no slash before it, got {frame!r}"
+        )
+
+
 @dataclass(frozen=True)
 class SitedConfig(NodeConfig):
     """Where positions are."""
@@ -77,6 +85,7 @@ class SitedNode(UwbNode):
 
     def configure(self) -> None:
         """Read the method and, where a file gives them, the anchors."""
+        check_frame(self.get_name(), "frame", self.config.frame)
         self.method = self._read_method()
         self.site = None
         self._frames = Frames(self)

@@ -29,7 +29,7 @@ from locdreamer_ros.nodes.conversions import from_imu, from_wheels, header
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig, EstimatePublisher
 from locdreamer_ros.nodes.listening import MOTION, RANGES, hear, hear_motion, spoken_of
 from locdreamer_ros.nodes.robot_frames import RobotFrames
-from locdreamer_ros.nodes.sited import SitedNode
+from locdreamer_ros.nodes.sited import SitedNode, check_frame
 from locdreamer_ros.stamps import to_seconds
 from locdreamer_ros.types import Estimate, Motion, Ranges, Site
 
@@ -86,11 +86,13 @@ class TrackingNode(SitedNode):
 
     def configure(self) -> None:
         """Make publishers and, where a file gives the anchors, the tracker."""
-        if self.config.broadcast == "tag" and self.config.tag_frame == self.config.frame:
-            raise InputError(
-                f"{self.get_name()}: tag_frame: {self.config.frame!r} is the frame of the "
-                "positions; expected another name, or broadcast none"
-            )
+        if self.config.broadcast == "tag":
+            check_frame(self.get_name(), "tag_frame", self.config.tag_frame)
+            if self.config.tag_frame == self.config.frame:
+                raise InputError(
+                    f"{self.get_name()}: tag_frame: {self.config.frame!r} is the frame of the "
+                    "positions; expected another name, or broadcast none"
+                )
         super().configure()
         self.output = EstimatePublisher(self, self.config)
         self._robot = RobotFrames(self, self.config, self._frames)
@@ -124,9 +126,15 @@ class TrackingNode(SitedNode):
         raise NotImplementedError
 
     def _on_ranges(self, message: RangeArray) -> None:
-        if self.config.tag in ("", message.tag):
+        if self.is_mine(message.tag):
             self._heard_ranges = True
             self.on_ranges(message, perf_counter())
+
+    def is_mine(self, tag: str) -> bool:
+        """Whether a message is of the tag to track."""
+        mine = self.config.tag in ("", tag)
+        self.other_tag = self.other_tag if mine else tag
+        return mine
 
     def _hear_motion(self, topic: str, qos: QoSProfile) -> None:
         def heard(message: Any) -> None:

@@ -208,6 +208,14 @@ def test_it_ranges_freely_round_robin_until_a_schedule_comes(graph: Graph) -> No
     assert not heard
 
 
+def test_schedules_for_another_tag_alone_are_named(graph: Graph) -> None:
+    graph.emulate()
+    assert graph.start(tag="robin") == SUCCESS
+    graph.publish(graph.tag.anchors.ids[0])
+    wanted = "schedules ask for tag '', and none for this driver's, 'robin'"
+    assert graph.spin(lambda: wanted in graph.node.health()[0], 10.0)
+
+
 def test_a_survey_writes_what_the_survey_command_reads(graph: Graph) -> None:
     tag = graph.emulate()
     walk = graph.folder / "walk.csv"

@@ -21,6 +21,7 @@ from tf2_msgs.msg import TFMessage
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
+from locdreamer_ros.nodes.fleet_node import FleetNode
 from locdreamer_ros.nodes.lifecycle import KEPT
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 
@@ -69,6 +70,41 @@ def test_whoever_makes_ticks_or_truth_is_heard(weak: ReliabilityPolicy, kind: ty
             EvaluatorNode: lambda: hosted.node._truth,
         }[kind]
         hosted.until(lambda: out.publish(sent) or heard(), topic)
+
+
+@pytest.mark.parametrize("kind", [TrackerNode, EkfNode, FleetNode])
+def test_ranges_of_another_tag_are_named_where_none_of_ones_own_come(kind: type) -> None:
+    """It said that nothing had come yet."""
+    mine = {"tags": "robin"} if kind is FleetNode else {"tag": "robin"}
+    with hosting(kind, dimensions="'2'", **mine) as hosted:
+        hosted.place()
+        said = ranges_of(10)
+        said.tag = "wren"
+        hosted.say(RangeArray, "uwb/ranges").publish(said)
+        hosted.until(lambda: "what comes is of tag 'wren'" in hosted.node.health()[0], "it said")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"frame": "/map"}, "frame: expected a frame's name, which has no slash before it"),
+        ({"frame": ""}, "frame: expected a frame's name"),
+        ({"tag_frame": "/map"}, "tag_frame: expected a frame's name"),
+        ({"tag_frame": ""}, "tag_frame: expected a frame's name"),
+        (
+            {"ranges_from": "topic=/d type=sensor_msgs/msg/Range"},
+            "ranges_from: a tracker that asks",
+        ),
+    ],
+)
+def test_what_a_tracker_cannot_do_is_refused(given: dict[str, str], words: str) -> None:
+    with hosting(TrackerNode) as hosted:
+        hosted.node.trigger_deactivate()
+        hosted.node.trigger_cleanup()
+        for name, value in given.items():
+            assert hosted.set(name, value).successful
+        assert hosted.node.trigger_configure().name == "FAILURE"
+        assert hosted.node.problem.startswith(f"tracker_node: {words}")
 
 
 def follow(hosted: Hosted, first: int, count: int, *, every: int = 1, later: float = 0.0) -> str:
