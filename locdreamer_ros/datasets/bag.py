@@ -36,6 +36,7 @@ from locdreamer_ros.datasets.bag_messages import (
     pose_of,
     range_array,
 )
+from locdreamer_ros.datasets.bag_tags import OneTag
 from locdreamer_ros.datasets.bag_writer import VERSIONS, BagWriter
 from locdreamer_ros.datasets.blink_bag import DIFFERENCES, difference_array, read_differences
 from locdreamer_ros.datasets.cells import LeftOut, RangeCells
@@ -57,7 +58,8 @@ from locdreamer_ros.types import Anchors, FloatArray, RangeStatus
 
 __all__ = ["BagWriter", "read_bag", "typestore", "write_bag"]
 
-ROLES = ("anchors", "ranges", "truth", "odometry", "imu", "time", ANCHOR, *RANGE_UNITS, VARIANCE)
+ROLES = ("anchors", "ranges", "truth", "odometry", "imu", "tag", "time", ANCHOR)
+ROLES += (*RANGE_UNITS, VARIANCE)
 QUALITY = ("nlos_probability", "rx_power", "first_path_power", "variance")
 LAST_S = 2.0**31
 """builtin_interfaces/Time counts seconds in an int32."""
@@ -134,12 +136,16 @@ def read_bag(
     foreign = _is_foreign(bag, named)
     blinks = find_topic(bag, RANGES[0]) is None and find_topic(bag, DIFFERENCES[0]) is not None
     usual = DIFFERENCES[0] if blinks and not foreign and "ranges" not in named else RANGES[0]
+    tag = OneTag(named.get("tag"))
     if usual == DIFFERENCES[0]:
-        recording = read_differences(bag, usual, anchors, picked)
+        recording = read_differences(bag, usual, anchors, picked, tag)
+    elif foreign and "tag" in named:
+        raise InputError(f"{path}: columns: tag is of our own messages, not of another's")
     elif foreign:
         recording = read_ranges(bag, named, anchors)
     else:
-        recording = _read_range_arrays(bag, named.get("ranges", RANGES[0]), anchors, picked)
+        topic = named.get("ranges", RANGES[0])
+        recording = _read_range_arrays(bag, topic, anchors, picked, tag)
     times = [to_nanoseconds(float(time)) for time in recording.times]
     odometry = _read_odometry(path, named.get("odometry"), times, usual)
     turn_rate = _read_gyro(path, named.get("imu"), times, usual)
@@ -148,7 +154,7 @@ def read_bag(
             _say_unread(bag, role, kind)
     return dataclasses.replace(
         recording,
-        truth=_read_truth(bag, named.get("truth"), times),
+        truth=_read_truth(bag, named.get("truth"), times, tag),
         odometry=odometry,
         turn_rate=turn_rate,
     )
@@ -194,24 +200,23 @@ def _checked(named: dict[str, str]) -> dict[str, str]:
     return named
 
 
-def _read_range_arrays(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> Recording:
+def _read_range_arrays(
+    bag: Bag, topic: str, anchors: Anchors, picked: bool, tag: OneTag
+) -> Recording:
     """Ranges of our own type; picked: of other anchors than `anchors` there may be some too."""
     path = bag.path
     row_of = {anchor: row for row, anchor in enumerate(anchors.ids)}
     times: list[int] = []
     # Per epoch and anchor: stamp s, range m, and `QUALITY`.
     rows: list[FloatArray] = []
-    tag = None
     goes_on = False
     cells = RangeCells(no_answer=(math.inf,))  # a status says what 65.535 says in a table
     number, left_out = 0, LeftOut()
     for number, body in enumerate(read_messages(path, topic, RANGES[1]), start=1):
         where = f"{path}: {topic}: message {number}"
         time = nanoseconds(body.header.stamp)
-        heard = getattr(body, "tag", "")
-        if tag is not None and heard != tag:
-            raise InputError(f"{where}: expected one tag, got {tag!r} and {heard!r}")
-        tag = heard
+        if not tag.takes(getattr(body, "tag", ""), where):
+            continue
         again = goes_on and time == times[-1]
         try:
             epoch = _epoch(body, row_of, where, cells, None if picked else left_out.strange)
@@ -227,7 +232,8 @@ def _read_range_arrays(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> 
     for said in left_out.notes(number, anchors.ids):
         note(path, said)
     if not times:
-        raise InputError(f"{path}: no message on {topic} ({RANGES[1]}); {holds(bag)}")
+        kind = f"{RANGES[1]}){tag.missing()}"
+        raise InputError(f"{path}: no message on {topic} ({kind}; {holds(bag)}")
     note(path, cells.note())
     epochs, table = np.array([to_seconds(time) for time in times]), np.array(rows)
     order, why = row_order(epochs)
@@ -288,9 +294,14 @@ def _both(before: FloatArray, more: FloatArray, anchors: Anchors, where: str) ->
     return np.where(np.isnan(before[:, :1]), more, before)
 
 
-def _read_truth(bag: Bag, topic: str | None, times: list[int]) -> FloatArray | None:
-    """Ground truth (T, 3) m at the epochs' times, NaN where unknown; None where there is none."""
+def _read_truth(bag: Bag, topic: str | None, times: list[int], tag: OneTag) -> FloatArray | None:
+    """Ground truth (T, 3) m at the epochs' times, NaN where unknown; None where there is none.
+
+    Where there are several tags it is of nobody knows whom, unless its topic is named.
+    """
     poses: dict[int, tuple[float, float, float]] = {}
+    if topic is None and tag.others:
+        return None
     if topic is not None:
         poses.update(read_places(bag, topic))
     else:

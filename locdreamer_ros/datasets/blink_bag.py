@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from locdreamer_ros.datasets.bag_tags import OneTag
 from locdreamer_ros.datasets.cells import LeftOut, RangeCells
 from locdreamer_ros.datasets.columns import note
 from locdreamer_ros.datasets.rosbag2 import Bag, message, read_messages
@@ -42,7 +43,9 @@ def difference_array(recording: Recording, epoch: int, header: Any, tag: str) ->
     )
 
 
-def read_differences(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> Recording:
+def read_differences(
+    bag: Bag, topic: str, anchors: Anchors, picked: bool, tag: OneTag
+) -> Recording:
     """Blinks as a recording; picked: of other anchors than `anchors` there may be some too.
 
     Raises InputError naming the message: two tags; where most are so, an unknown or repeated
@@ -51,13 +54,12 @@ def read_differences(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> Re
     row_of = {anchor: row for row, anchor in enumerate(anchors.ids)}
     cells = RangeCells(signed=True)
     times: list[float] = []
-    values, variances, tags = [], [], set()
+    values, variances = [], []
     number, left_out = 0, LeftOut()
     for number, body in enumerate(read_messages(bag.path, topic, DIFFERENCES[1]), start=1):
         where = f"{bag.path}: {topic}: message {number}"
-        tags.add(body.tag)
-        if len(tags) > 1:
-            raise InputError(f"{where}: expected one tag, got {' and '.join(map(repr, tags))}")
+        if not tag.takes(body.tag, where):
+            continue
         try:
             value, variance = _blink(
                 body, row_of, where, cells, None if picked else left_out.strange
@@ -71,7 +73,7 @@ def read_differences(bag: Bag, topic: str, anchors: Anchors, picked: bool) -> Re
     for said in left_out.notes(number, anchors.ids):
         note(bag.path, said)
     if not times:
-        raise InputError(f"{bag.path}: no message on {topic}")
+        raise InputError(f"{bag.path}: no message on {topic}{tag.missing()}")
     note(bag.path, cells.note())
     stated = np.array(variances)
     return Recording(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -345,6 +346,30 @@ def test_what_a_node_drops_spoils_no_recording(
     """One glitch of a robot's module in an hour."""
     assert len(read_bag(copy_as(bag, tmp_path / "x", edit=edit))) == epochs
     assert words in caplog.text
+
+
+@pytest.mark.parametrize("differences", [False, True])
+def test_one_of_several_tags_is_read_by_its_name(tmp_path: Path, differences: bool) -> None:
+    """What the recorder leaves of a fleet; the truth is of nobody knows whom."""
+    whole = dataclasses.replace(circle(), differences=differences)
+    write_bag(tmp_path / "bag", whole)
+    number = count()
+
+    def in_turn(topic: str, body: Any) -> Any:
+        if topic.startswith("/uwb/range"):
+            body.tag = "robin" if next(number) % 2 else "wren"
+        return body
+
+    bag = copy_as(tmp_path / "bag", tmp_path / "x", edit=in_turn)
+    with pytest.raises(InputError, match="got 'wren' and 'robin'; --columns tag=ID reads one"):
+        read_bag(bag)
+    robin = read_bag(bag, topics={"tag": "robin"})
+    np.testing.assert_array_equal(robin.times, whole.times[1::2])
+    assert robin.truth is None
+    named = read_bag(bag, topics={"tag": "robin", "truth": "/ground_truth/pose"})
+    assert named.truth is not None
+    with pytest.raises(InputError, match="of tag 'owl', but of wren, robin"):
+        read_bag(bag, topics={"tag": "owl"})
 
 
 def test_ranges_of_no_answer_are_counted_and_said(

@@ -131,6 +131,7 @@ def test_fields_of_an_array(tmp_path: Path, walk: Recording) -> None:
         ({"anchor": "header.frame_id"}, "message 1: 1 anchors but 8 ranges"),
         ({"variance": "header.stamp"}, "message 1: 1 variances but 8 ranges"),
         ({"ranges": "/t"}, r"no topic /t; it holds /s \(lab_msgs/msg/Sweep, 40\)"),
+        ({"tag": "x"}, "tag is of our own messages"),
         ({"speed": "x"}, "columns: unknown 'speed'; a bag has anchors, ranges, truth"),
         ({"truth": "/s"}, "message 1: no position in it; it has header, hits"),
     ):
