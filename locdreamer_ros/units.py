@@ -36,6 +36,8 @@ LOOKED_AT = 200
 """Epochs and pairs of anchors that are looked at, evenly spread, at most."""
 LEAST_M = 0.25
 """Anchors of one site are farther apart; all at one place are those of a survey, without any."""
+REACH_M = 1000.0
+"""No radio of these ranges farther."""
 SHORTEST_M = 0.2
 """No tag is so near to its anchors in half of the ranges."""
 FAR_M, FASTEST_M = 100.0, 20.0
@@ -91,12 +93,7 @@ def check_units(
     times (T,) s, ranges (T, A) m; where, table: the files of anchors and of ranges. A pair of
     ranges need not be of one epoch, but lie within TOGETHER_S.
     """
-    spread = float(np.ptp(anchors.positions, axis=0).max())
-    if len(anchors) >= FEWEST_ANCHORS and 0.0 < spread < LEAST_M:
-        raise InputError(
-            f"{where}: the anchors are all within {spread:.2g} m: expected places in metres; are "
-            "they latitude and longitude, or metres under names that say cm or mm?"
-        )
+    check_closeness(anchors, where)
     held = _held(times, ranges)
     pairs = _pairs(len(anchors))
     if len(anchors) < FEWEST_ANCHORS or len(held) < FEWEST_EPOCHS:
@@ -190,6 +187,32 @@ def _fitting(places: FloatArray, held: FloatArray) -> str:
     """The unit in which ranges (E, A) fit a place best; empty: too few at a time to tell."""
     misfits = {unit: _misfit(places, held, metres) for unit, metres in UNITS_M.items()}
     return min(misfits, key=lambda unit: misfits[unit]) if any(misfits.values()) else ""
+
+
+def check_closeness(anchors: Anchors, where: str) -> None:
+    """Raises InputError, naming `where`, for anchors that are all nearer than those of one site."""
+    spread = float(np.ptp(anchors.positions, axis=0).max())
+    if len(anchors) >= FEWEST_ANCHORS and 0.0 < spread < LEAST_M:
+        raise InputError(
+            f"{where}: the anchors are all within {spread:.2g} m: expected places in metres; are "
+            "they latitude and longitude, or metres under names that say cm or mm?"
+        )
+
+
+def check_site(anchors: Anchors, where: str) -> None:
+    """Raises InputError, naming `where`, for anchors without ranges that cannot be in metres.
+
+    A tag hears two of them at once: so most have another within reach.
+    """
+    check_closeness(anchors, where)
+    some = np.arange(0, len(anchors), max(1, len(anchors) // LOOKED_AT))
+    apart = np.linalg.norm(anchors.positions[some, None] - anchors.positions, axis=2)
+    apart[np.arange(some.size), some] = np.inf
+    if len(anchors) >= FEWEST_ANCHORS and (near := float(np.median(apart.min(axis=1)))) > REACH_M:
+        raise InputError(
+            f"{where}: the anchors are {near:.6g} m from the next: are they in millimetres? then "
+            "call them x_mm, y_mm and z_mm"
+        )
 
 
 def check_lengths(

@@ -12,6 +12,7 @@ from locdreamer_ros.types import Anchors, FloatArray, Site
 from locdreamer_ros.units import (
     check_odometry,
     check_places,
+    check_site,
     check_time,
     check_truth,
     check_turning,
@@ -113,6 +114,15 @@ def test_latitude_and_longitude_are_no_metres() -> None:
 def test_ranges_in_feet_among_the_anchors(size: float, count: int) -> None:
     with pytest.raises(InputError, match=r"^t.csv: the ranges are not in metres but.* in feet"):
         check_units(site(size, count), TIMES, ranges(site(size, count)) / 0.3048, "x.csv", "t.csv")
+
+
+def test_a_site_without_ranges() -> None:
+    check_site(site(60.0), "a.csv")
+    check_site(Anchors(("A", "B", "C"), np.zeros((3, 3))), "a.csv")  # of a survey
+    with pytest.raises(InputError, match=r"^a.csv: the anchors are 6000 m from the next: .* x_mm"):
+        check_site(Anchors(site(6.0).ids, site(6.0).positions * 1000.0), "a.csv")
+    with pytest.raises(InputError, match=r"^a.csv: the anchors are all within"):
+        check_site(Anchors(site(6.0).ids, site(6.0).positions * 0.001), "a.csv")
 
 
 @pytest.mark.parametrize("factor", [0.01, 0.001])

@@ -186,8 +186,11 @@ def _anchors(text: str, device: Device) -> Path | int:
             )
         return int(text)
     from locdreamer_ros.datasets.range_table import load_anchors
+    from locdreamer_ros.units import check_site
 
-    ids = load_anchors(Path(text)).ids
+    site = load_anchors(Path(text))
+    check_site(site, text)
+    ids = site.ids
     for anchor, name in zip(ids, device.names(ids, text), strict=True):
         if not name:
             print(

@@ -114,6 +114,9 @@ def test_what_the_module_cannot_have_is_refused(
 ) -> None:
     """The driver would refuse it, or not ask, when all is mounted."""
     site = tmp_path / "site.csv"
+    save_anchors(site, Anchors(("1", "2", "3"), np.diag([5.0, 5.0, 2.0]) * 1000.0))
+    assert main(["init", "--output", str(tmp_path), *SAID, "--anchors", str(site)]) == 2
+    assert "are they in millimetres?" in capsys.readouterr().err
     save_anchors(site, Anchors(("1", "2", "3"), np.diag([5.0, 5.0, 2.0])))
     for device, anchors, complaint in (
         ("trek1000", "9", "expected 3 to 8 of them with a trek1000"),
