@@ -47,11 +47,15 @@ DEVICE_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run leaves to show: tracks, the tracker's first, then the baseline's; metrics.json."""
+    """What a run leaves to show: tracks, the tracker's first, then the baseline's; metrics.json.
+
+    notes: what in a recording does not belong together.
+    """
 
     anchors: Anchors
     tracks: Sequence[Track]
     metrics: dict[str, Any]
+    notes: Sequence[str] = ()
 
     @property
     def reports(self) -> list[dict[str, Any]]:
@@ -202,6 +206,7 @@ def write(
         walls=walls,
         height=height,
         about=radio_costs(options.device, metrics) if options.source == "serial" else None,
+        notes=outcome.notes,
     )
 
 
@@ -210,6 +215,8 @@ def show(options: argparse.Namespace, outcome: Outcome) -> None:
     from locdreamer_ros.cli.show import show_reports
 
     show_reports(outcome.reports)
+    for sentence in outcome.notes:
+        print(f"note: {sentence}", file=sys.stderr)
     for row in outcome.reports:
         for reason, updates in row["fallback"].items():
             print(f"{row['tracker']}: {updates} updates by another: {reason}", file=sys.stderr)
@@ -287,7 +294,8 @@ def radio_costs(device: str, metrics: dict[str, Any]) -> dict[str, object]:
 def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
     """The loop in this process, at its own speed."""
     from locdreamer_ros.datasets.bag import write_bag
-    from locdreamer_ros.evaluation.run import summary, track_all
+    from locdreamer_ros.evaluation.fit import doubts
+    from locdreamer_ros.evaluation.run import site_of, summary, track_all
     from locdreamer_ros.simulation import simulate
 
     if options.source == "replay":
@@ -305,7 +313,10 @@ def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
         (options.output / name).unlink(missing_ok=True)
     write_bag(options.output / "bag", recording)
     metrics = summary(reports, mode="offline", source=options.source)
-    return Outcome(recording.anchors, tracks, metrics)
+    notes: list[str] = []
+    if options.source == "replay":
+        notes = doubts(recording, tracks[0], site_of(recording, method).tag_height)
+    return Outcome(recording.anchors, tracks, metrics, notes)
 
 
 def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:

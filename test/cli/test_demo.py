@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from time import sleep
 
@@ -108,6 +109,17 @@ def test_bad_input_leaves_nothing(tmp_path, capsys, arguments, expected):
     assert line.startswith("locdreamer: ")
     assert expected in line
     assert not (tmp_path / "out").exists()
+
+
+def test_truth_of_another_frame_is_said(tmp_path, capsys):
+    walk = simulate("lab", duration=20.0, seed=3)
+    turned = replace(walk, truth=walk.truth[:, [1, 0, 2]])
+    save_recording(tmp_path / "x.csv", turned)
+    source = ["--source", "replay", "--recording", tmp_path / "x.csv", "--dimensions", "2"]
+    assert offline(tmp_path / "out", *source) == 0
+    said = "the truth does not fit the ranges"
+    assert f"note: {said}" in capsys.readouterr().err
+    assert said in (tmp_path / "out" / "report.html").read_text().split("class='tiles'")[0]
 
 
 @pytest.mark.parametrize("offline", [["--offline"], []])
