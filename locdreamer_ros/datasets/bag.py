@@ -58,8 +58,8 @@ from locdreamer_ros.types import Anchors, FloatArray, RangeStatus
 
 __all__ = ["BagWriter", "read_bag", "typestore", "write_bag"]
 
-ROLES = ("anchors", "ranges", "truth", "odometry", "imu", "tag", "time", ANCHOR)
-ROLES += (*RANGE_UNITS, VARIANCE)
+TOPICS = ("anchors", "ranges", "truth", "odometry", "imu")
+ROLES = (*TOPICS, "tag", "time", ANCHOR, *RANGE_UNITS, VARIANCE)
 QUALITY = ("nlos_probability", "rx_power", "first_path_power", "variance")
 LAST_S = 2.0**31
 """builtin_interfaces/Time counts seconds in an int32."""
