@@ -172,10 +172,11 @@ def _open(path: Path, _: tuple[tuple[str, int, int], ...]) -> Bag:
             total = sum(channel.total for channel in contents.channels.values())
             if not total:
                 raise InputError(f"{file.name}: was cut off before its first whole chunk")
+            left = f" ({contents.unread} bytes after it)" if contents.unread else ""
             note(
                 path,
-                f"{file.name} was not finished (its recorder was stopped at once): read up to the "
-                f"last whole chunk, {total} messages ({contents.unread} bytes after it)",
+                f"{file.name} was not finished (its recorder was stopped at once): read up to what "
+                f"was written whole last, {total} messages{left}",
             )
         found.append((file, contents))
     return Bag(path, tuple(found), mode == "message")

@@ -49,7 +49,11 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def scan(path: Path) -> Contents:
-    """What the file holds. Raises InputError where it is no database or a damaged one."""
+    """What the file holds. Raises InputError where it is no database or a damaged one.
+
+    It is not finished where a writer had begun something: what that was is undone.
+    """
+    finished = not path.with_name(f"{path.name}-journal").exists()
     with _opened(path) as base:
         if (found := base.execute("PRAGMA quick_check(1)").fetchone()) != ("ok",):
             raise InputError(f"damaged: {' '.join(str(found[0]).split())}")
@@ -70,7 +74,7 @@ def scan(path: Path) -> Contents:
                 raise InputError(f"{topic}: expected ROS 2 messages (cdr), got {encoding!r}")
             definition = definitions.get(kind, "")
             channels[number] = Channel(topic, kind, definition, counts.get(number, 0))
-    return Contents(channels, (), True, 0)
+    return Contents(channels, (), finished, 0)
 
 
 def read(path: Path, contents: Contents, topics: Collection[str]) -> Iterator[Message]:

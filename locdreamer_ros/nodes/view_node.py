@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,9 @@ class ViewNode(UwbNode):
         size = message.info.width * message.info.height
         if not 0 < size <= MOST_CELLS or size != len(message.data):
             raise InputError(f"map: expected 1 to {MOST_CELLS} cells, width x height of them")
+        corner, cell = message.info.origin.position, message.info.resolution
+        if not (cell > 0.0 and all(map(isfinite, (cell, corner.x, corner.y)))):
+            raise InputError("map: expected a resolution in m and a place")
         self._map = message
         if self._view is not None:
             self._show_map(self._view)

@@ -463,6 +463,17 @@ def test_anchors_of_another_frame_are_where_tf_says(
     assert f"anchors in frame hall: taken to map by {moving}" in caplog.text
 
 
+def test_what_a_killed_recorder_left_in_sqlite_is_read_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_bag(tmp_path / "x", bare_recording(), storage="sqlite3")
+    assert_same(read_bag(tmp_path / "x"), bare_recording())
+    assert not caplog.text
+    (tmp_path / "x" / "x.db3-journal").touch()
+    assert_same(read_bag(tmp_path / "x"), bare_recording())
+    assert "x.db3 was not finished" in caplog.text
+
+
 def test_repeated_anchor_ids_are_refused(bag: Path, tmp_path: Path) -> None:
     def twice(topic: str, body: Any) -> Any:
         if topic == "/uwb/anchors":

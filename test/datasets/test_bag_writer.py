@@ -140,7 +140,7 @@ def test_what_a_killed_recorder_left_is_read(
     assert found == list(range(len(found)))
     if storage == "mcap":
         assert "bag.mcap was not finished" in caplog.text
-        assert f"last whole chunk, {len(found)} messages" in caplog.text
+        assert f"written whole last, {len(found)} messages" in caplog.text
     (tmp_path / "bag" / "metadata.yaml").unlink()
     assert numbers(tmp_path / "bag") == found
     assert "has no metadata.yaml" in caplog.text

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf, nan
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from locdreamer_ros.msg import RangeArray, RangeDifferenceArray, TrackerStatus
 from nav_msgs.msg import OccupancyGrid, Odometry
 from nodes.hosted import ANCHORS, TRUTH, hosting, ranges_at
 
+from locdreamer_ros.errors import InputError
 from locdreamer_ros.integrity.status import State
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes import view_node
@@ -57,7 +59,12 @@ def test_a_fix_is_shown_once_all_of_it_has_come(monkeypatch: pytest.MonkeyPatch)
         node = hosted.node
         hosted.until(lambda: node._anchors is not None, "anchors")
         grid = OccupancyGrid(data=[0, 100, -1, 0, 0, 100])
-        grid.info.width, grid.info.height, grid.info.resolution = 3, 2, 0.5
+        grid.info.width, grid.info.height = 3, 2
+        for bad in (0.0, nan, inf):
+            grid.info.resolution = bad
+            with pytest.raises(InputError, match="map: expected a resolution"):
+                node._on_map(grid)
+        grid.info.resolution = 0.5
         hosted.say(OccupancyGrid, "map", LATCHED).publish(grid)
         truth = c.to_pose_stamped(np.array([*TRUTH, 1.0]), ns, "map")
         hosted.say(PoseStamped, "ground_truth/pose", KEPT).publish(truth)
