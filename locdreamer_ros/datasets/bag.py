@@ -139,8 +139,6 @@ def read_bag(
     tag = OneTag(named.get("tag"))
     if usual == DIFFERENCES[0]:
         recording = read_differences(bag, usual, anchors, picked, tag)
-    elif foreign and "tag" in named:
-        raise InputError(f"{path}: columns: tag is of our own messages, not of another's")
     elif foreign:
         recording = read_ranges(bag, named, anchors)
     else:

@@ -57,8 +57,8 @@ def roles_of(columns: Mapping[str, str] | None) -> dict[str, str]:
     """A user's mapping with `time` as `t_s`. Raises InputError for what is no role."""
     mapping = {TIME if role == "time" else role: name for role, name in (columns or {}).items()}
     for role in mapping:
-        if role not in ROLES and not role.startswith("r_"):
-            known = ", ".join(("time", *ROLES[1:]))
+        if role not in (*ROLES, "tag") and not role.startswith("r_"):
+            known = ", ".join(("time", *ROLES[1:], "tag"))
             raise InputError(f"columns: unknown {role!r}; expected one of {known}, r_<id>")
     return mapping
 

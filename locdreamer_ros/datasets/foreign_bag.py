@@ -58,6 +58,7 @@ def read_ranges(bag: Bag, mapping: Mapping[str, str], anchors: Anchors) -> Recor
     cells = RangeCells(RANGE_UNITS[metres])
     rows = array("d")
     tags: dict[tuple[str, str], str] = {}
+    tag = mapping.get("tag")
     for role, topic in mapping.items():
         if role != "ranges" and not role.startswith("r_"):
             continue
@@ -78,6 +79,10 @@ def read_ranges(bag: Bag, mapping: Mapping[str, str], anchors: Anchors) -> Recor
                 if len(there) != len(ranges):
                     raise InputError(f"{where}: {len(there)} {what} but {len(ranges)} ranges")
             senders = [name for name in vars(body) if SENDER.fullmatch(name)]
+            if tag is not None and not senders:
+                raise InputError(f"{where}: no field says whose tag's it is; it has {_names(body)}")
+            if tag is not None and tag not in (str(getattr(body, name)) for name in senders):
+                continue
             for anchor, value, variance in zip(heard, ranges, stated, strict=True):
                 row = ids.row(str(anchor))
                 for name in senders:  # one value for each anchor: the anchor's, not the tag's

@@ -38,6 +38,7 @@ from locdreamer_ros.datasets.cells import (
 from locdreamer_ros.datasets.clock import at_epochs
 from locdreamer_ros.datasets.columns import (
     ANCHOR,
+    MOST_NAMED,
     RANGE,
     RANGE_UNITS,
     ROLES,
@@ -153,8 +154,35 @@ def check_sender(where: str, before: str, now: str) -> None:
     """Raises InputError for ranges of a second tag."""
     if now != before:
         raise InputError(
-            f"{where}: expected ranges of one tag, got {before} and {now}; leave the rows of one"
+            f"{where}: expected ranges of one tag, got {before} and {now}; --columns tag={before} "
+            "reads one of them"
         )
+
+
+def of_tag(
+    path: Path, header: Sequence[str], rows: Iterator[tuple[int, list[str]]], tag: str
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows of one tag, by the columns that say whose they are. Raises InputError: it has none.
+
+    Where these are empty a row is nobody's, as one of truth alone, and stays.
+    """
+    senders = [i for i, name in enumerate(header) if SENDER.fullmatch(name)]
+    if not senders:
+        raise InputError(
+            f"{path}: row 1: no column says whose tag's a row is; it has {some(header)}"
+        )
+    others: dict[str, None] = {}
+    heard = False
+    for at, row in rows:
+        said = [row[i] for i in senders if i < len(row) and row[i]]
+        mine = tag in said
+        heard |= mine
+        if mine or not said:
+            yield at, row
+        elif len(others) < MOST_NAMED:
+            others |= dict.fromkeys(said)
+    if not heard:
+        raise InputError(f"{path}: no row of tag {tag!r}; it has {', '.join(others) or 'none'}")
 
 
 def _value(name: str, text: str, where: str) -> float:

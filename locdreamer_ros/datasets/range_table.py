@@ -64,6 +64,7 @@ from locdreamer_ros.datasets.long_table import (
     SHARED,
     TAG,
     check_sender,
+    of_tag,
     read_long,
     save_long_table,
 )
@@ -156,12 +157,14 @@ def load_range_table(
     """Read a range table, wide or long. Raises InputError naming the file, row and column.
 
     columns: what a column is called in this file, by what it is: `time`, `anchor`, `range`,
-    `gt_x` and so on, `r_<id>`.
+    `gt_x` and so on, `r_<id>`; `tag`: whose rows, where they are of several.
     """
     mapping = roles_of(columns)
     with open_text(path) as stream:
         rows = read_rows(path, stream, logged=True)
         header = plain_header(next(rows)[1], (*ROLES, *TAG), {*mapping.values()})
+        if (tag := mapping.pop("tag", None)) is not None:
+            rows = of_tag(path, header, rows, tag)
         header, rows = joined_stamps(path, header, rows, mapping)
         mapping = with_usual(path, header, mapping)
         if TIME not in {*header, *mapping} and any(DECIMAL.fullmatch(name) for name in header):

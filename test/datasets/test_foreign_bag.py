@@ -131,7 +131,7 @@ def test_fields_of_an_array(tmp_path: Path, walk: Recording) -> None:
         ({"anchor": "header.frame_id"}, "message 1: 1 anchors but 8 ranges"),
         ({"variance": "header.stamp"}, "message 1: 1 variances but 8 ranges"),
         ({"ranges": "/t"}, r"no topic /t; it holds /s \(lab_msgs/msg/Sweep, 40\)"),
-        ({"tag": "x"}, "tag is of our own messages"),
+        ({"tag": "x"}, "message 1: no field says whose tag's it is; it has header, hits"),
         ({"speed": "x"}, "columns: unknown 'speed'; a bag has anchors, ranges, truth"),
         ({"truth": "/s"}, "message 1: no position in it; it has header, hits"),
     ):
@@ -183,6 +183,10 @@ def test_ranges_of_two_tags_on_one_topic(tmp_path: Path, walk: Recording) -> Non
     columns = {"ranges": "/toa", "anchor": "anchorId"}
     with pytest.raises(InputError, match=r"message 2, field tagId: .* one tag, got 7 and 8"):
         load_recording(tmp_path / "bag", tmp_path / "site.csv", columns=columns)
+    one = load_recording(tmp_path / "bag", tmp_path / "site.csv", columns={**columns, "tag": "8"})
+    np.testing.assert_allclose(one.times, walk.times + 0.08, atol=1e-9)
+    with pytest.raises(InputError, match="no ranges of the anchors"):
+        load_recording(tmp_path / "bag", tmp_path / "site.csv", columns={**columns, "tag": "9"})
 
 
 def test_our_own_type_under_another_name(tmp_path: Path, walk: Recording) -> None:

@@ -211,7 +211,7 @@ def test_columns_by_a_mapping_and_milliseconds(tmp_path: Path) -> None:
         ("t_s,anchor,range,gt_x\n0,A1,1,1\n", "ground truth needs all of gt_x, gt_y"),
         (
             "t_s,tag,anchor,range\n0,7,A1,1\n0,8,2,1\n",
-            "row 3, column tag: expected ranges of one tag, got 7 and 8; leave the rows of one",
+            "row 3, column tag: expected ranges of one tag, got 7 and 8; --columns tag=7 reads one",
         ),
         ("t_s,Source ID,anchor,range\n0,7,A1,1\n0,7,2,1\n0,8,A1,1\n", "row 4, column Source ID"),
         ("t_s,anchor,range,nlos\n0,A1,2,perhaps\n", "row 2, column nlos: expected a number"),
@@ -223,3 +223,18 @@ def test_bad_tables_are_one_line(tmp_path: Path, text: str, message: str) -> Non
     with pytest.raises(InputError, match=message) as error:
         load(tmp_path, text)
     assert "\n" not in str(error.value)
+
+
+def test_one_of_several_tags(tmp_path: Path) -> None:
+    text = "t_s,device,anchor,range,gt_x,gt_y\n0,7,A1,1,,\n0,8,A1,2,,\n0,,,,5,6\n0,7,2,3,,\n"
+    one = load(tmp_path, text, tag="7")
+    assert one.ranges.tolist() == [[1.0, 3.0]]
+    np.testing.assert_array_equal(one.truth, [[5, 6, NAN]])
+    assert (
+        load(tmp_path, "t_s,tag,r_A1,r_2,r_hall 3\n0,7,1,2,3\n0,8,4,5,6\n", tag="8").ranges[0, 0]
+        == 4
+    )
+    with pytest.raises(InputError, match="no row of tag '9'; it has 7, 8"):
+        load(tmp_path, text, tag="9")
+    with pytest.raises(InputError, match="row 1: no column says whose tag's a row is; it has t_s"):
+        load(tmp_path, "t_s,anchor,range\n0,A1,1\n", tag="7")
