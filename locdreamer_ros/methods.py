@@ -170,8 +170,8 @@ class Method(TrackerChoice):
             if name in NEED_A_MODEL and not self.model:
                 command = "juno train" if name == "juno" else "train"
                 raise InputError(
-                    f"{role} {name} needs a trained model: --model FILE "
-                    f"(locdreamer {command} makes one)"
+                    f"{role} {name} needs a trained model: --model FILE, of a node the parameter "
+                    f"model (locdreamer {command} makes one)"
                 )
         if self.model and not {self.tracker, self.scheduler} & {"zero-shot", *NEED_A_MODEL}:
             raise InputError(

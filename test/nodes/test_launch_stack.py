@@ -36,6 +36,8 @@ from tf2_msgs.msg import TFMessage
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.range_table import save_anchors
 from locdreamer_ros.driver.emulator import emulate
+from locdreamer_ros.evaluation.run import evaluate
+from locdreamer_ros.methods import Method
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.launch_description import RESPAWN_DELAY_S
@@ -187,14 +189,15 @@ def test_a_robot_with_somebody_elses_radio_in_a_namespace(tmp_path: Path) -> Non
     )
     arguments = [
         "namespace:=robot1", "device:=none", "passive:=true", "dimensions:=2",
-        f"ranges_from:={mapping}", f"params_file:={params}",
+        f"ranges_from:={mapping}", f"params_file:={params}", f"record:={tmp_path}/bag",
     ]  # fmt: skip
     with launched(tmp_path, ROBOT, *arguments) as (launch, probe):
         poses = probe.hear(PoseWithCovarianceStamped, "/robot1/tracker_node/pose")
         statuses = probe.hear(TrackerStatus, "/robot1/tracker_node/status")
         says = [probe.node.create_publisher(Range, f"/radio/{i}", SENSOR) for i in ANCHORS.ids]
-        probe.until(lambda: all(s.get_subscription_count() for s in says), "listeners", PATIENCE_S)
-        assert list(launch.nodes()) == ["tracker_node"]
+        heard = lambda: all(s.get_subscription_count() == 2 for s in says)  # noqa: E731
+        probe.until(heard, "listeners", PATIENCE_S)
+        assert sorted(launch.nodes()) == ["recorder_node", "tracker_node"]
         for turn in range(40):
             ns = 10**9 + turn * 50_000_000
             measured = float(ranges_at(TRUTH, [turn % 4], ns / 1e9).value[0])
@@ -206,6 +209,12 @@ def test_a_robot_with_somebody_elses_radio_in_a_namespace(tmp_path: Path) -> Non
         place = poses[-1].pose.pose.position
         assert np.hypot(place.x - TRUTH[0], place.y - TRUTH[1]) < 0.2
         assert statuses[-1].tracker == "robust-ekf"
+    # And offline, of what was recorded, it is where it was.
+    method = Method(tracker="robust-ekf", scheduler="all", dimensions="2")
+    track, _ = evaluate(load_recording(tmp_path / "bag"), method)
+    times = [round(c.nanoseconds(pose.header.stamp) / 1e9, 6) for pose in poses]
+    row = track.times.round(6).tolist().index(times[-1])
+    np.testing.assert_allclose(track.mean[row, :2], (place.x, place.y), atol=1e-3)
 
 
 def test_a_fleet_follows_simulated_tags_in_a_namespace(tmp_path: Path) -> None:
