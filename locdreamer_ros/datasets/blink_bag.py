@@ -105,7 +105,7 @@ def _blink(
             variance[row] = noise
     others = [anchor for anchor, *_ in entries if anchor not in row_of]
     if strange is not None and others:
-        if len(others) == len(entries):
+        if body.reference not in row_of:
             raise InputError(
                 f"{where}: unknown anchor {others[0]!r}; the bag has {', '.join(row_of)}"
             )

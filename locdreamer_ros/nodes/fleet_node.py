@@ -39,7 +39,12 @@ from locdreamer_ros.nodes.fleet_config import FleetConfig, named
 from locdreamer_ros.nodes.lifecycle import new_session
 from locdreamer_ros.nodes.listening import RANGES, hear, spoken_of
 from locdreamer_ros.nodes.members import MOST_WAITING, Asked, Member, Members, states, tag_markers
-from locdreamer_ros.nodes.passive import Gathered, gather, leave_strangers
+from locdreamer_ros.nodes.passive import (
+    Gathered,
+    gather,
+    leave_strange_differences,
+    leave_strangers,
+)
 from locdreamer_ros.nodes.patience import Patience
 from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.sited import SitedNode
@@ -206,9 +211,12 @@ class FleetNode(SitedNode):
 
     def _on_differences(self, message: RangeDifferenceArray) -> None:
         """Put a blink to the tag's other messages."""
+        strange = leave_strange_differences(message, self.known_site.anchors)
         ranges = from_differences(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
         member = self._member(message.tag)
+        if strange:
+            self._dropped(message.tag, strange)
         if ns == member.blink:
             raise InputError("uwb/range_differences: the same blink again")
         member.blink = ns

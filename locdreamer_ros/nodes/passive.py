@@ -7,6 +7,7 @@ Or on time differences (TDoA), which nobody asks for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
@@ -16,7 +17,7 @@ from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import RangeArray, RangeDifferenceArray
 from locdreamer_ros.nodes import foreign
-from locdreamer_ros.nodes.conversions import from_differences, from_ranges
+from locdreamer_ros.nodes.conversions import MAX_ANCHORS, from_differences, from_ranges
 from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
 from locdreamer_ros.stamps import nanoseconds, to_seconds
@@ -61,14 +62,27 @@ def leave_strangers(message: RangeArray, anchors: Anchors) -> str:
     Who ranges by himself ranges with anchors that nobody surveyed, too. A message of nothing else
     stays as it is, to be dropped.
     """
+    message.ranges, strange = _without(message.ranges, anchors)
+    return strange
+
+
+def leave_strange_differences(message: RangeDifferenceArray, anchors: Anchors) -> str:
+    """As `leave_strangers`, of a blink whose reference is of the site."""
+    strange = ""
+    if message.reference in anchors.ids:
+        message.differences, strange = _without(message.differences, anchors)
+    return strange
+
+
+def _without(entries: Sequence[Any], anchors: Anchors) -> tuple[Sequence[Any], str]:
+    """Those of the site, and what is said of the others; all, where none is of the site."""
     known = set(anchors.ids)
-    strange = dict.fromkeys(each.anchor for each in message.ranges if each.anchor not in known)
-    ours = [each for each in message.ranges if each.anchor in known]
-    if not strange or not ours:
-        return ""
-    message.ranges = ours
+    strange = dict.fromkeys(each.anchor for each in entries if each.anchor not in known)
+    ours = [each for each in entries if each.anchor in known]
+    if not strange or not ours or len(entries) > MAX_ANCHORS:
+        return entries, ""
     named = ", ".join(repr(anchor[:LONGEST_ID]) for anchor in [*strange][:3])
-    return f"ranges of unknown anchors ({named}); the site has {', '.join(anchors.ids)}"
+    return ours, f"ranges of unknown anchors ({named}); the site has {', '.join(anchors.ids)}"
 
 
 class PassiveNode(TrackingNode):
@@ -106,6 +120,8 @@ class PassiveNode(TrackingNode):
             return
         received = perf_counter()
         self._heard_ranges = True
+        if strange := leave_strange_differences(message, self.known_site.anchors):
+            self.drop(strange)
         ranges = from_differences(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
         if ns == self._blink:

@@ -60,12 +60,13 @@ def test_a_node_lives_on_differences_and_drops_what_is_none() -> None:
         place = poses[-1].pose.pose.position
         assert np.hypot(place.x - TRUTH[0], place.y - TRUTH[1]) < 0.05
         assert statuses[-1].ranges_used == 4
-        absurd, stated = blink(6), blink(6)
+        absurd, stated, nowhere = blink(6), blink(6), blink(6)
+        nowhere.reference = "zz"
         absurd.differences[0].difference = 1e5
         stated.differences[0].variance = -1.0
         bad = {
             "uwb/range_differences: the same blink again": blink(5),
-            "unknown anchor 'zz'": blink(6, zz=1.0),
+            "unknown anchor 'zz'": nowhere,
             "an anchor is there twice": blink(6, a=0.0),
             "anchor 'b': expected a difference within 1000 m, got 100000": absurd,
             "got nan": blink(6, zz=nan),
@@ -79,8 +80,9 @@ def test_a_node_lives_on_differences_and_drops_what_is_none() -> None:
             says.publish(message)
             hosted.until(lambda n=dropped: hosted.node.counts["messages_dropped"] == n, why)
             assert why in hosted.node.problem
-        says.publish(blink(7))
+        says.publish(blink(7, zz=1.0))  # the others of a blink are used
         hosted.until(lambda: len(poses) == 7, "a pose after them")
+        assert "ranges of unknown anchors ('zz')" in hosted.node.problem
         place = poses[-1].pose.pose.position
         assert np.hypot(place.x - TRUTH[0], place.y - TRUTH[1]) < 0.05
 
