@@ -63,14 +63,15 @@ inline void look_at(
     accumulate(late, 2, 1, SEEN - KNOWN, net.token + KNOWN, &found.token[k]);
   }
   silu(found.token[0].at, count * WIDTH);
-  for (int j = 0; j < WIDTH; j++) {
-    double sum = 0.0, most = found.token[0].at[j];
-    for (int k = 0; k < count; k++) {
-      sum += found.token[k].at[j];
-      most = std::max(most, found.token[k].at[j]);
+  for (int j = 0; j < WIDTH; j += 4) {
+    Four sum = load(found.token[0].at + j), most = sum;
+    for (int k = 1; k < count; k++) {
+      const Four one = load(found.token[k].at + j);
+      sum += one;
+      most = one > most ? one : most;
     }
-    both[0].at[j] = sum / count;
-    both[1].at[j] = most;
+    store(sum / static_cast<double>(count), both[0].at + j);
+    store(most, both[1].at + j);
   }
   accumulate(both[0].at, 0, 1, 2 * WIDTH, net.pool, &pooled);
   silu(pooled.at, WIDTH);
@@ -113,6 +114,22 @@ inline void hidden(
   }
   for (int j = 0; j < HIDDEN / 4; j++) {store(sum[j], out + 4 * j);}
   silu(out, HIDDEN);
+}
+
+// How the state varies with a range: out (size) = H P, where the range grows with the first states by
+// `factor` (FIRST), and with its own two biases by 1.
+INLINE void spread_of_range(
+  const double * covariance, size_t size, const double * factor, size_t own, size_t local,
+  double * out)
+{
+  const double * own_row = covariance + own * size, * local_row = covariance + local * size;
+  for (size_t j = 0; ; j += 4) {
+    j = std::min(j, size - 4);  // the last four may be some of those before again
+    Four sum = load(own_row + j) + load(local_row + j);
+    for (int i = 0; i < FIRST; i++) {sum += factor[i] * load(covariance + i * size + j);}
+    store(sum, out + j);
+    if (j == size - 4) {return;}
+  }
 }
 
 // What is shown of the state: mean (2D) and covariance (2D, 2D), multiplied by the trust's scale.
