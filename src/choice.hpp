@@ -40,6 +40,13 @@ inline void foresee(
     where[k] = at;
   }
   const int here = static_cast<int>(slots_here.size());
+  // Where there are many anchors most are strangers, whose bias is one for all.
+  const int usual = std::max(seat[0], 0);
+  static std::vector<int> others;
+  others.clear();
+  for (int k = 0; k < count; k++) {
+    if (where[k] != usual) {others.push_back(k);}
+  }
   // By axes, so that a loop over anchors takes four at once.
   static Numbers direction, bias, between_strangers, nothing;
   direction.resize(static_cast<size_t>(count) * SPACE);
@@ -70,11 +77,18 @@ inline void foresee(
       bias[s] = common + spread(FIRST + slots_here[s]) + spread(FIRST + slots + slots_here[s]);
     }
     double * row = ranges + static_cast<size_t>(k) * count;
-    Numbers & less = slot[rows[k]] == 0 ? between_strangers : nothing;
+    double * less = (slot[rows[k]] == 0 ? between_strangers : nothing).data();
     const double kept = std::exchange(less[k], 0.0);  // but with itself it shares it
-    for (int m = 0; m < count; m++) {
-      row[m] = x[m] * near[0] + y[m] * near[1] + z[m] * near[2] + bias[where[m]] - less[m];
+    const double shared = bias[usual];
+    int m = 0;
+    for (; m + 4 <= count; m += 4) {
+      const Four along = near[0] * load(x + m) + near[1] * load(y + m) + near[2] * load(z + m);
+      store(along + shared - load(less + m), row + m);
     }
+    for (; m < count; m++) {
+      row[m] = near[0] * x[m] + near[1] * y[m] + near[2] * z[m] + shared - less[m];
+    }
+    for (int other : others) {row[other] += bias[where[other]] - shared;}
     less[k] = kept;
   }
 }
