@@ -241,7 +241,7 @@ class FleetNode(SitedNode):
             times = {t: to_seconds(g.ns) for t, (g, _) in turn.items()} if not self.asking else {}
             plans = self.fleet.hear(times)
             for tag in times.keys() - plans.keys():
-                why = "far from the last, or its numbers failed"
+                why = "far from the last (do the clocks agree?), or its numbers failed"
                 self._dropped(tag, f"what is stamped {times[tag]:.3f} s was not taken in: {why}")
             answers: dict[str, tuple[Plan, Ranges]] = {}
             stamps: dict[str, int] = {}

@@ -151,7 +151,7 @@ class PassiveNode(TrackingNode):
         step = self.loop.hear(time, motion)
         self.note_times()
         if step is None:
-            raise InputError(f"a stamp of {time:.3f} s is far from the last")
+            raise InputError(f"a stamp of {time:.3f} s is far from the last: do all clocks agree?")
         plan = replace(step, anchor=ranges.anchor)
         self.turn(
             lambda: self.loop.absorb(plan, ranges),
