@@ -7,6 +7,7 @@ from __future__ import annotations
 from math import inf
 
 import pytest
+from fuzz.test_readers import READ
 
 from locdreamer_ros.benchmarks import contract
 from locdreamer_ros.benchmarks.result import Settings
@@ -49,9 +50,9 @@ def test_what_failed_is_counted_and_named():
 
 
 def test_an_attack_is_a_program_that_says_what_it_found():
-    found = contract.attacked("inputs.py", 13, 0)
+    found = contract.attacked("inputs.py", len(READ), 0)
     assert found is not None
-    assert found["tried"] == 13
+    assert found["tried"] == len(READ)
     assert found["bad"] == []
     with pytest.raises(RuntimeError, match="soak"):
         contract.attacked("soak.py", "long", 0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 from fuzz.codecs import fuzz
 from fuzz.oracles import ORACLES
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from locdreamer_ros.driver.codec import (
@@ -340,6 +340,7 @@ def test_impossible_ranges_fail(case: Case) -> None:
 @by_device
 @settings(max_examples=60)
 @given(pieces=st.lists(st.binary(max_size=60) | st.integers(0, 3), max_size=12))
+@example(pieces=[b"\r\n> \r\n", 3])
 def test_anything_may_come(case: Case, pieces: list[bytes | int]) -> None:
     codec = case.asked()
     size = dropped = 0

@@ -115,7 +115,7 @@ class Uwb650Codec(LineCodec):
                 events.append(SendEvent(self._request(), PAUSE_S))
         elif line == b"ERROR" and self._asked and not self._waits:
             self._end("the module refuses the command", events)
-        elif line not in (b"OK", b"ERROR"):
+        elif line not in (b"OK", b"ERROR", b""):  # nothing is left of a prompt
             events.append(DroppedEvent(len(line), "no answer of this module"))
             if b"RANG" in line and not _ECHO.search(line) and not self._waits:
                 self._end("malformed answer", events, Failure.UNUSABLE)
