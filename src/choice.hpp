@@ -105,7 +105,7 @@ public:
     double sigma)
   : ranges_(ranges), count_(count), budget_(budget), noise_(sigma * sigma)
   {
-    static Numbers room;  // kept from one to the next
+    static Numbers room;  // kept from one to the next: there is one choice at a time
     static std::vector<int> places;
     const size_t crossed = static_cast<size_t>(count) * AXES, most = budget;
     room.resize(crossed + most * (most + AXES + 4) + 1);

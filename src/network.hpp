@@ -116,22 +116,6 @@ inline void hidden(
   silu(out, HIDDEN);
 }
 
-// How the state varies with a range: out (size) = H P, where the range grows with the first states by
-// `factor` (FIRST), and with its own two biases by 1.
-INLINE void spread_of_range(
-  const double * covariance, size_t size, const double * factor, size_t own, size_t local,
-  double * out)
-{
-  const double * own_row = covariance + own * size, * local_row = covariance + local * size;
-  for (size_t j = 0; ; j += 4) {
-    j = std::min(j, size - 4);  // the last four may be some of those before again
-    Four sum = load(own_row + j) + load(local_row + j);
-    for (int i = 0; i < FIRST; i++) {sum += factor[i] * load(covariance + i * size + j);}
-    store(sum, out + j);
-    if (j == size - 4) {return;}
-  }
-}
-
 // What is shown of the state: mean (2D) and covariance (2D, 2D), multiplied by the trust's scale.
 inline bool publish(
   const Network & net, const double * context, const double * mean, const double * covariance,
