@@ -253,7 +253,6 @@ def check_truth(anchors: Anchors, ranges: FloatArray, truth: FloatArray, table: 
     known = known[:: max(1, math.ceil(known.size / LOOKED_AT))]
     if known.size < FEWEST_EPOCHS:
         return
-
     rise = anchors.positions[:, 2] - min(HAND_M, float(anchors.positions[:, 2].mean()))
 
     def misfit(metres: float) -> float:
@@ -263,11 +262,11 @@ def check_truth(anchors: Anchors, ranges: FloatArray, truth: FloatArray, table: 
         return float(np.nanmedian(np.abs(ranges[known] - distance)))
 
     misfits = {unit: misfit(metres) for unit, metres in UNITS_M.items()}
-    unit = min(misfits, key=lambda name: misfits[name])
-    if misfits[unit] < min(WORST_FIT_M, 0.15 * misfit(1.0)):
+    unit, as_metres = min(misfits, key=lambda name: misfits[name]), misfit(1.0)
+    if misfits[unit] < min(WORST_FIT_M, 0.15 * as_metres):
         raise InputError(
             f"{table}: the truth is not in metres but, by the ranges, in {unit}: so it fits them "
-            f"to {misfits[unit]:.2g} m, as metres to {misfit(1.0):.3g} m; call it gt_x_mm, "
+            f"to {misfits[unit]:.2g} m, as metres to {as_metres:.3g} m; call it gt_x_mm, "
             "gt_x_cm or gt_x_ft"
         )
 

@@ -115,8 +115,8 @@ def _doubts(
                 f"the ranges of anchor {anchor} scatter by {scatter:.1f} m: is it swapped with "
                 "another, elsewhere than its file says, or behind walls?"
             )
+    others = float(np.nanmedian(offset))
     for anchor, mine in zip(ids, offset, strict=True):
-        others = float(np.nanmedian(offset))
         if abs(mine - others) > APART_M:
             yield (
                 f"anchor {anchor} is off by {mine:.1f} m, the others by {others:.1f} m: modules "

@@ -15,8 +15,7 @@ from types import TracebackType
 
 import locdreamer_ros
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.nodes.running import BAD_INPUT
-from locdreamer_ros.start import end_with_parent
+from locdreamer_ros.start import BAD_INPUT, end_with_parent
 
 PATIENCE_S = 8.0
 QUIET = ("--disable-external-lib-logs",)

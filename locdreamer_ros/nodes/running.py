@@ -23,9 +23,8 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes.catalogue import refuse_unknown
 from locdreamer_ros.nodes.domain import find_soon
 from locdreamer_ros.nodes.lifecycle import UwbNode
-from locdreamer_ros.start import SETTLES, TOLD_BY
+from locdreamer_ros.start import BAD_INPUT, SETTLES, TOLD_BY
 
-BAD_INPUT = 2
 HEED_S = 0.2
 """How long a node that has nothing to do takes to heed a signal."""
 RCLError = rclpy_implementation.RCLError
