@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -217,7 +216,7 @@ def _read_range_arrays(
             continue
         again = goes_on and time == times[-1]
         try:
-            epoch = _epoch(body, row_of, where, cells, None if picked else left_out.strange)
+            epoch = _epoch(body, row_of, where, cells, None if picked else left_out)
             if again:  # the tracker asked on for the same fix
                 rows[-1] = _both(rows[-1], epoch, anchors, where)
         except InputError as reason:
@@ -255,20 +254,16 @@ def _read_range_arrays(
 
 
 def _epoch(
-    body: Any, row_of: dict[str, int], where: str, cells: RangeCells, strange: Counter[str] | None
+    body: Any, row_of: dict[str, int], where: str, cells: RangeCells, left_out: LeftOut | None
 ) -> FloatArray:
     """One RangeArray as (A, 6): stamp, range and `QUALITY`; NaN: not there.
 
-    strange: counts other anchors than those of the site; None: they are meant to be left out.
+    left_out: counts other anchors than those of the site; None: they are meant to be left out.
     """
     epoch = np.full((len(row_of), 2 + len(QUALITY)), np.nan)
     others = [entry.anchor for entry in body.ranges if entry.anchor not in row_of]
-    if strange is not None and others:
-        if len(others) == len(body.ranges):
-            raise InputError(
-                f"{where}: unknown anchor {others[0]!r}; {ANCHORS[0]} has {', '.join(row_of)}"
-            )
-        strange.update(others)
+    if left_out is not None and others:
+        left_out.strangers(others, row_of, where, useless=len(others) == len(body.ranges))
     for entry in body.ranges:
         row = row_of.get(entry.anchor)
         if row is None:

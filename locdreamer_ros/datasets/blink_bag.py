@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -61,9 +60,7 @@ def read_differences(
         if not tag.takes(body.tag, where):
             continue
         try:
-            value, variance = _blink(
-                body, row_of, where, cells, None if picked else left_out.strange
-            )
+            value, variance = _blink(body, row_of, where, cells, None if picked else left_out)
         except InputError as reason:
             left_out.add(reason)
             continue
@@ -87,11 +84,11 @@ def read_differences(
 
 
 def _blink(
-    body: Any, row_of: dict[str, int], where: str, cells: RangeCells, strange: Counter[str] | None
+    body: Any, row_of: dict[str, int], where: str, cells: RangeCells, left_out: LeftOut | None
 ) -> tuple[FloatArray, FloatArray]:
     """Differences (A,) m, the reference's 0, and their variances; NaN: not there.
 
-    strange: counts other anchors than those of the site; None: they are meant to be left out.
+    left_out: counts other anchors than those of the site; None: they are meant to be left out.
     """
     value, variance = np.full((2, len(row_of)), np.nan)
     entries = [(body.reference, 0.0, math.nan)]
@@ -104,10 +101,6 @@ def _blink(
             value[row] = cells.metres(metres, f"{where}: anchor {anchor}")
             variance[row] = noise
     others = [anchor for anchor, *_ in entries if anchor not in row_of]
-    if strange is not None and others:
-        if body.reference not in row_of:
-            raise InputError(
-                f"{where}: unknown anchor {others[0]!r}; the bag has {', '.join(row_of)}"
-            )
-        strange.update(others)
+    if left_out is not None and others:
+        left_out.strangers(others, row_of, where, useless=body.reference not in row_of)
     return value, variance

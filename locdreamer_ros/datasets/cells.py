@@ -94,37 +94,39 @@ class TimeCells:
 
     def __init__(self) -> None:
         self.whole = True
-        self._read: Callable[[str], float | None] | None = None
         self._kind = ""
-        self._last = self._midnight = 0.0
+        self._last: float | None = None
+        self._midnight = 0.0
 
     def stamp(self, text: str, where: str) -> float:
         """A finite number in the file's unit; a date in s since 1970. Raises InputError."""
         if not self._kind:
-            kinds = (("date", _seconds_of), ("time of day", _of_day))
-            known = [(kind, read) for kind, read in kinds if read(text) is not None]
-            self._kind, self._read = known[0] if known else ("number", None)
-            self._last = (known[0][1](text) if known else None) or 0.0
-        if self._read is None:
-            try:
-                value = number(text, where)
-            except InputError as reason:
-                if ":" not in text:
-                    raise
-                raise InputError(f"{reason}, or a date like 2026-11-28 10:00:00.5") from None
-            self.whole &= "." not in text and "e" not in text.lower()
-            return value
+            kinds = (kind for kind, read in TIMES.items() if read(text) is not None)
+            self._kind = next(kinds, NUMBER)
+        if self._kind == NUMBER:
+            return self._number(text, where)
         self.whole = False
-        seconds = self._read(text)
+        seconds = TIMES[self._kind](text)
         if seconds is None:
             raise InputError(
                 f"{where}: expected a {self._kind} as in the rows above, got {_short(text)}"
             )
-        if self._kind == "time of day":
-            if abs(seconds - self._last) > DAY_S / 2:
-                self._midnight += DAY_S if seconds < self._last else -DAY_S
+        if self._kind == TIME_OF_DAY:
+            last = seconds if self._last is None else self._last
+            if abs(seconds - last) > DAY_S / 2:
+                self._midnight += DAY_S if seconds < last else -DAY_S
             self._last = seconds
         return seconds + self._midnight
+
+    def _number(self, text: str, where: str) -> float:
+        try:
+            value = number(text, where)
+        except InputError as reason:
+            if ":" not in text:
+                raise
+            raise InputError(f"{reason}, or a date like 2026-11-28 10:00:00.5") from None
+        self.whole &= "." not in text and "e" not in text.lower()
+        return value
 
 
 def _seconds_of(text: str) -> float | None:
@@ -151,6 +153,11 @@ def _of_day(text: str) -> float | None:
     return 3600.0 * int(found[1]) + 60.0 * int(found[2]) + int(found[3]) + fraction
 
 
+NUMBER, DATE_OF, TIME_OF_DAY = "number", "date", "time of day"
+TIMES: dict[str, Callable[[str], float | None]] = {DATE_OF: _seconds_of, TIME_OF_DAY: _of_day}
+"""What a column of times may hold that is no number, and how it is read."""
+
+
 class LeftOut:
     """Messages of a bag that are not used, as a node drops them: counted, the first one named."""
 
@@ -164,6 +171,16 @@ class LeftOut:
         """One more."""
         self.count += 1
         self._first = self._first or str(reason)
+
+    def strangers(
+        self, anchors: Sequence[str], site: Collection[str], where: str, *, useless: bool
+    ) -> None:
+        """Count anchors that the site has not. Raises InputError where this makes it `useless`."""
+        if useless:
+            raise InputError(
+                f"{where}: unknown anchor {anchors[0]!r}; the bag has {', '.join(site)}"
+            )
+        self.strange.update(anchors)
 
     def notes(self, of: int, site: Sequence[str]) -> Iterator[str]:
         """What was left out of `of` messages. Raises InputError: most of them were."""

@@ -13,7 +13,7 @@ import csv
 import math
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +99,12 @@ def read_long(
     check_groups(path, header, found)
     unused = [i for i in range(len(header)) if i not in found.values()]
     note_unused(path, [header[i] for i in unused])
+    tagged = [found[tag] for tag in TAG if tag in found]
     senders = [i for i in unused if SENDER.fullmatch(header[i])]
     pairs: dict[tuple[int, int], str] = {}
     tags: dict[int, str] = {}
     names = [role for role in found if role not in (TIME, ANCHOR, *RANGE_UNITS, *TAG)]
+    others = [(found[name], scales.get(name, 1.0), _reader(name)) for name in names]
     unit = min(RANGE_UNITS[metres], without_unit(header[found[metres]])[1])
     ids, cells, clock = AnchorIds(anchors), RangeCells(unit), TimeCells()
     numbers = array("d")
@@ -115,7 +117,7 @@ def read_long(
         if anchor is None:
             column = f"row {at}, column {header[found[ANCHOR]]}"
             raise unknown_anchor(path, column, row[found[ANCHOR]], ids)
-        for i in (found[tag] for tag in TAG if tag in found):
+        for i in tagged:
             check_sender(f"{where}, column {header[i]}", tags.setdefault(i, row[i]), row[i])
         for i in senders:  # one value for each anchor: the anchor's, not the tag's
             before = pairs.setdefault((i, anchor), row[i])
@@ -124,9 +126,7 @@ def read_long(
         numbers.append(anchor)
         numbers.append(cells.metres(row[found[metres]], f"{where}, column {header[found[metres]]}"))
         numbers.extend(
-            scales.get(name, 1.0)
-            * _value(name, row[found[name]], f"{where}, column {header[found[name]]}")
-            for name in names
+            scale * read(row[i], f"{where}, column {header[i]}") for i, scale, read in others
         )
         check_count(path, len(numbers))
     table = np.array(numbers).reshape(-1, 3 + len(names))
@@ -185,12 +185,16 @@ def of_tag(
         raise InputError(f"{path}: no row of tag {tag!r}; it has {', '.join(others) or 'none'}")
 
 
-def _value(name: str, text: str, where: str) -> float:
-    """The number in a cell of the column `name`; of blocked links words will do."""
-    if name == NLOS and (odds := ODDS.get(text.lower())) is not None:
-        return odds
+def _reader(name: str) -> Callable[[str, str], float]:
+    """What reads the cells of the column `name`, and where they are; blocked links in words too."""
     least, most = LEAST.get(name, -math.inf), MOST.get(name, math.inf)
-    return number(text, where, missing=True, least=least, most=most)
+
+    def read(text: str, where: str) -> float:
+        if name == NLOS and (odds := ODDS.get(text.lower())) is not None:
+            return odds
+        return number(text, where, missing=True, least=least, most=most)
+
+    return read
 
 
 def _with_truth(
@@ -233,7 +237,10 @@ def recording_of_rows(
     if _is_anchors_place(anchor, together(values, TRUTH)):
         note(path, "x, y, z are the anchors' places, not the tag's: no ground truth")
         values = {name: value for name, value in values.items() if name not in TRUTH}
-    _say_shared(path, times, table)
+    ranged = np.isfinite(table[:, 2])
+    seen = {*zip(times[ranged].tolist(), anchor[ranged].tolist(), strict=True)}
+    again = int(ranged.sum()) - len(seen)
+    say_shared(path, again, times.size, "another range of their anchor")
     epoch = _epochs(times, anchor)
     last = np.append(np.flatnonzero(np.diff(epoch)), epoch.size - 1)  # of each epoch, its last row
     shape = (last.size, len(anchors))
@@ -297,16 +304,13 @@ def _repeated(times: FloatArray, table: FloatArray) -> BoolArray:
     return again
 
 
-def _say_shared(path: Path, times: FloatArray, table: FloatArray) -> None:
-    """Say where one anchor has several ranges of one stamp, in more than a few rows."""
-    heard = np.isfinite(table[:, 2])
-    seen = {*zip(times[heard].tolist(), table[heard, 1].tolist(), strict=True)}
-    again = int(heard.sum()) - len(seen)
-    if again > SHARED * times.size:
+def say_shared(path: Path, count: int, of: int, whose: str) -> None:
+    """Say where more than a few of the rows have a stamp that is another's."""
+    if count > SHARED * of:
         note(
             path,
-            f"{again} rows have the stamp of another range of their anchor: two tags in one file, "
-            "or a clock that counts whole seconds?",
+            f"{count} rows have the stamp of {whose}: two tags in one file, or a clock that counts "
+            "whole seconds?",
         )
 
 

@@ -61,12 +61,12 @@ from locdreamer_ros.datasets.columns import (
 )
 from locdreamer_ros.datasets.long_table import (
     SENDER,
-    SHARED,
     TAG,
     check_sender,
     of_tag,
     read_long,
     save_long_table,
+    say_shared,
 )
 from locdreamer_ros.datasets.rows import read_rows
 from locdreamer_ros.datasets.truth import (
@@ -236,12 +236,7 @@ def _once(path: Path, times: FloatArray, table: FloatArray) -> tuple[FloatArray,
         note(path, f"{int((~kept).sum())} rows are there twice and count once")
         times, table = times[kept], table[kept]
     shared = int((np.diff(times) == 0.0).sum())
-    if shared > SHARED * times.size:
-        note(
-            path,
-            f"{shared} rows have the stamp of the row before: two tags in one file, or a clock "
-            "that counts whole seconds?",
-        )
+    say_shared(path, shared, times.size, "the row before")
     return times, table
 
 

@@ -96,17 +96,13 @@ class _Lines:
         self._path, self._stream = path, stream
 
     def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._stream.readline(LONGEST_LINE)
-        if not line:
-            raise StopIteration
-        self.count += 1
-        self.cut = not line.endswith("\n")
-        if self.cut and len(line) == LONGEST_LINE:
-            raise InputError(f"{self._path}: not CSV: a row of over {LONGEST_LINE} characters")
-        return line
+        """Those that are left."""
+        while line := self._stream.readline(LONGEST_LINE):
+            self.count += 1
+            self.cut = not line.endswith("\n")
+            if self.cut and len(line) == LONGEST_LINE:
+                raise InputError(f"{self._path}: not CSV: a row of over {LONGEST_LINE} characters")
+            yield line
 
 
 def _delimiter(line: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from locdreamer_ros.datasets import is_table, not_read
 from locdreamer_ros.datasets.cells import (
     MAX_RANGE_M,
+    check_width,
     find_columns,
     number,
     plain_header,
@@ -115,10 +116,7 @@ def load_places(path: Path, ids: tuple[str, ...]) -> FloatArray:
         rows = read_rows(path, stream)
         header, columns, unit = anchors_header(path, next(rows)[1])
         for at, row in rows:
-            if len(row) != len(header):
-                raise InputError(
-                    f"{path}: row {at}: expected {len(header)} columns, got {len(row)}"
-                )
+            check_width(f"{path}: row {at}", row, header)
             a = _row(path, at, names, row[columns["id"]])
             for axis, name in enumerate("xyz"):
                 if name in columns:
@@ -154,10 +152,7 @@ def load_between(path: Path, ids: tuple[str, ...]) -> Between:
                 f"{some(written)}"
             )
         for at, row in rows:
-            if len(row) != len(header):
-                raise InputError(
-                    f"{path}: row {at}: expected {len(header)} columns, got {len(row)}"
-                )
+            check_width(f"{path}: row {at}", row, header)
             one, other = (_row(path, at, names, row[columns[n]]) for n in ("anchor", "other"))
             if one == other:
                 raise InputError(f"{path}: row {at}: expected two anchors, got {ids[one]!r} twice")
@@ -216,10 +211,7 @@ def load_walls(path: Path) -> FloatArray:
             )
         found = []
         for at, row in rows:
-            if len(row) != len(header):
-                raise InputError(
-                    f"{path}: row {at}: expected {len(header)} columns, got {len(row)}"
-                )
+            check_width(f"{path}: row {at}", row, header)
             where = f"{path}: row {at}, column"
             found.append([unit * number(row[columns[n]], f"{where} {n}") for n in names])
     if not found:
