@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 KEY = "locdreamer_checkpoint"
-WHAT = "a checkpoint of locdreamer train"
+KIND_OF_FILE = "a checkpoint of locdreamer train"
 Group = Mapping[str, "Tensor"]
 
 
@@ -88,10 +88,10 @@ def load(path: Path, run: Mapping[str, Any]) -> Checkpoint:
     """Read a checkpoint. Raises InputError for what is none, is damaged, or is of another run."""
     import torch
 
-    file = tensor_file.load(path, KEY, WHAT)
+    file = tensor_file.load(path, KEY, KIND_OF_FILE)
     theirs, progress = file.header.get("run"), file.header.get("progress")
     if not file.summed or not isinstance(theirs, dict) or not isinstance(progress, dict):
-        raise InputError(f"{path}: expected {WHAT}: it is of another version; remove it")
+        raise InputError(f"{path}: expected {KIND_OF_FILE}: it is of another version; remove it")
     for key, value in run.items():
         if theirs.get(key) != value:
             raise InputError(

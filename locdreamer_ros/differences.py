@@ -21,12 +21,12 @@ SCALE_M = 0.3
 """Scale of a residual r, which costs log(1 + (r / scale)^2): wild ones cost little more."""
 AGREES_M = 0.5
 """An anchor whose residual is smaller agrees."""
-CELLS = 32
+CELLS_OF_A_SIDE = 32
 """Places along each side of where a tag is looked for, and `LEVELS` of them in height."""
 LEVELS = 5
 NEAREST = 24
 """So many anchors, those that heard it first, are looked at."""
-POLISHED = 4
+MOST_POLISHED = 4
 """The best so many places are improved."""
 STEPS = (4.0, 2.0, 1.0, 1.0, 1.0, 1.0)
 """Factors of the scale in the steps of Gauss-Newton: coarse to fine."""
@@ -72,7 +72,7 @@ def solve(site: Site, anchor: IntArray, value: FloatArray) -> float | None:
     off = site.expected(places[:, None], anchor) - value
     cost = _cost(off - np.median(off, axis=1, keepdims=True), 3.0 * SCALE_M)
     best: tuple[float, float, int] | None = None
-    for row in np.argsort(cost, kind="stable")[:POLISHED]:
+    for row in np.argsort(cost, kind="stable")[:MOST_POLISHED]:
         offset, residual = _polished(site, anchor, value, places[row])
         spent = float(_cost(residual, SCALE_M))
         agree = np.unique(anchor[np.abs(residual) < AGREES_M]).size
@@ -84,7 +84,7 @@ def solve(site: Site, anchor: IntArray, value: FloatArray) -> float | None:
 def _grid(site: Site) -> FloatArray:
     """Places (M, D) m all over where a tag is looked for."""
     low, high = site.bounds
-    counts = [CELLS, CELLS, LEVELS][: site.dimensions]
+    counts = [CELLS_OF_A_SIDE, CELLS_OF_A_SIDE, LEVELS][: site.dimensions]
     axes = [np.linspace(a, b, n) for a, b, n in zip(low, high, counts, strict=True)]
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, site.dimensions)
 

@@ -13,7 +13,7 @@ EXTRAS = {"torch": "learn", "numba": "juno", "rerun": "view"}
 ON_PYPI_ONLY = ("rosbags", "numba", "torch", "rerun")
 
 
-LONGEST = 1000
+LONGEST_COMPLAINT = 1000
 """Characters of a complaint."""
 
 
@@ -26,7 +26,7 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         text = super().__str__()
-        return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+        return text if len(text) <= LONGEST_COMPLAINT else f"{text[:LONGEST_COMPLAINT]}..."
 
 
 def require(module: str, what: str) -> None:

@@ -33,7 +33,7 @@ LARGEST_TREE = 1 << 22
 """Bytes of a YAML or JSON file of ours, at most."""
 LARGEST_ARRAYS = 1 << 30
 """Bytes of all arrays of an .npz unpacked, at most."""
-DEEPEST = 50
+DEEPEST_JSON = 50
 """Levels of such a file, at most."""
 
 
@@ -99,8 +99,8 @@ def read_yaml(path: Path) -> Any:
             if self.check_event(yaml.AliasEvent):
                 raise InputError(f"{path}: YAML aliases (*name) are not read")
             self.depth += 1
-            if self.depth > DEEPEST:
-                raise InputError(f"{path}: nested more than {DEEPEST} levels deep")
+            if self.depth > DEEPEST_JSON:
+                raise InputError(f"{path}: nested more than {DEEPEST_JSON} levels deep")
             node = super().compose_node(parent, index)
             self.depth -= 1
             return node

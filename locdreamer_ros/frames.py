@@ -15,7 +15,7 @@ from locdreamer_ros.motion import QUATERNION_SLACK
 from locdreamer_ros.types import FloatArray
 
 MAX_FRAMES = 10_000
-ONES = np.ones(3)
+NO_SCALING = np.ones(3)
 
 
 def plain(frame: str) -> str:
@@ -30,7 +30,7 @@ def matrix(transform: Any) -> FloatArray:
     quaternion = np.array([turn.w, turn.x, turn.y, turn.z])
     if not (np.isfinite(offset).all() and abs(quaternion @ quaternion - 1.0) <= QUATERNION_SLACK):
         raise InputError("tf: expected finite numbers and a unit quaternion")
-    return np.asarray(compose(offset, quat2mat(quaternion), ONES))
+    return np.asarray(compose(offset, quat2mat(quaternion), NO_SCALING))
 
 
 def moved(transform: FloatArray, points: FloatArray) -> FloatArray:

@@ -29,7 +29,7 @@ LEAST_STEP_S = 0.02
 """Stamps jitter: for speeds, time steps are taken to be at least this long."""
 QUATERNION_SLACK = 0.1
 """How far the square of a unit quaternion's norm may be from 1: some are rounded a lot."""
-KEPT = 1000
+SAMPLES_KEPT = 1000
 """Samples kept: five seconds of a fast gyro, far more than a tracker looks back."""
 
 
@@ -50,11 +50,11 @@ def yaw_of(x: float, y: float, z: float, w: float) -> float:
 
 
 class _Samples:
-    """Stamped vectors (D,) in time order, the last `KEPT` of them, read at any time."""
+    """Stamped vectors (D,) in time order, the last `SAMPLES_KEPT` of them, read at any time."""
 
     def __init__(self) -> None:
-        self._times: deque[float] = deque(maxlen=KEPT)
-        self._values: deque[FloatArray] = deque(maxlen=KEPT)
+        self._times: deque[float] = deque(maxlen=SAMPLES_KEPT)
+        self._values: deque[FloatArray] = deque(maxlen=SAMPLES_KEPT)
         self._refused = math.inf
 
     def last(self) -> tuple[float, FloatArray] | None:

@@ -24,7 +24,7 @@ from locdreamer_ros.types import (
     unchanging,
 )
 
-TOLD = {
+COLUMNS_OF_QUALITY = {
     "nlos": "nlos_probability",
     "rx_power": "rx_power",
     "first_path_power": "first_path_power",
@@ -98,7 +98,7 @@ class Recording:
     @property
     def by_range(self) -> bool:
         """Whether its ranges have stamps or a quality of their own: more than a row per epoch."""
-        return any(getattr(self, name) is not None for name in ("stamps", *TOLD))
+        return any(getattr(self, name) is not None for name in ("stamps", *COLUMNS_OF_QUALITY))
 
     def blind(self) -> Recording:
         """The same recording without what a device says of blocked links."""
@@ -198,7 +198,7 @@ class RecordingSource:
         self.recording = recording
         self._told: dict[str, Any] = {
             name: values
-            for column, name in TOLD.items()
+            for column, name in COLUMNS_OF_QUALITY.items()
             if (values := getattr(recording, column)) is not None
         }
         self._told["status"] = np.isnan(recording.ranges).astype(np.uint8)

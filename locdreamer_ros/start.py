@@ -24,7 +24,7 @@ LAUNCHED_BY = "LOCDREAMER_LAUNCHED_BY"
 SETTLES = "LOCDREAMER_SETTLES"
 """Environment: s that a node which is told to end waits for who has not heard all it published."""
 PR_SET_PDEATHSIG = 1
-TOLD_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What tells a node to end."""
 
 
@@ -55,7 +55,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _run(node: str) -> int:
-    for number in TOLD_BY:
+    for number in ENDING_SIGNALS:
         signal.signal(number, _leave)  # until the node takes them over
     _end_with_launch()
     try:
@@ -68,7 +68,7 @@ def _run(node: str) -> int:
     finally:
         # `ros2 launch` tells its nodes to end that Ctrl-C has told already: while Python ends, that
         # would kill it.
-        for number in TOLD_BY:
+        for number in ENDING_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
     return BAD_INPUT
 

@@ -18,7 +18,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import Anchors, FloatArray, IntArray, Site
 
 UNITS_M = {"feet": 0.3048, "centimetres": 0.01, "millimetres": 0.001}
-NAMED = "then call them r_<id>_mm, r_<id>_ft, range_cm and so on"
+HOW_TO_NAME = "then call them r_<id>_mm, r_<id>_ft, range_cm and so on"
 SLACK_M = 3.0
 """What offsets and reflections may add to a range or take from it."""
 TOO_FAR_APART = 1.5
@@ -32,7 +32,7 @@ FEWEST_ANCHORS, FEWEST_EPOCHS = 3, 10
 """With less there is too little to judge by."""
 TOGETHER_S = 2.0
 """Ranges this close in time are of one place, give or take the slack."""
-LOOKED_AT = 200
+MOST_LOOKED_AT = 200
 """Epochs and pairs of anchors that are looked at, evenly spread, at most."""
 LEAST_M = 0.25
 """Anchors of one site are farther apart; all at one place are those of a survey, without any."""
@@ -42,7 +42,7 @@ SHORTEST_M = 0.2
 """No tag is so near to its anchors in half of the ranges."""
 FAR_M, FASTEST_M = 100.0, 20.0
 """Anchors so far apart, and ranges that change so much in a second: a walk written in cm."""
-OUTSIDE = 1.5
+OUTSIDE_FACTOR = 1.5
 """Farthest ranges beyond the anchors' extent: of a tag outside, or in feet."""
 HAND_M = 1.0
 """How high a tag is carried, where nobody says."""
@@ -118,13 +118,15 @@ def check_units(
     if np.median(apart) > FAR_M:
         check_pace(times, ranges, table)
     feet = UNITS_M["feet"]
-    outside = np.nanmedian(np.nanmax(held, axis=1)) > OUTSIDE * np.linalg.norm(np.ptp(places, 0))
+    outside = np.nanmedian(np.nanmax(held, axis=1)) > OUTSIDE_FACTOR * np.linalg.norm(
+        np.ptp(places, 0)
+    )
     if outside and (misfit := _misfit(places, held, 1.0)) > WORST_FIT_M:
         fits = _misfit(places, held, feet)
         if fits < min(BEST_FIT_M, 0.25 * misfit):
             raise InputError(
                 f"{table}: the ranges are not in metres but, by the anchors, in feet: so they fit "
-                f"a place to {fits:.2g} m, as metres to {misfit:.2g} m; {NAMED}"
+                f"a place to {fits:.2g} m, as metres to {misfit:.2g} m; {HOW_TO_NAME}"
             )
     unequal = np.where(known, (np.abs(one - other) - SLACK_M) / np.where(known, apart, 1.0), np.nan)
     factor, half = _middle(unequal, 25.0), _middle(unequal, 50.0)
@@ -132,7 +134,7 @@ def check_units(
         unit = _fitting(places, held) or _nearest(0.3 / factor)
         raise InputError(
             f"{table}: the ranges are not in metres but, by the anchors, in {unit}: two of them "
-            f"differ by {half:.3g} times the distance between their anchors; {NAMED}"
+            f"differ by {half:.3g} times the distance between their anchors; {HOW_TO_NAME}"
         )
 
 
@@ -205,7 +207,7 @@ def check_site(anchors: Anchors, where: str) -> None:
     A tag hears two of them at once: so most have another within reach.
     """
     check_closeness(anchors, where)
-    some = np.arange(0, len(anchors), max(1, len(anchors) // LOOKED_AT))
+    some = np.arange(0, len(anchors), max(1, len(anchors) // MOST_LOOKED_AT))
     apart = np.linalg.norm(anchors.positions[some, None] - anchors.positions, axis=2)
     apart[np.arange(some.size), some] = np.inf
     if len(anchors) >= FEWEST_ANCHORS and (near := float(np.median(apart.min(axis=1)))) > REACH_M:
@@ -250,7 +252,7 @@ def check_truth(anchors: Anchors, ranges: FloatArray, truth: FloatArray, table: 
     By the ranges (T, A) m: so much nearer to them in that unit that it cannot be chance.
     """
     known = np.flatnonzero(np.isfinite(truth[:, :2]).all(axis=1) & np.isfinite(ranges).any(axis=1))
-    known = known[:: max(1, math.ceil(known.size / LOOKED_AT))]
+    known = known[:: max(1, math.ceil(known.size / MOST_LOOKED_AT))]
     if known.size < FEWEST_EPOCHS:
         return
     rise = anchors.positions[:, 2] - min(HAND_M, float(anchors.positions[:, 2].mean()))
@@ -314,19 +316,19 @@ def out_of_reach(site: Site, ranges: FloatArray) -> bool:
 
 
 def _held(times: FloatArray, ranges: FloatArray) -> FloatArray:
-    """Each anchor's last range (E, A) m at up to LOOKED_AT epochs; NaN: older than TOGETHER_S."""
+    """Each anchor's last range (E, A) m at MOST_LOOKED_AT epochs; NaN: older than TOGETHER_S."""
     rows = np.where(np.isfinite(ranges), np.arange(len(ranges))[:, None], -1)
     # Looked at where a range arrived, for what is held.
     heard = np.flatnonzero((rows >= 0).any(axis=1))
-    chosen = heard[:: max(1, math.ceil(heard.size / LOOKED_AT))]
+    chosen = heard[:: max(1, math.ceil(heard.size / MOST_LOOKED_AT))]
     last = np.maximum.accumulate(rows, axis=0)[chosen]
     fresh = (last >= 0) & (np.abs(times[chosen, None] - times[last]) <= TOGETHER_S)
     return np.where(fresh, ranges[last, np.arange(ranges.shape[1])], np.nan)
 
 
 def _pairs(anchors: int) -> IntArray:
-    """Pairs of anchors (P, 2), at most LOOKED_AT."""
-    step = max(1, math.ceil(anchors * (anchors - 1) / 2 / LOOKED_AT))
+    """Pairs of anchors (P, 2), at most MOST_LOOKED_AT."""
+    step = max(1, math.ceil(anchors * (anchors - 1) / 2 / MOST_LOOKED_AT))
     chosen = itertools.islice(itertools.combinations(range(anchors), 2), 0, None, step)
     return np.array(list(chosen), dtype=np.intp).reshape(-1, 2)
 

@@ -233,7 +233,7 @@ inline PyObject * step_predict(PyObject *, PyObject * const * given, Py_ssize_t 
 class UpdateCall
 {
 public:
-  static constexpr int TOLD = 6;
+  static constexpr int ARGUMENTS = 6;
 
   UpdateCall(
     PyObject * const * standing, double time, PyObject * const * told, PyObject * const * room)
@@ -311,12 +311,12 @@ private:
 // Returns how many ranges were used, -1: numpy's turn, -2: an anchor is heard for the first time.
 inline PyObject * step_update(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  constexpr int before = Standing::ARGUMENTS + 1, told = UpdateCall::TOLD;
+  constexpr int before = Standing::ARGUMENTS + 1, own = UpdateCall::ARGUMENTS;
   double time = 0.0;
-  if (!arguments(count, before + told + Room::ARGUMENTS) || !number(given[before - 1], time)) {
+  if (!arguments(count, before + own + Room::ARGUMENTS) || !number(given[before - 1], time)) {
     return nullptr;
   }
-  UpdateCall call(given, time, given + before, given + before + told);
+  UpdateCall call(given, time, given + before, given + before + own);
   return call.from.good ? PyLong_FromLong(run([&] {return call.run();})) : nullptr;
 }
 

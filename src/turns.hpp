@@ -352,7 +352,7 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
 inline PyObject * absorb(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   return arguments(count, 1) ? of_each(
-    given[0], 2 + UpdateCall::TOLD, absorb_one) : nullptr;
+    given[0], 2 + UpdateCall::ARGUMENTS, absorb_one) : nullptr;
 }
 
 }  // namespace locdreamer_ros

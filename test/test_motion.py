@@ -14,7 +14,7 @@ from worlds import READY_TRACKERS
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.run import run_offline
 from locdreamer_ros.methods import make_scheduler, make_tracker
-from locdreamer_ros.motion import KEPT, MotionBuffer, wrapped
+from locdreamer_ros.motion import SAMPLES_KEPT, MotionBuffer, wrapped
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.simulation import simulate
 from locdreamer_ros.types import Estimate, Motion, Site
@@ -204,7 +204,7 @@ def test_late_samples_are_refused_until_the_time_itself_has_gone_back() -> None:
 
 
 def test_it_keeps_a_bounded_number() -> None:
-    buffer = straight(until=KEPT / 50.0 + 1.0)
+    buffer = straight(until=SAMPLES_KEPT / 50.0 + 1.0)
     assert buffer.between(0.5, 2.0) is None
     assert buffer.between(5.0, 6.0) is not None
 

@@ -31,7 +31,7 @@ KILLS, FILES, INTERRUPTS = 20, 2000, 20
 WEATHER_S = 10.0
 SOON_S = 3.0
 RIGHTS = [] if os.geteuid() == 0 else ["--map-root-user"]
-ALONE = ["unshare", "--net", *RIGHTS]
+OWN_NETWORK = ["unshare", "--net", *RIGHTS]
 """What it makes of networks is gone with it."""
 OWN_MEMORY = [
     *("unshare", "--mount", *RIGHTS, "sh", "-c"),
@@ -65,8 +65,8 @@ def attacks(seed: int) -> dict[str, Found | None]:
     """Everything for one seed."""
     return {
         "chaos": attacked("chaos.py", KILLS, seed, within=OWN_MEMORY),
-        "ticks": attacked("hosts.py", "ticks", WEATHER_S, within=ALONE),
-        "driver": attacked("hosts.py", "driver", WEATHER_S, within=ALONE),
+        "ticks": attacked("hosts.py", "ticks", WEATHER_S, within=OWN_NETWORK),
+        "driver": attacked("hosts.py", "driver", WEATHER_S, within=OWN_NETWORK),
         "inputs": attacked("inputs.py", FILES, seed * FILES),
         "interrupts": attacked("interrupts.py", INTERRUPTS, seed),
     }
@@ -97,7 +97,7 @@ def result_of(parts: Mapping[str, Sequence[Found]]) -> Result:
         "kills_recovered": sum(np.isfinite(s["recovery_s"]) and s["back"] for s in strikes),
         "recovery_s_p95": _percentile([strike["recovery_s"] for strike in strikes], 95.0),
         "accounts_false": sum(not one["accounts_true"] for one in parts["chaos"]),
-        "left_behind": sum(one[key] for one in parts["chaos"] for key in LEFT),
+        "left_behind": sum(one[key] for one in parts["chaos"] for key in LEFT_BEHIND),
         "fixes_kept_at_5pct_loss": min(lost, default=np.nan),
         "inputs_tried": sum(one["tried"] for one in parts["inputs"]),
         "inputs_refused_badly": len(files),
@@ -124,7 +124,7 @@ def result_of(parts: Mapping[str, Sequence[Found]]) -> Result:
     )
 
 
-LEFT = ("bags_unreadable", "tracebacks", "processes_left", "files_left", "segments_left")
+LEFT_BEHIND = ("bags_unreadable", "tracebacks", "processes_left", "files_left", "segments_left")
 
 
 def _survived(strike: Found) -> bool:

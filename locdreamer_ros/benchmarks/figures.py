@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from locdreamer_ros.locdreamer.world_model.model import Area
 
 IMAGINE_EPOCHS = 1000
-EVERY = 50
+EPOCHS_BETWEEN_LOOKS = 50
 """Imagination epochs between looks at the test walk (only to draw the curve, never to choose)."""
 VALIDATION_FIRST = 5
 """The first look, the first validation of stage 2."""
@@ -83,7 +83,7 @@ def one_place(seed: int, settings: Settings) -> Drawn:
     losses: dict[int, float] = {}
 
     def look(learner: Any) -> None:
-        if (learner.epoch + 1) % EVERY == 0 or learner.epoch + 1 == VALIDATION_FIRST:
+        if (learner.epoch + 1) % EPOCHS_BETWEEN_LOOKS == 0 or learner.epoch + 1 == VALIDATION_FIRST:
             tracker, policy = learned(as_trained(learner, where.task), where.site)
             error = run_test(where, "", tracker(), policy())[1]["mae"]
             learner.modules.requires_grad_(True)

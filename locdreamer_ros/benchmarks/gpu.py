@@ -34,7 +34,7 @@ DT_S = 0.1
 STEPS = 200
 """Steps timed for one tag; a fleet makes a tenth of them."""
 GRAPH = "cuda, graph"
-WHERE = ("cpu", "cuda", GRAPH)
+DEVICES = ("cpu", "cuda", GRAPH)
 COLUMNS = {
     "name": "where",
     "tags": "tags",
@@ -49,7 +49,7 @@ def run(settings: Settings) -> Result:
     import torch
 
     torch.set_num_threads(1)
-    there = WHERE if torch.cuda.is_available() else WHERE[:1]
+    there = DEVICES if torch.cuda.is_available() else DEVICES[:1]
     cases: list[tuple[str, int]] = [(where, tags) for tags in (1, FLEET) for where in there]
     tracked = {f"tracker, {where}": where for where in there if where != "cuda"}
     times: dict[tuple[str, int], list[FloatArray]] = {}

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 def blocks(values: FloatArray) -> FloatArray:
     """Means over every `BLOCK` epochs."""
     return np.asarray(
-        values[: len(values) // plan.BLOCK * plan.BLOCK].reshape(-1, plan.BLOCK).mean(axis=1)
+        values[: len(values) // plan.EPOCHS_OF_A_POINT * plan.EPOCHS_OF_A_POINT]
+        .reshape(-1, plan.EPOCHS_OF_A_POINT)
+        .mean(axis=1)
     )
 
 
@@ -113,7 +115,7 @@ def _true_zone(
     }
     for method, learnt in agents.items():
         fixes, found = follow(room, walk, learnt.table[walk.zones])
-        score(method, fixes, found)["first100"] = float(learnt.errors[: plan.FIRST].mean())
+        score(method, fixes, found)["first100"] = float(learnt.errors[: plan.FIRST_EPOCHS].mean())
         if setting == plan.IID:
             answer.curves[method] = blocks(learnt.errors)
     tables = {

@@ -19,7 +19,7 @@ from locdreamer_ros.types import FloatArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-EARLY = 1000
+EARLY_EPOCHS = 1000
 """Epochs shown of the effect of a guide."""
 
 
@@ -76,7 +76,7 @@ def _curves(
     """Means over seeds of curves by key, with their labels; the band holds the 95 % interval."""
     for colour, (key, label) in zip(COLOURS * 2, names.items(), strict=False):
         values = np.array([(seed.rewards if rewards else seed.curves)[key] for seed in seeds])
-        epochs = plan.BLOCK * (np.arange(values.shape[1]) + 0.5)
+        epochs = plan.EPOCHS_OF_A_POINT * (np.arange(values.shape[1]) + 0.5)
         mean = values.mean(axis=0)
         half = 1.96 * values.std(axis=0, ddof=1) / len(seeds) ** 0.5 if len(seeds) > 1 else 0.0
         axes.plot(epochs, mean, color=colour, label=label, linewidth=1.4)
@@ -89,7 +89,7 @@ def _curves(
 def _figure_2(axes: Sequence[Axes], seeds: Sequence[plan.Seed]) -> None:
     guides = (plan.PLAIN, plan.RANDOM_GUIDE, plan.UNRELATED, plan.GDOP_GUIDE, plan.JUNO, plan.WARM)
     _curves(axes[0], seeds, {name: name for name in guides})
-    axes[0].set(title="(a) effect of the guide", xlim=(0, min(EARLY, plan.EPOCHS)))
+    axes[0].set(title="(a) effect of the guide", xlim=(0, min(EARLY_EPOCHS, plan.EPOCHS)))
     alphas = {f"alpha {alpha:g}": f"alpha = {alpha:g}" for alpha in plan.ALPHAS}
     _curves(axes[1], seeds, alphas)
     axes[1].set_title("(b) learning rate and error")
@@ -103,11 +103,11 @@ def _figure_3(axes: Sequence[Axes], seeds: Sequence[plan.Seed]) -> None:
     for name, style in (("random", ":"), ("related", "-")):
         for colour, horizon in zip(COLOURS, plan.HORIZONS, strict=False):
             mean = np.mean([seed.curves[f"H {horizon} {name}"] for seed in seeds], axis=0)
-            epochs = plan.BLOCK * (np.arange(mean.size) + 0.5)
+            epochs = plan.EPOCHS_OF_A_POINT * (np.arange(mean.size) + 0.5)
             label = f"H = {horizon}" if name == "related" else None
             axes[1].plot(epochs, mean, style, color=colour, label=label, linewidth=1.3)
     axes[1].set(title="(b) guide steps: related —, random ···", xlabel="epoch")
-    axes[1].set(ylabel="mean error [m]", xlim=(0, min(EARLY, plan.SWEEP_EPOCHS)))
+    axes[1].set(ylabel="mean error [m]", xlim=(0, min(EARLY_EPOCHS, plan.SWEEP_EPOCHS)))
     axes[1].legend()
     compared = (plan.JUNO, plan.PLAIN, "WLS", "GDOP", "nearest (NN-NS)", "random (RNS)")
     for colour, method in zip(COLOURS, compared, strict=False):

@@ -17,8 +17,8 @@ EPOCHS = 8000
 SWEEP_EPOCHS = 2000
 TRACKED_STEPS = 200_000
 REDRAWN = 0.3
-FIRST = 100
-BLOCK = 20
+FIRST_EPOCHS = 100
+EPOCHS_OF_A_POINT = 20
 """Epochs averaged into a point of a curve."""
 DECAYING: dict[str, Any] = {"epsilon": 1.0, "epsilon_fall": 0.998}
 ALPHAS = (0.05, 0.1, 0.3, 0.5, 0.9)

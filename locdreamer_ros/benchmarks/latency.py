@@ -37,13 +37,13 @@ SHORT_S, LONG_S = 60.0, 600.0
 HELP_RUNS = 5
 SITES = (8, 64, 300, 1000)
 """Anchors of the sites of the growth curve; the first 8 of each are heard."""
-HEARD = 8
-WARM = 0.1
+ANCHORS_HEARD = 8
+WARM_UP_SHARE = 0.1
 """Share of the steps at the beginning that is not counted."""
 
 Step = Callable[[int], int]
 """An epoch's row -> nanoseconds of processor time spent in its step."""
-OWN = ("zero-shot", "foresight")
+OUR_METHOD = ("zero-shot", "foresight")
 FILTERPY = ("filterpy", "random")
 
 
@@ -88,7 +88,7 @@ def first_fix(recording: Recording, site: Site) -> Estimate:
 
 def answer(recording: Recording, row: int, asked: IntArray) -> Ranges:
     """What anchors say in an epoch; where one is not heard, another answers in its place."""
-    heard = np.where(asked < HEARD, asked, asked % HEARD)
+    heard = np.where(asked < ANCHORS_HEARD, asked, asked % ANCHORS_HEARD)
     return Ranges.of(heard, recording.ranges[row, heard], float(recording.times[row]))
 
 
@@ -216,7 +216,7 @@ def take_turns(
         for turn in range(len(names)):  # nobody always follows the same one
             name = names[(turn + row) % len(names)]
             spent[name][row - 1] = 1e-3 * steps[name](row)
-    return {name: values[int(WARM * epochs) :] for name, values in spent.items()}
+    return {name: values[int(WARM_UP_SHARE * epochs) :] for name, values in spent.items()}
 
 
 def contenders(
@@ -238,8 +238,8 @@ def contenders(
 
 def spread_out(recording: Recording, site: Site, count: int) -> Site:
     """The site with anchors that are never heard, 10 m apart and beyond reach, up to `count`."""
-    places = site.anchors.positions[:HEARD]
-    number = np.arange(count - HEARD)
+    places = site.anchors.positions[:ANCHORS_HEARD]
+    number = np.arange(count - ANCHORS_HEARD)
     more = np.column_stack(
         [200.0 + 10.0 * (number % 40), 10.0 * (number // 40), 2.5 + 0.0 * number]
     )
@@ -252,7 +252,7 @@ def growth(recording: Recording, site: Site, seed: int) -> dict[tuple[str, str],
     method = Method(budget=BUDGET, seed=seed)
     with ExitStack() as lives:
         steps = {
-            (OWN[0], f"{OWN[1]}, {count} anchors"): stepper(
+            (OUR_METHOD[0], f"{OUR_METHOD[1]}, {count} anchors"): stepper(
                 method, recording, spread_out(recording, site, count), lives
             )
             for count in SITES
@@ -280,11 +280,11 @@ def run(settings: Settings) -> Result:
             ratios = [np.median(spent[name]) / np.median(spent[FILTERPY]) for spent in timed]
             with_interval(row, "ratio_filterpy", mean_interval(ratios))
         rows.append(row)
-    own = next(row for row in rows if (row["tracker"], row["scheduler"]) == OWN)
-    curve = [p50[OWN[0], f"{OWN[1]}, {count} anchors"] for count in SITES]
+    own = next(row for row in rows if (row["tracker"], row["scheduler"]) == OUR_METHOD)
+    curve = [p50[OUR_METHOD[0], f"{OUR_METHOD[1]}, {count} anchors"] for count in SITES]
     claims = {
         "growth_1000": curve[-1] / curve[0],
-        "sequential_ratio": p50[OWN[0], "sequential"] / p50[OWN],
+        "sequential_ratio": p50[OUR_METHOD[0], "sequential"] / p50[OUR_METHOD],
         "p99_over_p50": own["step_us_p99"] / own["step_us_p50"],
         "ekf_10_minutes_s": time_long_recording(settings.seeds[0]),
         "help_s": min(time_command("--help") for _ in range(HELP_RUNS)),

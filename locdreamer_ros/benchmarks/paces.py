@@ -24,7 +24,7 @@ from locdreamer_ros.types import Anchors, Site
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, dream
 
 ZERO_SHOT = "zero-shot"
-STRONGEST = ("grid", "particle")
+STRONGEST_RIVALS = ("grid", "particle")
 FORESIGHT, ALL = "foresight", "all"
 DREAMT = f"dreams of {HELD_OUT}"
 """What rows call them."""
@@ -32,7 +32,7 @@ WALK_S: Mapping[str, float] = {"house": 240.0, "hall": 150.0, "random": 120.0, D
 RATES = (1.0, 3.0, 10.0)
 METHODS = (
     *((ZERO_SHOT, scheduler) for scheduler in (FORESIGHT, "gdop", ALL)),
-    *((tracker, scheduler) for tracker in STRONGEST for scheduler in RIVAL_SCHEDULERS),
+    *((tracker, scheduler) for tracker in STRONGEST_RIVALS for scheduler in RIVAL_SCHEDULERS),
 )
 Pace = tuple[str, float, str, str]
 """Place, rate Hz, tracker, scheduler."""
@@ -98,7 +98,7 @@ def below(reports: Sequence[Mapping[Pace, Report]], ours: Pace, reference: Pace)
 
 def below_best(reports: Sequence[Mapping[Pace, Report]], place: str, rate: float) -> float:
     """Foresight against the best of the rivals there."""
-    rivals = [(place, rate, t, s) for t in STRONGEST for s in RIVAL_SCHEDULERS]
+    rivals = [(place, rate, t, s) for t in STRONGEST_RIVALS for s in RIVAL_SCHEDULERS]
     best = min(rivals, key=lambda key: sum(_mae(reports, key)))
     return below(reports, (place, rate, ZERO_SHOT, FORESIGHT), best)
 

@@ -35,7 +35,7 @@ from locdreamer_ros.integrity.status import State
 from locdreamer_ros.methods import SCHEDULERS, Method
 from locdreamer_ros.recording import Recording
 
-OURS = "zero-shot"
+OUR_TRACKER = "zero-shot"
 CLASSICAL = (
     ("ekf", ""),
     ("robust-ekf", ""),
@@ -46,11 +46,13 @@ CLASSICAL = (
 """Tracker and preset."""
 RIVAL_SCHEDULERS = ("gdop", "random")
 """The better of these is what a classical tracker reaches with few ranges."""
-FEW = tuple(name for name in ("random", "gdop", "foresight", "sequential") if name in SCHEDULERS)
+SCHEDULERS_OF_THREE = tuple(
+    name for name in ("random", "gdop", "foresight", "sequential") if name in SCHEDULERS
+)
 ALL = "all"
 DEFAULT = Method().scheduler
-WITHIN = 1.05
-BAND = (0.90, 0.98)
+WITHIN_RATIO = 1.05
+COVERAGE_BAND = (0.90, 0.98)
 """Coverage of a 95 % ellipse that is neither too sure nor too wide."""
 LOST_M, LOST_S = 3.0, 2.0
 """An estimate this far off for longer than that, said to be good, is lost without a sign."""
@@ -128,8 +130,8 @@ def jobs_of(paths: Sequence[Path], seeds: Sequence[int]) -> list[Job]:
     """All runs; what draws nothing is run once."""
     jobs = []
     for path in paths:
-        for tracker, preset in ((OURS, ""), *CLASSICAL):
-            for scheduler in (*FEW, ALL):
+        for tracker, preset in ((OUR_TRACKER, ""), *CLASSICAL):
+            for scheduler in (*SCHEDULERS_OF_THREE, ALL):
                 drawn = scheduler == "random" or tracker == "particle"
                 jobs += [
                     Job(path, tracker, preset, scheduler, seed)
@@ -164,7 +166,7 @@ def best_classical(rows: Sequence[Row], recording: str, scheduler: str) -> float
         float(row["mae"])
         for row in rows
         if row["recording"] == recording
-        and row["tracker"] != OURS
+        and row["tracker"] != OUR_TRACKER
         and row["scheduler"] in rivals
         and row["mae"] is not None
     ]
@@ -173,14 +175,14 @@ def best_classical(rows: Sequence[Row], recording: str, scheduler: str) -> float
 
 def claims_of(rows: Sequence[Row]) -> dict[str, float]:
     """Over pairs of a recording and a setting: the default scheduler with few ranges, and all."""
-    pairs = [r for r in rows if r["tracker"] == OURS and r["scheduler"] in (DEFAULT, ALL)]
+    pairs = [r for r in rows if r["tracker"] == OUR_TRACKER and r["scheduler"] in (DEFAULT, ALL)]
     ratios = [float("inf") if row["ratio"] is None else float(row["ratio"]) for row in pairs]
-    covered = [row["coverage95"] is not None and BAND[0] <= row["coverage95"] <= BAND[1]
-               for row in pairs]  # fmt: skip
+    low, high = COVERAGE_BAND
+    covered = [row["coverage95"] is not None and low <= row["coverage95"] <= high for row in pairs]
     finite = [ratio for ratio in ratios if np.isfinite(ratio)]
     return {
         "pairs": float(len(pairs)),
-        "pairs_within_105": float(np.mean([ratio <= WITHIN for ratio in ratios])),
+        "pairs_within_105": float(np.mean([ratio <= WITHIN_RATIO for ratio in ratios])),
         "pairs_better": float(np.mean([ratio < 1.0 for ratio in ratios])),
         "mean_ratio": float(np.mean(finite)) if finite else float("nan"),
         "coverage_in_band": float(np.mean(covered)),
@@ -218,7 +220,7 @@ def draw(path: Path, rows: Sequence[Row], claims: Mapping[str, float]) -> None:
     recordings = list(dict.fromkeys(row["recording"] for row in rows))
 
     def ours(recording: str, scheduler: str) -> tuple[float, float]:
-        key = (recording, OURS, scheduler)
+        key = (recording, OUR_TRACKER, scheduler)
         row = next(r for r in rows if (r["recording"], r["tracker"], r["scheduler"]) == key)
         if row["ratio"] is None:
             return 0.0, 0.0
@@ -228,8 +230,10 @@ def draw(path: Path, rows: Sequence[Row], claims: Mapping[str, float]) -> None:
         path,
         [name.replace("_", "\n") for name in recordings],
         {
-            f"{OURS}, {DEFAULT}, {BUDGET} a fix": [ours(name, DEFAULT) for name in recordings],
-            f"{OURS}, all": [ours(name, ALL) for name in recordings],
+            f"{OUR_TRACKER}, {DEFAULT}, {BUDGET} a fix": [
+                ours(name, DEFAULT) for name in recordings
+            ],
+            f"{OUR_TRACKER}, all": [ours(name, ALL) for name in recordings],
         },
         ylabel="MAE, times the best classical",
         title=f"Real recordings: mean ratio {claims['mean_ratio']:.2f}",

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from locdreamer_ros.benchmarks.methods import BUDGET
-from locdreamer_ros.benchmarks.paces import STRONGEST, ZERO_SHOT, pace_claims, pace_rows
+from locdreamer_ros.benchmarks.paces import STRONGEST_RIVALS, ZERO_SHOT, pace_claims, pace_rows
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, summarise, with_interval
 from locdreamer_ros.benchmarks.zero_shot_rows import (
     ALIGNED,
@@ -106,7 +106,7 @@ def summary(found: Sequence[Seed], recordings: Sequence[str], cost: Mapping[str,
         "step_cost_ratio": cost[ZERO_SHOT] / cost["bias-ekf"],
         "lost_zero_shot": mean(reports, ("house", ZERO_SHOT, "gdop"), "lost"),
         "lost_best_classical": min(
-            mean(reports, ("house", name, "gdop"), "lost") for name in STRONGEST
+            mean(reports, ("house", name, "gdop"), "lost") for name in STRONGEST_RIVALS
         ),
         "lias_3": over_recordings(recorded, recordings, "gdop"),
         "lias_all": over_recordings(recorded, recordings, "all"),
@@ -150,7 +150,7 @@ def fraction(percent: Interval) -> Interval:
 
 def below_best(reports: Sequence[Mapping[Case, Report]], scheduler: str) -> Interval:
     """Against the better of the strongest classical trackers in the house."""
-    rivals = [("house", name, scheduler) for name in STRONGEST]
+    rivals = [("house", name, scheduler) for name in STRONGEST_RIVALS]
     best = min(rivals, key=lambda method: mean(reports, method, "mae"))
     return below(reports, ("house", ZERO_SHOT, scheduler), best)
 

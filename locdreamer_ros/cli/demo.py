@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from locdreamer_ros.types import Anchors, FloatArray
 
 SOURCES = ("simulator", "replay", "serial")
-WRITTEN = ("metrics.json", "report.html", "track.png")
+FILES_WRITTEN = ("metrics.json", "report.html", "track.png")
 BASELINE, BASELINE_PRESET = "ekf", "paper"
 PACE_HZ = 10.0
 DURATION_S = {"serial": 30.0}
@@ -131,7 +131,7 @@ def check_options(options: argparse.Namespace) -> Path | None:
     check_output(options.json)
     view = check_view_option(options.view)
     if options.recording is not None:
-        made = [options.output / name for name in (*WRITTEN, "bag")]
+        made = [options.output / name for name in (*FILES_WRITTEN, "bag")]
         anchors = anchors_of(options.recording, options.anchors)
         for outputs in (made, [options.json]):
             refuse_inputs(outputs, options.recording, anchors, options.params)
@@ -187,7 +187,7 @@ def write(
     height: float,
     walls: FloatArray | None,
 ) -> None:
-    """The files of `WRITTEN`; height m of the tag."""
+    """The files of `FILES_WRITTEN`; height m of the tag."""
     from locdreamer_ros.evaluation.plots import plot_track
     from locdreamer_ros.evaluation.tables import save_json
     from locdreamer_ros.report.page import write_report
@@ -222,7 +222,7 @@ def show(options: argparse.Namespace, outcome: Outcome) -> None:
             print(f"{row['tracker']}: {updates} updates by another: {reason}", file=sys.stderr)
     if accounts := outcome.metrics["accounts"]:
         print(", ".join(f"{name} {value}" for name, value in accounts.items()))
-    print("written:", ", ".join(str(options.output / n) for n in WRITTEN))
+    print("written:", ", ".join(str(options.output / n) for n in FILES_WRITTEN))
     print("recorded:", options.output / "bag")
 
 
@@ -309,7 +309,7 @@ def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
         recording, method, beside=[method.beside(BASELINE, BASELINE_PRESET)], progress=True
     )
     # An interrupt is not to leave an older picture beside a new bag.
-    for name in WRITTEN:
+    for name in FILES_WRITTEN:
         (options.output / name).unlink(missing_ok=True)
     write_bag(options.output / "bag", recording)
     metrics = summary(reports, mode="offline", source=options.source)

@@ -13,7 +13,7 @@ from locdreamer_ros.driver.devices import NAMES
 from locdreamer_ros.driver.faults import FAULTS
 from locdreamer_ros.errors import InputError
 
-DEAD = "dead="
+DEAD_OPTION = "dead="
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,8 +48,8 @@ def run(options: argparse.Namespace) -> None:
     check_seed(options.seed)
     check_output(options.json)
     check_output(options.anchors)
-    dead = [fault for fault in options.fault if fault.startswith(DEAD)]
-    if any(fault == DEAD for fault in dead):
+    dead = [fault for fault in options.fault if fault.startswith(DEAD_OPTION)]
+    if any(fault == DEAD_OPTION for fault in dead):
         raise InputError("--fault: expected dead=ID,ID with the ids of anchors")
 
     from locdreamer_ros.datasets.range_table import save_anchors
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
         environment=options.environment,
         seed=options.seed,
         faults=[fault for fault in options.fault if fault not in dead],
-        dead=[anchor for fault in dead for anchor in fault[len(DEAD) :].split(",")],
+        dead=[anchor for fault in dead for anchor in fault[len(DEAD_OPTION) :].split(",")],
         link=options.link,
     )
     try:

@@ -25,7 +25,7 @@ VERSIONS = (5, 8, 9)
 STORAGE = ("mcap", "sqlite3")
 SUFFIXES = {"mcap": ".mcap", "sqlite3": ".db3"}
 LEFT_BY_SQLITE = ("-journal", "-wal", "-shm")
-FOREVER = {"sec": 9223372036, "nsec": 854775807}
+ENDLESS_DURATION = {"sec": 9223372036, "nsec": 854775807}
 """How rosbag2 writes an infinite time."""
 
 
@@ -270,10 +270,10 @@ def _qos(latched: bool, version: int) -> list[dict[str, Any]]:
             "depth": 100,
             "reliability": "reliable" if words else 1,
             "durability": durability[0 if words else 1],
-            "deadline": dict(FOREVER),
-            "lifespan": dict(FOREVER),
+            "deadline": dict(ENDLESS_DURATION),
+            "lifespan": dict(ENDLESS_DURATION),
             "liveliness": "automatic" if words else 1,
-            "liveliness_lease_duration": dict(FOREVER),
+            "liveliness_lease_duration": dict(ENDLESS_DURATION),
             "avoid_ros_namespace_conventions": False,
         }
     ]

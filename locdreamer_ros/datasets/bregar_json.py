@@ -26,7 +26,7 @@ from locdreamer_ros.types import Anchors
 CHUNK = 1 << 20
 LONGEST_VALUE = 1 << 25
 """Characters. A longer single value is not this format, and memory is to stay bounded."""
-LARGEST = 1e9
+LARGEST_NUMBER = 1e9
 """No coordinate or power is beyond."""
 LONGEST_NUMBER = 40
 """Digits. Reading a longer one takes time without end."""
@@ -270,7 +270,7 @@ def _number(values: dict[str, Any], key: str) -> float:
         raise InputError(f"missing key {key!r}") from None
     except (TypeError, ValueError, OverflowError):
         value = math.nan
-    if not abs(value) <= LARGEST:
+    if not abs(value) <= LARGEST_NUMBER:
         raise InputError(f"{key}: expected a finite number, got {repr(values[key])[:40]}")
     return value
 

@@ -36,9 +36,9 @@ MAX_RANGE_M = 1000.0
 TRUTH = ("gt_x", "gt_y", "gt_z")
 ODOMETRY = ("odom_x", "odom_y", "odom_yaw")
 GYRO = ("gyro_z",)
-MOST = {**dict.fromkeys((*TRUTH, *ODOMETRY), FARTHEST_M), "nlos": 1.0}
+HIGHEST_OF_COLUMN = {**dict.fromkeys((*TRUTH, *ODOMETRY), FARTHEST_M), "nlos": 1.0}
 """What a cell of these columns may hold, either way."""
-LEAST = {"nlos": 0.0}
+LOWEST_OF_COLUMN = {"nlos": 0.0}
 """And where it may not be as far below 0."""
 NO_ANSWER = (65.535, 65535.0, float("inf"))
 """What modules write where there is no range, besides 0 and what lies below it."""

@@ -23,7 +23,7 @@ ENDING = re.compile(
 """A column's name that says its unit: those of NAMES, in their order."""
 SLOWEST_S, USUAL_S = 20.0, 0.1
 """Fixes farther apart than the first are not in seconds; the unit is the one nearest the second."""
-MANY = 20
+MANY_ROWS = 20
 DAYS_S = (1e8, 4e9)
 """Times of day from 1973 to 2096."""
 SET_BACK_S = 1.0
@@ -49,7 +49,7 @@ def unit_of(stamps: FloatArray, column: str, whole: bool) -> str:
         per_second = PER_SECOND[unit]
         if DAYS_S[0] < size / per_second < DAYS_S[1] and step <= SLOWEST_S * per_second:
             return unit
-    if step <= SLOWEST_S or not (whole or stamps.size >= MANY):
+    if step <= SLOWEST_S or not (whole or stamps.size >= MANY_ROWS):
         return "s"
     return min(NAMES, key=lambda unit: abs(math.log(step / PER_SECOND[unit] / USUAL_S)))
 

@@ -21,9 +21,9 @@ import numpy as np
 
 from locdreamer_ros.datasets.cells import (
     GYRO,
-    LEAST,
+    HIGHEST_OF_COLUMN,
+    LOWEST_OF_COLUMN,
     MISSING,
-    MOST,
     ODDS,
     ODOMETRY,
     TRUTH,
@@ -65,9 +65,9 @@ from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray
 
 SWEEP_S = 0.2
 """Ranges of one fix, each with its own stamp, span this much at most."""
-SHARED = 0.1
+SHARED_STAMPS = 0.1
 """Share of rows with the stamp of another, from which that is said."""
-WHOLE = 0.5
+WHOLE_EPOCHS = 0.5
 """Share of the anchors that have one stamp on average, below which stamps are of ranges."""
 TAG = ("tag", "tag_id")
 SENDER = re.compile(
@@ -187,7 +187,7 @@ def of_tag(
 
 def _reader(name: str) -> Callable[[str, str], float]:
     """What reads the cells of the column `name`, and where they are; blocked links in words too."""
-    least, most = LEAST.get(name, -math.inf), MOST.get(name, math.inf)
+    least, most = LOWEST_OF_COLUMN.get(name, -math.inf), HIGHEST_OF_COLUMN.get(name, math.inf)
 
     def read(text: str, where: str) -> float:
         if name == NLOS and (odds := ODDS.get(text.lower())) is not None:
@@ -275,7 +275,7 @@ def recording_of_rows(
 def _epochs(times: FloatArray, anchor: IntArray) -> IntArray:
     """The epoch (N,) of each row: by equal stamps where those hold most anchors, else by turns."""
     together = times.size / (1 + int((np.diff(times) != 0.0).sum()))
-    span = SWEEP_S if together < WHOLE * np.unique(anchor).size else 0.0
+    span = SWEEP_S if together < WHOLE_EPOCHS * np.unique(anchor).size else 0.0
     epoch = np.empty(times.size, dtype=np.intp)
     number, start, last = -1, np.inf, np.inf
     seen: set[int] = set()
@@ -306,7 +306,7 @@ def _repeated(times: FloatArray, table: FloatArray) -> BoolArray:
 
 def say_shared(path: Path, count: int, of: int, whose: str) -> None:
     """Say where more than a few of the rows have a stamp that is another's."""
-    if count > SHARED * of:
+    if count > SHARED_STAMPS * of:
         note(
             path,
             f"{count} rows have the stamp of {whose}: two tags in one file, or a clock that counts "

@@ -29,7 +29,7 @@ PRIVATE = 0x80
 RECORD = struct.Struct("<BQ")
 MESSAGE_HEAD = struct.Struct("<HIQQ")
 CHUNK_HEAD = struct.Struct("<QQQI")
-LARGEST = 1 << 28
+LARGEST_CHUNK = 1 << 28
 """Bytes of a chunk, as it is in the file and unpacked, at most: memory is to stay bounded."""
 MOST_CHANNELS = 10_000
 
@@ -135,8 +135,8 @@ def _inner(chunk: memoryview) -> Iterator[tuple[int, memoryview]]:
     except struct.error:
         raise InputError("chunk is too short") from None
     packed = chunk[at + 8 : at + 8 + length]
-    if len(packed) != length or size > LARGEST:
-        raise InputError(f"chunk of {size} bytes: expected at most {LARGEST}, whole")
+    if len(packed) != length or size > LARGEST_CHUNK:
+        raise InputError(f"chunk of {size} bytes: expected at most {LARGEST_CHUNK}, whole")
     records = memoryview(unpacked(packed, method, size))
     if len(records) != size or (checksum and crc32(records) != checksum):
         raise InputError("checksum of a chunk is wrong: the file is damaged")

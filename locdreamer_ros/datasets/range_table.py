@@ -24,8 +24,8 @@ import numpy as np
 
 from locdreamer_ros.datasets.cells import (
     GYRO,
+    HIGHEST_OF_COLUMN,
     MAX_RANGE_M,
-    MOST,
     ODOMETRY,
     TRUTH,
     RangeCells,
@@ -90,7 +90,7 @@ __all__ = [
 ]
 
 DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
-SAID = re.compile(
+OTHER_RANGE_NAMES = re.compile(
     r"(?:d(?=\d)|(?:range|distance|dist)[ _.]*(?:to[ _.]*)?)(.+)"
     r"|(.+?)[ _.]*(?:range|distance|dist)",
     re.IGNORECASE,
@@ -186,7 +186,7 @@ def load_range_table(
         numbers = array("d")
         cells, clock = RangeCells(unit, signed=kind == DIFFERENCE), TimeCells()
         others = [
-            (i, f"column {header[i]}", MOST.get(role, math.inf), scales.get(role, 1.0))
+            (i, f"column {header[i]}", HIGHEST_OF_COLUMN.get(role, math.inf), scales.get(role, 1.0))
             for role, i in found.items()
             if role != TIME
         ]
@@ -280,8 +280,8 @@ def _range_columns(
 ) -> tuple[list[int], float]:
     """Column of each anchor (A,), and the ranges' unit in m.
 
-    Named by the mapping, `r_<id>` (or another `kind`), by the id alone, or as SAID has it, each
-    with `_mm` or `_cm` behind it or not.
+    Named by the mapping, `r_<id>` (or another `kind`), by the id alone, or as OTHER_RANGE_NAMES
+    has it, each with `_mm` or `_cm` behind it or not.
     """
     columns: dict[int, int] = {}
     units: dict[float, str] = {}
@@ -339,7 +339,7 @@ def _anchor_of(name: str, ids: AnchorIds, *, said: bool = False) -> tuple[int | 
         return row, 1.0
     stem, unit = without_unit(name)
     said = said and len(stem) <= LONGEST_NAME
-    if said and (found := SAID.fullmatch(stem)) is not None:
+    if said and (found := OTHER_RANGE_NAMES.fullmatch(stem)) is not None:
         stem = found[1] or found[2]
     return ids.row(stem), unit
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from locdreamer_ros.datasets.cells import (
-    MOST,
+    HIGHEST_OF_COLUMN,
     ODOMETRY,
     TRUTH,
     TimeCells,
@@ -40,7 +40,7 @@ from locdreamer_ros.stamps import to_nanoseconds
 from locdreamer_ros.types import BoolArray, FloatArray
 from locdreamer_ros.units import FEWEST_EPOCHS
 
-SAID = re.compile(
+NAMED_TRUTH = re.compile(
     r"(?:gt|ground_?truth|truth|true|actual|mocap|vicon|optitrack)[ _.]*"
     r"(?:(?:p|pos|position)[ _.]+)?([xyz])",
     re.IGNORECASE,
@@ -66,7 +66,7 @@ def with_truth(
     took. Raises InputError.
     """
     found, others = dict(mapping), {*ids}
-    for said in (SAID, place):
+    for said in (NAMED_TRUTH, place):
         if {*TRUTH[:2]} & {*header, *found}:
             break
         there: dict[str, list[str]] = {}
@@ -135,7 +135,7 @@ def read_truth(path: Path, times: FloatArray) -> FloatArray:
             numbers.append(clock.stamp(row[found[TIME]], f"{where}, column {header[found[TIME]]}"))
             for role in names:
                 what = f"{where}, column {header[found[role]]}"
-                value = number(row[found[role]], what, missing=True, most=MOST[role])
+                value = number(row[found[role]], what, missing=True, most=HIGHEST_OF_COLUMN[role])
                 numbers.append(value * scales.get(role, 1.0))
             check_count(path, len(numbers))
     values = np.array(numbers).reshape(-1, 1 + len(names))

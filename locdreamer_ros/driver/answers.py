@@ -52,7 +52,7 @@ class Exchange:
     """Monotonic time when it has surely failed."""
 
 
-NOTHING = (float("nan"),) * 5
+NO_NUMBERS = (float("nan"),) * 5
 
 
 class Answer(NamedTuple):
@@ -60,7 +60,7 @@ class Answer(NamedTuple):
 
     status: RangeStatus
     stamp: float
-    numbers: tuple[float, float, float, float, float] = NOTHING
+    numbers: tuple[float, float, float, float, float] = NO_NUMBERS
     """Range m, variance m^2, RX power and first-path power dBm, NLOS probability."""
 
 

@@ -35,7 +35,7 @@ PERIODIC = ("unplug", "reboot", "deaf")
 PERIOD_S = 10.0
 AWAY_S = 2.0
 PROBABILITY = 0.1
-LOSS = 1e-3
+FRAME_LOSS = 1e-3
 LATE_S = 0.2
 OVERSIZE = b"A" * 5000
 TICK_S = 0.002
@@ -310,7 +310,7 @@ class Emulator:
         """What of the bytes crosses the wire."""
         if "loss" not in self.faults:
             return data
-        kept = self._rng.random(len(data)) >= LOSS
+        kept = self._rng.random(len(data)) >= FRAME_LOSS
         return bytes(byte for byte, there in zip(data, kept, strict=True) if there)
 
     def _wrong_baud(self) -> bool:

@@ -35,12 +35,12 @@ FRESH_S = 1.0
 """A cycle of a passive device older than this is not handed out."""
 STRANGERS = 10
 """Cycles in a row of another tag after which that one is followed: ours is gone."""
-SELDOM = 10.0
+CHANGE_FACTOR = 10.0
 """A session is changed no more often than after so many times what a change costs."""
 KEPT_BETWEEN = 1000
-HEARD = 16
+MOST_REMEMBERED = 16
 """Ids of other sites' anchors, and tags, that are remembered, to be named."""
-USELESS = 5
+USELESS_ANSWERS = 5
 """So many that come late, or cannot be used, and none that can: that is said."""
 BESIDES_S = 0.25
 """A device is not silent before so long after an anchor is."""
@@ -133,8 +133,8 @@ class Ranger:
             tags=[] if self._any_tag else self.heard_tags,
             tag=self.tag,
             lacks=self.session.codec.lacks,
-            unusable=self._why if self._unusable >= USELESS else "",
-            late_s=self._limit if self.session.late - self._late_ok >= USELESS else 0.0,
+            unusable=self._why if self._unusable >= USELESS_ANSWERS else "",
+            late_s=self._limit if self.session.late - self._late_ok >= USELESS_ANSWERS else 0.0,
             quiet_s=QUIET_S,
         )
 
@@ -297,7 +297,10 @@ class Ranger:
         """Have those asked in the device's session, at the cost of a pause, so not often."""
         wanted = [self._names[int(row)] for row in anchor if self._names[int(row)]]
         now = time.monotonic()
-        if set(wanted) <= set(self._choice) or now - self._changed_at < SELDOM * self._change:
+        if (
+            set(wanted) <= set(self._choice)
+            or now - self._changed_at < CHANGE_FACTOR * self._change
+        ):
             return
         most = self.session.codec.capabilities.max_anchors
         self._choice = tuple(dict.fromkeys([*wanted, *self._choice]))[:most]
@@ -331,7 +334,7 @@ class Ranger:
                 row = self._rows.get(event.anchor.upper())
                 if row is None:
                     self.foreign += 1
-                    if event.anchor not in self.heard and len(self.heard) < HEARD:
+                    if event.anchor not in self.heard and len(self.heard) < MOST_REMEMBERED:
                         self.heard.append(event.anchor)
                     self._spend(isinstance(event, RangeEvent), 0.0)
                 elif row in self._cycle:
@@ -358,7 +361,7 @@ class Ranger:
         if isinstance(event, CycleEvent):
             self._strangers += 1
             self.other_tags += 1
-            if event.tag not in self.heard_tags and len(self.heard_tags) < HEARD:
+            if event.tag not in self.heard_tags and len(self.heard_tags) < MOST_REMEMBERED:
                 self.heard_tags.append(event.tag)
         return False
 

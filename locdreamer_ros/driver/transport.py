@@ -28,7 +28,7 @@ FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 0.5
 """Pauses between attempts to open; short enough that a returning device is missed for < 1 s."""
 CHUNK = 4096
-TAKEN = (errno.EBUSY, errno.EAGAIN)
+TAKEN_ERRORS = (errno.EBUSY, errno.EAGAIN)
 """Numbers of the fault where somebody else has the port."""
 PTMX = os.makedev(5, 2)
 """What the other ends of pseudo-terminals are opened by."""
@@ -99,7 +99,7 @@ def explain(fault: Exception, port: str) -> str:
         group = group_of(port)
         join = f"run `sudo usermod -aG {group} $USER` and log in again, or " if group else ""
         return f"{port}: permission denied: {join}install the udev rule 99-locdreamer-uwb.rules"
-    if number in TAKEN:
+    if number in TAKEN_ERRORS:
         if others := holders(port):
             return f"{port}: in use by {others}: close it"
         return (
@@ -220,7 +220,7 @@ class Transport:
                 self._link = open_link(path, self.baud)
             except (*FAULTS, ValueError) as fault:
                 # Who has it is looked for once: that goes through all processes.
-                if _number(fault) not in TAKEN or f"{path}: in use" not in self.problem:
+                if _number(fault) not in TAKEN_ERRORS or f"{path}: in use" not in self.problem:
                     self.problem = explain(fault, path)
                 continue
             self._turn += i

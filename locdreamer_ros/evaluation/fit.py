@@ -17,7 +17,7 @@ STRANGE_M = 0.7
 """Ranges of right anchors are nearer to the estimates in the median, what they share taken off."""
 TRUTH_M, TIMES = 0.3, 3.0
 """Truth that is farther from the ranges than this, and by this factor than the estimates are."""
-FEWEST, MOST = 10, 2000
+FEWEST_POINTS, MOST_POINTS = 10, 2000
 """Epochs; with less there is too little to judge by, of more so many are looked at, or twice."""
 
 
@@ -25,7 +25,7 @@ def doubts(recording: Recording, track: Track, tag_height: float) -> list[str]:
     """What does not fit in a run over all epochs of a recording; tag_height m: of a 2-D state."""
     if len(track) != len(recording):
         return []
-    every = max(1, len(track) // MOST)
+    every = max(1, len(track) // MOST_POINTS)
     recording = recording.rows(slice(None, None, every))
     track = track.only(np.arange(0, len(track), every))
     place = np.full((len(recording), 3), tag_height)
@@ -60,7 +60,7 @@ def _misfit(recording: Recording, place: FloatArray) -> float:
     error = recording.ranges - away
     rows = np.isfinite(error).sum(axis=1) > int(recording.differences)
     error = error[rows]
-    if len(error) < FEWEST:
+    if len(error) < FEWEST_POINTS:
         return 0.0
     axis = 1 if recording.differences else None
     error = error - np.nanmedian(error, axis=axis, keepdims=True)

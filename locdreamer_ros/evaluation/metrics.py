@@ -19,7 +19,7 @@ from locdreamer_ros.types import Anchors, BoolArray, Estimate, FloatArray, IntAr
 
 SKIP = 10
 """Estimates after the first fix that are not scored."""
-MANY = 40
+MOST_DRAWN = 40
 """Anchors of a drawing; of more those that were heard."""
 CHI2_95_2DOF = 5.991
 """Squared Mahalanobis radius of the ellipse that holds 95 % of a 2-D Gaussian."""
@@ -151,12 +151,12 @@ class Track:
 def heard_anchors(
     anchors: Anchors, tracks: Mapping[str, Track]
 ) -> tuple[Anchors, dict[str, Track]]:
-    """Of over MANY anchors those that the first track heard, and the tracks with them: to draw.
+    """Of over MOST_DRAWN anchors those that the first track heard, and the tracks with them.
 
     All of them where that was not kept.
     """
     first = next(iter(tracks.values()))
-    if len(anchors) <= MANY or first.asking is None:
+    if len(anchors) <= MOST_DRAWN or first.asking is None:
         return anchors, dict(tracks)
     rows = np.flatnonzero(np.isfinite(first.asking.heard).any(axis=0))
     if not rows.size:

@@ -18,7 +18,7 @@ TEST_S = 0.3
 BETTER, APART_M, SIGMAS, FOR_S = 1.5, 1.5, 3.0, 1.0
 """A snapshot overrules where it costs so much less, is so far away, beyond so many sigma of its
 own, for so long."""
-PLAIN = 2
+PLAIN_WITNESSES = 2
 """With so many more witnesses, and so much more cost, one more test is enough."""
 SHARE, UNCLEAR_S = 0.5, 2.0
 """A snapshot that leaves more than this share of the cost unexplained itself has to be better for
@@ -97,7 +97,9 @@ class Better:
         if self.since is None:
             self.since = now
         self._last = best
-        plain = best.good >= d + 2 + PLAIN and spent - best.cost > BETTER + PLAIN
+        plain = (
+            best.good >= d + 2 + PLAIN_WITNESSES and spent - best.cost > BETTER + PLAIN_WITNESSES
+        )
         unclear = best.cost > SHARE * spent
         wait = TEST_S if plain else UNCLEAR_S if unclear else FOR_S
         return now - self.since >= wait - 1e-6

@@ -12,7 +12,7 @@ import numpy as np
 from locdreamer_ros.integrity.better import APART_M
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import Naming
-from locdreamer_ros.integrity.snapshot import MIRROR, Snapshot
+from locdreamer_ros.integrity.snapshot import MIRROR_COST, Snapshot
 from locdreamer_ros.integrity.track import Held
 from locdreamer_ros.integrity.window import Window
 from locdreamer_ros.types import Estimate, FloatArray, Site
@@ -160,7 +160,7 @@ class Doubt:
             apart = float(np.linalg.norm(found[0].position - estimate.position))
             if few and apart > APART_M:
                 self._unsure_at = now
-        near = [s for s in found if s.cost < min(spent, found[0].cost + MIRROR)]
+        near = [s for s in found if s.cost < min(spent, found[0].cost + MIRROR_COST)]
         away = [s.position - estimate.position for s in near]
         if away:
             farthest = max(away, key=lambda v: float(v @ v))

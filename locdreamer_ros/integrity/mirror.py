@@ -12,7 +12,7 @@ from locdreamer_ros.geometry import slant
 from locdreamer_ros.integrity.snapshot import SCALE_M, rho
 from locdreamer_ros.types import FloatArray, IntArray, Site
 
-UNTOLD = 2.0
+ALIKE_COST = 2.0
 """A place and its mirror image whose ranges differ by no more cost than this are not told apart."""
 APART_M = 1.0
 """A mirror image nearer than this is the same place."""
@@ -52,7 +52,7 @@ class Mirror:
             rows = np.array(sorted(self._anchors))
             here, _ = slant(self._site.offsets(position, rows))
             there, _ = slant(self._site.offsets(position + way, rows))
-            self.flat = float(rho(there - here, SCALE_M).sum()) < UNTOLD
+            self.flat = float(rho(there - here, SCALE_M).sum()) < ALIKE_COST
 
     @property
     def wide_of(self) -> IntArray:

@@ -24,7 +24,7 @@ FITS_M = (-0.4, 1.5)
 """Residuals of an anchor that fits again."""
 AGREES_M = 0.7
 """An anchor whose ranges of the window are off by no more agrees with the track."""
-FITTING = 0.6
+FITTING_COST = 0.6
 """Mean cost of the anchors that agree, beyond which nobody is to be blamed."""
 BIASED_M = 0.5
 """A common offset beyond this takes one more witness."""
@@ -53,7 +53,7 @@ class Naming:
             snapshot.mirror is None
             and snapshot.good >= self._site.dimensions + 1
             and snapshot.good >= 2 * others + (abs(snapshot.offset) > BIASED_M)
-            and snapshot.fit < FITTING
+            and snapshot.fit < FITTING_COST
         )
 
     def blame(self, residual: Mapping[int, float], heard: Mapping[int, float] | FloatArray) -> None:

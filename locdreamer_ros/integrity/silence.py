@@ -18,8 +18,8 @@ COAST_S = 3.0
 WALK_M_S = 1.0
 """What the velocity's sigma grows to."""
 LOST_S = 8.0
-"""With nothing used for so long, or for `USUAL` usual intervals, the return is a new first fix."""
-USUAL = 4.0
+"""With nothing used so long, or for `USUAL_FACTOR` usual intervals, a return is a new first fix."""
+USUAL_FACTOR = 4.0
 FORGET_S = 600.0
 """After so long nothing is known any more."""
 
@@ -59,7 +59,7 @@ class Silence:
     @property
     def patience(self) -> float:
         """A longer silence makes the return a new first fix."""
-        return max(LOST_S, USUAL * self.usual)
+        return max(LOST_S, USUAL_FACTOR * self.usual)
 
     def opens(self, time: float) -> bool:
         """Whether the gate is open at `time`."""
@@ -67,7 +67,7 @@ class Silence:
 
     def forgets(self, time: float) -> bool:
         """Whether nothing is known any more at `time`."""
-        return time - self.since > max(FORGET_S, USUAL * self.usual)
+        return time - self.since > max(FORGET_S, USUAL_FACTOR * self.usual)
 
     def plain(self, now: float, dt: float) -> float:
         """How much of the dt after `now` the tag goes on as it went; then its velocity decays."""

@@ -29,12 +29,12 @@ OFFSET_M = 0.5
 SPEED_M_S = 2.0
 HEIGHT_M = 3.0
 """Sigma of the height about the site's, in space."""
-POLISHED = 6
+MOST_POLISHED = 6
 CANDIDATES_M, DISTINCT_M = 1.0, 0.7
 """Candidates, and minima, farther apart than this are different ones."""
 NEAREST = 8
 """Circles of the shortest ranges are intersected."""
-MIRROR = 1.0
+MIRROR_COST = 1.0
 """Two minima whose costs differ by less explain the ranges alike."""
 GOOD_M = 0.5
 """An anchor whose median residual is smaller agrees."""
@@ -42,7 +42,16 @@ STEPS = (4.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 """Factors of the scale in the steps of Gauss-Newton: coarse to fine."""
 LEVELS = (-1.0, 0.0, 1.5, 4.0)
 """Heights above the site's where candidates begin, in space, m."""
-CONSTANTS = (SCALE_M, SCALE_AGE, OFFSET_M, SPEED_M_S, HEIGHT_M, CANDIDATES_M, POLISHED, NEAREST)
+CONSTANTS = (
+    SCALE_M,
+    SCALE_AGE,
+    OFFSET_M,
+    SPEED_M_S,
+    HEIGHT_M,
+    CANDIDATES_M,
+    MOST_POLISHED,
+    NEAREST,
+)
 FOR_KERNEL = tuple(np.array(values, dtype=np.float64) for values in (CONSTANTS, STEPS, LEVELS))
 
 
@@ -189,7 +198,7 @@ def _spread_out(places: FloatArray, cost: FloatArray) -> FloatArray:
     for row in np.argsort(cost, kind="stable"):
         if all(np.linalg.norm(places[row] - places[c]) > CANDIDATES_M for c in chosen):
             chosen.append(int(row))
-        if len(chosen) == POLISHED:
+        if len(chosen) == MOST_POLISHED:
             break
     return np.array(chosen, dtype=np.intp)
 
@@ -216,8 +225,8 @@ def _polished_compiled(
         return None
     d, n = site.dimensions, gathered.age.size
     room = Polished(
-        *(np.empty((POLISHED, 2 * d + 1)), np.empty(POLISHED)),
-        *(np.empty((POLISHED, d, d)), np.empty((POLISHED, n))),
+        *(np.empty((MOST_POLISHED, 2 * d + 1)), np.empty(MOST_POLISHED)),
+        *(np.empty((MOST_POLISHED, d, d)), np.empty((MOST_POLISHED, n))),
     )
     count = compiled.kernel.explain(
         *(site.anchors.positions, site.tag_height, FLOOR_M),
@@ -335,6 +344,6 @@ def explain(
                 gathered,
             )
         )
-    if len(found) > 1 and found[1].cost - found[0].cost < MIRROR:
+    if len(found) > 1 and found[1].cost - found[0].cost < MIRROR_COST:
         found[0] = replace(found[0], mirror=found[1])
     return found

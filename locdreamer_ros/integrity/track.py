@@ -14,10 +14,10 @@ from locdreamer_ros import compiled
 from locdreamer_ros.geometry import FLOOR_M
 from locdreamer_ros.integrity.snapshot import OFFSET_M, SCALE_AGE, SCALE_M, cost_of, gaps
 from locdreamer_ros.integrity.window import (
-    EACH,
     LONG_S,
     MOST_ANCHORS,
     OLDEST_S,
+    RANGES_OF_EACH,
     SHORT_S,
     Gathered,
     Window,
@@ -28,9 +28,9 @@ REACH_S = LONG_S + SCALE_AGE + 1.0
 """So far back a track is remembered, at least."""
 REACH_ROWS = 60
 """So many updates back as well, as far as a window reaches."""
-FEWEST = 4
+FEWEST_RANGES = 4
 """Ranges of a window that a track is held against."""
-SPANS = (SHORT_S, LONG_S, OLDEST_S, EACH, MOST_ANCHORS, SCALE_M, SCALE_AGE, OFFSET_M)
+SPANS = (SHORT_S, LONG_S, OLDEST_S, RANGES_OF_EACH, MOST_ANCHORS, SCALE_M, SCALE_AGE, OFFSET_M)
 """What the kernel has to know of windows and costs."""
 NOBODY: IntArray = np.empty(0, dtype=np.intp)
 
@@ -111,7 +111,7 @@ def hold(
             window.counts[:] = found[0], now
             return Held(*found[1:]) if found[2] else None
     gathered = window.gathered(now)
-    if gathered.age.size < FEWEST:
+    if gathered.age.size < FEWEST_RANGES:
         return None
     residual = track.residuals(site, gathered, now)
     rest, trusted = gathered, residual

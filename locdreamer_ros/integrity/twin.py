@@ -8,13 +8,13 @@ from collections.abc import Collection
 
 import numpy as np
 
-from locdreamer_ros.integrity.snapshot import MIRROR
+from locdreamer_ros.integrity.snapshot import MIRROR_COST
 from locdreamer_ros.integrity.track import Track, hold
 from locdreamer_ros.integrity.window import Window
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.types import Estimate, Ranges, Site
 
-AGREE = 3
+AGREEING_TESTS = 3
 """Tests in a row that decide between two mirrored places."""
 
 
@@ -34,7 +34,7 @@ class Twin:
     def vote(
         self, spent: float, here: Estimate, window: Window, now: float, named: Collection[int]
     ) -> int:
-        """Which of the two explains the window better, `AGREE` times in a row.
+        """Which of the two explains the window better, `AGREEING_TESTS` times in a row.
 
         -1: the twin; 1: the tracker, `here`, by which the ranges cost `spent`, or they have met;
         0: it is not decided.
@@ -44,9 +44,9 @@ class Twin:
         if held is None or other is None:
             return 0
         more = held.cost - spent
-        better = np.sign(more) if abs(more) > MIRROR else 0.0
+        better = np.sign(more) if abs(more) > MIRROR_COST else 0.0
         self._votes = int(self._votes + better) if better else 0
         same = float(np.linalg.norm(other.position - here.position)) < 0.5
-        if self._votes <= -AGREE:
+        if self._votes <= -AGREEING_TESTS:
             return -1
-        return int(same or self._votes >= AGREE)
+        return int(same or self._votes >= AGREEING_TESTS)

@@ -13,9 +13,9 @@ from locdreamer_ros import compiled
 from locdreamer_ros.types import BoolArray, FloatArray, IntArray, Ranges, unchanging
 
 SHORT_S, LONG_S, OLDEST_S = 1.5, 6.0, 60.0
-EACH = 3
-"""Of each anchor the last `SHORT_S`; further back to `LONG_S` until it has `EACH` ranges; its last
-range up to `OLDEST_S`, where a tag ranges slowly and in turn."""
+RANGES_OF_EACH = 3
+"""Of each anchor the last `SHORT_S`; further back to `LONG_S` until it has `RANGES_OF_EACH`
+ranges; its last up to `OLDEST_S`, where a tag ranges slowly and in turn."""
 SPACED_S = 0.09
 """Of an anchor's ranges that come faster, one in this time is kept."""
 MOST_ANCHORS = 24
@@ -121,7 +121,9 @@ class Window:
         kept = []
         for row in sorted(map(tuple, self.rows[: self.count].tolist()), reverse=True):
             age, many = now - row[0], seen.get(row[1], 0)
-            if age <= SHORT_S or (many < EACH if age <= LONG_S else age <= OLDEST_S and not many):
+            if age <= SHORT_S or (
+                many < RANGES_OF_EACH if age <= LONG_S else age <= OLDEST_S and not many
+            ):
                 kept.append(row)
                 seen[row[1]] = many + 1
         kept.reverse()

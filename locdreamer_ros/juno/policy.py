@@ -14,7 +14,7 @@ from locdreamer_ros.files import read_arrays, replaced
 from locdreamer_ros.types import Anchors, FloatArray, IntArray
 
 VERSION = 1
-FAMILIAR = 0.3
+FAMILIAR_SHARE = 0.3
 """Least share of the belief in zones where something was learned."""
 REACH = 3.0
 """Sigmas round the mean over which values are averaged."""
@@ -66,7 +66,7 @@ class Policy:
         known = np.isfinite(self.values[:, 0]) & (weight > 0.0)
         # What the whole belief would weigh, were it spread over zones without end.
         whole = 2.0 * np.pi * float(np.sqrt(np.linalg.det(spread))) / self.zone**2
-        if weight[known].sum() < FAMILIAR * whole:
+        if weight[known].sum() < FAMILIAR_SHARE * whole:
             return None
         return np.asarray(self.subsets[int(np.argmax(weight[known] @ self.values[known]))])
 

@@ -35,11 +35,11 @@ MARGIN_M = 3.0
 """The model was trained in worlds shifted by this much: it may be trusted as far outside."""
 STEP_FACTOR = 2.0
 """Steps may be this much shorter or longer than in training."""
-FORGET = 0.7
+FORGET_SHARE = 0.7
 """Weight of an anchor that was heard one update earlier, in what lasting errors do."""
 LEVEL = 0.1
 """Keeps lasting errors of a single anchor from moving the position without end."""
-LATE = 3
+LATE_STEPS = 3
 """Steps in a row that took the model longer than the time between fixes before it is set aside ...
 
 Its own processor time counts: what others take of the machine makes the stand-by late as well, and
@@ -157,7 +157,7 @@ class LocDreamerTracker(Tracker):
         if len(used) == 0:
             return now
         standby = self._standby.update(used)
-        self._heard *= FORGET
+        self._heard *= FORGET_SHARE
         self._heard[used.anchor] = 1.0
         reason = self.fallback
         if not reason and self._carried is not None:
@@ -196,7 +196,7 @@ class LocDreamerTracker(Tracker):
         if outside(self.model.area, mean[:, :2]):
             return "outside the area of training"
         self._late = self._late + 1 if seconds > dt else 0
-        if self._late >= LATE:
+        if self._late >= LATE_STEPS:
             self._late, self._pause = 0, PAUSE
             return "model late"
         return ""

@@ -22,7 +22,7 @@ PARTICIPANTS = 24
 PROFILE_OF = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 """What names a profile to Fast DDS 3, and to 2 and, with a warning, to 3."""
 FAST_DDS_2 = ("humble", "iron", "jazzy")
-BESIDE = ("DEFAULT_FASTDDS_PROFILES.xml", "DEFAULT_FASTRTPS_PROFILES.xml")
+PROFILES_BESIDE = ("DEFAULT_FASTDDS_PROFILES.xml", "DEFAULT_FASTRTPS_PROFILES.xml")
 """Profiles that Fast DDS takes from the working directory."""
 
 
@@ -33,7 +33,9 @@ def find_soon() -> None:
     the one that is started in its place, which is deaf for a while. To be called before the
     process's first node; other middleware than Fast DDS does not read it.
     """
-    if any(os.environ.get(name) for name in PROFILE_OF) or any(map(os.path.exists, BESIDE)):
+    if any(os.environ.get(name) for name in PROFILE_OF) or any(
+        map(os.path.exists, PROFILES_BESIDE)
+    ):
         return
     old = os.environ.get("ROS_DISTRO") in FAST_DDS_2
     local = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") == "LOCALHOST"

@@ -45,10 +45,10 @@ from locdreamer_ros.nodes.survey_log import SurveyLog
 from locdreamer_ros.stamps import nanoseconds
 from locdreamer_ros.types import Ranges, RangeStatus
 
-NOTHING = Ranges.of([], [], 0.0)
+NO_RANGES = Ranges.of([], [], 0.0)
 SURVEY_HZ, SURVEY_S = 4.0, 2.0
 """Rounds of a survey, where `free_rate` says nothing; s between writing what anchors ranged."""
-ASKED = "survey: a tracker asks on uwb/schedule, and only what it asks is surveyed: end it"
+TRACKER_ASKS = "survey: a tracker asks on uwb/schedule, and only what it asks is surveyed: end it"
 SCHEDULED_S = 1.0
 """So long after a schedule nothing is asked freely."""
 
@@ -211,7 +211,7 @@ class DriverNode(UwbNode):
         again, self._fix = message.header.stamp == self._fix, message.header.stamp
         asked = self._asked(message)
         if not message.anchors:  # the tracker knows enough for this fix
-            self._publish(asked, NOTHING)
+            self._publish(asked, NO_RANGES)
             return
         deadline, now = nanoseconds(message.deadline) * 1e-9, time.time()
         stamp = nanoseconds(message.header.stamp) * 1e-9
@@ -360,7 +360,9 @@ class DriverNode(UwbNode):
             values["survey"] = f"{self._survey.path}: {self._survey.counts.total()} ranges"
             asked = time.monotonic() - self._scheduled_at < SCHEDULED_S
             problem = (
-                self._survey.problem or problem or (ASKED if asked else self._survey.lacking())
+                self._survey.problem
+                or problem
+                or (TRACKER_ASKS if asked else self._survey.lacking())
             )
         return problem, values
 

@@ -23,7 +23,7 @@ from locdreamer_ros.driver.emulator import Emulator, emulate
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
 from locdreamer_ros.nodes.conversions import to_pose_stamped
-from locdreamer_ros.nodes.lifecycle import KEPT, NodeConfig, UwbNode
+from locdreamer_ros.nodes.lifecycle import KEPT_QOS, NodeConfig, UwbNode
 from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.simulation import ENVIRONMENTS
@@ -59,8 +59,8 @@ class EmulatorNode(UwbNode):
         if not self.config.link:
             raise InputError("emulator_node: needs the parameter link, a name for the port")
         self._truth = self.advertise(PoseStamped, "ground_truth/pose")
-        hear(self, AnchorSchedule, "uwb/schedule", self._on_schedule, KEPT)
-        hear(self, RangeArray, "uwb/ranges", self._on_ranges, KEPT)
+        hear(self, AnchorSchedule, "uwb/schedule", self._on_schedule, KEPT_QOS)
+        hear(self, RangeArray, "uwb/ranges", self._on_ranges, KEPT_QOS)
         self._emulator, self._tag = emulate(
             self.config.device,
             environment=self.config.environment,

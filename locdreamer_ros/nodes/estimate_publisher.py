@@ -30,14 +30,14 @@ from locdreamer_ros.nodes.lifecycle import UwbNode
 from locdreamer_ros.nodes.sited import SitedConfig
 from locdreamer_ros.types import Estimate, IntArray, Site
 
-SHOWN = QoSProfile(depth=10)
+SHOWN_QOS = QoSProfile(depth=10)
 """For people to look at: large, and the next one replaces it."""
-ASKED = ColorRGBA(r=0.95, g=0.5, b=0.1, a=1.0)
-IDLE = ColorRGBA(r=0.45, g=0.5, b=0.55, a=0.8)
-EXCLUDED = ColorRGBA(r=0.8, g=0.1, b=0.1, a=1.0)
+ASKED_COLOR = ColorRGBA(r=0.95, g=0.5, b=0.1, a=1.0)
+IDLE_COLOR = ColorRGBA(r=0.45, g=0.5, b=0.55, a=0.8)
+EXCLUDED_COLOR = ColorRGBA(r=0.8, g=0.1, b=0.1, a=1.0)
 """An anchor whose ranges do not fit and are held back."""
 ELLIPSE = ColorRGBA(r=0.1, g=0.5, b=0.9, a=0.9)
-TEXT = ColorRGBA(r=0.1, g=0.1, b=0.1, a=1.0)
+TEXT_COLOR = ColorRGBA(r=0.1, g=0.1, b=0.1, a=1.0)
 
 
 BROADCASTS = ("none", "tag", "odom")
@@ -69,8 +69,8 @@ class EstimatePublisher:
         self.config = config
         self._pose = node.advertise(PoseWithCovarianceStamped, "~/pose")
         self._odometry = node.advertise(Odometry, "~/odometry")
-        self._path = Display(node.advertise(Path, "~/path", SHOWN))
-        self._markers = Display(node.advertise(MarkerArray, "~/markers", SHOWN))
+        self._path = Display(node.advertise(Path, "~/path", SHOWN_QOS))
+        self._markers = Display(node.advertise(MarkerArray, "~/markers", SHOWN_QOS))
         self._send = sender(node) if config.broadcast == "tag" else None
         self._poses: deque[PoseStamped] = deque(maxlen=config.path_length)
         self._looks: dict[int, ColorRGBA] = {}
@@ -94,7 +94,9 @@ class EstimatePublisher:
         if self._path.due(period):
             self._path.publish(Path(header=head, poses=list(self._poses)))
         if self._markers.due(period):
-            looks = dict.fromkeys(asked.tolist(), ASKED) | dict.fromkeys(excluded, EXCLUDED)
+            looks = dict.fromkeys(asked.tolist(), ASKED_COLOR) | dict.fromkeys(
+                excluded, EXCLUDED_COLOR
+            )
             both = looks.keys() | self._looks.keys()
             rows = {row for row in both if looks.get(row) is not self._looks.get(row)}
             changed = None if self._markers.new_eyes else sorted(rows)
@@ -147,7 +149,7 @@ def anchor_markers(
     for row in range(len(site.anchors)) if rows is None else rows:
         place = point(site.anchors.positions[row])
         size = 0.35 if row in looks else 0.2
-        found.append(ball(head, "anchors", row, place, size, looks.get(row, IDLE)))
+        found.append(ball(head, "anchors", row, place, size, looks.get(row, IDLE_COLOR)))
         if rows is None:
             found.append(label(head, "names", row, place, site.anchors.ids[row]))
     return found
@@ -170,7 +172,7 @@ def label(head: Header, space: str, number: int, place: Point, text: str) -> Mar
     made = Marker(header=head, ns=space, id=number, type=kind, action=Marker.ADD, text=text)
     made.pose.position = Point(x=place.x, y=place.y, z=place.z + 0.35)
     made.scale.z = 0.3
-    made.color = TEXT
+    made.color = TEXT_COLOR
     return made
 
 

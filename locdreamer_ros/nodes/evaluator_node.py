@@ -37,7 +37,7 @@ from locdreamer_ros.nodes.conversions import (
     from_anchors,
     from_odometry,
 )
-from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, UwbNode
+from locdreamer_ros.nodes.lifecycle import KEPT_QOS, LATCHED, UwbNode
 from locdreamer_ros.nodes.listening import ListeningConfig, hear, names, when_published
 from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.tracks import save_tracks
@@ -109,8 +109,8 @@ class EvaluatorNode(UwbNode):
         self._heard_at = self._complete_at = monotonic()
         self.finished = False
         hear(self, AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
-        hear(self, PoseStamped, "ground_truth/pose", self._on_truth, KEPT)
-        hear(self, AnchorSchedule, "uwb/schedule", self._on_schedule, KEPT)
+        hear(self, PoseStamped, "ground_truth/pose", self._on_truth, KEPT_QOS)
+        hear(self, AnchorSchedule, "uwb/schedule", self._on_schedule, KEPT_QOS)
         self.listen(DiagnosticArray, "/diagnostics", self._on_diagnostics)
         for name in self._names:
             self._listen_to(name)
@@ -127,8 +127,8 @@ class EvaluatorNode(UwbNode):
             statuses[asked_by(message)] = message
             self._heard_at = monotonic()
 
-        hear(self, Odometry, f"{name}/odometry", on_odometry, KEPT)
-        hear(self, TrackerStatus, f"{name}/status", on_status, KEPT)
+        hear(self, Odometry, f"{name}/odometry", on_odometry, KEPT_QOS)
+        hear(self, TrackerStatus, f"{name}/status", on_status, KEPT_QOS)
 
     def activate(self) -> None:
         """Listen to the ranges once the trackers are there; look for the end now and then."""
@@ -137,8 +137,8 @@ class EvaluatorNode(UwbNode):
         self.every(0.1, self._look_for_the_end)
 
     def _listen_to_ranges(self) -> None:
-        hear(self, RangeArray, "uwb/ranges", self._on_ranges, KEPT)
-        hear(self, RangeDifferenceArray, "uwb/range_differences", self._on_differences, KEPT)
+        hear(self, RangeArray, "uwb/ranges", self._on_ranges, KEPT_QOS)
+        hear(self, RangeDifferenceArray, "uwb/range_differences", self._on_differences, KEPT_QOS)
 
     def _on_anchors(self, message: AnchorArray) -> None:
         self._anchors = from_anchors(message)

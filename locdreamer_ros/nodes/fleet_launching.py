@@ -16,7 +16,7 @@ from locdreamer_ros.nodes.launch_arguments import argument_text, value_of
 from locdreamer_ros.nodes.launch_description import Plan, Started, description
 from locdreamer_ros.nodes.parameter_files import files_of, full_namespace, unused
 
-SHOWN = (
+SHOWN_ARGUMENTS = (
     "tracker", "preset", "scheduler", "model", "budget", "dimensions", "tag_height", "frame",
     "passive", "tags", "rate", "air_time", "radio", "most_tags", "forget_after", "max_silence",
     "seed", "autostart",
@@ -37,14 +37,16 @@ PLACES = ("house", "hall", "lab")
 
 def arguments() -> dict[str, tuple[str, str]]:
     """Default and description of each launch argument."""
-    return {**OTHERS, **{name: ("", argument_text("fleet_node", name)) for name in SHOWN}}
+    return {**OTHERS, **{name: ("", argument_text("fleet_node", name)) for name in SHOWN_ARGUMENTS}}
 
 
 def plan(given: Mapping[str, str], inherited: str = "") -> Plan:
     """What these arguments start. Raises InputError for one that is not right."""
     args = {name: given.get(name, default) for name, (default, _) in arguments().items()}
     over: dict[str, Any] = {
-        name: value_of(name, args[name], "fleet_node", name) for name in SHOWN if args[name]
+        name: value_of(name, args[name], "fleet_node", name)
+        for name in SHOWN_ARGUMENTS
+        if args[name]
     }
     if args["anchors"]:
         check_there(Path(args["anchors"]))

@@ -34,7 +34,7 @@ from locdreamer_ros.nodes.conversions import (
     to_pose,
     to_schedule,
 )
-from locdreamer_ros.nodes.estimate_publisher import SHOWN, Display
+from locdreamer_ros.nodes.estimate_publisher import SHOWN_QOS, Display
 from locdreamer_ros.nodes.fleet_config import FleetConfig, named
 from locdreamer_ros.nodes.lifecycle import new_session
 from locdreamer_ros.nodes.listening import RANGES, hear, spoken_of
@@ -48,7 +48,7 @@ from locdreamer_ros.nodes.passive import (
 from locdreamer_ros.nodes.patience import Patience
 from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.sited import SitedNode
-from locdreamer_ros.nodes.tracker_node import DEADLINE
+from locdreamer_ros.nodes.tracker_node import DEADLINE_SHARE
 from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import Estimate, Ranges, Site
 
@@ -58,7 +58,7 @@ LOOK_S, STATUS_S = 1.0, 1.0
 """How often silent tags are looked for, and `~/status` is published."""
 BLIND_S = 1.0
 """How often a tag without a fix is asked where air time is short."""
-NAMED = 5
+MOST_NAMED = 5
 """Tags that a warning names."""
 
 
@@ -78,8 +78,8 @@ class FleetNode(SitedNode):
         self.asking = not self.config.passive
         self._wanted = named(self.config)
         self._slot = slot_ms(get_device(self.config.radio))
-        self._status = Display(self.advertise(DiagnosticArray, "~/status", SHOWN))
-        self._markers = Display(self.advertise(MarkerArray, "~/markers", SHOWN))
+        self._status = Display(self.advertise(DiagnosticArray, "~/status", SHOWN_QOS))
+        self._markers = Display(self.advertise(MarkerArray, "~/markers", SHOWN_QOS))
         if self.asking:
             self._schedule = self.advertise(AnchorSchedule, "uwb/schedule")
         self.find_anchors()
@@ -295,7 +295,7 @@ class FleetNode(SitedNode):
                 plan.anchor,
                 self.known_site.anchors,
                 ns=ns,
-                deadline=ns + round(DEADLINE / self.config.rate * 1e9),
+                deadline=ns + round(DEADLINE_SHARE / self.config.rate * 1e9),
                 session=self._session,
                 sequence=self._sequence,
                 tag=tag,
@@ -383,8 +383,8 @@ class FleetNode(SitedNode):
         if impossible:
             return impossible[0], values
         if wrong:
-            names = ", ".join(repr(tag) for tag in wrong[:NAMED])
-            more = ", ..." if len(wrong) > NAMED else ""
+            names = ", ".join(repr(tag) for tag in wrong[:MOST_NAMED])
+            more = ", ..." if len(wrong) > MOST_NAMED else ""
             return f"{len(wrong)} of {len(found)} tags are not tracked well: {names}{more}", values
         return "", values
 

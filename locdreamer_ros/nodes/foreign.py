@@ -32,7 +32,7 @@ from locdreamer_ros.nodes.conversions import MAX_ANCHORS, QUALITY
 
 TOPIC = "@topic"
 UNASKED = "ranges_from: a tracker that asks takes no ranges but its answers; set passive"
-LARGEST = 1e30
+LARGEST_NUMBER = 1e30
 KEYS = ("topic", "type", "ranges", "anchor", "range", "stamp", "scale", *QUALITY)
 KNOWN = {
     "sensor_msgs/msg/Range": {
@@ -118,7 +118,7 @@ def _field(message: Any, path: str, where: str) -> Any:
 def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError(f"{where}expected a number, got {value!r}")
-    if LARGEST < abs(value) < math.inf:  # a message of ours cannot hold it
+    if LARGEST_NUMBER < abs(value) < math.inf:  # a message of ours cannot hold it
         raise InputError(f"{where}expected a number, got {value:g}")
     return float(value)
 

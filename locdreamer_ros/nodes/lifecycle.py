@@ -28,7 +28,7 @@ from locdreamer_ros.nodes.parameters import Fields, declare, fields_of, read
 
 LOSSLESS = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
 """Deep, because a replay at full speed is ahead of its listeners for a while."""
-KEPT = QoSProfile(
+KEPT_QOS = QoSProfile(
     depth=5000,
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
@@ -137,7 +137,7 @@ class UwbNode(LifecycleNode):
         if new:
             self.change(dataclasses.replace(self.config, **new))
 
-    def advertise(self, kind: type, topic: str, qos: QoSProfile = KEPT) -> Any:
+    def advertise(self, kind: type, topic: str, qos: QoSProfile = KEPT_QOS) -> Any:
         """A publisher that is silent while the node is not active."""
         publisher = self.create_lifecycle_publisher(kind, topic, qos)
         if self.active:  # the transition that would let it speak is over

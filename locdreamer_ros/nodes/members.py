@@ -22,13 +22,13 @@ from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.loop import Plan
 from locdreamer_ros.nodes.conversions import point
 from locdreamer_ros.nodes.estimate_publisher import anchor_markers, ball, ellipse_marker, label
-from locdreamer_ros.nodes.lifecycle import KEPT, UwbNode
+from locdreamer_ros.nodes.lifecycle import KEPT_QOS, UwbNode
 from locdreamer_ros.nodes.passive import Gathered
 from locdreamer_ros.nodes.possible import Judge
 from locdreamer_ros.nodes.tracking import trouble
 from locdreamer_ros.types import LONGEST_ID, Estimate, Site
 
-POSES = QoSProfile(depth=10, reliability=KEPT.reliability, durability=KEPT.durability)
+POSES = QoSProfile(depth=10, reliability=KEPT_QOS.reliability, durability=KEPT_QOS.durability)
 """Who finds a tag's topic after its first poses gets the last few; all, as of `tracker_node`, would
 be much to keep for each tag."""
 LONGEST_TOPIC = 230

@@ -21,7 +21,7 @@ from locdreamer_ros.config import build, check, parameters_of
 from locdreamer_ros.errors import InputError
 
 Group = TypeVar("Group")
-LARGEST = 1e300
+LARGEST_FLOAT = 1e300
 """Stands for an open end: a ROS range has two."""
 LARGEST_INTEGER = 2**63 - 1
 
@@ -37,8 +37,8 @@ def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
     if isinstance(field.default, float):
         descriptor.floating_point_range = [
             FloatingPointRange(
-                from_value=-LARGEST if low is None else float(low),
-                to_value=LARGEST if high is None else float(high),
+                from_value=-LARGEST_FLOAT if low is None else float(low),
+                to_value=LARGEST_FLOAT if high is None else float(high),
             )
         ]
     else:

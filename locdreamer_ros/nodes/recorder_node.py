@@ -36,7 +36,7 @@ from locdreamer_ros.msg import (
 )
 from locdreamer_ros.nodes import foreign
 from locdreamer_ros.nodes.conversions import to_anchors
-from locdreamer_ros.nodes.lifecycle import KEPT, LOSSLESS, UwbNode
+from locdreamer_ros.nodes.lifecycle import KEPT_QOS, LOSSLESS, UwbNode
 from locdreamer_ros.nodes.listening import (
     MOTION,
     RANGES,
@@ -216,7 +216,7 @@ class RecorderNode(UwbNode):
             self._write(full, name, data, latched)
 
         volatile = topic in (*VOLATILE, *MOTION) or kind in (Path, MarkerArray)
-        qos = LOSSLESS if volatile else KEPT
+        qos = LOSSLESS if volatile else KEPT_QOS
         self._heard.append(hear(self, kind, topic, write, qos, raw=True))
 
     def _write(self, topic: str, name: str, data: bytes, latched: bool) -> None:

@@ -23,7 +23,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes.catalogue import refuse_unknown
 from locdreamer_ros.nodes.domain import find_soon
 from locdreamer_ros.nodes.lifecycle import UwbNode
-from locdreamer_ros.start import BAD_INPUT, SETTLES, TOLD_BY
+from locdreamer_ros.start import BAD_INPUT, ENDING_SIGNALS, SETTLES
 
 HEED_S = 0.2
 """How long a node that has nothing to do takes to heed a signal."""
@@ -78,7 +78,7 @@ def run_node(make: Callable[[], UwbNode]) -> int:
 
 
 def _heed(end: Callable[[int, Any], None]) -> None:
-    for number in TOLD_BY:
+    for number in ENDING_SIGNALS:
         signal.signal(number, end)
 
 

@@ -24,7 +24,7 @@ from locdreamer_ros.files import identity, write_atomically
 from locdreamer_ros.survey.files import between_path
 from locdreamer_ros.types import Anchors, Ranges, RangeStatus
 
-ENOUGH = 20
+ENOUGH_RANGES = 20
 """Ranges of an anchor that a survey needs."""
 
 
@@ -75,8 +75,8 @@ class SurveyLog:
 
     def lacking(self) -> str:
         """What a survey still lacks, in words; empty where every anchor was heard enough."""
-        few = [f"{anchor} has {n}" for anchor, n in self.counts.items() if n < ENOUGH]
-        return f"survey: {', '.join(few)} of {ENOUGH} ranges: walk on" if few else ""
+        few = [f"{anchor} has {n}" for anchor, n in self.counts.items() if n < ENOUGH_RANGES]
+        return f"survey: {', '.join(few)} of {ENOUGH_RANGES} ranges: walk on" if few else ""
 
     def close(self) -> None:
         """Nothing more will come."""

@@ -30,7 +30,7 @@ from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import IntArray, Ranges, Site
 
-DEADLINE = 0.9
+DEADLINE_SHARE = 0.9
 """Part of a period that the source has for its answers; the rest is for computing."""
 NOBODY: IntArray = np.empty(0, dtype=np.intp)
 
@@ -181,7 +181,7 @@ class TrackerNode(PassiveNode):
     def _deadline(self, ns: int) -> int:
         """When all answers for the fix at `ns` are due; with `rate` 0 there is no such time."""
         rate = self.config.rate
-        return ns + (round(DEADLINE / rate * 1e9) if rate > 0.0 else 0)
+        return ns + (round(DEADLINE_SHARE / rate * 1e9) if rate > 0.0 else 0)
 
     def _publish(self, anchor: IntArray, ns: int, *, more: bool) -> AnchorSchedule:
         message = to_schedule(

@@ -34,7 +34,7 @@ from locdreamer_ros.stamps import to_seconds
 from locdreamer_ros.types import Estimate, Motion, Ranges, Site
 
 Result = TypeVar("Result")
-MOST = 2**16 - 1
+LARGEST_COUNT = 2**16 - 1
 """The largest count in TrackerStatus."""
 SKEW_S = 0.5
 """Clocks of driver and tracker this far apart are named."""
@@ -294,8 +294,8 @@ class TrackingNode(SitedNode):
                 fallback=self._fallback() or ("" if estimate is not None else "no first fix yet"),
                 session=answered[0],
                 sequence=answered[1],
-                ranges_asked=min(asked, MOST),
-                ranges_used=min(self.loop.watch.used, MOST),
+                ranges_asked=min(asked, LARGEST_COUNT),
+                ranges_used=min(self.loop.watch.used, LARGEST_COUNT),
                 excluded=[names[row] for row in status.excluded],
                 mirror=status.mirror,
                 restarts=self.counts["restarts"] + status.restarts,

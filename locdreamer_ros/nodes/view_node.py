@@ -25,7 +25,7 @@ from locdreamer_ros.nodes.conversions import (
     from_odometry,
     from_ranges,
 )
-from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED, UwbNode
+from locdreamer_ros.nodes.lifecycle import KEPT_QOS, LATCHED, UwbNode
 from locdreamer_ros.nodes.listening import ListeningConfig, hear, names
 from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.source_node import ENVIRONMENTS
@@ -79,7 +79,7 @@ class ViewNode(UwbNode):
         hear(self, OccupancyGrid, "map", self._on_map, LATCHED, always=True)
         hear(self, RangeArray, "uwb/ranges", self._on_ranges)
         hear(self, RangeDifferenceArray, "uwb/range_differences", self._on_differences)
-        hear(self, PoseStamped, "ground_truth/pose", self._on_truth, KEPT)
+        hear(self, PoseStamped, "ground_truth/pose", self._on_truth, KEPT_QOS)
         for name in self._names:
             self._listen_to(name)
         self.every(0.5, self._send)
@@ -95,8 +95,8 @@ class ViewNode(UwbNode):
         def on_status(message: TrackerStatus) -> None:
             self._take(name, nanoseconds(message.header.stamp), message)
 
-        hear(self, Odometry, f"{name}/odometry", on_odometry, KEPT)
-        hear(self, TrackerStatus, f"{name}/status", on_status, KEPT)
+        hear(self, Odometry, f"{name}/odometry", on_odometry, KEPT_QOS)
+        hear(self, TrackerStatus, f"{name}/status", on_status, KEPT_QOS)
 
     def _on_anchors(self, message: AnchorArray) -> None:
         anchors = from_anchors(message)

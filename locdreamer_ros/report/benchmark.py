@@ -20,7 +20,7 @@ from locdreamer_ros.report.svg import element, picture, text, ticks
 WIDTH, LINE, TOP, BOTTOM, RIGHT = 420.0, 20.0, 6.0, 24.0, 14.0
 LETTER = 6.4
 """Of a chart, in its own units: a row's height, margins, and about a letter's width."""
-LONGEST = 30
+LONGEST_ROW_NAME = 30
 """Letters of a row's name; longer ones are cut."""
 MOST_CHARTS, MOST_ROWS = 12, 40
 """Measures drawn, and rows of one: the table holds them all."""
@@ -81,7 +81,7 @@ def _label(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
     """A row's name: its words."""
     words = [str(row[key]) for key in columns if isinstance(row.get(key), str) and row[key]]
     name = ", ".join(words) or "-"
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return name if len(name) <= LONGEST_ROW_NAME else f"{name[: LONGEST_ROW_NAME - 1]}…"
 
 
 def _chart(key: str, heading: str, labels: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:

@@ -34,7 +34,7 @@ LETTERS = 56
 """That have room beside each other below a chart."""
 FAR_M = 1e4
 """Coordinates beyond this are told from a round number of kilometres on."""
-CELLS = 16
+CELLS_OF_A_SIDE = 16
 """Of a heat map, along the longer side."""
 
 
@@ -284,7 +284,7 @@ def heat_maps(track: Track, anchors: Anchors) -> str:
     tag, chosen = tag[seen], track.asking.chosen[seen]
     points = np.concatenate([tag, anchors.positions[:, :2]])
     low, size = points.min(axis=0), np.maximum(np.ptp(points, axis=0), 1.0)
-    cell = float(size.max()) / CELLS
+    cell = float(size.max()) / CELLS_OF_A_SIDE
     low, size = low - 0.5 * cell, size + cell
     column, row = ((tag - low) // cell).astype(int).T
     index = row * 1000 + column

@@ -23,7 +23,7 @@ import numpy as np
 from locdreamer_ros import compiled
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.shadow import Shadow
-from locdreamer_ros.schedulers.subsets import CLEARLY, MOST_SUBSETS, NEAREST, best, near
+from locdreamer_ros.schedulers.subsets import CLEAR_SHARE, MOST_SUBSETS, NEAREST, best, near
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, Foresight, IntArray, Ranges, Site
 
 FRESH_M = 0.2
@@ -67,7 +67,7 @@ def best_subset(foresight: Foresight, budget: int, sigma: float) -> IntArray:
         rows = np.empty(budget, dtype=np.intp)
         weights = AXES[: len(foresight.position)]
         given = (foresight.position, foresight.cross, foresight.ranges, weights, budget, sigma)
-        if compiled.kernel.choose(*given, MOST_SUBSETS, CLEARLY, rows):
+        if compiled.kernel.choose(*given, MOST_SUBSETS, CLEAR_SHARE, rows):
             return rows
     return best(lambda subsets: remaining_variance(foresight, subsets, sigma), count, budget)
 
@@ -110,7 +110,7 @@ class ForesightScheduler(Scheduler):
         sigma = self._pace.at(prediction.time)
         rows = near(prediction, anchors)
         if prediction.foresight is not None and budget < len(rows):
-            by = (self._axes, budget, sigma, MOST_SUBSETS, CLEARLY)
+            by = (self._axes, budget, sigma, MOST_SUBSETS, CLEAR_SHARE)
             found = prediction.foresight.choose(rows, *by)
             if found is not None:
                 return found
@@ -121,7 +121,7 @@ class ForesightScheduler(Scheduler):
 
     def choice(self, budget: int) -> tuple[Any, ...]:
         """See `Scheduler`."""
-        return NEAREST, self._axes, budget, self._pace.numbers, MOST_SUBSETS, CLEARLY
+        return NEAREST, self._axes, budget, self._pace.numbers, MOST_SUBSETS, CLEAR_SHARE
 
     def _foresight(self, prediction: Estimate, rows: IntArray) -> Foresight:
         if prediction.foresight is not None:

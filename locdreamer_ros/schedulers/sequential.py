@@ -26,7 +26,7 @@ from locdreamer_ros.schedulers.foresight import (
     remaining_alone,
 )
 from locdreamer_ros.schedulers.gdop import directions
-from locdreamer_ros.schedulers.subsets import CLEARLY, MOST_SUBSETS, near
+from locdreamer_ros.schedulers.subsets import CLEAR_SHARE, MOST_SUBSETS, near
 from locdreamer_ros.types import Anchors, Estimate, Foresight, IntArray, Site
 
 RANGE_SIGMA_M = 0.2
@@ -60,7 +60,7 @@ def first_of(
 ) -> tuple[int, float, float]:
     """Which of `rows` to ask first of `budget`, what it leaves and what there is, m^2."""
     if estimate.foresight is not None:
-        by = (AXES[: estimate.dimensions], budget, RANGE_SIGMA_M, MOST_SUBSETS, CLEARLY)
+        by = (AXES[: estimate.dimensions], budget, RANGE_SIGMA_M, MOST_SUBSETS, CLEAR_SHARE)
         found = estimate.foresight.first(rows, *by)
         if found is not None:
             return found

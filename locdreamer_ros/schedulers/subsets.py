@@ -19,7 +19,7 @@ MOST_SUBSETS = 2000
 """Up to this many subsets all are tried; beyond, anchors are added one by one, then exchanged."""
 NEAREST = 64
 """Of more anchors only the nearest are looked at, beyond what one radio reaches."""
-CLEARLY = 1e-9
+CLEAR_SHARE = 1e-9
 """An exchange must better the cost by this share of it."""
 _EVERYBODY = np.arange(NEAREST)
 _EVERYBODY.flags.writeable = False
@@ -67,6 +67,6 @@ def best(cost: Callable[[IntArray], FloatArray], count: int, budget: int) -> Int
         place = np.repeat(np.arange(budget), others.size)
         subsets[np.arange(place.size), place] = np.tile(others, budget)
         costs = cost(subsets)
-        if not least - float(costs.min()) > CLEARLY * abs(least):
+        if not least - float(costs.min()) > CLEAR_SHARE * abs(least):
             return np.sort(chosen)
         least, chosen = float(costs.min()), subsets[int(np.argmin(costs))]

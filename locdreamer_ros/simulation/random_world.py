@@ -16,7 +16,7 @@ from locdreamer_ros.simulation.world import ErrorModel, World, box, wall
 from locdreamer_ros.types import Anchors, FloatArray
 
 ANCHORS = (3, 12)
-TRIES = 12
+MOST_TRIES = 12
 BESIDE_DOOR_M = 0.4
 SPACING_M = 1.0
 OFF_WALL_M = 0.06
@@ -39,7 +39,7 @@ class _Building:
         room_enough = size[axis] - 2.0 * self.smallest
         if room_enough <= 0.0:
             return
-        for _ in range(TRIES):
+        for _ in range(MOST_TRIES):
             at = low[axis] + self.smallest + room_enough * rng.random()
             if not self._ends_in_door(axis, at, low, high):
                 break

@@ -20,7 +20,7 @@ PRIOR_M = 1.0
 """How well a walker is known before a fix."""
 CLEAR_M, WALL_M = 0.1, 0.35
 """Standard deviation of a range in line of sight, and what each wall adds to it."""
-CELLS = 350
+MOST_CELLS = 350
 """Of the floor, about."""
 HOOKS = 90
 """Places along the walls that are tried, at most."""
@@ -117,7 +117,7 @@ def place(
             f"{where}: expected a floor of at most {LARGEST_M:g} m, got {(high - low).max():g}: "
             "are the walls in metres? else call their columns x1_mm, x1_cm and so on"
         )
-    side = float(np.sqrt(np.prod(high - low) / CELLS))
+    side = float(np.sqrt(np.prod(high - low) / MOST_CELLS))
     numbers = np.maximum(np.round((high - low) / side).astype(int), 2)
     x, y = (
         a + (np.arange(n) + 0.5) * (b - a) / n for a, b, n in zip(low, high, numbers, strict=True)

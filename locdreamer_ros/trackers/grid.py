@@ -42,7 +42,7 @@ class GridConfig:
     )
 
 
-FASTER = 1.5
+SPEED_FACTOR = 1.5
 """The speed limit is at least this many times the speed of the first fix."""
 SLOPE_M = 10.0
 """Farther away there are no more walls in between: a hall is no large house."""
@@ -88,7 +88,7 @@ class GridTracker(Tracker):
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix: a Gaussian on the cells."""
         # What starts out fast, or outside, is looked for there too.
-        fast = FASTER * float(np.linalg.norm(fix.velocity))
+        fast = SPEED_FACTOR * float(np.linalg.norm(fix.velocity))
         self._faster = max(1.0, fast / max(self.config.max_speed, 0.1))
         low, high = self.site.bounds
         margin = self.site.margin

@@ -39,7 +39,7 @@ class ParticleConfig:
 
 
 OUTLIER_SPAN_M = 30.0
-FASTER = 1.5
+SPEED_FACTOR = 1.5
 """The speed's sigma is at least this many times the speed of the first fix."""
 
 
@@ -102,7 +102,9 @@ class ParticleTracker(Tracker):
         """(Re)start from a first fix."""
         count = self.config.particles
         # What starts out fast, or outside, is looked for there too.
-        self._speed = max(self.config.speed_sigma, FASTER * float(np.linalg.norm(fix.velocity)))
+        self._speed = max(
+            self.config.speed_sigma, SPEED_FACTOR * float(np.linalg.norm(fix.velocity))
+        )
         low, high = self.site.bounds
         self._low = np.minimum(low, fix.position - self.site.margin)
         self._high = np.maximum(high, fix.position + self.site.margin)

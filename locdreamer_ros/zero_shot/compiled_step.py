@@ -53,7 +53,7 @@ NOISES = (
 )
 STRANGER = -2
 """The kernel's answer to ranges of an anchor without a slot."""
-ANYWHERE = np.array([-np.inf, -np.inf, np.inf, np.inf, 0.0])
+BOX_WITHOUT_END = np.array([-np.inf, -np.inf, np.inf, np.inf, 0.0])
 """A box that no tag is far outside of: left, front, right, back, and how far is far."""
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from locdreamer_ros.geometry import slant
 from locdreamer_ros.types import FloatArray, Foresight, IntArray, Site
-from locdreamer_ros.zero_shot.layout import FIRST, SPACE
+from locdreamer_ros.zero_shot.layout import FIRST_BIAS, SPACE
 from locdreamer_ros.zero_shot.network import project
 
 
@@ -21,10 +21,12 @@ def foresee(
     """
     count, axes = int(slot.max()) + 1, site.dimensions
     _, direction = slant(mean[:SPACE] - site.anchors.positions[rows])
-    own = FIRST + slot[rows]
+    own = FIRST_BIAS + slot[rows]
     spread, ranges = project(covariance, direction, np.zeros(rows.size), own, own + count)
     # Strangers share a place in the state, and no bias.
     stranger = slot[rows] == 0
     shared = stranger[:, None] & stranger & ~np.eye(rows.size, dtype=bool)
-    ranges[shared] -= covariance[FIRST, FIRST] + covariance[FIRST + count, FIRST + count]
+    ranges[shared] -= (
+        covariance[FIRST_BIAS, FIRST_BIAS] + covariance[FIRST_BIAS + count, FIRST_BIAS + count]
+    )
     return Foresight(covariance[:axes, :axes].copy(), spread[:, :axes], ranges)

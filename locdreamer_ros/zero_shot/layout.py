@@ -17,16 +17,16 @@ SPACE = 3
 KINEMATIC = 2 * SPACE
 VX, VZ = SPACE, KINEMATIC - 1
 COMMON = KINEMATIC
-FIRST = COMMON + 1
+FIRST_BIAS = COMMON + 1
 
 SIGMA_M = 0.15
 """Noise of a range before anything is learned, and in the leave-one-out residual always."""
-NEWS = 8
+NEWS_WIDTH = 8
 """What each update says of how its ranges were off: `Hybrid.remember`."""
 WEIGHTS = (0.2, 0.03, 0.005)
 """Of the newest update in the running means of the context, which holds each of the news thrice."""
-FAST = WEIGHTS[0]
-CONTEXT = NEWS * len(WEIGHTS)
+FAST_WEIGHT = WEIGHTS[0]
+CONTEXT = NEWS_WIDTH * len(WEIGHTS)
 SEEN_CONTEXT = (0, 2, 3, 4, 8, 10, 12, 13, 14, 16, 18, 20, 21, 22)
 """Which of the running means each range is seen beside."""
 RANGE_FEATURES = 23 + len(SEEN_CONTEXT)

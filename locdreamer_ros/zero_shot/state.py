@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from locdreamer_ros.types import FloatArray, Unchanging
-from locdreamer_ros.zero_shot.layout import COMMON, CONTEXT, FIRST
+from locdreamer_ros.zero_shot.layout import COMMON, CONTEXT, FIRST_BIAS
 
 
 class State(Unchanging):
@@ -98,17 +98,17 @@ class State(Unchanging):
     @property
     def plain(self) -> int:
         """How long the mean is without odometry's states."""
-        return FIRST + 2 * self.slots
+        return FIRST_BIAS + 2 * self.slots
 
     @property
     def own(self) -> slice:
         """Where each slot's slow offset is."""
-        return slice(FIRST, FIRST + self.slots)
+        return slice(FIRST_BIAS, FIRST_BIAS + self.slots)
 
     @property
     def local(self) -> slice:
         """Where each slot's local bias is."""
-        return slice(FIRST + self.slots, self.plain)
+        return slice(FIRST_BIAS + self.slots, self.plain)
 
 
 PARTS = ("since", "updates", "context", "age", "surprise", "mean", "covariance")

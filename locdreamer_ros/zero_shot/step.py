@@ -16,10 +16,10 @@ from locdreamer_ros.types import FloatArray, IntArray, Motion, Ranges, Site
 from locdreamer_ros.zero_shot import odometry_frame as frame
 from locdreamer_ros.zero_shot.layout import (
     COMMON,
-    FAST,
-    FIRST,
+    FAST_WEIGHT,
+    FIRST_BIAS,
     KINEMATIC,
-    NEWS,
+    NEWS_WIDTH,
     SEEN_CONTEXT,
     SIGMA_M,
     SILENT_S,
@@ -32,8 +32,8 @@ from locdreamer_ros.zero_shot.model_file import Weights
 from locdreamer_ros.zero_shot.network import Seen, look_at, project, silu, squash
 from locdreamer_ros.zero_shot.state import State
 
-WEIGHT = np.repeat(WEIGHTS, NEWS)
-RIDING = 0.1
+WEIGHT = np.repeat(WEIGHTS, NEWS_WIDTH)
+RIDING_SHARE = 0.1
 """What is left of the motion's learned jumps where odometry says how the tag moved."""
 TURN_KNOWN = 0.2
 """What is left of the acceleration's density where a gyro says how the tag turned."""
@@ -118,8 +118,8 @@ def update(
         used.nlos_probability,
         site.anchors.positions[used.anchor],
         where,
-        FIRST + where,
-        FIRST + state.slots + where,
+        FIRST_BIAS + where,
+        FIRST_BIAS + state.slots + where,
     )
     prior, covariance = state.mean, state.covariance
     bias = prior[COMMON] + prior[seen.own] + prior[seen.local]
@@ -138,7 +138,7 @@ def update(
             innovation = seen.value - distance - bias + (direction * moved).sum(axis=1)
         wide = covariance.copy()
         if riding:
-            motion = motion * RIDING
+            motion = motion * RIDING_SHARE
         level = np.array([0, 1, VX, VX + 1])
         wide[level, level] += motion[[0, 0, 1, 1]]
         wide[seen.local, seen.local] += jump
@@ -230,7 +230,7 @@ def _remember(
     weight = np.maximum(WEIGHT, 1.0 / (state.updates + 1.0))
     context = state.context + weight * (np.tile(news, len(WEIGHTS)) - state.context)
     surprise, age = state.surprise.copy(), state.age.copy()
-    surprise[seen.slot] += FAST * (off - surprise[seen.slot])
+    surprise[seen.slot] += FAST_WEIGHT * (off - surprise[seen.slot])
     age[seen.slot] = 0.0
     return state.changed(
         since=0.0, updates=state.updates + 1.0, context=context, surprise=surprise, age=age
@@ -247,9 +247,11 @@ def meet(state: State, slot: IntArray, rows: IntArray) -> tuple[State, IntArray]
     slot[new] = known + np.arange(new.size)
     was = np.concatenate([np.arange(known), np.zeros(new.size, dtype=np.intp)])
     extra = np.arange(state.plain, state.size)
-    states = np.concatenate([np.arange(FIRST), FIRST + was, FIRST + known + was, extra])
+    states = np.concatenate(
+        [np.arange(FIRST_BIAS), FIRST_BIAS + was, FIRST_BIAS + known + was, extra]
+    )
     covariance = state.covariance[np.ix_(states, states)]
-    own = FIRST + slot[new]
+    own = FIRST_BIAS + slot[new]
     added = np.concatenate([own, own + was.size])
     variance = covariance[added, added]
     covariance[added] = 0.0

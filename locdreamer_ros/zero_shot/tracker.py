@@ -31,12 +31,18 @@ from locdreamer_ros.types import (
 )
 from locdreamer_ros.zero_shot import odometry_frame as frame
 from locdreamer_ros.zero_shot import step
-from locdreamer_ros.zero_shot.compiled_step import ANYWHERE, STRANGER, Ahead, Made, compiled_step
+from locdreamer_ros.zero_shot.compiled_step import (
+    BOX_WITHOUT_END,
+    STRANGER,
+    Ahead,
+    Made,
+    compiled_step,
+)
 from locdreamer_ros.zero_shot.foresight import foresee
 from locdreamer_ros.zero_shot.layout import (
     COMMON,
     CONTEXT,
-    FIRST,
+    FIRST_BIAS,
     FREE_M,
     KINEMATIC,
     SILENT_S,
@@ -74,8 +80,8 @@ class ZeroShotTracker(Tracker):
             context=np.zeros(CONTEXT),
             age=np.array([SILENT_S]),
             surprise=np.array([0.1]),
-            mean=np.zeros(FIRST + 2),
-            covariance=np.zeros((FIRST + 2, FIRST + 2)),
+            mean=np.zeros(FIRST_BIAS + 2),
+            covariance=np.zeros((FIRST_BIAS + 2, FIRST_BIAS + 2)),
         )
         self._finder = frame.FrameFinder()
         self._slip = frame.SlipWatch()
@@ -150,7 +156,7 @@ class ZeroShotTracker(Tracker):
         if self._compiled is None or self._estimate is None or not alone:
             return None
         model, slots, slot, _ = self._compiled.standing(self.state, self._slot)
-        return self, (model, slots, slot, ANYWHERE)
+        return self, (model, slots, slot, BOX_WITHOUT_END)
 
     def standing(self) -> Standing:
         """See `Stepped`."""

@@ -22,7 +22,7 @@ def test_what_failed_is_counted_and_named():
     rampage = {
         "strikes": [strike(1.0), strike(5.0), strike(inf), strike(1.0, back=False)],
         "accounts_true": False,
-        **dict.fromkeys(contract.LEFT, 0),
+        **dict.fromkeys(contract.LEFT_BEHIND, 0),
         "segments_left": 2,
     }
     weather = {"5 % lost": {"kept": 0.9, "gap_s": 1.0}, "source cut off": {"healed_s": 0.5}}

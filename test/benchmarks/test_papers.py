@@ -35,7 +35,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(tasks, "VALIDATION_WALKS", 1)
     monkeypatch.setattr(tasks, "WALK_S", 40.0)
     monkeypatch.setattr(figures, "IMAGINE_EPOCHS", 10)
-    monkeypatch.setattr(figures, "EVERY", 10)
+    monkeypatch.setattr(figures, "EPOCHS_BETWEEN_LOOKS", 10)
     monkeypatch.setattr(figures, "CELL_M", 3.0)
 
 

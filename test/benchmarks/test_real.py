@@ -44,7 +44,7 @@ def test_every_recording_of_a_folder(
     found = json.loads((tmp_path / "real.json").read_text())
     rows = found["rows"]
     assert {row["recording"] for row in rows} == {"mean", "one", "two"}
-    assert len(rows) == 3 * 3 * (len(real.FEW) + 1)
+    assert len(rows) == 3 * 3 * (len(real.SCHEDULERS_OF_THREE) + 1)
     claims = found["claims"]
     assert {"pairs_within_105", "pairs_better", "mean_ratio", "coverage_in_band"} <= set(claims)
     assert claims["pairs"] == 4

@@ -31,7 +31,7 @@ from locdreamer_ros.datasets.rosbag2 import read_messages
 from locdreamer_ros.driver.emulator import device_anchors
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes.launch_description import RESPAWN_DELAY_S
-from locdreamer_ros.nodes.lifecycle import KEPT
+from locdreamer_ros.nodes.lifecycle import KEPT_QOS
 from locdreamer_ros.simulation import make_world
 from locdreamer_ros.stamps import nanoseconds
 
@@ -60,12 +60,12 @@ class Chaos:
         self.answers: set[tuple[int, int]] = set()
         self.tracebacks = 0
         node = nodes.probe.node
-        node.create_subscription(PoseStamped, "ground_truth/pose", self._on_truth, KEPT)
-        node.create_subscription(RangeArray, "uwb/ranges", self._on_ranges, KEPT)
+        node.create_subscription(PoseStamped, "ground_truth/pose", self._on_truth, KEPT_QOS)
+        node.create_subscription(RangeArray, "uwb/ranges", self._on_ranges, KEPT_QOS)
         for name in ("tracker_node", "ekf_node"):
             self.fixes[name] = []
             node.create_subscription(
-                PoseWithCovarianceStamped, f"{name}/pose", self._heard(name), KEPT
+                PoseWithCovarianceStamped, f"{name}/pose", self._heard(name), KEPT_QOS
             )
 
     def _on_truth(self, message: PoseStamped) -> None:

@@ -25,7 +25,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.geometry import ELLIPSE_95, ellipse
 from locdreamer_ros.motion import MotionBuffer
 from locdreamer_ros.nodes import conversions as c
-from locdreamer_ros.nodes.estimate_publisher import ASKED, EXCLUDED, anchor_markers
+from locdreamer_ros.nodes.estimate_publisher import ASKED_COLOR, EXCLUDED_COLOR, anchor_markers
 from locdreamer_ros.types import Anchors, Estimate, Ranges, RangeStatus, Site
 
 ANCHORS = Anchors(
@@ -269,13 +269,13 @@ def test_asked_anchors_stand_out_and_the_ellipse_holds_95_percent() -> None:
     site = Site(ANCHORS)
     mean, covariance = np.array([4.0, 3.0, 0.0, 0.0]), np.diag([4.0, 1.0, 1.0, 1.0])
     head = c.header(NS, "map")
-    found = anchor_markers(site, head=head, looks={0: ASKED, 2: EXCLUDED})
+    found = anchor_markers(site, head=head, looks={0: ASKED_COLOR, 2: EXCLUDED_COLOR})
     size = {m.id: m.scale.x for m in found if m.ns == "anchors"}
     assert size[0] == size[2] > size[1] == size[3]
     colours = {m.id: m.color for m in found if m.ns == "anchors"}
-    assert (colours[0], colours[2]) == (ASKED, EXCLUDED)
+    assert (colours[0], colours[2]) == (ASKED_COLOR, EXCLUDED_COLOR)
     assert [m.text for m in found if m.ns == "names"] == list(ANCHORS.ids)
-    changed = anchor_markers(site, head=head, looks={0: ASKED}, rows=[2])
+    changed = anchor_markers(site, head=head, looks={0: ASKED_COLOR}, rows=[2])
     assert [(m.ns, m.id, m.scale.x) for m in changed] == [("anchors", 2, size[1])]
     outline = ellipse(Estimate(0.0, mean, covariance), 1.0)
     assert np.allclose(np.ptp(outline[:, :2], axis=0), 2 * ELLIPSE_95 * np.array([2.0, 1.0]))

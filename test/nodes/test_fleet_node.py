@@ -28,7 +28,7 @@ from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import Method
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.fleet_node import FleetNode
-from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED
+from locdreamer_ros.nodes.lifecycle import KEPT_QOS, LATCHED
 from locdreamer_ros.nodes.members import MOST_WAITING
 from locdreamer_ros.types import Estimate, Site
 
@@ -63,7 +63,7 @@ def alone(tag: str, epochs: int) -> Estimate:
 
 
 def poses_of(hosted: Hosted, tag: str) -> list[Any]:
-    return hosted.hear(PoseWithCovarianceStamped, f"fleet_node/{TOPICS[tag]}/pose", KEPT)
+    return hosted.hear(PoseWithCovarianceStamped, f"fleet_node/{TOPICS[tag]}/pose", KEPT_QOS)
 
 
 def test_each_tag_has_its_pose_whatever_the_others_send() -> None:

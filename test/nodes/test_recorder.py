@@ -31,7 +31,7 @@ from locdreamer_ros.datasets.range_table import save_anchors
 from locdreamer_ros.datasets.rosbag2 import read_messages
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes import recorder_node
-from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED
+from locdreamer_ros.nodes.lifecycle import KEPT_QOS, LATCHED
 from locdreamer_ros.nodes.recorder_node import RecorderNode
 from locdreamer_ros.types import Anchors, Ranges
 
@@ -52,7 +52,7 @@ def publish(nodes: Graph, count: int) -> None:
     """Anchors and `count` answers, of a driver alone: no tracker, no clock."""
     probe = nodes.probe
     probe.publisher(AnchorArray, "uwb/anchors", LATCHED).publish(c.to_anchors(ANCHORS, 0, "map"))
-    out = probe.publisher(RangeArray, "uwb/ranges", KEPT)
+    out = probe.publisher(RangeArray, "uwb/ranges", KEPT_QOS)
     for epoch in range(count):
         ranges = Ranges.of([0, 1, 2], np.full(3, 2.5 + epoch / 100), (epoch + 1) / 10)
         header = c.header((epoch + 1) * 100_000_000, "map")
@@ -100,7 +100,7 @@ def test_a_killed_recorder_leaves_all_but_its_last_second(
 def test_what_has_arrived_is_in_the_bag_when_the_node_is_told_to_end(tmp_path: Path) -> None:
     """Nobody spins any more: `run_node` only closes it."""
     with hosting(RecorderNode, output=str(tmp_path / "bag")) as hosted:
-        out = hosted.say(RangeArray, "uwb/ranges", KEPT)
+        out = hosted.say(RangeArray, "uwb/ranges", KEPT_QOS)
         ranges = Ranges.of([0], np.full(1, 2.5), 0.1)
         for _ in range(5):
             out.publish(RangeArray(ranges=c.to_ranges(ranges, ANCHORS)))
@@ -115,7 +115,7 @@ def test_what_is_still_on_its_way_is_waited_for(
 ) -> None:
     """On a busy machine it arrives after the node was told to end."""
     with hosting(RecorderNode, output=str(tmp_path / "bag")) as hosted:
-        out = hosted.say(PoseStamped, "ground_truth/pose", KEPT)
+        out = hosted.say(PoseStamped, "ground_truth/pose", KEPT_QOS)
         for _ in range(5):
             out.publish(PoseStamped())
         assert out.wait_for_all_acked()
@@ -184,7 +184,7 @@ def test_other_packages_ranges_are_recorded_as_a_tracker_takes_them(tmp_path: Pa
 
 def test_each_bag_counts_its_own_messages(tmp_path: Path) -> None:
     with hosting(RecorderNode, output=str(tmp_path / "bag")) as hosted:
-        out = hosted.say(PoseStamped, "ground_truth/pose", KEPT)
+        out = hosted.say(PoseStamped, "ground_truth/pose", KEPT_QOS)
         for number in (1, 2):
             out.publish(PoseStamped())
             hosted.until(lambda n=number: hosted.node.counts["recorded"] == n, "messages")
@@ -212,7 +212,7 @@ def test_what_comes_before_simulated_time_is_counted_and_bounded(
     with hosting(RecorderNode, **given) as hosted:
         hosted.say(AnchorArray, "uwb/anchors", LATCHED).publish(c.to_anchors(ANCHORS, 0, "map"))
         hosted.until(lambda: hosted.node._early, "the anchors")
-        truth = hosted.say(PoseStamped, "ground_truth/pose", KEPT)
+        truth = hosted.say(PoseStamped, "ground_truth/pose", KEPT_QOS)
         for _ in range(5):
             truth.publish(PoseStamped())
         hosted.until(lambda: hosted.node.counts["messages_dropped"] >= 3, "what is too much")

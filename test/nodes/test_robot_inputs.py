@@ -22,7 +22,7 @@ from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
 from locdreamer_ros.nodes.fleet_node import FleetNode
-from locdreamer_ros.nodes.lifecycle import KEPT
+from locdreamer_ros.nodes.lifecycle import KEPT_QOS
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 
 TENTH_NS = 10**8
@@ -38,7 +38,7 @@ def ranges_of(tenths: int) -> RangeArray:
 def test_poses_and_tf_never_go_back_for_what_comes_late_or_twice() -> None:
     """A publisher for each anchor: messages overtake each other, or share a stamp."""
     with hosting(EkfNode, dimensions="'2'", broadcast="tag") as hosted:
-        poses = hosted.hear(PoseWithCovarianceStamped, "ekf_node/pose", KEPT)
+        poses = hosted.hear(PoseWithCovarianceStamped, "ekf_node/pose", KEPT_QOS)
         sent = hosted.hear(TFMessage, "/tf")
         hosted.place()
         ranges = hosted.say(RangeArray, "uwb/ranges")

@@ -24,7 +24,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.integrity.status import State
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes import view_node
-from locdreamer_ros.nodes.lifecycle import KEPT, LATCHED
+from locdreamer_ros.nodes.lifecycle import KEPT_QOS, LATCHED
 from locdreamer_ros.report.live import Fix
 from locdreamer_ros.types import Estimate, Site
 
@@ -67,15 +67,15 @@ def test_a_fix_is_shown_once_all_of_it_has_come(monkeypatch: pytest.MonkeyPatch)
         grid.info.resolution = 0.5
         hosted.say(OccupancyGrid, "map", LATCHED).publish(grid)
         truth = c.to_pose_stamped(np.array([*TRUTH, 1.0]), ns, "map")
-        hosted.say(PoseStamped, "ground_truth/pose", KEPT).publish(truth)
+        hosted.say(PoseStamped, "ground_truth/pose", KEPT_QOS).publish(truth)
         for rows in ([0], [2]):  # one fix in two answers
             answer = RangeArray(
                 header=head, ranges=c.to_ranges(ranges_at(TRUTH, rows, 5.0), ANCHORS)
             )
             hosted.say(RangeArray, "uwb/ranges").publish(answer)
         hosted.until(lambda: len(node._ranges.get(ns, [])) == 2 and node._truth, "ranges")
-        hosted.say(TrackerStatus, "tracker_node/status", KEPT).publish(status)
-        odometry = hosted.say(Odometry, "tracker_node/odometry", KEPT)
+        hosted.say(TrackerStatus, "tracker_node/status", KEPT_QOS).publish(status)
+        odometry = hosted.say(Odometry, "tracker_node/odometry", KEPT_QOS)
         odometry.publish(c.to_odometry(pose, estimate, "tag"))
         hosted.until(lambda: node.counts["fixes"] == 1 and node._view.maps, "a fix and the map")
         # And a blink: its differences are shown with the offset that fits the estimate.
@@ -91,7 +91,7 @@ def test_a_fix_is_shown_once_all_of_it_has_come(monkeypatch: pytest.MonkeyPatch)
         hosted.until(lambda: later in node._ranges, "the blink")
         again = Estimate(6.0, estimate.mean, estimate.covariance)
         odometry.publish(c.to_odometry(c.to_pose(again, 1.0, later, "map"), again, "tag"))
-        says = hosted.say(TrackerStatus, "tracker_node/status", KEPT)
+        says = hosted.say(TrackerStatus, "tracker_node/status", KEPT_QOS)
         says.publish(TrackerStatus(header=c.header(later, "map")))
         hosted.until(lambda: node.counts["fixes"] == 2, "a second fix")
         shown = node._view

@@ -174,7 +174,7 @@ def test_they_choose_ahead_as_by_foresight(count: int) -> None:
         prior = tracker.predict(0.1)
         rows = subsets.near(prior, tracker.site.anchors)
         assert isinstance(prior.foresight, Ahead)
-        by = (scheduler.AXES[:2], 3, 0.2, subsets.MOST_SUBSETS, subsets.CLEARLY)
+        by = (scheduler.AXES[:2], 3, 0.2, subsets.MOST_SUBSETS, subsets.CLEAR_SHARE)
         chosen = prior.foresight.choose(rows, *by)
         wanted = rows[scheduler.best_subset(prior.foresight(rows), 3, 0.2)]
         np.testing.assert_array_equal(chosen, wanted)

@@ -33,7 +33,7 @@ SHARPNESS = 4.0
 """How much the policy trusts the expected variance before anything is learned."""
 RESIDUAL = 0.05
 """The learned part begins slowly: a dream's rewards are mostly the luck of its noise."""
-SMALL = -1e9
+NEVER_LOGIT = -1e9
 
 
 @lru_cache(maxsize=64)
@@ -143,7 +143,7 @@ class Actor(nn.Module):
         tokens = self.view(state)
         if self.head == "plackett-luce":
             scores = self.score(tokens)[..., 0]
-            return PlackettLuce(scores.masked_fill(~state.offered, SMALL), budget)
+            return PlackettLuce(scores.masked_fill(~state.offered, NEVER_LOGIT), budget)
         subsets = all_subsets(tokens.shape[1], budget, tokens.device)
         total = tokens.sum(dim=1, keepdim=True)
         member = membership(subsets, tokens.shape[1])
@@ -154,7 +154,7 @@ class Actor(nn.Module):
         if not self.literal:
             logits = self.physics(state, subsets) + RESIDUAL * logits
         possible = (~state.offered).to(tokens) @ member.T == 0.0
-        return Categorical(logits.masked_fill(~possible, SMALL), subsets)
+        return Categorical(logits.masked_fill(~possible, NEVER_LOGIT), subsets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +212,7 @@ class PlackettLuce:
         for k in range(rows.shape[1]):
             row = rows[:, k : k + 1]
             total = total + (left.gather(1, row) - left.logsumexp(dim=-1, keepdim=True))[:, 0]
-            left = left.scatter(1, row, SMALL)
+            left = left.scatter(1, row, NEVER_LOGIT)
         return total
 
     def entropy(self) -> Tensor:

@@ -21,9 +21,9 @@ from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Anchors, Ranges, Site
 
 LARGEST_SHIFT_M = 3.0
-ALIKE = 0.95
+ALIKE_SHARE = 0.95
 """Walks whose lengths differ by no more are cut to the shortest and run side by side."""
-GAP = 3.0
+GAP_FACTOR = 3.0
 """Steps of a sequence may be this much longer than the median one."""
 
 
@@ -119,7 +119,7 @@ class Walks:
         span = self.steps * self.stride
         for epoch in range(epochs - span):
             gaps = np.diff(recording.times[epoch : epoch + span + 1])
-            if gaps.max() > GAP * self.step_s:
+            if gaps.max() > GAP_FACTOR * self.step_s:
                 continue
             ranges = Ranges.of(rows, recording.ranges[epoch], float(recording.times[epoch]))
             fix = first_fix(site, ranges, time=float(recording.times[epoch]))
@@ -169,7 +169,7 @@ class Walks:
         lengths = {w: (self._lengths[w] - 1 - e) // self.stride for w, e in first.items()}
         usual = self.steps
         batches = []
-        if min(lengths.values()) >= ALIKE * max(lengths.values()):
+        if min(lengths.values()) >= ALIKE_SHARE * max(lengths.values()):
             self.steps = min(lengths.values())
             batches.append(self.cut(list(first.items())))
         else:

@@ -31,7 +31,7 @@ LASTING_STEPS = 8
 LEAST_LASTING_M = 0.1
 """Lasting errors of three anchors hide: a position and an offset common to all explain them. So
 they are never taken for less than calibrated rooms have (published: .10 to .15 m)."""
-LOST = 0.03
+LOST_SHARE = 0.03
 """Share of imagined ranges that never come, so that trackers and schedulers have met it."""
 FIX_SIGMA_M = 0.45
 SPEED_SIGMA = 1.0
@@ -184,7 +184,7 @@ class Ground:
         score = correlated_scores(shape, self.correlation, generator).to(truth)
         expected, _ = expected_range(truth[..., :2], places)
         distance = (expected + self.noise.errors(expected, score)).clamp(min=0.05)  # (B, T, A)
-        comes = (torch.rand(distance.shape, generator=generator) >= LOST).to(distance.device)
+        comes = (torch.rand(distance.shape, generator=generator) >= LOST_SHARE).to(distance.device)
         first = state[:, 0].clone()
         wrong = FIX_SIGMA_M * torch.randn(size, 2, generator=generator).to(first)
         first[:, :2] += wrong

@@ -16,9 +16,9 @@ from locdreamer_ros.locdreamer.world_model.observation import Observation, expec
 
 MEMORY = 3
 """M: running mean of the residual, of its magnitude (m), and steps since the anchor was asked."""
-FORGET = 0.5
+NEWEST_WEIGHT = 0.5
 """Weight of the newest residual."""
-FADE = 0.1
+FADING_SHARE = 0.1
 """What was not asked fades by this share a step: it says little about another place."""
 LARGEST_RESIDUAL_M = 3.0
 
@@ -33,7 +33,9 @@ def remember_ranges(memory: Tensor, residual: Tensor, asked: Tensor) -> Tensor:
     residual = residual.clamp(-LARGEST_RESIDUAL_M, LARGEST_RESIDUAL_M)
     fresh = torch.stack([residual, residual.abs()], dim=-1)
     before = memory[..., :2]
-    kept = before + torch.where(asked[..., None], FORGET * (fresh - before), -FADE * before)
+    kept = before + torch.where(
+        asked[..., None], NEWEST_WEIGHT * (fresh - before), -FADING_SHARE * before
+    )
     age = torch.where(asked, 0.0, memory[..., 2] + 1.0)
     return torch.cat([kept, age[..., None]], dim=-1)
 

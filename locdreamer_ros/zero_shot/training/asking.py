@@ -17,14 +17,14 @@ from locdreamer_ros.zero_shot.training.walks import CHOICES, Walks
 GDOP_SIGMA_M = 0.3
 FRESH_M = 0.1
 """Fresh noise of the ranges that foresight chooses among."""
-CHOSEN = 4
+ANCHORS_CHOSEN = 4
 """The first anchors of a fix are chosen; a longer budget is filled up as it comes."""
 
 
 def greedy_gdop(model: Hybrid, belief: Belief) -> Tensor:
     """Rank (B, A) of each anchor when the one that helps most is added again and again.
 
-    `CHOSEN` at most; A for all others.
+    `ANCHORS_CHOSEN` at most; A for all others.
     """
     _, direction = model.geometry(belief, belief.position)
     direction = direction[..., :2]
@@ -32,7 +32,7 @@ def greedy_gdop(model: Hybrid, belief: Belief) -> Tensor:
     information = inverse(belief.covariance[:, :2, :2])
     count = direction.shape[1]
     rank = torch.full_like(direction[..., 0], count)
-    for turn in range(min(CHOSEN, count)):
+    for turn in range(min(ANCHORS_CHOSEN, count)):
         total = information[:, None] + outer
         determinant = total[..., 0, 0] * total[..., 1, 1] - total[..., 0, 1] ** 2
         trace = (total[..., 0, 0] + total[..., 1, 1]) / determinant
@@ -50,7 +50,7 @@ def greedy_foresight(model: Hybrid, belief: Belief) -> Tensor:
     cross = spread[..., :2]  # (B, A, 2)
     count = direction.shape[1]
     rank = torch.full_like(direction[..., 0], count)
-    for turn in range(min(CHOSEN, count)):
+    for turn in range(min(ANCHORS_CHOSEN, count)):
         variance = inner.diagonal(dim1=1, dim2=2) + FRESH_M**2
         gained = cross.square().sum(-1) / variance
         best = only(rank == count, gained, -torch.inf).argmax(dim=1, keepdim=True)
@@ -67,7 +67,7 @@ def choose(model: Hybrid, belief: Belief, walk: Walks, order: Tensor) -> Tensor:
     count = order.shape[1]
     for choice, ranked in (("gdop", greedy_gdop), ("foresight", greedy_foresight)):
         rank = ranked(model, belief)
-        rank = torch.where(rank < count, rank - CHOSEN, order)
+        rank = torch.where(rank < count, rank - ANCHORS_CHOSEN, order)
         order = torch.where((walk.choice == CHOICES.index(choice))[:, None], rank, order)
     before = (order[:, None] < order[:, :, None]).sum(dim=-1)
     return before < walk.budget[:, None]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from locdreamer_ros.captured import Captured
-from locdreamer_ros.zero_shot.layout import COMMON, FIRST, FREE_M
+from locdreamer_ros.zero_shot.layout import COMMON, FIRST_BIAS, FREE_M
 from locdreamer_ros.zero_shot.training.asking import choose
 from locdreamer_ros.zero_shot.training.belief import Belief, only
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid
@@ -29,7 +29,7 @@ HEIGHT_SHARE = 0.2
 """What the height counts beside the place in the plane, where it is a state."""
 SETTLE = 3
 """Steps after a first fix that do not count."""
-TAME = 2.0
+TAME_GRADIENT = 2.0
 """Of a track's gradient, for a change of one sigma of what the filter thinks."""
 
 
@@ -107,7 +107,10 @@ def freed(
     with torch.no_grad():
         count = asked.shape[1]
         distance, _ = model.geometry(belief, belief.position)
-        own, local = belief.mean[:, FIRST : FIRST + count], belief.mean[:, FIRST + count :]
+        own, local = (
+            belief.mean[:, FIRST_BIAS : FIRST_BIAS + count],
+            belief.mean[:, FIRST_BIAS + count :],
+        )
         off = only(asked, measured - distance - own - local, torch.nan)
         measured = measured - only(free, off.nanquantile(0.5, dim=1))[:, None]
     shared = torch.zeros_like(belief.mean)
@@ -124,14 +127,14 @@ def detached(belief: Belief) -> Belief:
 
 
 def tamed(belief: Belief) -> Belief:
-    """The belief; on the way back no track's gradient grows beyond `TAME`.
+    """The belief; on the way back no track's gradient grows beyond `TAME_GRADIENT`.
 
     Through 32 steps a track that nearly gets lost has a gradient a thousand times that of all
     others. A gradient is measured by what it says of a change of one sigma, so that all states, and
     rooms of any size, are alike.
     """
     covariance = belief.covariance.detach()
-    most = TAME / len(covariance)
+    most = TAME_GRADIENT / len(covariance)
 
     def shortened(gradient: Tensor, square: Tensor) -> Tensor:
         scale = (most / (square.clamp(min=0.0) + 1e-30).sqrt()).clamp(max=1.0)

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from locdreamer_ros.zero_shot.layout import (
     COMMON,
     CONTEXT,
-    FAST,
-    FIRST,
+    FAST_WEIGHT,
+    FIRST_BIAS,
     KINEMATIC,
-    NEWS,
+    NEWS_WIDTH,
     RANGE_FEATURES,
     SEEN_CONTEXT,
     SIGMA_M,
@@ -66,7 +66,7 @@ class Hybrid(nn.Module):
             nn.init.zeros_(head.bias)
         floor = FLOOR * torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0, 0.0])
         self.register_buffer("floor", floor, persistent=False)
-        weights = torch.tensor(WEIGHTS).repeat_interleave(NEWS)
+        weights = torch.tensor(WEIGHTS).repeat_interleave(NEWS_WIDTH)
         self.register_buffer("weights", weights, persistent=False)
         # Logarithms: acceleration density, walks and sigmas of the biases, forgetting.
         self.noise = nn.ParameterDict(
@@ -89,7 +89,7 @@ class Hybrid(nn.Module):
         Where the variance of z is 0 the height is known, and stays so.
         """
         size, count = anchor.shape[:2]
-        n = FIRST + 2 * count
+        n = FIRST_BIAS + 2 * count
         context = mean.new_zeros(size, CONTEXT)
         variance = torch.cat(
             [
@@ -130,7 +130,7 @@ class Hybrid(nn.Module):
         )
         scale = torch.cat(
             [
-                mean.new_ones(len(mean), FIRST),
+                mean.new_ones(len(mean), FIRST_BIAS),
                 own[:, None].expand(-1, count),
                 local[:, None].expand(-1, count),
             ],
@@ -184,7 +184,7 @@ class Hybrid(nn.Module):
     def project(covariance: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
         """H P (B, A, N) and H P H^T (B, A, A) for ranges in directions (B, A, 3)."""
         count = direction.shape[1]
-        own, local = slice(FIRST, FIRST + count), slice(FIRST + count, None)
+        own, local = slice(FIRST_BIAS, FIRST_BIAS + count), slice(FIRST_BIAS + count, None)
         spread = (
             direction @ covariance[:, :SPACE]
             + covariance[:, COMMON : COMMON + 1]
@@ -207,7 +207,7 @@ class Hybrid(nn.Module):
         count = belief.anchor.shape[1]
         prior, covariance = belief.mean, belief.covariance
         measured = only(asked, measured)
-        own, local = prior[:, FIRST : FIRST + count], prior[:, FIRST + count :]
+        own, local = prior[:, FIRST_BIAS : FIRST_BIAS + count], prior[:, FIRST_BIAS + count :]
         bias = prior[:, COMMON : COMMON + 1] + own + local
         distance, direction = self.geometry(belief, belief.position)
         first = innovation = only(asked, measured - distance - bias)
@@ -252,8 +252,8 @@ class Hybrid(nn.Module):
                 measured
                 - self.geometry(belief, point[:, :SPACE])[0]
                 - point[:, COMMON : COMMON + 1]
-                - point[:, FIRST : FIRST + count]
-                - point[:, FIRST + count :],
+                - point[:, FIRST_BIAS : FIRST_BIAS + count]
+                - point[:, FIRST_BIAS + count :],
             )
         posterior = wide - gain @ spread
         posterior = 0.5 * (posterior + posterior.transpose(1, 2))
@@ -292,10 +292,10 @@ class Hybrid(nn.Module):
             squash(middle),
             squash(alone),
             torch.asinh(alone * precision.sqrt()),
-            squash(belief.mean[:, FIRST : FIRST + count]),
-            squash(belief.mean[:, FIRST + count :]),
-            0.5 * variance[:, FIRST : FIRST + count].log() + 2.0,
-            0.5 * variance[:, FIRST + count :].log() + 2.0,
+            squash(belief.mean[:, FIRST_BIAS : FIRST_BIAS + count]),
+            squash(belief.mean[:, FIRST_BIAS + count :]),
+            0.5 * variance[:, FIRST_BIAS : FIRST_BIAS + count].log() + 2.0,
+            0.5 * variance[:, FIRST_BIAS + count :].log() + 2.0,
             torch.asinh(distance / 10.0),
             -direction[..., 2],
             (level * velocity).sum(-1),
@@ -347,7 +347,7 @@ class Hybrid(nn.Module):
         count = asked.shape[1]
         off = innovation.abs()
         # E[o^2] and E[l^2] of the anchors asked: how large biases turn out to be.
-        second = mean[:, FIRST:].square() + covariance.diagonal(dim1=1, dim2=2)[:, FIRST:]
+        second = mean[:, FIRST_BIAS:].square() + covariance.diagonal(dim1=1, dim2=2)[:, FIRST_BIAS:]
         second = only(asked[:, None], second.unflatten(1, (2, count)))
         size = (second.sum(dim=-1) / number[:, None] + 1e-6).sqrt()  # (B, 2)
         news = torch.stack(
@@ -362,12 +362,12 @@ class Hybrid(nn.Module):
                 number.to(off.dtype).log(),
             ],
             dim=-1,
-        )  # (B, NEWS)
+        )  # (B, NEWS_WIDTH)
         # The first updates weigh more, so that the slow means are of use soon.
         weight = torch.maximum(self.weights, 1.0 / (belief.count[:, None] + 1.0))
         context = belief.context + weight * (news.repeat(1, len(WEIGHTS)) - belief.context)
         context = torch.where(some, context, belief.context)
-        surprise = belief.surprise + only(asked, FAST * (off - belief.surprise))
+        surprise = belief.surprise + only(asked, FAST_WEIGHT * (off - belief.surprise))
         return replace(
             belief,
             mean=torch.where(some, mean, belief.mean),

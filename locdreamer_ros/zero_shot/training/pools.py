@@ -16,7 +16,7 @@ from locdreamer_ros.zero_shot.training.dreams import TRAINED, Dreams, dream
 
 STEPS = (256, 512, 1024)
 """Of a dream, all of one pool alike: the belief lives through all of it."""
-EARLY = 32
+EARLY_POOLS = 32
 """The first pools are short: there is much to learn at once, and nobody waits for them."""
 POOL = 512
 """Dreams drawn at once."""
@@ -68,7 +68,7 @@ def dreams_of(
 ) -> Dreams:
     """The dreams of one pool: they depend on nothing else."""
     rng = np.random.default_rng([seed, number, int(plain)])
-    short = plain or number < EARLY
+    short = plain or number < EARLY_POOLS
     steps = STEPS[0] if short else int(rng.choice(STEPS))
     families = families[:1] if plain else families
     return dream(size, steps, anchors_for(rng), rng, families=families, plain=plain)

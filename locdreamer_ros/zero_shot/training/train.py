@@ -32,7 +32,7 @@ from locdreamer_ros.zero_shot.training.walks import (
 
 CHUNK = 32
 """Steps that gradients go through; the belief lives through all of a dream."""
-AVERAGE = 0.995
+AVERAGE_WEIGHT = 0.995
 """Weight of the past in the running mean of the parameters, which is the model that is kept."""
 LARGEST_GRADIENT = 2.0
 WARM_UP = 20
@@ -110,7 +110,7 @@ def followed(
 def _begun(model: Hybrid) -> Learning:
     """A lesson's start: a running mean and an optimiser of its own."""
     kept = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE)
+        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE_WEIGHT)
     )
     return Learning(model, kept, torch.optim.Adam(model.parameters()))
 

@@ -34,7 +34,7 @@ BODY = struct.Struct("<IHHBB8iB8iBBBB3f")
 FAR_MM = round(MAX_RANGE_M * 1000.0)
 APART_MM = 5000
 """A filtered range farther from its raw one is damage."""
-SURE = 3
+SURE_FRAMES = 3
 
 
 class Bu0xCodec(Passive, FrameCodec):
@@ -78,8 +78,8 @@ class Bu0xCodec(Passive, FrameCodec):
             if both and abs(raw[place] - filtered[place]) > APART_MM:
                 return False
         fits = sum(frame[7:98]) % 256 == frame[98]
-        self._sums += fits and self._sums < SURE
-        return fits or self._sums < SURE
+        self._sums += fits and self._sums < SURE_FRAMES
+        return fits or self._sums < SURE_FRAMES
 
     def _take(self, frame: bytes, events: list[Event]) -> None:
         tag = ""

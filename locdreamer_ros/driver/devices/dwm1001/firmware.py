@@ -17,7 +17,7 @@ PERIOD_S = 0.1
 ANSWER_S = 0.0015
 SHELL_S = 0.8
 """Until a new shell shows its prompt."""
-CHOSEN = 4
+ANCHORS_CHOSEN = 4
 PROMPT = b"dwm> "
 BROKEN = b"\x40\x01\x01"
 ADDRESS = b"\x51\x11\x02\xe6\xb5\x0d\xca\xde"
@@ -66,7 +66,7 @@ class Dwm1001Firmware:
         self._next = max(self._next + PERIOD_S, now)
         measured = [(anchor, self._measure(anchor)) for anchor in self._anchors]
         heard = sorted((metres, anchor) for anchor, metres in measured if metres is not None)
-        self._cycle = [(anchor, max(metres, 0.0)) for metres, anchor in heard[:CHOSEN]]
+        self._cycle = [(anchor, max(metres, 0.0)) for metres, anchor in heard[:ANCHORS_CHOSEN]]
         printed = {"les": self._les, "lec": self._lec, "lep": self._lep}
         return [_reply(printed[name]()) for name in sorted(self._streams) if self._cycle]
 

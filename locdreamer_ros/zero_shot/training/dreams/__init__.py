@@ -32,7 +32,7 @@ def without(held_out: str) -> tuple[str, ...]:
 
 
 TRAINED = without(HELD_OUT)
-FREE = 0.15
+FREE_OFFSET_SHARE = 0.15
 """Share of the dreams whose ranges of one fix share an offset that nobody knows: blinks (TDoA)."""
 
 
@@ -99,5 +99,5 @@ def dream(
         blocked.astype(np.float32),
         place.height.astype(np.float32),
         place.known,
-        (rng.random(size) < FREE) & (not plain),
+        (rng.random(size) < FREE_OFFSET_SHARE) & (not plain),
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from locdreamer_ros.zero_shot.training.dreams.rooms import (
-    STANDING,
+    STANDING_SHARE,
     Doubles,
     Room,
     delays,
@@ -56,7 +56,7 @@ def _heading(room: Room) -> Doubles:
     velocity = room.velocity[..., :2]
     angle = np.arctan2(velocity[..., 1], velocity[..., 0])
     steps = np.arange(angle.shape[1])
-    last = np.where(np.linalg.norm(velocity, axis=-1) > STANDING, steps, 0)
+    last = np.where(np.linalg.norm(velocity, axis=-1) > STANDING_SHARE, steps, 0)
     return np.take_along_axis(angle, np.maximum.accumulate(last, axis=1), axis=1)
 
 

@@ -20,17 +20,17 @@ Doubles = NDArray[np.float64]
 SUBSTEP_S, SUBSTEPS = 0.1, 12
 """How finely walks are drawn; at most so many between two fixes."""
 WAVES = 24
-OUTSIDE = 0.2
+OUTSIDE_SHARE = 0.2
 """Share of the places where the tag is mostly outside of its anchors."""
-FIELDS = 0.15
+FIELD_SHARE = 0.15
 """Share of the places that are fields outdoors: far ways, anchors round about or in one corner."""
-RESTING = 0.08
+RESTING_SHARE = 0.08
 """Share of the tags that mostly stand."""
 CALM, ROUGH = 0.4, 0.06
 """Shares of the sites where anchors were calibrated and most is in sight; where all is worse."""
 PARALLEL = 1e-9
 """m^2: a line and a wall that span less never meet."""
-STANDING = 0.1
+STANDING_SHARE = 0.1
 """Slower than this, m/s, a body keeps the way it faces."""
 
 
@@ -154,7 +154,7 @@ def _extents(
         return log_uniform(rng, 4.0, 25.0, (size, 2)), np.zeros((size, 1), dtype=np.bool_)
     extent = log_uniform(rng, 3.0, 25.0, (size, 2))
     extent = np.where(rng.random((size, 1)) < 0.1, 2.0 * extent, extent)
-    field = rng.random((size, 1)) < FIELDS
+    field = rng.random((size, 1)) < FIELD_SHARE
     return np.where(field, log_uniform(rng, 20.0, 100.0, (size, 2)), extent), field
 
 
@@ -206,7 +206,7 @@ def _anchors(
     narrow = np.linalg.eigvalsh(np.swapaxes(spread, 2, 3) @ spread)[..., 0]  # (B, tries)
     best = tries[np.arange(size), narrow.argmax(axis=1)]
     # Or all in one part of the place: a tag outdoors, or one that leaves the room.
-    part = np.where(rng.random((size, 1)) < OUTSIDE, rng.uniform(0.1, 0.6, (size, 1)), 1.0)
+    part = np.where(rng.random((size, 1)) < OUTSIDE_SHARE, rng.uniform(0.1, 0.6, (size, 1)), 1.0)
     corner = field & (rng.random((size, 1)) < 0.6)
     part = np.where(corner, log_uniform(rng, 0.03, 0.3, (size, 1)), part)
     best = best * part[..., None] + (rng.random((size, 2)) * (1.0 - part))[:, None]
@@ -270,7 +270,7 @@ def _walks(
     agility = log_uniform(rng, 0.7, 4.0, (size,))  # rad/s at most
     wander = log_uniform(rng, 0.05, 1.0, (size,))
     roaming = rng.random(size) < 0.35  # without goals: only turned back at the edge
-    resting = rng.random(size) < RESTING
+    resting = rng.random(size) < RESTING_SHARE
     stops = (rng.random(size) < 0.4) | resting
     rest = np.where(resting, 40.0, 3.0)
     goal = rng.random((size, 2)) * extent
