@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from locdreamer_ros.geometry import slant
-from locdreamer_ros.integrity.snapshot import HEIGHT_M, Snapshot, explain
+from locdreamer_ros.integrity.snapshot import HEIGHT_M, Snapshot, explain, whatever_offset
 from locdreamer_ros.integrity.window import Gathered, Window
 from locdreamer_ros.types import Estimate, FloatArray, IntArray, Ranges, Site
 
@@ -64,6 +64,21 @@ def solve_position(
         if float(np.abs(move).max()) < 1e-4:
             break
     return position, SIGMA_M**2 * np.linalg.inv(information), residual
+
+
+def sought(
+    site: Site, window: Window, time: float
+) -> tuple[Gathered, Snapshot, Snapshot | None] | None:
+    """What a track begins from at `time` s: ranges, a place, its twin; None: wait for more."""
+    gathered, first = window.gathered(time), window.first
+    if first is None or gathered.anchors < 3:
+        return None
+    waited = time - first
+    seeds = whatever_offset(site, gathered)
+    found = explain(site, gathered, time=time, seeds=list(seeds), still=waited < STILL_S)
+    if not found or not ready(site, found[0], waited):
+        return None
+    return gathered, *beginning(site, gathered, found[0])
 
 
 def ready(site: Site, snapshot: Snapshot, waited: float) -> bool:

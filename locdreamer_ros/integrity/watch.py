@@ -17,17 +17,12 @@ import numpy as np
 from locdreamer_ros.integrity.better import AT_ONCE_S, TEST_S, Better
 from locdreamer_ros.integrity.doubt import RIVALS, Doubt, dear
 from locdreamer_ros.integrity.elsewhere import Elsewhere, elsewhere
-from locdreamer_ros.integrity.first_fix import OFFSET_M, STILL_S, beginning, fix_of, ready
+from locdreamer_ros.integrity.first_fix import OFFSET_M, fix_of, sought
 from locdreamer_ros.integrity.gate import ACCUSED, ALL_NEAR, SPIKES, Gate
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import AGREES_M, LINGERS_M, Naming
 from locdreamer_ros.integrity.silence import COAST_S, OPEN_S, Silence
-from locdreamer_ros.integrity.snapshot import (
-    FOR_KERNEL,
-    Snapshot,
-    explain,
-    whatever_offset,
-)
+from locdreamer_ros.integrity.snapshot import FOR_KERNEL, Snapshot
 from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.integrity.track import (
     REACH_ROWS,
@@ -123,29 +118,23 @@ class Watch:
 
     def status(self) -> Status:
         """Now."""
-        estimate, silence = self._estimate, self._silent_s
-        if estimate is None:
-            state = State.WAITING
-        elif self._seeking or silence > self._silence.patience:
-            state = State.LOST
-        elif silence > max(COAST_S, 2.0 * self._silence.usual):
-            state = State.COASTING
-        elif (
-            self._twin is not None
-            or self.doubt.covariance is not None
-            or self.doubt.ambiguous(estimate.time)
-        ):
-            state = State.DOUBTFUL
-        else:
-            state = State.TRACKING
-        return Status(
-            state,
-            tuple(sorted(self.naming.named)) if self.naming.named else (),
-            self.restarts,
-            self._twin is not None or self._mirror.flat,
-            silence,
-            self.gate.skew,
-        )
+        silence, mirror = self._silent_s, self._twin is not None or self._mirror.flat
+        named = tuple(sorted(self.naming.named)) if self.naming.named else ()
+        return Status(self._state, named, self.restarts, mirror, silence, self.gate.skew)
+
+    @property
+    def _state(self) -> State:
+        """How far the estimate can be trusted."""
+        if self._estimate is None:
+            return State.WAITING
+        silence = self._silent_s
+        if self._seeking or silence > self._silence.patience:
+            return State.LOST
+        if silence > max(COAST_S, 2.0 * self._silence.usual):
+            return State.COASTING
+        doubt, torn = self.doubt, self._twin is not None
+        doubtful = torn or doubt.covariance is not None or doubt.ambiguous(self._estimate.time)
+        return State.DOUBTFUL if doubtful else State.TRACKING
 
     @property
     def _silent_s(self) -> float:
@@ -160,15 +149,9 @@ class Watch:
     def _seek(self, ranges: Ranges, time: float) -> None:
         """Take ranges into the window, and start as soon as they say where."""
         self.window.add(ranges)
-        gathered = self.window.gathered(time)
-        first = self.window.first
-        if first is None or gathered.anchors < 3:
-            return
-        waited = time - first
-        seeds = whatever_offset(self.site, gathered)
-        found = explain(self.site, gathered, time=time, seeds=list(seeds), still=waited < STILL_S)
-        if found and ready(self.site, found[0], waited):
-            best, twin = beginning(self.site, gathered, found[0])
+        begun = sought(self.site, self.window, time)
+        if begun is not None:
+            gathered, best, twin = begun
             self._start(gathered, best, twin=twin)
 
     def _start(
