@@ -9,15 +9,18 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
-// All of a step is compiled twice on x86-64: for any, and for those with AVX2 and FMA. What a few
-// iterations from a bad place would enlarge, where FMA rounds otherwise, has AVX2 alone.
+// All of a step is compiled three times on x86-64: for any, with AVX2 and FMA, with AVX-512. What a
+// few iterations from a bad place would enlarge, where FMA rounds otherwise, has AVX2 alone.
 #if defined(__GNUC__) && defined(__x86_64__)
+#define WIDEST __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma"), flatten))
 #define WIDER __attribute__((target("avx2,fma"), flatten))
 #define WIDE_ALONE __attribute__((target("avx2"), flatten))
 #else
+#define WIDEST
 #define WIDER
 #define WIDE_ALONE
 #endif
@@ -37,6 +40,12 @@ struct alignas(64) Row
 };
 
 template<class Function>
+WIDEST auto run_widest(const Function & function) -> decltype(function())
+{
+  return function();
+}
+
+template<class Function>
 WIDER auto run_wider(const Function & function) -> decltype(function())
 {
   return function();
@@ -48,28 +57,41 @@ WIDE_ALONE auto run_wide_alone(const Function & function) -> decltype(function()
   return function();
 }
 
-inline bool is_wide()
+enum class Vectors {ANY, AVX2, AVX512};
+
+// The widest vectors of this processor, or narrower ones where LOCDREAMER_VECTORS names them.
+inline Vectors widest()
 {
 #if defined(__GNUC__) && defined(__x86_64__)
-  static const bool wide = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  return wide;
+  const char * named = std::getenv("LOCDREAMER_VECTORS");
+  const bool any = named && std::strcmp(named, "any") == 0;
+  const bool avx2 = named && std::strcmp(named, "avx2") == 0;
+  if (any || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+    return Vectors::ANY;
+  }
+  const bool all = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+  return all && !avx2 ? Vectors::AVX512 : Vectors::AVX2;
 #else
-  return false;
+  return Vectors::ANY;
 #endif
 }
+
+inline const Vectors VECTORS = widest();
 
 // Run a function without arguments, in the widest vectors that this processor has.
 template<class Function>
 auto run(const Function & function) -> decltype(function())
 {
-  return is_wide() ? run_wider(function) : function();
+  return VECTORS == Vectors::AVX512 ? run_widest(function) :
+         VECTORS == Vectors::AVX2 ? run_wider(function) : function();
 }
 
 // The same with the same roundings everywhere.
 template<class Function>
 auto run_alike(const Function & function) -> decltype(function())
 {
-  return is_wide() ? run_wide_alone(function) : function();
+  return VECTORS == Vectors::ANY ? function() : run_wide_alone(function);
 }
 
 // Four at once: what the processor has no such vectors for, the compiler takes apart. Functions with
@@ -82,6 +104,10 @@ typedef double LooseFour __attribute__((vector_size(32), aligned(8), may_alias))
 
 INLINE Four load(const double * from) {return *reinterpret_cast<const LooseFour *>(from);}
 INLINE void store(const Four & four, double * to) {*reinterpret_cast<LooseFour *>(to) = four;}
+
+// For rows of weights, which take longest, as many at once as the processor has.
+typedef double Two __attribute__((vector_size(16)));
+typedef double Eight __attribute__((vector_size(64)));
 
 // exp(x), within 1e-15 of the C library's; beyond +-708 as there, NaN stays NaN.
 INLINE Four exponential(const Four & at)
@@ -173,44 +199,64 @@ INLINE void silu(double * values, int count)
   in_fours(values, count, [](Four & x) {x /= 1.0 + exponential(-x);});
 }
 
-// out (ROWS) += in (ROWS, count) @ weight (count rows); WIDE fours of columns at a time.
-template<int ROWS, int WIDE>
+// out (ROWS) += in (ROWS, count) @ weight (count rows); WIDE vectors of columns at a time.
+template<class Vector, int ROWS, int WIDE>
 INLINE void accumulate_rows(
   const double * in, int stride, int count, const Row * weight, Row * out)
 {
-  for (int column = 0; column < WIDTH; column += 4 * WIDE) {
-    Four sum[ROWS][WIDE];
+  typedef Vector Of __attribute__((aligned(alignof(Vector)), may_alias));  // rows are aligned
+  constexpr int LONG = sizeof(Vector) / sizeof(double);
+  for (int column = 0; column < WIDTH; column += LONG * WIDE) {
+    Vector sum[ROWS][WIDE];
 #pragma GCC unroll 12
     for (int r = 0; r < ROWS; r++) {
 #pragma GCC unroll 12
-      for (int w = 0; w < WIDE; w++) {sum[r][w] = load(out[r].at + column + 4 * w);}
+      for (int w = 0; w < WIDE; w++) {
+        sum[r][w] = *reinterpret_cast<const Of *>(out[r].at + column + LONG * w);
+      }
     }
     for (int i = 0; i < count; i++) {
 #pragma GCC unroll 12
       for (int w = 0; w < WIDE; w++) {
-        const Four four = load(weight[i].at + column + 4 * w);
+        const Vector some = *reinterpret_cast<const Of *>(weight[i].at + column + LONG * w);
 #pragma GCC unroll 12
-        for (int r = 0; r < ROWS; r++) {sum[r][w] += in[r * stride + i] * four;}
+        for (int r = 0; r < ROWS; r++) {sum[r][w] += in[r * stride + i] * some;}
       }
     }
 #pragma GCC unroll 12
     for (int r = 0; r < ROWS; r++) {
 #pragma GCC unroll 12
-      for (int w = 0; w < WIDE; w++) {store(sum[r][w], out[r].at + column + 4 * w);}
+      for (int w = 0; w < WIDE; w++) {
+        *reinterpret_cast<Of *>(out[r].at + column + LONG * w) = sum[r][w];
+      }
     }
   }
 }
 
 // out (rows) += in (rows, count) @ weight (count rows): a weight that is loaded serves three rows.
-INLINE void accumulate(
+// The sums of THREE and of ONE fill the registers.
+template<class Vector, int THREE, int ONE>
+INLINE void accumulate_in(
   const double * in, int stride, int rows, int count, const Row * weight, Row * out)
 {
   int r = 0;
   for (; r + 3 <= rows; r += 3) {
-    accumulate_rows<3, 4>(in + r * stride, stride, count, weight, out + r);
+    accumulate_rows<Vector, 3, THREE>(in + r * stride, stride, count, weight, out + r);
   }
   for (; r < rows; r++) {
-    accumulate_rows<1, WIDTH / 4>(in + r * stride, stride, count, weight, out + r);
+    accumulate_rows<Vector, 1, ONE>(in + r * stride, stride, count, weight, out + r);
+  }
+}
+
+INLINE void accumulate(
+  const double * in, int stride, int rows, int count, const Row * weight, Row * out)
+{
+  if (VECTORS == Vectors::AVX512) {
+    accumulate_in<Eight, 6, 6>(in, stride, rows, count, weight, out);
+  } else if (VECTORS == Vectors::AVX2) {
+    accumulate_in<Four, 4, 12>(in, stride, rows, count, weight, out);
+  } else {
+    accumulate_in<Two, 4, 12>(in, stride, rows, count, weight, out);
   }
 }
 

@@ -73,7 +73,12 @@ PyMODINIT_FUNC PyInit__compiled()
 {
   PyObject * made = PyModule_Create(&module);
   // Raised with every change of what goes in or comes out: locdreamer_ros/compiled.py has the same.
-  if (made && PyModule_AddIntConstant(made, "INTERFACE", 10) < 0) {
+  const char * vectors = VECTORS == Vectors::AVX512 ? "avx512" :
+    VECTORS == Vectors::AVX2 ? "avx2" : "any";
+  if (
+    made && (PyModule_AddIntConstant(made, "INTERFACE", 10) < 0 ||
+    PyModule_AddStringConstant(made, "VECTORS", vectors) < 0))
+  {
     Py_DECREF(made);
     return nullptr;
   }
