@@ -11,8 +11,8 @@ EXTRAS = {"torch": "learn", "numba": "juno", "rerun": "view"}
 """Which extra of setup.cfg brings a module."""
 
 ON_PYPI_ONLY = ("rosbags", "numba", "torch", "rerun")
-
-
+OTHERWISE_ON_PYPI = {"serial": "pyserial", "yaml": "pyyaml", "rerun": "rerun-sdk"}
+"""Modules whose package has another name there: what is called `serial` is another's."""
 LONGEST_COMPLAINT = 1000
 """Characters of a complaint."""
 
@@ -62,4 +62,5 @@ def not_installed(missing: ModuleNotFoundError) -> str:
         raise missing
     # Debian and Ubuntu refuse pip outside a virtual environment (PEP 668).
     debian = "" if name in ON_PYPI_ONLY else f"apt install python3-{name}, or "
-    return f"this needs {name}: {debian}pip install {name} (in a virtual environment)"
+    pip = OTHERWISE_ON_PYPI.get(name, name)
+    return f"this needs {name}: {debian}pip install {pip} (in a virtual environment)"

@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 import pytest
 
 import locdreamer_ros
+from locdreamer_ros.errors import not_installed
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "locdreamer_ros"
@@ -226,6 +227,15 @@ assert node.trigger_configure().name == "SUCCESS", node.problem
 rclpy.shutdown()
 """)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_missing_is_called_by_its_name_on_pypi() -> None:
+    # "serial" is another package there.
+    said = not_installed(ModuleNotFoundError("no", name="serial.tools"))
+    assert "apt install python3-serial, or pip install pyserial (" in said
+    assert "this needs rerun: pip install rerun-sdk (" in not_installed(
+        ModuleNotFoundError("no", name="rerun")
+    )
 
 
 @compiled
