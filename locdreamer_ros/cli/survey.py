@@ -125,7 +125,8 @@ def run(options: argparse.Namespace) -> None:
     if options.plot is not None:
         from locdreamer_ros.survey.picture import plot_survey
 
-        plot_survey(options.plot, found, known, title=f"Survey of {name}: {len(ids)} anchors")
+        title = f"Survey of {name}: {len(ids)} anchors"
+        plot_survey(options.plot, found, known, title=title, notes=sentences)
     if options.json is not None:
         result = {
             "recording": name,

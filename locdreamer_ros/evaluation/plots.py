@@ -7,7 +7,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -25,6 +26,15 @@ TRUTH = "#1a1a1a"
 TRUTH_LABEL = "ground truth"
 FAINT = "#8a8a8a"
 ELLIPSES = 14
+NAME_SIDES: tuple[tuple[int, int, Literal["center", "left", "right"], Any], ...] = (
+    (0, 7, "center", "bottom"),
+    (0, -7, "center", "top"),
+    (8, 0, "left", "center"),
+    (-8, 0, "right", "center"),
+)
+"""Where a name may stand: points from its mark, and how it is aligned; the first is preferred."""
+BAR_LETTERS = 16
+"""Of a name below bars, in a line."""
 TITLE_PAD = 36
 """Points between title and picture: room for two lines of legend."""
 STYLE: Any = {
@@ -53,12 +63,17 @@ def figure_of(width: float, height: float) -> Figure:
     return figure
 
 
-def save_figure(path: Path, figure: Figure) -> None:
-    """Write a figure all or nothing. Its words are words, no formulas: ids and names have `$`."""
+def _without_formulas(figure: Figure) -> None:
+    """Its words are words: ids and names have `$`."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         text.set_parse_math(False)
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a figure all or nothing."""
+    _without_formulas(figure)
     with replaced(path) as temporary:
         # Without a date the same result gives the same file.
         date = {"Date": None} if path.suffix == ".svg" else {}
@@ -84,21 +99,52 @@ def _draw_walls(axes: Axes, walls: FloatArray) -> None:
     axes.update_datalim(walls.reshape(-1, 2))
 
 
+def draw_names(axes: Axes, names: Sequence[str], places: FloatArray) -> None:
+    """Name points (N, 2) m above their marks, or beneath or beside, where nothing else is.
+
+    To be called when all else is drawn: names are as wide as the axes make them.
+    """
+    from matplotlib.transforms import Bbox
+
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    _without_formulas(figure)
+    figure.draw_without_rendering()
+    mark = 4.0 * figure.dpi / 72.0
+    taken = [Bbox([at - mark, at + mark]) for at in axes.transData.transform(places)]
+
+    def hidden(box: Bbox) -> float:
+        shared = [part for other in taken if (part := Bbox.intersection(box, other)) is not None]
+        return float(sum(part.width * part.height for part in shared))
+
+    for name, place in zip(names, places, strict=True):
+        choices = []
+        for x, y, across, up in NAME_SIDES:
+            text = axes.annotate(
+                name,
+                (float(place[0]), float(place[1])),
+                xytext=(x, y),
+                textcoords="offset points",
+                ha=across,
+                va=up,
+                fontsize=8,
+                color=TRUTH,
+                bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8},
+                zorder=7,
+            )
+            text.set_parse_math(False)
+            box = text.get_window_extent()
+            choices.append((hidden(box), text, box))
+        _, chosen, box = min(choices, key=lambda choice: choice[0])
+        taken.append(box)
+        for _, text, _ in choices:
+            if text is not chosen:
+                text.remove()
+
+
 def _draw_anchors(axes: Axes, anchors: Anchors) -> None:
     x, y = anchors.positions[:, :2].T
     axes.plot(x, y, "^", color=TRUTH, markersize=8, markeredgecolor="white", zorder=6)
-    for anchor, position in zip(anchors.ids, anchors.positions, strict=True):
-        axes.annotate(
-            anchor,
-            position[:2],
-            xytext=(0, 7),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            color=TRUTH,
-            bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8},
-            zorder=7,
-        )
 
 
 def _draw_ellipses(axes: Axes, track: Track, colour: str) -> None:
@@ -239,6 +285,7 @@ def plot_track(
         _draw_paths(panels[0], anchors, tracks, walls)
         if scored:
             draw_ecdf(panels[1], scored)
+        draw_names(panels[0], anchors.ids, anchors.positions[:, :2])
         figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
         save_figure(path, figure)
 
@@ -288,7 +335,7 @@ def plot_bars(
         if reference is not None:
             label, level = reference
             axes.axhline(level, color=TRUTH, linestyle="--", linewidth=1.0, label=label, zorder=0)
-        axes.set_xticks(centres, groups)
+        axes.set_xticks(centres, [fill(name, BAR_LETTERS) for name in groups])
         axes.tick_params(axis="x", length=0)
         axes.set_ylabel(ylabel)
         axes.set_ylim(bottom=0.0)

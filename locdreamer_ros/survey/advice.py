@@ -51,7 +51,7 @@ def advice(found: Survey, known: Known) -> list[str]:
             f"anchor {found.anchors.ids[row]} is known to {found.sigma[row]:.2f} m only, along "
             f"{_direction(found, int(row))}: walk next near ({where})"
         )
-    nothing = not np.isfinite(known.places[:, : found.dimensions]).any()
+    nothing = not np.isfinite(known.places[:, :2]).any()
     if found.free and nothing:
         said.append(
             f"nothing ties the places to the room: {found.anchors.ids[0]} is the origin and "

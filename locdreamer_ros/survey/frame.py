@@ -49,7 +49,10 @@ def placed(points: FloatArray, known: FloatArray) -> tuple[FloatArray, FloatArra
     misfits = np.array([cost for cost, _ in best])
     # The shape itself, where its mirror image is no better.
     chosen = best[int(misfits[1] < 0.95 * misfits[0] - 1e-3)]
-    return chosen[1], misfits
+    turned = chosen[1]
+    if d == 3 and not use[:, :2].any():  # of known heights: the floor plan is as free as without
+        turned = np.column_stack([canonical(turned[:, :2]), turned[:, 2]])
+    return turned, misfits
 
 
 def _turns(d: int) -> list[FloatArray]:

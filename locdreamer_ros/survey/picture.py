@@ -6,26 +6,52 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 
 from locdreamer_ros.evaluation.metrics import CHI2_95_2DOF
-from locdreamer_ros.evaluation.plots import COLOURS, FAINT, STYLE, TRUTH, figure_of, save_figure
+from locdreamer_ros.evaluation.plots import (
+    COLOURS,
+    FAINT,
+    STYLE,
+    TRUTH,
+    draw_names,
+    figure_of,
+    save_figure,
+)
 from locdreamer_ros.survey.advice import WEAK_M, next_place
 from locdreamer_ros.survey.placement import Placement
 from locdreamer_ros.survey.problem import Known
 from locdreamer_ros.survey.solve import Survey
 from locdreamer_ros.types import FloatArray
 
+WIDTH_IN, MAP_IN, LINE_IN = 7.0, 5.6, 0.15
+"""Of a picture, of the map in it, and of a line of small print, in inches."""
+LETTERS = 105
+"""Of small print in a line."""
+WORST_M = 0.5
+"""The scale of a plan reaches so far at least: a place that is good everywhere looks good."""
 
-def plot_survey(path: Path, found: Survey, known: Known, *, title: str = "") -> None:
-    """Draw it from above."""
+
+def height_of(points: FloatArray) -> float:
+    """Height (in) of a picture of points (N, 2) m, as the floor is long or wide."""
+    width, height = np.ptp(points, axis=0)
+    return 0.9 + float(np.clip(MAP_IN * height / max(width, 1e-9), 2.2, 7.0))
+
+
+def plot_survey(
+    path: Path, found: Survey, known: Known, *, title: str = "", notes: Sequence[str] = ()
+) -> None:
+    """Draw it from above, what is to be said of it in small print."""
     from matplotlib import rc_context
     from matplotlib.patches import Ellipse
 
     places = found.anchors.positions
     with rc_context(STYLE):
-        figure = figure_of(7.0, 6.4)
+        said = "\n".join(fill(note, LETTERS, subsequent_indent="   ") for note in notes)
+        drawn = np.concatenate([places[:, :2], found.tag[:, :2]])
+        figure = figure_of(WIDTH_IN, height_of(drawn) + LINE_IN * len(said.splitlines()))
         axes = figure.subplots()
         axes.plot(*found.tag[:, :2].T, color=FAINT, linewidth=1.0, label="the tag's walk", zorder=2)
         held = np.isfinite(known.places[:, :2]).all(axis=1)
@@ -44,22 +70,28 @@ def plot_survey(path: Path, found: Survey, known: Known, *, title: str = "") -> 
                     angle=angle, facecolor=COLOURS[0], alpha=0.2, zorder=3,
                 )
             )  # fmt: skip
-        for name, place in zip(found.anchors.ids, places, strict=True):
-            text = f"{name}" if found.dimensions == 2 else f"{name}, z {place[2]:.2f}"
-            axes.annotate(
-                text, place[:2], xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9
-            )
+        space = found.dimensions == 3
+        names = [
+            f"{name}, z {place[2]:.2f}" if space else name
+            for name, place in zip(found.anchors.ids, places, strict=True)
+        ]
+        named = [place[:2] for place in places]
         weak = np.flatnonzero(found.sigma > WEAK_M)
         for row in weak[np.argsort(-found.sigma[weak])][:3]:
-            x, y = next_place(found, int(row))[:2]
-            label = "walk next" if row == weak[np.argmax(found.sigma[weak])] else None
-            axes.plot(x, y, "*", color=COLOURS[1], markersize=15, label=label, zorder=6)
+            at = next_place(found, int(row))[:2]
+            label = None if len(named) > len(places) else "walk next"
+            axes.plot(*at, "*", color=COLOURS[1], markersize=15, label=label, zorder=6)
+            names.append(f"for {found.anchors.ids[row]}")
+            named.append(at)
         axes.set_aspect("equal", adjustable="datalim")
         axes.margins(0.12)
         axes.set(xlabel="x [m]", ylabel="y [m]")
         axes.ticklabel_format(useOffset=False, style="plain")
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, borderaxespad=0.2)
         figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
+        if said:
+            figure.supxlabel(said, x=0.02, ha="left", fontsize=8)
+        draw_names(axes, names, np.array(named))
         save_figure(path, figure)
 
 
@@ -71,26 +103,30 @@ def plot_placement(
     from matplotlib.collections import LineCollection
 
     with rc_context(STYLE):
-        figure = figure_of(7.0, 6.4)
+        figure = figure_of(WIDTH_IN, height_of(walls.reshape(-1, 2)))
         axes = figure.subplots()
-        x, y = (np.unique(column) for column in found.cells.T)
-        shape = (y.size, x.size)
+        # Of cells without floor the picture shows none.
+        (x, column), (y, row) = (np.unique(part, return_inverse=True) for part in found.cells.T)
+        error = np.full((y.size, x.size), np.nan)
+        error[row, column] = found.error
         mesh = axes.pcolormesh(
-            x, y, found.error.reshape(shape), shading="nearest", cmap="cividis_r", vmin=0.0
+            x,
+            y,
+            error,
+            shading="nearest",
+            cmap="cividis_r",
+            vmin=0.0,
+            vmax=max(WORST_M, float(found.error.max())),
         )
         figure.colorbar(mesh, ax=axes, label="expected error [m]", shrink=0.8)
         axes.add_collection(LineCollection(list(walls), colors=TRUTH, linewidths=2.4))
         axes.plot(
             *found.places.T, "^", color=COLOURS[1], markersize=12, markeredgecolor="white", zorder=5
         )
-        for name, at in zip(names, found.places, strict=True):
-            axes.annotate(
-                name, at, xytext=(0, 10), textcoords="offset points", ha="center", fontsize=9,
-                bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8},
-            )  # fmt: skip
         axes.set_aspect("equal", adjustable="datalim")
         axes.margins(0.04)
         axes.set(xlabel="x [m]", ylabel="y [m]")
         axes.ticklabel_format(useOffset=False, style="plain")
         figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
+        draw_names(axes, names, found.places)
         save_figure(path, figure)

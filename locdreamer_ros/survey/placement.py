@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.types import FloatArray, IntArray
+from locdreamer_ros.types import BoolArray, FloatArray, IntArray
 
 PRIOR_M = 1.0
 """How well a walker is known before a fix."""
@@ -32,6 +32,10 @@ ROUNDS = 3
 """Exchanges of each anchor for a better place."""
 CLEARANCE_M = 0.05
 """Anchors hang this far in front of a wall, so that it is not in their way."""
+WIDE_M = 3.0
+"""A gap in outer walls that is wider is no door, and no end of a corridor."""
+BEFORE_M = 0.7
+"""What lies so far in front of a wall is on that side of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +127,9 @@ def place(
         a + (np.arange(n) + 0.5) * (b - a) / n for a, b, n in zip(low, high, numbers, strict=True)
     )
     cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    hooks = _hooks(walls, low, high)
+    outside = Outside(walls)
+    cells = cells[~outside.holds(cells)]
+    hooks = _hooks(walls, low, high, outside)
     if len(hooks) < count:
         raise InputError(
             f"{where}: walls too short for {count} anchors: there are {len(hooks)} places"
@@ -152,8 +158,47 @@ def place(
     return Placement(hooks[rows], cells, _left(told, rows, budget))
 
 
-def _hooks(walls: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-    """Places (H, 2) m in front of both sides of the walls, within the floor, evenly spread."""
+class Outside:
+    """What of the walls' (W, 2, 2) m bounding box lies outside the building, as beside an L.
+
+    Where a disk of WIDE_M gets from beyond the box. Of walls that close nothing in, as a hall's
+    without the fourth, nothing is outside.
+    """
+
+    def __init__(self, walls: FloatArray) -> None:
+        from scipy import ndimage
+
+        corners = walls.reshape(-1, 2)
+        size = float(np.ptp(corners, axis=0).max())
+        self._step = max(WIDE_M / 16.0, size / 1000.0)
+        self._low = corners.min(axis=0) - 2.0 * WIDE_M
+        shape = np.ceil((corners.max(axis=0) + 2.0 * WIDE_M - self._low) / self._step).astype(int)
+        free = np.ones(shape + 1, dtype=bool)
+        for start, end in walls:
+            number = 2 + int(2.0 * np.linalg.norm(end - start) / self._step)
+            free[self._at(start + np.linspace(0.0, 1.0, number)[:, None] * (end - start))] = False
+        reach = WIDE_M / 2.0 / self._step
+        away = ndimage.distance_transform_edt(free)
+        parts, _ = ndimage.label(away > reach)
+        beyond = ndimage.distance_transform_edt(parts != parts[0, 0]) <= reach
+        # What neither disk nor wall takes is floor, where it is wider than a corner between walls.
+        parts, number = ndimage.label(free & ~beyond)
+        widest = np.asarray(ndimage.maximum(away, parts, np.arange(number + 1)))
+        floor = widest > 0.5 * reach
+        floor[0] = False
+        self._mask = free & ~floor[parts] if floor.any() else np.zeros_like(free)
+
+    def _at(self, points: FloatArray) -> tuple[IntArray, IntArray]:
+        x, y = np.round((points - self._low) / self._step).astype(np.intp).T
+        return x, y
+
+    def holds(self, points: FloatArray) -> BoolArray:
+        """Which of points (N, 2) m in the box are outside."""
+        return np.asarray(self._mask[self._at(points)])
+
+
+def _hooks(walls: FloatArray, low: FloatArray, high: FloatArray, outside: Outside) -> FloatArray:
+    """Places (H, 2) m in front of both sides of the walls, on the floor, evenly spread."""
     found = []
     length = np.linalg.norm(walls[:, 1] - walls[:, 0], axis=1)
     step = max(0.5, 2.0 * float(length.sum()) / HOOKS)
@@ -161,11 +206,13 @@ def _hooks(walls: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
         if long < 0.1:
             continue
         along = (end - start) / long
-        across = CLEARANCE_M * np.array([-along[1], along[0]])
+        across = np.array([-along[1], along[0]])
         number = max(1, round(long / step))
         for share in (np.arange(number) + 0.5) / number:
             at = start + share * (end - start)
-            found += [at + across, at - across]
-    hooks = np.array(found).reshape(-1, 2)
+            for before in (across, -across):
+                found.append([at + CLEARANCE_M * before, at + BEFORE_M * before])
+    hooks, fronts = np.array(found).reshape(-1, 2, 2).transpose(1, 0, 2)
     inside = ((hooks > low) & (hooks < high)).all(axis=1)
+    inside[inside] = ~outside.holds(fronts[inside])
     return np.asarray(hooks[inside])

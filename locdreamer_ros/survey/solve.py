@@ -74,7 +74,11 @@ def survey(recording: Recording, known: Known, dimensions: int) -> Survey:
     repeated = _repeated(walk, free)
     state, misfits = _in_frame(free.state, known, dimensions)
     problem = Problem(walk, known, dimensions, repeated=repeated)
-    return _told(problem, fit(problem, state), ids, misfits)
+    best = fit(problem, state)
+    if not np.isfinite(known.places[:, :2]).any():
+        # On its way a fit turns and shifts a little what nothing ties to the room.
+        best = fit(problem, _in_frame(best.state, known, dimensions)[0])
+    return _told(problem, best, ids, misfits)
 
 
 def _heights_only(known: Known) -> FloatArray:

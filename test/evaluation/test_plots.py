@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from worlds import circle_recording
 
-from locdreamer_ros.evaluation.plots import plot_bars, plot_track
+from locdreamer_ros.evaluation.plots import draw_names, figure_of, plot_bars, plot_track
 from locdreamer_ros.evaluation.run import evaluate
 from locdreamer_ros.methods import Method
 from locdreamer_ros.types import Site
@@ -53,3 +53,24 @@ def test_bars_take_a_missing_interval(tmp_path):
     values = {"ekf": [(1.0, 0.1), (0.9, float("nan"))], "grid": [(0.4, 0.02), (0.3, 0.01)]}
     plot_bars(tmp_path / "b.png", ["random", "gdop"], values, ylabel="MAE [m]", title="house")
     assert (tmp_path / "b.png").stat().st_size > 5000
+
+
+def test_names_of_near_anchors_hide_nothing():
+    figure = figure_of(7.0, 6.0)
+    axes = figure.subplots()
+    places = np.array([[0.0, 0.0], [0.1, 0.3], [8.0, 0.0], [8.0, 8.0]])
+    axes.plot(*places.T, "^")
+    draw_names(axes, ["A1, z 0.13", "A2, z 2.01", "A3", "A4"], places)
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 4
+    marks = axes.transData.transform(places)
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:number])
+        assert not any(box.contains(*mark) for mark in marks)
+
+
+def test_long_names_below_bars_are_broken(tmp_path):
+    path = tmp_path / "bars.svg"
+    words = "at random, the same time asked for"
+    plot_bars(path, [words, "in turn"], {"MAE": [(1.0, 0.2), (1.0, 0.2)]}, ylabel="m")
+    assert f"<!-- {words} -->" not in path.read_text(encoding="utf-8")

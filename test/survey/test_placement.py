@@ -61,6 +61,34 @@ def test_it_beats_anchors_in_the_corners_and_keeps_to_the_walls() -> None:
     assert (np.minimum(edge, np.abs(found.places[:, 0] - 4.0)) < 0.06).all()
 
 
+def outline(*corners: tuple[float, float]) -> FloatArray:
+    ring = np.array(corners)
+    return np.stack([ring, np.roll(ring, -1, axis=0)], axis=1)
+
+
+@pytest.mark.parametrize("door", [False, True])
+def test_what_lies_beside_an_l_is_no_floor(door: bool) -> None:
+    walls = outline((0, 0), (12, 0), (12, 5), (5, 5), (5, 12), (0, 12))
+    if door:  # of 2 m, to the yard
+        walls = np.concatenate([walls[:2], [[[12, 5], [9, 5]], [[7, 5], [5, 5]]], walls[3:]])
+    found = place(walls, 8, drop=1.4, budget=3)
+    for points in (found.cells, found.places):
+        assert not (points > 5.0).all(axis=1).any()
+    assert len(found.cells) > 200
+    assert found.error.max() < 0.25
+
+
+@pytest.mark.parametrize(
+    "walls",
+    [
+        outline((0, 0), (20, 0), (20, 10), (0, 10))[[0, 1, 3]],  # a hall without its fourth wall
+        outline((0, 0), (30, 0), (30, 4), (0, 4))[[0, 2]],  # two walls along a corridor
+    ],
+)
+def test_walls_that_close_nothing_in_have_their_box_as_floor(walls: FloatArray) -> None:
+    assert len(place(walls, 4, drop=1.4, budget=3).cells) > 300
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "walls.csv"
     rows = "".join(",".join(map(str, wall.ravel())) + "\n" for wall in box(6.0, 4.0))
