@@ -179,6 +179,34 @@ def test_shell_examples_are_shell() -> None:
             subprocess.run(["bash", "-n"], input=block, text=True, check=True)
 
 
+def broken_lists(page: str) -> list[str]:
+    """Lines that GitHub takes into a list and the site does not, or for text in a paragraph.
+
+    The site wants an empty line before a list, and what belongs to an item by four spaces.
+    """
+    found, before, code, listed = [], "", False, False
+    for line in page.splitlines():
+        fence = line.lstrip().startswith("```")
+        item = re.match(r"(?:[-*]|\d+\.) ", line) is not None
+        indented = re.match(r" {1,3}\S", line) is not None
+        if (item and before and not listed and not code) or (
+            indented and (fence or (not before and not code))
+        ):
+            found.append(line)
+        code ^= fence
+        listed = item or (listed and (line.startswith(" ") or bool(before) or not line))
+        before = line
+    return found
+
+
+def test_lists_are_lists_on_the_site() -> None:
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert broken_lists(page.read_text(encoding="utf-8")) == [], page
+    assert broken_lists("Can\n- fly\n") == ["- fly"]
+    assert broken_lists("1. Do\n   ```\n   x\n   ```\n2. Then\n") == ["   ```", "   ```"]
+    assert broken_lists("1. Do\n\n   so\n\n    so\n- a\n  b\n- c\n") == ["   so"]
+
+
 def test_the_site_has_every_page() -> None:
     """`make site` checks its links; here only that none is forgotten or gone."""
     named = re.findall(r"^\s+- (?:.*: )?([\w/]+\.md)$", text_of("mkdocs.yml"), re.M)
