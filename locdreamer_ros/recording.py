@@ -139,7 +139,20 @@ class Recording:
         values = self.ranges - self.ranges[np.arange(len(self)), first][:, None]
         return replace(self.blind(), ranges=values, stamps=None, differences=True)
 
-    def rows(self, which: BoolArray | slice) -> Recording:
+    def near(self, times: FloatArray, within: float) -> Recording:
+        """Its epoch nearest each of times (n,) s, without ranges where none is within so many s."""
+        order = np.argsort(self.times, kind="stable")
+        stamps = self.times[order]
+        after = np.searchsorted(stamps, times).clip(1, max(stamps.size - 1, 1))
+        before = after - 1
+        after = np.minimum(after, stamps.size - 1)
+        nearer = np.abs(stamps[after] - times) < np.abs(stamps[before] - times)
+        nearest = np.where(nearer, after, before)
+        found = self.rows(order[nearest])
+        far = np.abs(stamps[nearest] - times) > within
+        return replace(found, ranges=np.where(far[:, None], np.nan, found.ranges))
+
+    def rows(self, which: BoolArray | IntArray | slice) -> Recording:
         """The same recording with only these epochs."""
 
         def pick(values: FloatArray | None) -> FloatArray | None:

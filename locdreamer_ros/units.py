@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -18,7 +19,12 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import Anchors, FloatArray, IntArray, Site
 
 UNITS_M = {"feet": 0.3048, "centimetres": 0.01, "millimetres": 0.001}
-HOW_TO_NAME = "then call them r_<id>_mm, r_<id>_ft, range_cm and so on"
+TICKS_PER_S = 128 * 499.2e6
+"""Of the clock of a DW1000 and its successors, in which they count times of flight, 15.65 ps."""
+TICK_M = 299_792_458.0 / TICKS_PER_S
+RANGE_UNITS_M = {**UNITS_M, "ticks of a DW1000 (15.65 ps)": TICK_M}
+"""Ranges are written in these; places and lengths in UNITS_M."""
+HOW_TO_NAME = "then call them r_<id>_mm, r_<id>_ft, r_<id>_ticks, range_cm and so on"
 SLACK_M = 3.0
 """What offsets and reflections may add to a range or take from it."""
 TOO_FAR_APART = 1.5
@@ -131,7 +137,7 @@ def check_units(
     unequal = np.where(known, (np.abs(one - other) - SLACK_M) / np.where(known, apart, 1.0), np.nan)
     factor, half = _middle(unequal, 25.0), _middle(unequal, 50.0)
     if factor > TOO_UNEQUAL or (factor > UNEQUAL_QUARTER and half > UNEQUAL_HALF):
-        unit = _fitting(places, held) or _nearest(0.3 / factor)
+        unit = _fitting(places, held) or _nearest(0.3 / factor, RANGE_UNITS_M)
         raise InputError(
             f"{table}: the ranges are not in metres but, by the anchors, in {unit}: two of them "
             f"differ by {half:.3g} times the distance between their anchors; {HOW_TO_NAME}"
@@ -143,8 +149,9 @@ def check_pace(times: FloatArray, ranges: FloatArray, table: str) -> None:
     heard = ranges[np.isfinite(ranges)]
     if heard.size and np.median(heard) > FAR_M and (gone := _gone(times, ranges)) > FASTEST_M:
         raise InputError(
-            f"{table}: anchors and ranges are both in centimetres, it seems: ranges of "
-            f"{np.median(heard):.3g} m change by {gone:.3g} m in a second"
+            f"{table}: ranges of {np.median(heard):.3g} m change by {gone:.3g} m in a second: "
+            "anchors and ranges are both in centimetres, it seems, or ranges are ticks (15.65 ps); "
+            f"{HOW_TO_NAME}"
         )
 
 
@@ -187,7 +194,7 @@ def _misfit(places: FloatArray, held: FloatArray, unit: float) -> float:
 
 def _fitting(places: FloatArray, held: FloatArray) -> str:
     """The unit in which ranges (E, A) fit a place best; empty: too few at a time to tell."""
-    misfits = {unit: _misfit(places, held, metres) for unit, metres in UNITS_M.items()}
+    misfits = {unit: _misfit(places, held, metres) for unit, metres in RANGE_UNITS_M.items()}
     return min(misfits, key=lambda unit: misfits[unit]) if any(misfits.values()) else ""
 
 
@@ -343,5 +350,5 @@ def _middle(ratio: FloatArray, percentile: float) -> float:
     return float(np.median(some[np.arange(len(some)), below]))
 
 
-def _nearest(metres: float) -> str:
-    return min(UNITS_M, key=lambda unit: abs(math.log(UNITS_M[unit] / metres)))
+def _nearest(metres: float, units: Mapping[str, float] = UNITS_M) -> str:
+    return min(units, key=lambda unit: abs(math.log(units[unit] / metres)))

@@ -10,6 +10,7 @@ import pytest
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import Anchors, FloatArray, Site
 from locdreamer_ros.units import (
+    TICK_M,
     check_odometry,
     check_places,
     check_site,
@@ -58,6 +59,7 @@ def test_anchors_in_other_units(size: float, factor: float, unit: str) -> None:
     [
         (6.0, 100, "centimetres"),
         (6.0, 1000, "millimetres"),
+        (6.0, 1 / TICK_M, "ticks of a DW1000"),
         (40.0, 100, "centimetres"),
         (40.0, 1 / 0.3048, "feet"),
     ],
@@ -157,7 +159,7 @@ def test_truth_in_other_units(factor: float, unit: str, size: float) -> None:
 
 def test_anchors_and_ranges_both_in_centimetres() -> None:
     anchors = site(600.0)
-    with pytest.raises(InputError, match=r"t.csv: anchors and ranges are both in centimetres"):
+    with pytest.raises(InputError, match=r"t.csv: ranges of .* both in centimetres, it seems"):
         check_units(anchors, TIMES, ranges(anchors), "x.csv", "t.csv")
 
 

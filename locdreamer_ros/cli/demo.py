@@ -8,7 +8,6 @@ Both ways end in the same tracks and reports, which are shown and written by the
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,13 +48,13 @@ DEVICE_SHARE = 0.8
 class Outcome:
     """What a run leaves to show: tracks, the tracker's first, then the baseline's; metrics.json.
 
-    notes: what in a recording does not belong together.
+    recording: what to judge the tracks by, where there is something.
     """
 
     anchors: Anchors
     tracks: Sequence[Track]
     metrics: dict[str, Any]
-    notes: Sequence[str] = ()
+    recording: Recording | None
 
     @property
     def reports(self) -> list[dict[str, Any]]:
@@ -104,17 +103,19 @@ def run(options: argparse.Namespace) -> None:
     """Run, print, write. Raises InputError."""
     view = check_options(options)
     method = read_method(options)
-    if options.source == "replay" and not options.offline:  # before any node starts
-        method = replayed(options, method)
+    recording = load(options) if options.source == "replay" else None
+    if recording is not None and not options.offline:  # before any node starts
+        method = replayed(options, method, recording)
     walls, method = place(options, method)
     options.duration = options.duration or DURATION_S.get(options.source, 120.0)
     usual = pace(options, method)
     options.rate = options.rate or usual
-    outcome = (run_offline_job if options.offline else run_graph_job)(options, method)
+    outcome = (run_offline_job if options.offline else run_graph_job)(options, method, recording)
     height = method.site(outcome.anchors).tag_height
     tracks = named_tracks(outcome)
-    write(options, outcome, tracks, height, walls)
-    show(options, outcome)
+    notes = notes_on(outcome, method)
+    write(options, outcome, tracks, height, walls, notes)
+    show(options, outcome, notes)
     if options.view is not None and (options.offline or view is not None):
         from locdreamer_ros.report.live import show_tracks
 
@@ -156,6 +157,17 @@ def check_options(options: argparse.Namespace) -> Path | None:
     return view
 
 
+def notes_on(outcome: Outcome, method: Method) -> list[str]:
+    """What does not fit in the run, as `track` says it."""
+    if outcome.recording is None or not outcome.tracks:
+        return []
+    from locdreamer_ros.evaluation.fit import doubts
+    from locdreamer_ros.evaluation.run import site_of
+
+    height = site_of(outcome.recording, method).tag_height
+    return doubts(outcome.recording, outcome.tracks[0], height)
+
+
 def named_tracks(outcome: Outcome) -> dict[str, Track]:
     """The tracks by what answered."""
     from locdreamer_ros.evaluation.run import answered_by
@@ -186,6 +198,7 @@ def write(
     tracks: Mapping[str, Track],
     height: float,
     walls: FloatArray | None,
+    notes: Sequence[str],
 ) -> None:
     """The files of `FILES_WRITTEN`; height m of the tag."""
     from locdreamer_ros.evaluation.plots import plot_track
@@ -206,34 +219,29 @@ def write(
         walls=walls,
         height=height,
         about=radio_costs(options.device, metrics) if options.source == "serial" else None,
-        notes=outcome.notes,
+        notes=notes,
     )
 
 
-def show(options: argparse.Namespace, outcome: Outcome) -> None:
+def show(options: argparse.Namespace, outcome: Outcome, notes: Sequence[str]) -> None:
     """The table, what else answered, the accounts, and where the files are."""
-    from locdreamer_ros.cli.show import show_reports
+    from locdreamer_ros.cli.show import show_remarks, show_reports
 
     show_reports(outcome.reports)
-    for sentence in outcome.notes:
-        print(f"note: {sentence}", file=sys.stderr)
-    for row in outcome.reports:
-        for reason, updates in row["fallback"].items():
-            print(f"{row['tracker']}: {updates} updates by another: {reason}", file=sys.stderr)
+    show_remarks(outcome.reports, outcome.tracks, notes)
     if accounts := outcome.metrics["accounts"]:
         print(", ".join(f"{name} {value}" for name, value in accounts.items()))
     print("written:", ", ".join(str(options.output / n) for n in FILES_WRITTEN))
     print("recorded:", options.output / "bag")
 
 
-def replayed(options: argparse.Namespace, method: Method) -> Method:
+def replayed(options: argparse.Namespace, method: Method, recording: Recording) -> Method:
     """The method with what the recording says and nodes do not see: dimensions, the tag's height.
 
     Sets `options.measurement`. Raises InputError.
     """
     from locdreamer_ros.evaluation.run import site_of
 
-    recording = load(options)
     options.measurement = "tdoa" if recording.differences else "twr"
     site = site_of(recording, method)
     if site.tag_height == method.site(recording.anchors).tag_height:
@@ -291,16 +299,15 @@ def radio_costs(device: str, metrics: dict[str, Any]) -> dict[str, object]:
     }
 
 
-def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
-    """The loop in this process, at its own speed."""
+def run_offline_job(
+    options: argparse.Namespace, method: Method, recording: Recording | None
+) -> Outcome:
+    """The loop in this process, at its own speed; recording: to replay, else one is simulated."""
     from locdreamer_ros.datasets.bag import write_bag
-    from locdreamer_ros.evaluation.fit import doubts
-    from locdreamer_ros.evaluation.run import site_of, summary, track_all
+    from locdreamer_ros.evaluation.run import summary, track_all
     from locdreamer_ros.simulation import simulate
 
-    if options.source == "replay":
-        recording = load(options)
-    else:
+    if recording is None:
         recording = simulate(
             options.environment, duration=options.duration, rate=options.rate, seed=options.seed
         )
@@ -313,14 +320,13 @@ def run_offline_job(options: argparse.Namespace, method: Method) -> Outcome:
         (options.output / name).unlink(missing_ok=True)
     write_bag(options.output / "bag", recording)
     metrics = summary(reports, mode="offline", source=options.source)
-    notes: list[str] = []
-    if options.source == "replay":
-        notes = doubts(recording, tracks[0], site_of(recording, method).tag_height)
-    return Outcome(recording.anchors, tracks, metrics, notes)
+    return Outcome(recording.anchors, tracks, metrics, recording)
 
 
-def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
-    """The ROS 2 nodes in processes of their own."""
+def run_graph_job(
+    options: argparse.Namespace, method: Method, recording: Recording | None
+) -> Outcome:
+    """The ROS 2 nodes in processes of their own; recording: that they replay."""
     from locdreamer_ros.nodes.graph import Job, run_graph
     from locdreamer_ros.nodes.tracks import load_tracks
 
@@ -355,4 +361,5 @@ def run_graph_job(options: argparse.Namespace, method: Method) -> Outcome:
         bag = load_recording(options.output / "bag", differences=True)
         asking = asking_of(bag, tracks[0], method.site(anchors))
         tracks[0] = replace(tracks[0], asking=asking)
-    return Outcome(anchors, tracks, metrics)
+        recording = recording or bag
+    return Outcome(anchors, tracks, metrics, recording)

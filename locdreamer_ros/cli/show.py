@@ -1,12 +1,14 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The table that `track` and `demo` print."""
+"""The table that `track` and `demo` print, and what is to be said of it."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
+from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.evaluation.run import answered_by
 from locdreamer_ros.evaluation.tables import plain
 
@@ -34,3 +36,20 @@ def show_reports(reports: Sequence[dict[str, Any]]) -> None:
     print(plain(named, {key: text for key, text in HEADINGS.items() if key in known}))
     if "mae" not in known:
         print("no ground truth in the recording: nothing to score")
+
+
+def show_remarks(
+    reports: Sequence[dict[str, Any]], tracks: Sequence[Track], notes: Sequence[str]
+) -> None:
+    """Print, on stderr, who else answered, what does not fit, and where the first fix came late."""
+    for report, track in zip(reports, tracks, strict=False):
+        for reason, updates in report["fallback"].items():
+            print(
+                f"{report['tracker']}: fallback for {updates} of {len(track)} updates: {reason}",
+                file=sys.stderr,
+            )
+    for sentence in notes:
+        print(f"note: {sentence}", file=sys.stderr)
+    if tracks and tracks[0].unfixed:
+        first, epochs = tracks[0].unfixed + 1, len(tracks[0])
+        print(f"first fix only at epoch {first} of {epochs}", file=sys.stderr)

@@ -82,6 +82,7 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.datasets.range_table import save_anchors
     from locdreamer_ros.driver.calibration import Calibration, offsets_path, save_offsets
     from locdreamer_ros.evaluation.tables import plain, save_json
+    from locdreamer_ros.oddities import oddities
     from locdreamer_ros.survey.advice import advice
     from locdreamer_ros.survey.files import (
         between_path,
@@ -105,7 +106,7 @@ def run(options: argparse.Namespace) -> None:
     check_given(recording, places, options.anchors, between, lengths)
     known = Known(places, between, options.tag_height)
     found = survey(recording, known, options.dimensions)
-    sentences = advice(found, known)
+    sentences = oddities(recording.times, recording.ranges, ids) + advice(found, known)
     rows = [
         {
             "id": anchor,

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from locdreamer_ros.cli.method import add_method, add_site, read_method
@@ -63,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
         Path(options.model) if options.model else None,
     )
 
-    from locdreamer_ros.cli.show import show_reports
+    from locdreamer_ros.cli.show import show_remarks, show_reports
     from locdreamer_ros.datasets import load_recording
     from locdreamer_ros.evaluation.fit import doubts
     from locdreamer_ros.evaluation.run import answered_by, evaluate, site_of
@@ -78,13 +77,8 @@ def run(options: argparse.Namespace) -> None:
     site = site_of(recording, method)
     track, report = evaluate(recording, method, site=site, progress=True)
     show_reports([report])
-    for reason, updates in report["fallback"].items():
-        print(f"fallback for {updates} of {len(track)} updates: {reason}", file=sys.stderr)
     notes = doubts(recording, track, site.tag_height)
-    for sentence in notes:
-        print(f"note: {sentence}", file=sys.stderr)
-    if track.unfixed:
-        print(f"first fix only at epoch {track.unfixed + 1} of {len(track)}", file=sys.stderr)
+    show_remarks([report], [track], notes)
     if options.output is not None:
         from locdreamer_ros.evaluation.estimates import save_estimates
 

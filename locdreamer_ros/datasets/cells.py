@@ -233,7 +233,8 @@ class RangeCells:
         if abs(value) * self.scale > MAX_RANGE_M:
             raise InputError(
                 f"{where}: expected a range of at most {MAX_RANGE_M:g} m, got {_short(str(cell))}; "
-                "is it in millimetres or centimetres? then call it r_<id>_mm, range_mm or ..._cm"
+                "is it in millimetres, centimetres or ticks (15.65 ps)? then call it r_<id>_mm, "
+                "range_mm, ..._cm or ..._ticks"
             )
         return value * self.scale
 

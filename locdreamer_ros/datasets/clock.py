@@ -12,12 +12,28 @@ import numpy as np
 
 from locdreamer_ros.stamps import SECOND_NS
 from locdreamer_ros.types import FloatArray, IntArray
+from locdreamer_ros.units import QUICKEST_S, TICKS_PER_S
 
-PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
-NAMES = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+PER_SECOND = {
+    "s": 1.0,
+    "ms": 1e3,
+    "us": 1e6,
+    "ns": 1e9,
+    "min": 1.0 / 60.0,
+    "ticks": TICKS_PER_S,
+}
+NAMES = {
+    "ms": "milliseconds",
+    "us": "microseconds",
+    "ns": "nanoseconds",
+    "min": "minutes",
+    "ticks": "ticks of a DW1000 (15.65 ps), which begin anew every 17 s",
+}
+BY_STEP = ("ms", "us", "ns")
+"""What may be told by the step from one stamp to the next."""
 ENDING = re.compile(
     r"(?:.*[_ (\[])?(?:(ms|msecs?|millis|milliseconds)|(us|usecs?|micros|microseconds)"
-    r"|(ns|nsecs?|nanos|nanoseconds))[)\]]?",
+    r"|(ns|nsecs?|nanos|nanoseconds)|(mins?|minutes)|(ticks))[)\]]?",
     re.IGNORECASE,
 )
 """A column's name that says its unit: those of NAMES, in their order."""
@@ -30,28 +46,46 @@ SET_BACK_S = 1.0
 """A clock set back or a bag begun anew; below, rows are only out of order."""
 LATE_ROWS = 3
 """So many rows may be late by more than that without the clock having been set back."""
+LAST_TICK = 2.0**40
+"""At which the clock of a DW1000 begins anew."""
+BEGUN_ANEW = 0.8
+"""And from there to 0 its stamps go back by more than this share."""
+RARE_S = 3.0
+"""Ticks below LAST_TICK, taken for nanoseconds, are of so rare fixes."""
 GAP_S = 0.5
 """What has other stamps than the epochs is interpolated over gaps up to this."""
 
 
 def unit_of(stamps: FloatArray, column: str, whole: bool) -> str:
-    """The unit of stamps (N,): s, ms, us or ns. whole: none was written with a decimal point.
+    """The unit of stamps (N,), one of PER_SECOND. whole: none was written with a decimal point.
 
     By the ending of the column's name where that is `_ms`, ` [us]` or the like, else by the size of
     a time of day, else by the step from one stamp to the next; a few with a point are seconds.
+    Ticks also by where they begin anew.
     """
-    if (found := ENDING.fullmatch(column)) is not None:
-        return [*NAMES][(found.lastindex or 1) - 1]
     size = float(np.median(np.abs(stamps))) if stamps.size else 0.0
     steps = np.diff(np.unique(stamps))
     step = float(np.median(steps)) if steps.size else 0.0
-    for unit in NAMES:
+    if (found := ENDING.fullmatch(column)) is not None:
+        unit = [*NAMES][(found.lastindex or 1) - 1]
+        if unit != "ticks" or step > QUICKEST_S * TICKS_PER_S:  # other clocks have ticks, too
+            return unit
+    for unit in BY_STEP:
         per_second = PER_SECOND[unit]
         if DAYS_S[0] < size / per_second < DAYS_S[1] and step <= SLOWEST_S * per_second:
             return unit
     if step <= SLOWEST_S or not (whole or stamps.size >= MANY_ROWS):
         return "s"
-    return min(NAMES, key=lambda unit: abs(math.log(step / PER_SECOND[unit] / USUAL_S)))
+    if whole and stamps.min() >= 0.0 and stamps.max() < LAST_TICK:
+        anew = (np.diff(stamps) < -BEGUN_ANEW * LAST_TICK).any()
+        if anew or step > RARE_S * PER_SECOND["ns"]:
+            return "ticks"
+    return min(BY_STEP, key=lambda unit: abs(math.log(step / PER_SECOND[unit] / USUAL_S)))
+
+
+def counted_on(ticks: FloatArray) -> FloatArray:
+    """Ticks (N,) that go on where the clock began anew; gaps are shorter than half a turn, 9 s."""
+    return np.asarray(np.unwrap(ticks, period=LAST_TICK))
 
 
 def row_order(times: FloatArray, group: IntArray | None = None) -> tuple[IntArray | None, str]:

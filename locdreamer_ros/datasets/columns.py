@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from locdreamer_ros.datasets.cells import GYRO, ODOMETRY, TRUTH, find_columns, plain_header
-from locdreamer_ros.datasets.clock import NAMES, PER_SECOND, row_order, unit_of
+from locdreamer_ros.datasets.clock import NAMES, PER_SECOND, counted_on, row_order, unit_of
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import LATEST_S
 from locdreamer_ros.stamps import to_nanoseconds, to_seconds
 from locdreamer_ros.types import LONGEST_ID, Anchors, FloatArray, IntArray
+from locdreamer_ros.units import TICK_M
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +31,19 @@ LONGEST_NAME = 2 * LONGEST_ID
 """Of a column in which an id and a unit are looked for."""
 MOST_NAMED = 12
 """Columns that a complaint lists."""
-UNITS_M = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "ft": 0.3048, "feet": 0.3048}
-RANGE_UNITS = {RANGE: 1.0, **{f"range_{unit}": UNITS_M[unit] for unit in ("mm", "cm", "ft")}}
+UNITS_M = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "ft": 0.3048, "feet": 0.3048, "ticks": TICK_M}
+RANGE_UNITS = {
+    RANGE: 1.0,
+    **{f"range_{unit}": UNITS_M[unit] for unit in ("mm", "cm", "ft", "ticks")},
+}
 """What a column of ranges may be called, and its unit in m."""
-UNIT_OF_NAME = re.compile(r"(.+?)[\s_]*[\s_(\[](mm|cm|m|ft|feet)[)\]]?", re.IGNORECASE)
+UNIT_OF_NAME = re.compile(r"(.+?)[\s_]*[\s_(\[](mm|cm|m|ft|feet|ticks)[)\]]?", re.IGNORECASE)
 """A wide column of ranges with its unit: `r_A1_mm`, `A1 (cm)`."""
 OTHERS_SAY = {
     TIME: re.compile(
         r"%?(?:t|time|timestamp|stamp)"
-        r"(?:[ _]*[(\[]?(?:s|secs?|seconds|ms|msecs?|us|usecs?|ns|nsecs?)[)\]]?)?",
+        r"(?:[ _]*[(\[]?"
+        r"(?:s|secs?|seconds|ms|msecs?|us|usecs?|ns|nsecs?|mins?|minutes|ticks)[)\]]?)?",
         re.IGNORECASE,
     ),
     ANCHOR: re.compile(r"anchor[_ ]?(?:id|name)", re.IGNORECASE),
@@ -263,6 +268,8 @@ def read_times(
     unit = unit_of(stamps, column, whole)
     if unit != "s":
         note(path, f"column {column} is in {NAMES[unit]}")
+    if unit == "ticks":
+        stamps = counted_on(stamps)
     seconds = stamps / PER_SECOND[unit]
     late = np.abs(seconds) > LATEST_S
     if late.any():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from locdreamer_ros.evaluation.metrics import Track
+from locdreamer_ros.oddities import oddities
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import FloatArray
 
@@ -19,19 +20,26 @@ TRUTH_M, TIMES = 0.3, 3.0
 """Truth that is farther from the ranges than this, and by this factor than the estimates are."""
 FEWEST_POINTS, MOST_POINTS = 10, 2000
 """Epochs; with less there is too little to judge by, of more so many are looked at, or twice."""
+NEAR_S = 0.1
+"""A fix is of the ranges stamped at most so long before or after it."""
 
 
 def doubts(recording: Recording, track: Track, tag_height: float) -> list[str]:
-    """What does not fit in a run over all epochs of a recording; tag_height m: of a 2-D state."""
-    if len(track) != len(recording):
-        return []
+    """What is odd in a recording, and what does not fit in a run over it, in sentences.
+
+    tag_height m: of a 2-D state.
+    """
+    said = []
+    if not recording.differences:
+        said += oddities(recording.times, recording.ranges, recording.anchors.ids)
+    if not np.array_equal(track.times, recording.times):
+        recording = recording.near(track.times, NEAR_S)
     every = max(1, len(track) // MOST_POINTS)
     recording = recording.rows(slice(None, None, every))
     track = track.only(np.arange(0, len(track), every))
     place = np.full((len(recording), 3), tag_height)
     place[:, : track.dimensions] = track.mean[:, : track.dimensions]
     ours = _misfit(recording, place)
-    said = []
     if ours > STRANGE_M:
         said.append(
             f"the ranges do not fit the anchors: they are {ours:.2f} m off the estimates in the "

@@ -7,12 +7,10 @@ from __future__ import annotations
 import numpy as np
 
 from locdreamer_ros.differences import lifted
+from locdreamer_ros.evaluation.fit import NEAR_S
 from locdreamer_ros.evaluation.metrics import Asking, Track
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Estimate, Ranges, Site
-
-NEAR_S = 0.1
-"""A fix is of the ranges stamped at most so long before or after it."""
 
 
 def asking_of(recording: Recording, track: Track, site: Site) -> Asking:
@@ -20,20 +18,12 @@ def asking_of(recording: Recording, track: Track, site: Site) -> Asking:
 
     Time differences are given the offset that fits the track, to be compared with ranges.
     """
-    times, rows = track.times, recording.anchors.rows(site.anchors.ids)
-    order = np.argsort(recording.times, kind="stable")
-    stamps = recording.times[order]
-    after = np.searchsorted(stamps, times).clip(1, max(stamps.size - 1, 1))
-    before = after - 1
-    after = np.minimum(after, stamps.size - 1)
-    nearer = np.abs(stamps[after] - times) < np.abs(stamps[before] - times)
-    nearest = np.where(nearer, after, before)
-    near = np.abs(stamps[nearest] - times) <= NEAR_S
-    heard = np.where(near[:, None], recording.ranges[order][nearest][:, rows], np.nan)
+    times = track.times
+    heard = recording.near(times, NEAR_S).ranges[:, recording.anchors.rows(site.anchors.ids)]
     if recording.differences:
         for row in np.flatnonzero(track.known):
             now = Estimate(float(times[row]), track.mean[row], track.covariance[row])
-            blink = Ranges.of(np.arange(rows.size), heard[row], now.time, free=True)
+            blink = Ranges.of(np.arange(len(site.anchors)), heard[row], now.time, free=True)
             fitting = lifted(site, blink, now)
             heard[row, fitting.anchor] = fitting.value
     chosen = np.asarray(np.isfinite(heard))

@@ -41,7 +41,7 @@ def advice(found: Survey, known: Known) -> list[str]:
     if misfit > max(4.0 * found.spread, 0.5):
         said.append(
             f"the known places do not fit the ranges: they are {misfit:.2f} m off in the mean "
-            "(root mean square). Check ids, and which axis is x"
+            "(root mean square). Check ids, units, and which axis is x"
         )
     weak = np.flatnonzero(found.sigma > WEAK_M)
     for row in weak[np.argsort(-found.sigma[weak])][:3]:
@@ -55,7 +55,8 @@ def advice(found: Survey, known: Known) -> list[str]:
     if found.free and nothing:
         said.append(
             f"nothing ties the places to the room: {found.anchors.ids[0]} is the origin and "
-            f"{found.anchors.ids[1]} lies along x. Give places of three anchors with --anchors"
+            f"{found.anchors.ids[1]} lies along x. Give places of three anchors with --anchors. "
+            f"They are up to {_extent(found):.3g} m apart: as in the room?"
         )
     elif found.free:
         said.append("the known places do not hold the whole: it can still turn or shift")
@@ -65,6 +66,12 @@ def advice(found: Survey, known: Known) -> list[str]:
             "anchor (in space: one out of the plane of the others) where it is wrong"
         )
     return said
+
+
+def _extent(found: Survey) -> float:
+    """The longest distance between two anchors, m: nothing else shows ranges that are in feet."""
+    places = found.anchors.positions[:, : found.dimensions]
+    return float(np.linalg.norm(places[:, None] - places, axis=2).max())
 
 
 def _sides(found: Survey) -> list[str]:

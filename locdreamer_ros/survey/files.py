@@ -43,6 +43,7 @@ from locdreamer_ros.units import (
     check_pace,
     check_shortness,
     check_time,
+    check_units,
 )
 
 
@@ -188,11 +189,15 @@ def check_given(
     if recording.odometry is not None:
         check_odometry(times, recording.odometry, recording.where)
     check_shortness(ranges, recording.where)
-    check_pace(times, ranges, recording.where)
     known = np.flatnonzero(np.isfinite(places[:, 0]))
     pairs = known[np.stack(np.triu_indices(known.size, 1), axis=1)]
     apart = np.linalg.norm(places[pairs[:, 0], :2] - places[pairs[:, 1], :2], axis=1)
     check_lengths(times, ranges, pairs, apart, str(anchors))
+    if known.size:
+        held = np.where(np.isfinite(places[known]), places[known], 0.0)
+        site = Anchors(tuple(recording.anchors.ids[a] for a in known), held)
+        check_units(site, times, ranges[:, known], str(anchors), recording.where)
+    check_pace(times, ranges, recording.where)
     pairs = np.stack([between.start, between.end], axis=1)
     check_lengths(times, ranges, pairs, between.length, str(lengths))
 

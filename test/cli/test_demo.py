@@ -158,7 +158,7 @@ def test_the_graph_is_told_a_height_that_only_the_ranges_tell(tmp_path, monkeypa
     save_range_table(tmp_path / "x.csv", walk)
     save_anchors(tmp_path / "x_anchors.csv", Anchors(walk.anchors.ids, places))
 
-    def graph(options, method):
+    def graph(options, method, _recording):
         raise InputError(f"{method.dimensions}-D, the tag at {method.tag_height:.4g} m")
 
     monkeypatch.setattr(demo, "run_graph_job", graph)

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,9 @@ import numpy as np
 import pytest
 
 from locdreamer_ros.cli import main
+from locdreamer_ros.datasets.range_table import save_recording
+from locdreamer_ros.simulation import simulate
+from locdreamer_ros.types import Anchors
 
 ROOT = Path(__file__).parents[2]
 HAS_ROS = find_spec("rclpy") is not None and find_spec("locdreamer_ros.msg") is not None
@@ -98,6 +102,27 @@ def test_graph_and_offline_agree(tmp_path, capfd):
         for key in ("steps", "mae", "rmse", "p90", "max", "nees", "ranges_per_fix"):
             # ROS stamps are whole nanoseconds, so the last digits may differ.
             assert found[key] == pytest.approx(expected[key], rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_ROS, reason="needs rclpy and the compiled messages")
+def test_what_does_not_fit_is_said_both_ways(tmp_path, capfd):
+    walk = simulate("lab", duration=10.0, seed=3)
+    turned = Anchors(walk.anchors.ids, np.roll(walk.anchors.positions, 1, axis=0))
+    ranges = walk.ranges.copy()
+    ranges[40:80, 0] = ranges[40, 0]
+    table = tmp_path / "walk.csv"
+    save_recording(table, replace(walk, anchors=turned, ranges=ranges))
+    command = ["--source", "replay", "--recording", str(table)]
+    done = demo(tmp_path / "graph", *command)
+    assert done.returncode == 0, done.stderr
+    assert main(["demo", "--output", str(tmp_path / "offline"), *command, "--offline"]) == 0
+    offline = capfd.readouterr().err
+    notes = [line for line in offline.splitlines() if line.startswith("note: ")]
+    assert len(notes) >= 2
+    assert [line for line in done.stderr.splitlines() if line.startswith("note: ")] == notes
+    for line in notes:
+        assert line.removeprefix("note: ")[:40] in (tmp_path / "graph/report.html").read_text()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,8 @@ from locdreamer_ros.datasets.range_table import (
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
 from locdreamer_ros.stamps import to_seconds
-from locdreamer_ros.types import Anchors
-from locdreamer_ros.units import LEAST_M
+from locdreamer_ros.types import Anchors, FloatArray
+from locdreamer_ros.units import LEAST_M, TICKS_PER_S
 
 SITE = "id,x,y,z\n1,0,0,2\n2,5,0,2\n"
 TABLE = "t_s,gt_x,gt_y,gt_z,r_1,r_2\n0.0,1,2,1,2.5,\n0.1,,nan,,2.6,4.5\n"
@@ -362,6 +363,29 @@ def test_units_of_time_are_recognised(
     path.write_text("t_s,r_1,r_2\n" + "".join(f"{round(t * factor)},1,1\n" for t in times))
     np.testing.assert_allclose(load_range_table(path, anchors).times, times, rtol=0, atol=1e-6)
     assert f"column t_s is in {name}seconds" in caplog.text
+
+
+def test_time_in_minutes_and_in_ticks(tmp_path: Path, anchors: Anchors) -> None:
+    """Minutes by their name; ticks of a DW1000 by that, or by how they step and begin anew."""
+    seconds = 0.1 * np.arange(400)
+    ticks = (np.round(seconds * TICKS_PER_S).astype(np.int64) + 2**38) % 2**40
+    ids = ",".join(f"r_{anchor}" for anchor in anchors.ids)
+
+    def times(name: str, stamps: Sequence[object]) -> FloatArray:
+        cells = ",".join("1.5" for _ in anchors.ids)
+        rows = "".join(f"{stamp},{cells}\n" for stamp in stamps)
+        (tmp_path / "x.csv").write_text(f"{name},{ids}\n{rows}")
+        return load_range_table(tmp_path / "x.csv", anchors).times
+
+    for name in ("t_min", "time [minutes]"):
+        np.testing.assert_allclose(times(name, list(seconds / 60.0)), seconds, atol=1e-6)
+    for name, stamps in (("time", ticks), ("t_ticks", ticks), ("time", ticks[:50])):
+        found = times(name, stamps.tolist())
+        np.testing.assert_allclose(found - found[0], seconds[: len(found)], atol=1e-6)
+    # Others' ticks, and nanoseconds, are what they were.
+    np.testing.assert_allclose(times("t_ticks", (1e3 * seconds).astype(int)), seconds)
+    np.testing.assert_allclose(times("time", (1e9 * seconds).astype(int)), seconds)
+    np.testing.assert_allclose(times("time", (1e10 * seconds).astype(int)), 10.0 * seconds)
 
 
 def test_a_clock_without_battery_is_no_unit(tmp_path: Path, anchors: Anchors) -> None:
