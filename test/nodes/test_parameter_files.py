@@ -106,6 +106,15 @@ def test_rviz_shows_topics_that_are_published() -> None:
     trackers = {f"{node}/{topic}" for node in TRACKERS_SHOWN for topic in OF_TRACKER}
     assert shown <= trackers | set(SHARED)
     assert {"tracker_node/markers", "tracker_node/path", "ekf_node/path"} < shown
+    # A display takes one type of message, and of who publishes reliably also reliably.
+    kinds = {f"{node}/{t}": kind for node in TRACKERS_SHOWN for t, kind in OF_TRACKER.items()}
+    kinds |= {topic.lstrip("/"): kind for topic, kind in SHARED.items()}
+    of_display = {"PoseWithCovariance": "PoseWithCovarianceStamped", "Pose": "PoseStamped"}
+    for display in (each for each in displays if "Topic" in each):
+        package, kind = display["Class"].split("/")
+        assert package == "rviz_default_plugins"
+        assert kinds[display["Topic"]["Value"]].__name__ == of_display.get(kind, kind)
+        assert display["Topic"]["Reliability Policy"] in ("Reliable", "Best Effort")
 
 
 def test_the_documentation_lists_every_parameter() -> None:
