@@ -15,18 +15,18 @@ from locdreamer_ros.types import FloatArray
 
 WENT_M, OVER_NOISE = 0.5, 3.0
 """A change of ranges is the tag's way where it is so long, and so many times that of one step."""
-RATE_HZ, HASTE = 30.0, 900.0
+RATE_HZ, MOST_HASTE = 30.0, 900.0
 """Ranges that come more often, and change by so many m/s times so many a second: not in seconds.
 
 A walk at 10 Hz has 5, a drone at 8 m/s and 100 Hz 800, minutes read as seconds 3600 times more.
 """
-FEWEST = 10
+FEWEST_RANGES = 10
 """Ranges: with less there is too little to judge by."""
 REPEATED_S = 2.0
 """An anchor that does not answer is not missed for a second."""
 MOVED_M = 1.0
 """A tag that moved changes the ranges of two others by so much."""
-NAMED = 4
+MOST_NAMED = 4
 """Anchors that a sentence names."""
 
 
@@ -34,7 +34,7 @@ def oddities(times: FloatArray, ranges: FloatArray, ids: Sequence[str]) -> list[
     """Sentences on times (T,) s and ranges (T, A) m of the anchors `ids`; none: nothing is odd."""
     said = []
     speed, rate = _pace(times, ranges)
-    if rate > RATE_HZ and speed * rate > HASTE:
+    if rate > RATE_HZ and speed * rate > MOST_HASTE:
         said.append(
             f"the ranges change by {speed:.3g} m in a second, and come {rate:.3g} times a second: "
             "is the time in minutes? then call its column t_min"
@@ -42,8 +42,8 @@ def oddities(times: FloatArray, ranges: FloatArray, ids: Sequence[str]) -> list[
     lasting = [(ids[a], longest) for a, longest in enumerate(_repeated(times, ranges)) if longest]
     if lasting:
         lasting.sort(key=lambda each: -each[1])
-        names = ", ".join(f"{name} (for {longest:.3g} s)" for name, longest in lasting[:NAMED])
-        more = f" and {len(lasting) - NAMED} more" if len(lasting) > NAMED else ""
+        names = ", ".join(f"{name} (for {longest:.3g} s)" for name, longest in lasting[:MOST_NAMED])
+        more = f" and {len(lasting) - MOST_NAMED} more" if len(lasting) > MOST_NAMED else ""
         said.append(
             f"ranges stay the same to the last digit while the tag moves: {names}{more}; is the "
             "last one repeated where an anchor does not answer? such cells should be empty"
@@ -77,7 +77,7 @@ def _heard(times: FloatArray, ranges: FloatArray) -> Iterator[tuple[FloatArray, 
     """Times and ranges of each anchor with enough of them."""
     for column in ranges.T:
         known = np.isfinite(column)
-        if np.count_nonzero(known) >= FEWEST:
+        if np.count_nonzero(known) >= FEWEST_RANGES:
             yield times[known], column[known]
 
 
@@ -94,12 +94,12 @@ def _repeated(times: FloatArray, ranges: FloatArray) -> FloatArray:
     longest = np.zeros(ranges.shape[1])
     for a, column in enumerate(ranges.T):
         known = np.flatnonzero(np.isfinite(column))
-        if known.size < FEWEST:
+        if known.size < FEWEST_RANGES:
             continue
         changed = np.flatnonzero(np.diff(column[known]) != 0.0)
         begin, end = np.append(0, changed + 1), np.append(changed, known.size - 1)
         lasted = times[known[end]] - times[known[begin]]
-        long = (end - begin + 1 >= FEWEST) & (lasted >= REPEATED_S) & (lasted > longest[a])
+        long = (end - begin + 1 >= FEWEST_RANGES) & (lasted >= REPEATED_S) & (lasted > longest[a])
         for run in np.flatnonzero(long):
             rows = np.arange(known[begin[run]], known[end[run]] + 1)
             if _moved(np.delete(ranges[rows], a, axis=1)):
@@ -109,7 +109,7 @@ def _repeated(times: FloatArray, ranges: FloatArray) -> FloatArray:
 
 def _moved(ranges: FloatArray) -> bool:
     """Whether two of ranges (R, A) m changed as of a tag that moved; some may be outliers."""
-    known = np.count_nonzero(np.isfinite(ranges), axis=0) >= FEWEST
+    known = np.count_nonzero(np.isfinite(ranges), axis=0) >= FEWEST_RANGES
     if np.count_nonzero(known) < 2:
         return False
     low, high = np.nanpercentile(ranges[:, known], [10.0, 90.0], axis=0)

@@ -28,9 +28,9 @@ from locdreamer_ros.types import FloatArray
 
 WIDTH_IN, MAP_IN, LINE_IN = 7.0, 5.6, 0.15
 """Of a picture, of the map in it, and of a line of small print, in inches."""
-LETTERS = 105
+LETTERS_IN_LINE = 105
 """Of small print in a line."""
-WORST_M = 0.5
+LEAST_SCALE_M = 0.5
 """The scale of a plan reaches so far at least: a place that is good everywhere looks good."""
 
 
@@ -49,7 +49,7 @@ def plot_survey(
 
     places = found.anchors.positions
     with rc_context(STYLE):
-        said = "\n".join(fill(note, LETTERS, subsequent_indent="   ") for note in notes)
+        said = "\n".join(fill(note, LETTERS_IN_LINE, subsequent_indent="   ") for note in notes)
         drawn = np.concatenate([places[:, :2], found.tag[:, :2]])
         figure = figure_of(WIDTH_IN, height_of(drawn) + LINE_IN * len(said.splitlines()))
         axes = figure.subplots()
@@ -116,7 +116,7 @@ def plot_placement(
             shading="nearest",
             cmap="cividis_r",
             vmin=0.0,
-            vmax=max(WORST_M, float(found.error.max())),
+            vmax=max(LEAST_SCALE_M, float(found.error.max())),
         )
         figure.colorbar(mesh, ax=axes, label="expected error [m]", shrink=0.8)
         axes.add_collection(LineCollection(list(walls), colors=TRUTH, linewidths=2.4))

@@ -32,9 +32,9 @@ ROUNDS = 3
 """Exchanges of each anchor for a better place."""
 CLEARANCE_M = 0.05
 """Anchors hang this far in front of a wall, so that it is not in their way."""
-WIDE_M = 3.0
+WIDEST_DOOR_M = 3.0
 """A gap in outer walls that is wider is no door, and no end of a corridor."""
-BEFORE_M = 0.7
+PROBE_M = 0.7
 """What lies so far in front of a wall is on that side of it."""
 
 
@@ -161,7 +161,7 @@ def place(
 class Outside:
     """What of the walls' (W, 2, 2) m bounding box lies outside the building, as beside an L.
 
-    Where a disk of WIDE_M gets from beyond the box. Of walls that close nothing in, as a hall's
+    Where a disk of WIDEST_DOOR_M gets from beyond the box. Of walls that close nothing in, as a hall's
     without the fourth, nothing is outside.
     """
 
@@ -170,14 +170,16 @@ class Outside:
 
         corners = walls.reshape(-1, 2)
         size = float(np.ptp(corners, axis=0).max())
-        self._step = max(WIDE_M / 16.0, size / 1000.0)
-        self._low = corners.min(axis=0) - 2.0 * WIDE_M
-        shape = np.ceil((corners.max(axis=0) + 2.0 * WIDE_M - self._low) / self._step).astype(int)
+        self._step = max(WIDEST_DOOR_M / 16.0, size / 1000.0)
+        self._low = corners.min(axis=0) - 2.0 * WIDEST_DOOR_M
+        shape = np.ceil(
+            (corners.max(axis=0) + 2.0 * WIDEST_DOOR_M - self._low) / self._step
+        ).astype(int)
         free = np.ones(shape + 1, dtype=bool)
         for start, end in walls:
             number = 2 + int(2.0 * np.linalg.norm(end - start) / self._step)
             free[self._at(start + np.linspace(0.0, 1.0, number)[:, None] * (end - start))] = False
-        reach = WIDE_M / 2.0 / self._step
+        reach = WIDEST_DOOR_M / 2.0 / self._step
         away = ndimage.distance_transform_edt(free)
         parts, _ = ndimage.label(away > reach)
         beyond = ndimage.distance_transform_edt(parts != parts[0, 0]) <= reach
@@ -211,7 +213,7 @@ def _hooks(walls: FloatArray, low: FloatArray, high: FloatArray, outside: Outsid
         for share in (np.arange(number) + 0.5) / number:
             at = start + share * (end - start)
             for before in (across, -across):
-                found.append([at + CLEARANCE_M * before, at + BEFORE_M * before])
+                found.append([at + CLEARANCE_M * before, at + PROBE_M * before])
     hooks, fronts = np.array(found).reshape(-1, 2, 2).transpose(1, 0, 2)
     inside = ((hooks > low) & (hooks < high)).all(axis=1)
     inside[inside] = ~outside.holds(fronts[inside])
