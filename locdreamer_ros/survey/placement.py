@@ -161,8 +161,8 @@ def place(
 class Outside:
     """What of the walls' (W, 2, 2) m bounding box lies outside the building, as beside an L.
 
-    Where a disk of WIDEST_DOOR_M gets from beyond the box. Of walls that close nothing in, as a hall's
-    without the fourth, nothing is outside.
+    Where a disk of WIDEST_DOOR_M gets from beyond the box. Of walls that close nothing in, as a
+    hall's without the fourth, nothing is outside.
     """
 
     def __init__(self, walls: FloatArray) -> None:
