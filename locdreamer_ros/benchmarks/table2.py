@@ -187,9 +187,10 @@ def run(settings: Settings) -> Result:
     make = partial(place, settings=settings)
     places = spread(make, settings.seeds, processes=jobs, label="places")
     there = torch.cuda.is_available()
-    batches = 1 if there else min(max(1, jobs // len(PARTS)), len(places))
-    groups = [places[i::batches] for i in range(batches)]
-    work = [(group, part) for group in groups for part in PARTS]
+    most = 1 if there else len(places)
+    shares = dict.fromkeys(PARTS, min(max(1, jobs // len(PARTS)), most))
+    shares["literal"] = min(max(1, jobs), most)  # a third of the others: it fills what they leave
+    work = [(places[i::n], part) for part, n in shares.items() for i in range(n)]
     trained = spread(_train, work, processes=len(work) if there else jobs, label="trainings")
     models: dict[int, dict[str, Any]] = {where.seed: {} for where in places}
     for (group, _), found in zip(work, trained, strict=True):

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from locdreamer_ros.garbage import seldom_collected
 from locdreamer_ros.locdreamer.learning import checkpoint
 from locdreamer_ros.locdreamer.learning.actor import Actor, head_for
 from locdreamer_ros.locdreamer.learning.algorithm1 import DreamLoss, dream_loss, real_loss
@@ -173,6 +174,7 @@ class _Run:
     snapshot: Callable[[Learner], None] = lambda learner: None
     fingerprint: dict[str, str] = field(default_factory=dict)
 
+    @seldom_collected()
     def through(self, learners: list[Learner], pretrained: Sequence[WorldModel]) -> None:
         """Both stages, or what is left of them."""
         first = learners[0]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from locdreamer_ros.garbage import seldom_collected
 from locdreamer_ros.zero_shot.training.checkpoint import Done, Learning, load, save
 from locdreamer_ros.zero_shot.training.chunk import Learn, learner
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, without
@@ -39,6 +40,7 @@ WARM_UP = 20
 """Updates until the learning rate is at its highest."""
 
 
+@seldom_collected()
 def train(
     lessons: Sequence[Lesson] = LESSONS,
     *,
