@@ -35,8 +35,8 @@ class Fleet:
         self.method = method
         self._budget = method.budget if asking else len(site.anchors)
         self._loops: dict[str, Loop] = {}
-        self.restarts: Counter[str] = Counter()
-        """New loops because the old one's numbers failed, by tag."""
+        self._given_up: Counter[str] = Counter()
+        """Restarts of a tag's earlier loops, whose numbers failed, up to the present one's."""
         self.add("")  # a method that cannot be made is refused now
         self.forget("")
 
@@ -67,7 +67,11 @@ class Fleet:
         loop = self._loops.pop(tag, None)
         if loop is not None:
             loop.close()
-        self.restarts.pop(tag, None)
+        self._given_up.pop(tag, None)
+
+    def restarts(self, tag: str) -> int:
+        """How often the tag began anew, for whatever reason."""
+        return self._given_up[tag] + self._loops[tag].restarts
 
     def close(self) -> None:
         """All tags are gone."""
@@ -108,13 +112,14 @@ class Fleet:
         """
         found = dict(zip(tags, made, strict=True))
         for tag in [tag for tag, done in found.items() if done is None]:
+            loop = self._loops[tag]
             try:
-                found[tag] = work(tag, self._loops[tag])
+                found[tag] = work(tag, loop)
             except (ArithmeticError, ValueError, IndexError) as reason:
                 if isinstance(reason, InputError):
                     raise
+                self._given_up[tag] += 1 + loop.restarts
                 self._loops.pop(tag).close()
-                self.restarts[tag] += 1
                 self.add(tag)
         return {tag: done for tag, done in found.items() if done is not None}
 

@@ -90,6 +90,11 @@ class Loop:
         """The current estimate; None before the first fix."""
         return self.watch.estimate
 
+    @property
+    def restarts(self) -> int:
+        """How often it began anew: the watch overruled the tracker, or the time went back."""
+        return self.watch.restarts + self.counts["time_back"]
+
     def status(self) -> Status:
         """How far the estimate can be trusted."""
         return self.watch.status()

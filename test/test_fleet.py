@@ -66,7 +66,7 @@ def test_each_tag_gets_what_it_would_get_alone(method: Method) -> None:
                 np.testing.assert_array_equal(found[tag].mean, wanted.mean)
                 np.testing.assert_array_equal(found[tag].covariance, wanted.covariance)
     assert expected["robin"][-1] is not None
-    assert together.restarts.keys() <= {"rogue"}
+    assert together._given_up.keys() <= {"rogue"}
 
 
 @pytest.mark.skipif(KERNEL is None, reason="the kernel is not built: make install")
@@ -103,7 +103,28 @@ def test_turns_are_made_together(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [len(answers) for answers in said[name]] == [5, 5]
         assert None not in said[name][0] + said[name][1]
     assert all(rows is not None for *_, rows in said["plan"][0])
-    assert not together.restarts
+    assert not any(map(together.restarts, tags))
+
+
+def test_every_new_beginning_counts_whatever_it_came_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    together = Fleet(SITE, Method(tracker="ekf"))
+    together.plan({"robin": 5.0, "wren": 5.0})
+    together.plan({"robin": 4.0, "wren": 5.1})  # a clock that went back
+    assert (together.restarts("robin"), together.restarts("wren")) == (1, 0)
+    loop = together.add("robin")
+
+    def fail(*_: Any) -> None:
+        raise ArithmeticError
+
+    monkeypatch.setattr(loop, "plan_by_parts", fail)
+    together.plan({"robin": 4.1})
+    assert together.add("robin") is not loop
+    assert together.restarts("robin") == 2  # the first one is not forgotten with the loop
+    together.plan({"robin": 3.0})
+    together.plan({"robin": 2.0})
+    assert together.restarts("robin") == 3
 
 
 def test_tags_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:

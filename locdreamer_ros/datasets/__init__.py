@@ -62,6 +62,33 @@ def load_recording(
     return recording
 
 
+def holds_differences(path: Path, anchors: Path | None = None) -> bool:
+    """Whether a recording holds time differences in place of ranges, without reading it all.
+
+    anchors: of a table, else those beside it. Raises InputError where it is no recording.
+    """
+    if is_table(path):
+        from locdreamer_ros.datasets.range_table import holds_differences, load_anchors
+
+        return holds_differences(path, load_anchors(anchors or _beside(path)))
+    if path.is_dir() or path.suffix in (".mcap", ".db3"):
+        from locdreamer_ros.datasets.bag import holds_blinks
+        from locdreamer_ros.datasets.rosbag2 import open_bag
+
+        return holds_blinks(open_bag(path))
+    if path.suffix in (".json", ".npz"):
+        return False
+    raise not_read(path)
+
+
+def _beside(table: Path) -> Path:
+    """The anchors file beside a table. Raises InputError: there is none."""
+    found = anchors_of(table)
+    if not found.is_file():
+        raise InputError(f"{table}: needs an anchors file (id,x,y,z); there is no {found.name}")
+    return found
+
+
 FOREIGN = {
     ".gz": "packed: unpack it, as with gunzip",
     ".zip": "packed: unpack it",
@@ -103,25 +130,23 @@ def _load(
     if is_table(path):
         from locdreamer_ros.datasets.range_table import load_anchors, load_range_table
 
-        beside = anchors_of(path)
-        if anchors is None and not beside.is_file():
-            raise InputError(f"{path}: needs an anchors file (id,x,y,z); there is no {beside.name}")
-        recording = load_range_table(path, load_anchors(anchors or beside, height), columns)
+        site = load_anchors(anchors or _beside(path), height)
+        recording = load_range_table(path, site, columns)
         if recording.truth is None and truth_of(path).is_file():
             from locdreamer_ros.datasets.truth import read_truth
 
             truth = read_truth(truth_of(path), recording.times)
             return dataclasses.replace(recording, truth=truth)
         return recording
-    site = None
+    known = None
     if anchors is not None:
         from locdreamer_ros.datasets.range_table import load_anchors
 
-        site = load_anchors(anchors, height)
+        known = load_anchors(anchors, height)
     if path.is_dir() or path.suffix in (".mcap", ".db3"):
         from locdreamer_ros.datasets.bag import read_bag
 
-        return read_bag(path, site, columns)
+        return read_bag(path, known, columns)
     if columns:
         raise InputError(f"{path}: names of columns are for range tables (.csv) and bags")
     if path.suffix in (".json", ".npz"):
@@ -129,7 +154,7 @@ def _load(
         from locdreamer_ros.datasets.point_survey import draw_walk
 
         recording = draw_walk(load_survey(path))
-        if site is None:
+        if known is None:
             return recording
-        return dataclasses.replace(recording.only(site.ids), anchors=site)
+        return dataclasses.replace(recording.only(known.ids), anchors=known)
     raise not_read(path)

@@ -133,8 +133,9 @@ def read_bag(
     elif find_topic(bag, where) is not None:
         read_anchors(bag, where).rows(anchors.ids)  # complains of one that is not there
     foreign = _is_foreign(bag, named)
-    blinks = find_topic(bag, RANGES[0]) is None and find_topic(bag, DIFFERENCES[0]) is not None
-    usual = DIFFERENCES[0] if blinks and not foreign and "ranges" not in named else RANGES[0]
+    usual = (
+        DIFFERENCES[0] if holds_blinks(bag) and not foreign and "ranges" not in named else RANGES[0]
+    )
     tag = OneTag(named.get("tag"))
     if usual == DIFFERENCES[0]:
         recording = read_differences(bag, usual, anchors, picked, tag)
@@ -155,6 +156,11 @@ def read_bag(
         odometry=odometry,
         turn_rate=turn_rate,
     )
+
+
+def holds_blinks(bag: Bag) -> bool:
+    """Whether it holds time differences, and no ranges of our own type."""
+    return find_topic(bag, RANGES[0]) is None and find_topic(bag, DIFFERENCES[0]) is not None
 
 
 def _say_unread(bag: Bag, role: str, kind: str) -> None:

@@ -228,6 +228,13 @@ def load_range_table(
     return _with_truth_between(path, recording)
 
 
+def holds_differences(path: Path, anchors: Anchors) -> bool:
+    """Whether a table's ranges are time differences, by its header. Raises InputError."""
+    with open_text(path) as stream:
+        (_, header) = next(read_rows(path, stream, logged=True))
+        return _kind(_in_small(header), AnchorIds(anchors)) == DIFFERENCE
+
+
 def _once(path: Path, times: FloatArray, table: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Times and rows without those that repeat the one before, which is said; also of one stamp."""
     same = (table[1:] == table[:-1]) | (np.isnan(table[1:]) & np.isnan(table[:-1]))

@@ -26,6 +26,14 @@ def check_session(message: RangeArray, session: int) -> None:
         )
 
 
+def is_forgotten(message: RangeArray, session: int, last: int) -> bool:
+    """Whether it answers a schedule of this run up to the sequence `last`: too late, no fault.
+
+    The node asked on other terms then: before it was activated again, of other anchors.
+    """
+    return message.session in (0, session) and 0 < message.sequence <= last
+
+
 def not_asked(message: RangeArray) -> InputError:
     """The complaint about an answer that no schedule waits for."""
     return InputError(

@@ -26,7 +26,7 @@ from locdreamer_ros.fleet import Fleet
 from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.loop import Plan
 from locdreamer_ros.msg import AnchorSchedule, RangeArray, RangeDifferenceArray
-from locdreamer_ros.nodes.answers import check_answer, check_session, not_asked
+from locdreamer_ros.nodes.answers import check_answer, check_session, is_forgotten, not_asked
 from locdreamer_ros.nodes.conversions import (
     from_differences,
     from_ranges,
@@ -37,7 +37,7 @@ from locdreamer_ros.nodes.conversions import (
 from locdreamer_ros.nodes.estimate_publisher import SHOWN_QOS, Display
 from locdreamer_ros.nodes.fleet_config import FleetConfig, named
 from locdreamer_ros.nodes.lifecycle import new_session
-from locdreamer_ros.nodes.listening import RANGES, hear, spoken_of
+from locdreamer_ros.nodes.listening import RANGES, hear, not_asked_for, spoken_of
 from locdreamer_ros.nodes.members import MOST_WAITING, Asked, Member, Members, states, tag_markers
 from locdreamer_ros.nodes.passive import (
     Gathered,
@@ -71,6 +71,7 @@ class FleetNode(SitedNode):
         super().__init__("fleet_node", FleetConfig)
         self._members = Members(self)
         self._fleet: Fleet | None = None
+        self._session, self._sequence = new_session(), 0
 
     def configure(self) -> None:
         """Make publishers and, where a file gives the anchors, the fleet."""
@@ -88,15 +89,15 @@ class FleetNode(SitedNode):
         """A new fleet for a new site, of the same tags."""
         fleet = Fleet(site, self.method, asking=not self.config.passive)
         self._close_fleet()
-        self._fleet, self.site = fleet, site
+        self._fleet, self.site, self._forgotten = fleet, site, self._sequence
         for member in self._members.by_tag.values():
-            member.part = member.asked = None
+            member.part = member.asked = member.given_up = None
             member.waiting.clear()
             member.judge = None
 
     def begin(self) -> None:
         """Listen, last of all: a source starts when its listeners are there."""
-        self._session, self._sequence = new_session(), 0
+        self._forgotten = self._sequence
         self._patience = Patience()
         self._saved = 0.0
         """ms on air that were not used yet; less than 0: used beforehand."""
@@ -174,13 +175,17 @@ class FleetNode(SitedNode):
 
     def _on_ranges(self, message: RangeArray) -> None:
         """Put an answer, or what nobody asked for, to the tag's other messages."""
+        asked = self._members.by_tag.get(message.tag) if self.asking else None
+        last = max(self._forgotten, asked.forgotten if asked else 0)
+        if self.asking and is_forgotten(message, self._session, last):
+            return
         strange = "" if self.asking else leave_strangers(message, self.known_site.anchors)
         ranges = from_ranges(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
         answered = (message.session, message.sequence)
         new = Gathered(ns, ranges, answered, perf_counter())
         if self.asking:
-            self._wait(message.tag, new, self._asked_for(message))
+            self._wait(message.tag, new, self._asked_for(message, asked))
             return
         member = self._member(message.tag)
         if strange:
@@ -189,10 +194,9 @@ class FleetNode(SitedNode):
         for each in whole:
             self._wait(message.tag, each, None)
 
-    def _asked_for(self, message: RangeArray) -> Asked | None:
+    def _asked_for(self, message: RangeArray, member: Member | None) -> Asked | None:
         """The schedule that waits for this answer; None for one that was given up."""
         check_session(message, self._session)
-        member = self._members.by_tag.get(message.tag)
         if member is None:
             raise InputError("uwb/ranges: nobody asked")
         late = member.given_up
@@ -286,7 +290,7 @@ class FleetNode(SitedNode):
                 continue
             if member.asked is not None:
                 self.counts["unanswered"] += 1
-                member.given_up, member.asked = member.asked, None
+                member.give_up()
             due[tag] = to_seconds(ns)
         plans = self.fleet.plan(due)
         for tag, plan in (self._granted(plans) if self.config.air_time else plans).items():
@@ -344,10 +348,7 @@ class FleetNode(SitedNode):
     def _show(self) -> None:
         """Status and markers, where somebody looks and it is time."""
         if self._status.due(STATUS_S):
-            found = {
-                tag: (status, status.restarts + self.fleet.restarts[tag])
-                for tag, status in self._states().items()
-            }
+            found = {t: (status, self.fleet.restarts(t)) for t, status in self._states().items()}
             array = states(self._members.by_tag, found, self.known_site, perf_counter())
             array.header.stamp = self.get_clock().now().to_msg()
             self._status.publish(array)
@@ -374,9 +375,10 @@ class FleetNode(SitedNode):
             "dimensions": self.known_site.dimensions,
             "tags": len(found),
             "tags_tracking": len(found) - len(wrong),
-            "restarts": sum(self.fleet.restarts.values())
-            + sum(status.restarts for status in found.values()),
+            "restarts": sum(map(self.fleet.restarts, found)),
         }
+        if self.asking and (differ := not_asked_for(self)):
+            return differ, values
         if not found:
             topic = RANGES[0] if self.asking else spoken_of(self, RANGES)
             return self.awaiting("ranges", topic, "or see its own log"), values

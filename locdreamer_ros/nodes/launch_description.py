@@ -73,10 +73,12 @@ def _process(started: Started, namespace: str) -> Any:
 
     def ended(event: Any, context: Any) -> list[Any]:
         # launch's own `respawn` knows no exit status: it would start for ever what is refused.
-        if not started.respawn or context.is_shutdown:
+        if context.is_shutdown:
             return []
         if event.returncode == BAD_INPUT:
             return [LogInfo(msg=REFUSED.format(started.executable))]
+        if not started.respawn:
+            return []
         return [TimerAction(period=RESPAWN_DELAY_S, actions=[_process(started, namespace)])]
 
     return Node(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from locdreamer_ros.config import parameters_of
+from locdreamer_ros.datasets import holds_differences
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import check_there
 from locdreamer_ros.methods import Method, presets_of
@@ -179,10 +180,12 @@ def _roles(
         "evaluator_node": {"kind": cast.source},
         "recorder_node": {"output": args["record"]},
     }
-    if args.get("measurement") == "tdoa":
+    place: dict[str, Any] = {}
+    if "source_node" in cast.nodes:
+        place = settled("source_node", files["source_node"], over["source_node"], space)
+    if place.get("measurement") == "tdoa":
         told["tracker_node"] = {"passive": True}
     if "view_node" in cast.nodes and cast.source == "simulator":
-        place = settled("source_node", files["source_node"], over["source_node"], space)
         told["view_node"] = {key: place[key] for key in ("environment", "seed") if key in place}
     if "ekf_node" in cast.nodes:
         told["ekf_node"] = _baseline(cast.baseline, files["ekf_node"], space)
@@ -222,6 +225,13 @@ def _check(
     for key in ("recording", "anchors_file"):
         if values.get(key):
             check_there(Path(values[key]))
+    if source == "replay":
+        anchors = values.get("anchors_file")
+        blinks = holds_differences(Path(values["recording"]), Path(anchors) if anchors else None)
+        if blinks and values["measurement"] != "tdoa":
+            raise InputError(
+                f"{values['recording']}: holds time differences: add measurement:=tdoa"
+            )
 
 
 def describe(*, robot: bool = False) -> Any:

@@ -65,6 +65,15 @@ def spoken_of(node: UwbNode, topics: Sequence[str]) -> str:
     return next((topic for topic in topics if node.count_publishers(topic)), topics[0])
 
 
+def not_asked_for(node: UwbNode) -> str:
+    """Where ranges are asked for and only time differences come: what to do; else empty."""
+    ranges, differences = RANGES
+    if node.count_publishers(ranges) or not node.count_publishers(differences):
+        return ""
+    name = node.resolve_topic_name(differences)
+    return f"waiting for ranges: {name} are time differences, which nobody asks for: set passive"
+
+
 def hear(
     node: UwbNode,
     kind: type,

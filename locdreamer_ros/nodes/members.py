@@ -75,6 +75,15 @@ class Member:
     dropped: int = 0
     problem: str = ""
 
+    forgotten: int = 0
+    """Answers to schedules up to this sequence are of no use any more."""
+
+    def give_up(self) -> None:
+        """Wait no longer for an answer; one that comes yet is used, if it is the last's."""
+        if self.given_up is not None:
+            self.forgotten = self.given_up.sequence
+        self.given_up, self.asked = self.asked, None
+
     @property
     def impossible(self) -> str:
         """Why its ranges cannot be of the site; empty: they can, or are not judged yet."""

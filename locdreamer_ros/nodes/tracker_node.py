@@ -20,10 +20,10 @@ from locdreamer_ros.config import parameter
 from locdreamer_ros.loop import Plan
 from locdreamer_ros.methods import Method
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
-from locdreamer_ros.nodes.answers import check_answer, check_session, not_asked
+from locdreamer_ros.nodes.answers import check_answer, check_session, is_forgotten, not_asked
 from locdreamer_ros.nodes.conversions import from_ranges, to_schedule
 from locdreamer_ros.nodes.lifecycle import new_session
-from locdreamer_ros.nodes.listening import hear
+from locdreamer_ros.nodes.listening import hear, not_asked_for
 from locdreamer_ros.nodes.passive import PassiveConfig, PassiveNode
 from locdreamer_ros.nodes.patience import Patience
 from locdreamer_ros.nodes.running import run_node
@@ -84,7 +84,9 @@ class TrackerNode(PassiveNode):
         """The schedules that were waited for in vain, by sequence."""
         self._timer: Any = None
         self._held: int | None = None
-        self._session = self._sequence = 0
+        self._session, self._sequence = new_session(), 0
+        self._forgotten = 0
+        """Answers to schedules up to this sequence are of no use any more."""
 
     def configure(self) -> None:
         """Make the publisher of schedules too."""
@@ -95,9 +97,8 @@ class TrackerNode(PassiveNode):
 
     def begin(self) -> None:
         """Let ticks or the timer turn the loop, then listen to ranges."""
-        self._pending = self._closing = self._asked_at = self._held = None
-        self._session, self._sequence = new_session(), 0
-        self._given_up.clear()
+        self._asked_at = self._held = None
+        self._forget()
         self._patience = Patience()
         self._timer = None
         if self.asking:
@@ -169,7 +170,7 @@ class TrackerNode(PassiveNode):
         if self._pending is not None:
             self._give_up(self._pending)
         if self._asked_at is not None and ns < self._asked_at:
-            self._given_up.clear()
+            self._forget()
         self._asked_at, self._pending = ns, None
         motion = self.motion_to(to_seconds(ns))
         plan, spent = self.compute(lambda: self.loop.plan(to_seconds(ns), motion))
@@ -206,7 +207,8 @@ class TrackerNode(PassiveNode):
         self.counts["unanswered"] += 1
         self._given_up[pending.message.sequence] = pending
         if len(self._given_up) > REMEMBERED:
-            del self._given_up[next(iter(self._given_up))]
+            self._forgotten = next(iter(self._given_up))
+            del self._given_up[self._forgotten]
         if pending.ranges is not None:
             self._make_fix(pending, pending.ranges, perf_counter())
 
@@ -214,6 +216,8 @@ class TrackerNode(PassiveNode):
         """Take in the answer to the pending schedule, or one that is late."""
         if not self.asking:
             super().on_ranges(message, received)
+            return
+        if is_forgotten(message, self._session, self._forgotten):
             return
         check_session(message, self._session)
         pending, closing = self._pending, self._closing
@@ -296,15 +300,23 @@ class TrackerNode(PassiveNode):
 
     def make(self, site: Site) -> None:
         """Forget what was asked of other anchors; the tick may be offered again."""
-        self._pending = self._closing = self._asked_at = None
-        self._given_up.clear()
+        self._asked_at = None
+        self._forget()
         super().make(site)
+
+    def _forget(self) -> None:
+        """Wait for nothing that was asked before now."""
+        self._pending = self._closing = None
+        self._given_up.clear()
+        self._forgotten = self._sequence
 
     def health(self) -> tuple[str, dict[str, object]]:
         """And whether there is a clock to ask by."""
         warning, values = super().health()
         if self.site is None or not self.asking or self._asked_at is not None:
             return warning, values
+        if differ := not_asked_for(self):
+            return differ, values
         if self.config.rate == 0.0:
             remedy = "or set rate for a source that does not tick"
             return self.awaiting("ticks (rate is 0)", "uwb/tick", remedy), values

@@ -27,7 +27,14 @@ from locdreamer_ros.motion import MotionBuffer
 from locdreamer_ros.msg import RangeArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import from_imu, from_wheels, header
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig, EstimatePublisher
-from locdreamer_ros.nodes.listening import MOTION, RANGES, hear, hear_motion, spoken_of
+from locdreamer_ros.nodes.listening import (
+    MOTION,
+    RANGES,
+    hear,
+    hear_motion,
+    not_asked_for,
+    spoken_of,
+)
 from locdreamer_ros.nodes.robot_frames import RobotFrames
 from locdreamer_ros.nodes.sited import SitedNode, check_frame
 from locdreamer_ros.stamps import to_seconds
@@ -106,8 +113,7 @@ class TrackingNode(SitedNode):
 
     def close(self) -> None:
         """The tracker's life ends with the node's."""
-        if self.site is not None:
-            self.loop.close()
+        self._give_up_loop()
 
     def begin(self) -> None:
         """Listen to ranges: last of all, because a source starts when its listeners are there."""
@@ -169,16 +175,14 @@ class TrackingNode(SitedNode):
 
     def make(self, site: Site) -> None:
         """A new tracker for a new site."""
-        if self.site is not None:
-            self.loop.close()
+        self._give_up_loop()
         self.site = None
         self._judge = self.judge(site)
         self._fresh_tracker(site)
 
     def _fresh_tracker(self, site: Site | None = None) -> None:
         """A new tracker, for a new site or the known one; the old one's life ends."""
-        if self.site is not None:
-            self.loop.close()
+        self._give_up_loop()
         place = self.known_site if site is None else site
         try:
             self.loop = self._make(self.method, place)
@@ -186,6 +190,12 @@ class TrackingNode(SitedNode):
         except InputError as reason:
             self._stand_in(str(reason), place)
         self.site = place
+
+    def _give_up_loop(self) -> None:
+        """The loop's life ends; how often it began anew still counts."""
+        if self.site is not None:
+            self.counts["restarts"] += self.loop.restarts
+            self.loop.close()
 
     def _make(self, method: Method, site: Site) -> Loop:
         budget = method.budget if self.asking else len(site.anchors)
@@ -213,12 +223,12 @@ class TrackingNode(SitedNode):
 
     def restart(self, reason: str) -> None:
         """Begin again from a new first fix, with a new tracker: its numbers failed."""
+        self.counts["restarts"] += 1
         self._begin_anew(reason)
         self._fresh_tracker()
 
     def _begin_anew(self, reason: str) -> None:
         self._robot.begin_anew()
-        self.counts["restarts"] += 1
         self.fallback = reason
         self.get_logger().warning(f"restart: {reason}", throttle_duration_sec=1.0)
 
@@ -235,6 +245,7 @@ class TrackingNode(SitedNode):
         try:
             return work(), perf_counter() - begin
         except InputError as reason:
+            self._give_up_loop()
             self._stand_in(str(reason), self.known_site)
             return None, perf_counter() - begin
         except (ArithmeticError, ValueError) as reason:
@@ -298,7 +309,7 @@ class TrackingNode(SitedNode):
                 ranges_used=min(self.loop.watch.used, LARGEST_COUNT),
                 excluded=[names[row] for row in status.excluded],
                 mirror=status.mirror,
-                restarts=self.counts["restarts"] + status.restarts,
+                restarts=self.counts["restarts"] + self.loop.restarts,
                 silence=nan if estimate is None else status.silence,
                 latency=perf_counter() - received,
                 step_time=spent + seconds,
@@ -323,7 +334,7 @@ class TrackingNode(SitedNode):
         values: dict[str, object] = {
             "tracker": self.config.tracker,
             "dimensions": self.site.dimensions,
-            "restarts": self.counts["restarts"] + self.loop.watch.restarts,
+            "restarts": self.counts["restarts"] + self.loop.restarts,
             "late_ranges": self.loop.watch.gate.late,
             "duplicate_ranges": self.loop.watch.gate.duplicates,
             **{f"excluded_{name}": count for name, count in self.loop.watch.gate.excluded.items()},
@@ -335,6 +346,8 @@ class TrackingNode(SitedNode):
             wrong = f"{wrong}, messages are dropped: {self.problem}"
         if self.loop.estimate is None:
             if not self._heard_ranges:
+                if self.asking and (differ := not_asked_for(self)):
+                    return differ, values
                 topic = RANGES[0] if self.asking else spoken_of(self, RANGES)
                 return self.awaiting("ranges", topic, "or see its own log"), values
             waiting = "waiting for a first fix: ranges of too few anchors, or they disagree"

@@ -238,8 +238,8 @@ def test_a_tracker_that_fails_while_it_looks_starts_again(monkeypatch: pytest.Mo
             node.on_ranges(answer_to(node._pending.message), 0.0)
             late = answer_to(node._pending.message)
             node._on_anchors(c.to_anchors(ANCHORS.subset(("a", "b", "c")), 0, "map"))
-            with pytest.raises(InputError, match="was not asked"):
-                node.on_ranges(late, 0.0)
+            node.on_ranges(late, 0.0)  # on its way when the anchors changed: nobody's fault
+            assert node.loop.estimate is None
             node.destroy_node()
         finally:
             rclpy.try_shutdown()

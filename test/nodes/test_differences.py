@@ -15,7 +15,12 @@ pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ro
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from locdreamer_ros.msg import RangeDifference, RangeDifferenceArray, TrackerStatus
+from locdreamer_ros.msg import (
+    RangeArray,
+    RangeDifference,
+    RangeDifferenceArray,
+    TrackerStatus,
+)
 from nodes.hosted import ANCHORS, TRUTH, hosting, ranges_at
 
 from locdreamer_ros.evaluation.run import evaluate
@@ -23,6 +28,7 @@ from locdreamer_ros.methods import Method
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
+from locdreamer_ros.nodes.fleet_node import FleetNode
 from locdreamer_ros.nodes.launching import plan
 from locdreamer_ros.nodes.recorder_node import RecorderNode
 from locdreamer_ros.nodes.source_node import SourceNode
@@ -46,6 +52,25 @@ def blink(turn: int, reference: int = 0, **more: float) -> RangeDifferenceArray:
     return RangeDifferenceArray(
         header=c.header(ns, "map"), reference=ANCHORS.ids[reference], differences=found
     )
+
+
+def test_whoever_asks_says_that_differences_are_not_asked_for() -> None:
+    for make, given in (
+        (TrackerNode, {}),
+        (TrackerNode, {"rate": 20.0}),
+        (FleetNode, {"passive": False, "tags": "robin"}),
+    ):
+        with hosting(make, dimensions="'2'", **given) as hosted:
+            hosted.place()
+            before = hosted.node.health()[0]
+            assert "set passive" not in before
+            blinks = hosted.peer.create_publisher(RangeDifferenceArray, "uwb/range_differences", 1)
+            hosted.until(lambda h=hosted: "set passive" in h.node.health()[0], "what mends it")
+            hosted.say(RangeArray, "uwb/ranges")
+            hosted.until(
+                lambda h=hosted: "set passive" not in h.node.health()[0], "that it is over"
+            )
+            hosted.peer.destroy_publisher(blinks)
 
 
 def test_a_node_lives_on_differences_and_drops_what_is_none() -> None:

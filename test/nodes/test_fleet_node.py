@@ -220,6 +220,35 @@ def test_tags_that_are_asked_answer_each_for_itself() -> None:
         assert {schedule.tag for schedule in schedules[count + 2 :]} == {"robin"}
 
 
+def test_answers_to_what_was_asked_before_are_too_late_and_no_fault() -> None:
+    """Before it was activated again, of other anchors, or two schedules ago."""
+    named = {"passive": False, "tags": "robin", "rate": 20.0}
+    with hosting(FleetNode, dimensions="'2'", **named) as fleet:
+        fleet.place()
+        schedules = fleet.hear(AnchorSchedule, "uwb/schedule")
+        fleet.until(lambda: len(schedules) > 3, "schedules")
+        old = schedules[:2]
+        assert fleet.node.trigger_deactivate().name == "SUCCESS"
+        fleet.rest(0.1)
+        assert fleet.node.trigger_activate().name == "SUCCESS"
+        old.append(schedules[-1])
+        ranges = fleet.say(RangeArray, "uwb/ranges")
+        count = len(schedules)
+        fleet.until(lambda: len(schedules) > count + 2, "more schedules")
+        old += schedules[count:-1]
+        assert schedules[-1].sequence > old[0].sequence
+        fleet.node._on_anchors(c.to_anchors(ANCHORS.subset(("a", "b", "c")), 0, "map"))
+        for message in map(answer_to, old):
+            message.tag = "robin"
+            fleet.node._heard(fleet.node._on_ranges, message)  # raises nothing
+        assert not fleet.node._members.by_tag["robin"].waiting
+        strange = answer_to(old[0])
+        strange.tag, strange.session, strange.ranges = "robin", old[0].session ^ 1, []
+        ranges.publish(strange)
+        fleet.until(lambda: fleet.node.counts["messages_dropped"], "somebody else's")
+        assert "does another tracker ask here" in fleet.node.problem
+
+
 def test_air_time_is_divided_among_those_who_know_where_they_are() -> None:
     named = {"passive": False, "tags": "robin,17,absent", "rate": 50.0, "air_time": 100.0}
     with hosting(FleetNode, dimensions="'2'", radio="decar", **named) as fleet:

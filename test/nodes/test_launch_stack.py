@@ -262,6 +262,14 @@ def test_a_node_that_refuses_its_input_is_not_started_again(tmp_path: Path) -> N
     assert launch.text.count("id '6E01' appears twice") == 1
 
 
+def test_a_source_that_refuses_its_input_is_named(tmp_path: Path) -> None:
+    """What only it can know; the others wait for it."""
+    (tmp_path / "mine.yaml").write_text("/**: {ros__parameters: {deploy: nobody}}")
+    given = f"params_file:={tmp_path}/mine.yaml"
+    with launched(tmp_path, TRACKING, given, f"output:={tmp_path}/out") as (launch, _):
+        wait(lambda: "source_node refused what it was given" in launch.text, "a word", launch)
+
+
 def test_a_survey_is_walked_with_the_robots_launch_file(tmp_path: Path) -> None:
     """Anchors without places: the tracker beside it says so and waits."""
     module, tag = emulate("decar", link=tmp_path / "uwb", walk_s=600.0)

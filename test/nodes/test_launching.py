@@ -19,6 +19,8 @@ import yaml
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
+from locdreamer_ros.datasets import load_recording
+from locdreamer_ros.datasets.bag import write_bag
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import catalogue, fleet_launching, launch_arguments, launching
 from locdreamer_ros.nodes.domain import PROFILE_OF, find_soon
@@ -28,6 +30,14 @@ from locdreamer_ros.nodes.launching import plan
 ROOT = Path(__file__).resolve().parents[2]
 HERE = str(Path(__file__))
 TAG = "{http://www.eprosima.com}leaseAnnouncement"
+
+
+def table_in(folder: Path, kind: str = "r") -> str:
+    """A recording of two anchors: of ranges, or of time differences (`d`)."""
+    walk = folder / "walk.csv"
+    walk.write_text(f"t_s,{kind}_a,{kind}_b\n0.0,0.0,1.0\n", encoding="utf-8")
+    (folder / "walk_anchors.csv").write_text("id,x,y,z\na,0,0,2\nb,5,0,2\n", encoding="utf-8")
+    return str(walk)
 
 
 def by_name(planned: Plan) -> dict[str, Started]:
@@ -207,10 +217,7 @@ def test_rviz_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"lever_arm": "1, 2"}, "lever_arm: expected"),
         ({"source": "replay"}, "needs recording:=FILE"),
         ({"source": "replay", "recording": "absent.csv"}, "absent.csv: cannot read"),
-        (
-            {"source": "replay", "recording": HERE, "record": HERE},
-            "is the recording; choose another",
-        ),
+        ({"source": "replay", "recording": HERE}, "expected a range table"),
         ({"source": "serial"}, "needs anchors:=FILE"),
         ({"source": "serial", "anchors": HERE, "device": "morse"}, "device: expected one of"),
         ({"params_file": "absent.yaml"}, "absent.yaml: cannot read"),
@@ -230,6 +237,31 @@ def test_what_is_wrong_is_said_in_one_line_before_anything_starts(
     with pytest.raises(InputError, match=complaint) as caught:
         plan(given)
     assert "\n" not in str(caught.value)
+
+
+def test_a_recording_is_looked_at_before_anything_starts(tmp_path: Path) -> None:
+    walk = table_in(tmp_path)
+    given = {"source": "replay", "recording": walk}
+    assert not parameters(plan(given), "tracker_node")["passive"]
+    with pytest.raises(InputError, match="is the recording; choose another"):
+        plan({**given, "record": walk})
+    # Nobody asks for time differences: a tracker that did would wait for ever.
+    table_in(tmp_path, "d")
+    with pytest.raises(
+        InputError, match=r"walk\.csv: holds time differences: add measurement:=tdoa"
+    ):
+        plan(given)
+    assert parameters(plan({**given, "measurement": "tdoa"}), "tracker_node")["passive"]
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("source_node: {ros__parameters: {measurement: tdoa}}", encoding="utf-8")
+    assert parameters(plan({**given, "params_file": str(mine)}), "tracker_node")["passive"]
+    blinks = load_recording(tmp_path / "walk.csv", differences=True)
+    write_bag(tmp_path / "bag", blinks)
+    with pytest.raises(InputError, match="bag: holds time differences"):
+        plan({**given, "recording": str(tmp_path / "bag")})
+    (tmp_path / "walk_anchors.csv").unlink()
+    with pytest.raises(InputError, match="needs an anchors file"):
+        plan(given)
 
 
 def test_a_misspelt_argument_is_pointed_out() -> None:
@@ -291,14 +323,15 @@ LAUNCHED = [
 
 
 @pytest.mark.parametrize(("name", "words"), LAUNCHED)
-def test_launch_lines_of_the_pages_start_something(name: str, words: str) -> None:
+def test_launch_lines_of_the_pages_start_something(name: str, words: str, tmp_path: Path) -> None:
     """Every argument is known and right; files that the user has stand for this one."""
     if "FILE" in words or "|" in words:
         pytest.skip("a form, not a line")
     given = dict(word.split(":=", 1) for word in shlex.split(words) if ":=" in word)
-    for key in ("anchors", "recording"):
-        if key in given:
-            given[key] = HERE
+    if "recording" in given:
+        given["recording"] = table_in(tmp_path)
+    if "anchors" in given:
+        given["anchors"] = table_in(tmp_path).replace(".csv", "_anchors.csv")
     given.pop("params_file", None)
     if name == "fleet":
         assert set(given) <= set(fleet_launching.arguments())
