@@ -43,7 +43,10 @@ STALLED_S = 60.0
 CLOSING_S = 20.0
 SETTLING_S = 5.0
 """A node waits so long for who has not heard all: a lost packet is sent again within 3 s."""
+FINDING_S = 10.0
+"""The recorder may take so long to find a tracker that it has heard nothing of."""
 SPIN_S = 0.05
+RECORDER = "/recorder_node"
 
 Parameters = dict[str, dict[str, Any]]
 
@@ -196,6 +199,7 @@ def _run(output: Path, merged: Parameters, paced_by: str) -> dict[str, Any]:
             for name in merged:
                 nodes.start(name, path)
             observer.wait_for(result, nodes)
+            observer.wait_for_recorder(nodes)
             nodes.end(but="recorder_node")  # each once the recorder has what it published
             observer.complete_bag(nodes)
     metrics: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
@@ -242,14 +246,18 @@ class _Observer(Node):
         self._executor.add_node(self)
         self._paced_by = f"/{paced_by}"
         self._epochs = self._total = 0
+        self._unheard = "everybody"
+        """Trackers that the recorder has heard nothing of."""
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
         # From the beginning: one made when needed asks before the recorder knows whom to answer.
-        self._recorder = self.create_client(ChangeState, "/recorder_node/change_state")
+        self._recorder = self.create_client(ChangeState, f"{RECORDER}/change_state")
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
+            values = {pair.key: pair.value for pair in status.values}
+            if status.name == RECORDER:
+                self._unheard = values.get("unheard", self._unheard)
             if status.name == self._paced_by:
-                values = {pair.key: pair.value for pair in status.values}
                 self._epochs = int(values.get("epochs", 0))
                 self._total = int(values.get("epochs_total", 0))
 
@@ -273,6 +281,16 @@ class _Observer(Node):
                         f"no progress for {STALLED_S:.0f} s after epoch {self._epochs}; "
                         f"see {result.parent / 'log'}"
                     )
+
+    def wait_for_recorder(self, nodes: NodeProcesses) -> None:
+        """Until it has heard every tracker: on a busy machine it may find one late.
+
+        Then it gets all that was said; of a tracker that has ended it would get nothing.
+        """
+        deadline = monotonic() + FINDING_S
+        while self._unheard and monotonic() < deadline:
+            nodes.check()
+            self._executor.spin_once(timeout_sec=SPIN_S)
 
     def complete_bag(self, nodes: NodeProcesses) -> None:
         """Deactivate the recorder: it writes what it still has and completes the bag."""

@@ -194,6 +194,13 @@ class RecorderNode(UwbNode):
         if self._early and self._now is None:
             return self.awaiting("simulated time", "/clock", "or unset use_sim_time"), values
         missing = [spoken_of(self, t) for t in self._needed if not any(map(self._count_of, t))]
+        unheard = [name for name in self._trackers if not self._count_of(f"{name}/status")]
+        values["unheard"] = ", ".join(unheard)
+        if unheard and not missing:  # a tracker has something to say of every range
+            there = {
+                f"{space.rstrip('/')}/{n}" for n, space in self.get_node_names_and_namespaces()
+            }
+            missing = [f"{n}/status" for n in unheard if self.resolve_topic_name(n) in there]
         waiting = [self.resolve_topic_name(topic) for topic in missing]
         return f"waiting for messages on {', '.join(waiting)}" if waiting else "", values
 

@@ -16,10 +16,12 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped, TransformStamped
-from locdreamer_ros.msg import AnchorArray, RangeArray
+from locdreamer_ros.msg import AnchorArray, RangeArray, TrackerStatus
 from nodes.hosted import hosting
 from nodes.ros_graph import Graph, graph
+from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Range
@@ -30,8 +32,10 @@ from locdreamer_ros.datasets.bag import read_bag
 from locdreamer_ros.datasets.range_table import save_anchors
 from locdreamer_ros.datasets.rosbag2 import read_messages
 from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes import graph as demo_graph
 from locdreamer_ros.nodes import recorder_node
 from locdreamer_ros.nodes.lifecycle import KEPT_QOS, LATCHED
+from locdreamer_ros.nodes.processes import NodeProcesses
 from locdreamer_ros.nodes.recorder_node import RecorderNode
 from locdreamer_ros.types import Anchors, Ranges
 
@@ -223,3 +227,45 @@ def test_what_comes_before_simulated_time_is_counted_and_bounded(
             lambda: clock.publish(tick) or hosted.node.counts["recorded"] >= 4, "what waited"
         )
         assert hosted.node.health()[0] == "waiting for messages on /uwb/ranges"
+
+
+def test_a_tracker_that_is_there_and_not_heard_is_named(tmp_path: Path) -> None:
+    given = {"output": str(tmp_path / "bag"), "trackers": "mine,absent"}
+    with hosting(RecorderNode, "-r", "__ns:=/robot1", **given) as hosted:
+        space = "/robot1"
+        anchors = hosted.say(AnchorArray, f"{space}/uwb/anchors", LATCHED)
+        anchors.publish(c.to_anchors(ANCHORS, 0, "map"))
+        hosted.say(RangeArray, f"{space}/uwb/ranges").publish(RangeArray())
+        hosted.until(lambda: hosted.node.health()[0] == "", "ranges")
+        mine = Node("mine", namespace=space, use_global_arguments=False)
+        waiting = f"waiting for messages on {space}/mine/status"
+        hosted.until(lambda: hosted.node.health()[0] == waiting, "the tracker")
+        assert hosted.node.health()[1]["unheard"] == "mine, absent"
+        said = mine.create_publisher(TrackerStatus, "mine/status", KEPT_QOS)
+        said.publish(TrackerStatus())
+        hosted.until(lambda: hosted.node.health()[0] == "", "its status")
+        assert hosted.node.health()[1]["unheard"] == "absent"
+        mine.destroy_node()
+
+
+def test_the_demo_waits_until_its_recorder_has_found_every_tracker(tmp_path: Path) -> None:
+    with graph(tmp_path) as nodes:
+        domain = nodes.probe.context.get_domain_id()
+        environment = dict(os.environ, HOME=str(tmp_path))
+        with (
+            demo_graph._observer(domain, environment, "source_node") as observer,
+            NodeProcesses(environment, tmp_path) as none,
+        ):
+            out = nodes.probe.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+            told = iter([*["ekf_node"] * 30, *[""] * 1000])
+            since = monotonic()
+
+            def tell() -> None:
+                values = [KeyValue(key="unheard", value=next(told))]
+                status = DiagnosticStatus(name="/recorder_node", values=values)
+                out.publish(DiagnosticArray(status=[status]))
+
+            timer = observer.create_timer(0.05, tell)
+            observer.wait_for_recorder(none)
+            assert 1.0 < monotonic() - since < demo_graph.FINDING_S
+            observer.destroy_timer(timer)
