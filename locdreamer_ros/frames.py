@@ -57,21 +57,32 @@ class FrameTree:
         if wrong:
             raise InputError(wrong)
 
-    def between(self, target: str, source: str) -> FloatArray | None:
-        """(4, 4) that takes points from `source` to `target`; None where nothing joins them."""
+    def above(self, child: str) -> str | None:
+        """The frame that a frame hangs on; None: nobody said."""
+        found = self._above.get(plain(child))
+        return None if found is None else found[0]
+
+    def between(self, target: str, source: str, *, below: str = "") -> FloatArray | None:
+        """(4, 4) that takes points from `source` to `target`; None where nothing joins them.
+
+        below: a frame that they are not to be joined by, nor by what is above it.
+        """
         target, source = plain(target), plain(source)
         if target == source:
             return np.eye(4)
-        up, down = self._chain(source), self._chain(target)
+        up, down = self._chain(source, plain(below)), self._chain(target)
         common = next((frame for frame in up if frame in down), None)
         return None if common is None else np.asarray(np.linalg.solve(down[common], up[common]))
 
-    def _chain(self, frame: str) -> dict[str, FloatArray]:
-        """Each frame above, the frame itself first, with what takes points there."""
+    def _chain(self, frame: str, below: str = "") -> dict[str, FloatArray]:
+        """Each frame above, the frame itself first, with what takes points there.
+
+        below: the frame where it ends, without it.
+        """
         found = {frame: np.eye(4)}
         while frame in self._above:
             above, step = self._above[frame]
-            if above in found:  # a loop: somebody's mistake
+            if above in found or above == below:  # a loop is somebody's mistake
                 break
             found[above] = step @ found[frame]
             frame = above

@@ -25,7 +25,7 @@ from locdreamer_ros.nodes.conversions import (
     to_pose,
     to_transform,
 )
-from locdreamer_ros.nodes.frames import sender
+from locdreamer_ros.nodes.frames import Frames
 from locdreamer_ros.nodes.lifecycle import UwbNode
 from locdreamer_ros.nodes.sited import SitedConfig
 from locdreamer_ros.types import Estimate, IntArray, Site
@@ -65,13 +65,13 @@ class EstimateConfig(SitedConfig):
 class EstimatePublisher:
     """The topics `~/pose`, `~/odometry`, `~/path`, `~/markers` and TF of one node."""
 
-    def __init__(self, node: UwbNode, config: EstimateConfig) -> None:
+    def __init__(self, node: UwbNode, config: EstimateConfig, frames: Frames) -> None:
         self.config = config
         self._pose = node.advertise(PoseWithCovarianceStamped, "~/pose")
         self._odometry = node.advertise(Odometry, "~/odometry")
         self._path = Display(node.advertise(Path, "~/path", SHOWN_QOS))
         self._markers = Display(node.advertise(MarkerArray, "~/markers", SHOWN_QOS))
-        self._send = sender(node) if config.broadcast == "tag" else None
+        self._send = frames.sender() if config.broadcast == "tag" else None
         self._poses: deque[PoseStamped] = deque(maxlen=config.path_length)
         self._looks: dict[int, ColorRGBA] = {}
         """Colours other than idle that were shown, by row of the anchor."""

@@ -15,7 +15,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.frames import plain
 from locdreamer_ros.nodes.conversions import header, point, to_quaternion
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig
-from locdreamer_ros.nodes.frames import Frames, sender
+from locdreamer_ros.nodes.frames import Frames
 from locdreamer_ros.nodes.lifecycle import SAY_AFTER_S, UwbNode
 from locdreamer_ros.types import Estimate, FloatArray
 
@@ -45,7 +45,7 @@ class RobotFrames:
         self._names: tuple[str, str] | None = None
         """The odometry's frame and its child."""
         self._pose = node.advertise(PoseWithCovarianceStamped, "~/base_pose")
-        self._send = sender(node) if config.broadcast == "odom" else None
+        self._send = frames.sender() if config.broadcast == "odom" else None
 
     def hear(self, message: Odometry) -> None:
         """Learn the odometry's frames."""
@@ -92,7 +92,9 @@ class RobotFrames:
             return self._lever
         if self._names is None:
             return np.zeros(3)
-        found = self._frames.between(self._names[1], self._config.tag_frame)
+        # Not by way of the map: there the tag hangs on its own estimate.
+        frame, child = self._config.frame, self._names[1]
+        found = self._frames.between(child, self._config.tag_frame, below=frame)
         if found is not None:
             return found[:3, 3]
         if self._asked_at is None:

@@ -101,7 +101,7 @@ class TrackingNode(SitedNode):
                     "positions; expected another name, or broadcast none"
                 )
         super().configure()
-        self.output = EstimatePublisher(self, self.config)
+        self.output = EstimatePublisher(self, self.config, self._frames)
         self._robot = RobotFrames(self, self.config, self._frames)
         self._status = self.advertise(TrackerStatus, "~/status")
         self.find_anchors()
@@ -355,4 +355,5 @@ class TrackingNode(SitedNode):
                 waiting = f"waiting for a first fix, messages are dropped: {self.problem}"
             return wrong or waiting, values
         still = self._motion.missing(self.loop.estimate.time) if self._unmoved >= UNMOVED else ""
-        return impossible or self._fallback() or wrong or still, values
+        odd = still or self._frames.refused
+        return impossible or self._fallback() or wrong or odd, values

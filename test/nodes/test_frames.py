@@ -60,6 +60,18 @@ def test_frames_that_nothing_joins_are_unknown(tree: FrameTree) -> None:
     assert tree.between("map", "nowhere") is None
 
 
+def test_a_lever_arm_is_not_had_by_way_of_the_map(tree: FrameTree) -> None:
+    """There the tag hangs on its own estimate."""
+    tree.add(TFMessage(transforms=[step("map", "loose", 9.0, 9.0), step("earth", "map", 0.0, 0.0)]))
+    assert tree.between("base_link", "loose") is not None
+    assert tree.between("base_link", "loose", below="/map") is None
+    assert tree.between("base_link", "tag", below="map") is not None
+    tree.add(TFMessage(transforms=[step("loose", "frame", 0.0, 1.0)]))
+    assert tree.between("frame", "loose", below="map") is not None
+    assert tree.above("loose") == "map"
+    assert tree.above("earth") is None
+
+
 def test_a_loop_does_not_hang(tree: FrameTree) -> None:
     tree.add(TFMessage(transforms=[step("tag", "map", 0.0, 0.0)]))
     assert tree.between("map", "nowhere") is None

@@ -266,6 +266,30 @@ def test_odometry_tells_where_the_robot_is_and_where_odom_lies(said: str) -> Non
         assert np.hypot(offset.x - 1.0, offset.y + 2.0) < 0.3
 
 
+def test_a_frame_that_others_place_is_left_to_them_and_ours_hides_nothing() -> None:
+    """A frame has one parent. The lever arm is TF's while our own transforms are on it, too."""
+    lever = np.array([0.3, -0.2, 0.0])
+    with hosting(EkfNode, dimensions="'2'", broadcast="tag") as hosted:
+        bases = hosted.hear(PoseWithCovarianceStamped, "ekf_node/base_pose")
+        transforms = hosted.hear(TFMessage, "/tf", QoSProfile(depth=100))
+        static = hosted.peer.create_publisher(TFMessage, "/tf_static", LATCHED)
+
+        def tell(epoch: int) -> None:
+            if epoch == EPOCHS // 2:
+                static.publish(TFMessage(transforms=[transform("base_link", "tag", *lever)]))
+                hosted.rest(0.1)
+                transforms.clear()
+
+        hosted.place()
+        hosted.until(lambda: hosted.node.site, "the site")
+        place, _ = drive(hosted, 0.7, lever, tell)
+        stamps = lambda: [c.nanoseconds(base.header.stamp) for base in bases]  # noqa: E731
+        hosted.until(lambda: LAST_NS in stamps(), "the last base pose")
+        assert off(bases[-1], place) < 0.15
+        assert not transforms
+        assert "map -> tag is not sent: TF has base_link -> tag" in hosted.node.health()[0]
+
+
 @pytest.mark.parametrize("frame", ["", "map", "/map"])
 def test_a_frame_is_not_placed_in_itself(
     frame: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
