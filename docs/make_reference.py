@@ -29,8 +29,9 @@ Written from the code by `docs/make_reference.py`; a test holds that it is what 
 What it all means: [command line](command_line.md), [nodes](nodes.md), [formats](datasets.md).
 """
 ENDS = """
-`doctor` ends with 1 where it found no module that can be used, `demo` where a node died or nothing
-moved for a minute. `emulate` goes on until it is told to end, and ends with 0 then.
+`doctor` ends with 1 where it found no module that can be used, with a site file no pose, `demo`
+where a node died or nothing moved for a minute. `emulate` goes on until it is told to end, and ends
+with 0 then.
 
 A node ends with 0 when it is told to, and with 2 and one line for bad input.
 """

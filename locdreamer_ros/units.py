@@ -21,7 +21,8 @@ from locdreamer_ros.types import Anchors, FloatArray, IntArray, Site
 UNITS_M = {"feet": 0.3048, "centimetres": 0.01, "millimetres": 0.001}
 TICKS_PER_S = 128 * 499.2e6
 """Of the clock of a DW1000 and its successors, in which they count times of flight, 15.65 ps."""
-TICK_M = 299_792_458.0 / TICKS_PER_S
+TICK_M = 299_702_547.0 / TICKS_PER_S
+"""How far light goes in one, in air."""
 RANGE_UNITS_M = {**UNITS_M, "ticks of a DW1000 (15.65 ps)": TICK_M}
 """Ranges are written in these; places and lengths in UNITS_M."""
 HOW_TO_NAME = "then call them r_<id>_mm, r_<id>_ft, r_<id>_ticks, range_cm and so on"

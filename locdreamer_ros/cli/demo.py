@@ -40,6 +40,12 @@ BASELINE, BASELINE_PRESET = "ekf", "paper"
 PACE_HZ = 10.0
 DURATION_S = {"serial": 30.0}
 """Of a source in real time; 120 s of the others."""
+NEXT = """next:
+  {report} in a browser: the run, with a time slider
+  locdreamer plan house --anchors 4 --plot plan.png    # where to hang anchors
+  locdreamer demo --source serial                      # an emulated module and the driver
+  locdreamer init                                      # modules of your own: five questions"""
+"""What to try next."""
 DEVICE_SHARE = 0.8
 """Part of a device's own rate that is asked for: an answer is wanted before the next schedule."""
 
@@ -233,6 +239,8 @@ def show(options: argparse.Namespace, outcome: Outcome, notes: Sequence[str]) ->
         print(", ".join(f"{name} {value}" for name, value in accounts.items()))
     print("written:", ", ".join(str(options.output / n) for n in FILES_WRITTEN))
     print("recorded:", options.output / "bag")
+    if options.source == "simulator":
+        print(NEXT.format(report=options.output / "report.html"))
 
 
 def replayed(options: argparse.Namespace, method: Method, recording: Recording) -> Method:

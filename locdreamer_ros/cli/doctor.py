@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from locdreamer_ros.cli.options import add_common, check_output
@@ -24,17 +26,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add `doctor`."""
     parser = commands.add_parser(
         "doctor",
-        help="find UWB modules and what keeps them from working",
+        help="find UWB modules, try a site from port to pose, and say what is in the way",
         description="Look at every USB serial port and those of a board's own header, recognise "
         "the UWB module behind it and say what to do where something is wrong. It asks devices "
-        "only questions that change nothing. "
-        f"Exit status {NOTHING_USABLE}: no module that can be used was found.",
+        "only questions that change nothing. With a site file (`locdreamer init`) it tries all "
+        "from that file to a pose: anchors, port, module, ranges. "
+        f"Exit status {NOTHING_USABLE}: no module that can be used was found, or no pose.",
     )
     parser.add_argument(
         "port",
         nargs="?",
         metavar="PORT",
-        help="look at this port only (a path, a pattern, or socket://HOST:PORT and the like)",
+        help="look at this port only (a path, a pattern, or socket://HOST:PORT and the like), or "
+        "try the chain of SITE.yaml",
     )
     add_common(parser)
     parser.set_defaults(run=run)
@@ -43,6 +47,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Look, print, write. Raises InputError."""
     check_output(options.json)
+    if options.port is not None and options.port.endswith((".yaml", ".yml")):
+        return try_site(Path(options.port), options.json)
 
     import dataclasses
 
@@ -58,6 +64,36 @@ def run(options: argparse.Namespace) -> int:
     if options.json is not None:
         save_json(options.json, [dataclasses.asdict(port) for port in ports])
     return 0 if any(port.device for port in ports) else NOTHING_USABLE
+
+
+def try_site(path: Path, json: Path | None) -> int:
+    """Try the chain of a site file, print, write. Raises InputError."""
+    import dataclasses
+
+    from locdreamer_ros.cli.chain import try_chain
+    from locdreamer_ros.evaluation.tables import save_json
+
+    found = try_chain(path)
+    next_steps = ["next:", *(f"  {step}" for step in found.steps)] if found.steps else []
+    print("\n".join([str(path), *_shown(found.facts, found.advice), *next_steps]))
+    if json is not None:
+        save_json(json, dataclasses.asdict(found))
+    return 0 if found.pose is not None else NOTHING_USABLE
+
+
+def _shown(facts: Mapping[str, str], advice: Sequence[str]) -> list[str]:
+    """Facts and advice in lines."""
+    lines = [f"  {name:<11} {value}" for name, value in facts.items()]
+    for sentence in advice:
+        lines += textwrap.wrap(
+            sentence,
+            98,
+            initial_indent="  -> ",
+            subsequent_indent="     ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return lines
 
 
 def describe(port: Port) -> str:
@@ -86,7 +122,4 @@ def describe(port: Port) -> str:
         facts["port"] = "cannot be opened, see below"
     if port.latency_ms is not None:
         facts["latency"] = f"{port.latency_ms} ms"
-    lines += [f"  {name:<11} {value}" for name, value in facts.items()]
-    for advice in port.advice:
-        lines += textwrap.wrap(advice, 98, initial_indent="  -> ", subsequent_indent="     ")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_shown(facts, port.advice)])

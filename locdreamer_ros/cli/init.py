@@ -242,27 +242,32 @@ def site_text(answers: Answers, anchors: Path) -> str:
 def next_steps(answers: Answers, site: Path, anchors: Path) -> list[str]:
     """What to do, in lines."""
     runs = "ros2 run locdreamer_ros " if answers.ros else ""
-    file, table, ids = (shlex.quote(str(p)) for p in (site, anchors, site.with_name(IDS_ONLY)))
-    lines = ["next:", f"  locdreamer doctor '{answers.port}'"]
+    table, ids = (shlex.quote(str(p)) for p in (anchors, site.with_name(IDS_ONLY)))
+    lines = ["next:"]
     if isinstance(answers.anchors, int):
         rate = rate_of(answers.device, answers.anchors)
+        file = shlex.quote(str(site))
         lines += [
+            f"  locdreamer doctor '{answers.port}'",
             f"write the anchors' ids, as the module prints them, and places into {table}.",
             "Or let them be surveyed: give three places that are not on one line, the ids in",
             f"{ids} as well, walk around for two minutes, and end the node:",
             f"  {runs}driver_node --ros-args --params-file {file} "
             f"-p anchors_file:={ids} -p survey:=walk.csv -p free_rate:={rate}",
             f"  locdreamer survey walk.csv --anchors {table} --output surveyed.csv",
-            "then track, with surveyed.csv as anchors_file in the site file:",
+            "then try it all and track, with surveyed.csv as anchors_file in the site file:",
         ]
-    if answers.ros:
-        lines.append(
-            f"  ros2 launch locdreamer_ros robot.launch.py device:={answers.device.name} "
-            f"params_file:={file}"
-        )
-    else:
-        lines += [
-            f"  driver_node --ros-args --params-file {file} &",
-            f"  tracker_node --ros-args --params-file {file}",
-        ]
-    return lines
+    lines.append(f"  locdreamer doctor {shlex.quote(str(site))}")
+    return lines + launch_lines(answers.device, site, ros=answers.ros)
+
+
+def launch_lines(device: Device, site: Path, *, ros: bool) -> list[str]:
+    """What starts the nodes of a site file; ros: a distribution is there."""
+    file = shlex.quote(str(site))
+    if ros:
+        launch = f"ros2 launch locdreamer_ros robot.launch.py device:={device.name}"
+        return [f"  {launch} params_file:={file}"]
+    return [
+        f"  driver_node --ros-args --params-file {file} &",
+        f"  tracker_node --ros-args --params-file {file}",
+    ]

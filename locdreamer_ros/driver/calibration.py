@@ -19,6 +19,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import open_text, write_atomically
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Anchors, FloatArray, IntArray
+from locdreamer_ros.units import TICK_M
 
 MIN_RANGES = 20
 MAX_OFFSET_M = 10.0
@@ -28,10 +29,6 @@ SCATTER_M = 0.3
 APART_M = 0.6
 """Twice what uncalibrated modules differ by (3 sigma, APS014)."""
 MOVED_M = 0.5
-SPEED_OF_LIGHT = 299_702_547.0
-"""m/s, in air."""
-TICKS_PER_S = 499.2e6 * 128.0
-"""DW1000 clock ticks, 15.65 ps each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +57,7 @@ class Calibration:
 
         The range counts a device's delays half for each of the two messages it times.
         """
-        return round(2.0 * self.common / SPEED_OF_LIGHT * TICKS_PER_S)
+        return round(2.0 * self.common / TICK_M)
 
 
 def calibrate(recording: Recording) -> Calibration:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from worlds import circle_recording
 
-from locdreamer_ros.cli import demo, main
+from locdreamer_ros.cli import demo, main, parser
 from locdreamer_ros.cli.demo import radio_costs
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table, save_recording
@@ -34,6 +35,11 @@ def test_simulator(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "zero-shot" in printed
     assert "ekf (paper)" in printed
+    # What to try next are commands that there are.
+    steps = [line for line in printed.partition("next:\n")[2].splitlines() if "locdreamer " in line]
+    assert len(steps) == 3
+    for step in steps:
+        assert parser().parse_args(shlex.split(step, comments=True)[1:]).run is not None
     left = sorted(path.name for path in out.iterdir())
     assert left == ["bag", "metrics.json", "report.html", "track.png"]
     metrics = json.loads((out / "metrics.json").read_text())
