@@ -120,12 +120,13 @@ def run(options: argparse.Namespace) -> None:
 
 def ask(options: argparse.Namespace) -> Answers:
     """The answers, from options or from whoever sits there. Raises InputError."""
-    names = "".join(f"\n  {n:<14}{get_device(n).title}" for n in NAMES)
+    if options.device is None:
+        print("modules:", *(f"  {name:<14}{get_device(name).title}" for name in NAMES), sep="\n")
     device = _answer(
         options.device,
-        f"1. Which module? `locdreamer doctor` recognises it.{names}",
+        "1. Which module? `locdreamer doctor` recognises it",
         "",
-        get_device,
+        lambda text: get_device(text.strip().lower()),
     )
     usual = str(BY_ID / device.port)
     port = _answer(options.port, "2. Port, pattern or URL of it", usual, _port)

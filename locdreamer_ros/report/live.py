@@ -268,7 +268,8 @@ def check_view(file: Path | None) -> None:
         if file.suffix != ".rrd":
             raise InputError(f"{file}: expected a name ending in .rrd")
         return
-    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+    shown = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if sys.platform == "linux" and not shown:
         raise InputError(
             "the live view needs a display; without one give it a file, --view run.rrd, "
             "and look at that elsewhere: rerun run.rrd"

@@ -52,7 +52,7 @@ def test_questions_are_asked_until_answered(
 ) -> None:
     anchors = tmp_path / "hall.csv"
     save_anchors(anchors, Anchors(("A0", "A1", "B"), np.diag([5.0, 5.0, 2.0])))
-    typed = iter(["nonsense", "mauwb", "", str(anchors), "up", "free", "no"])
+    typed = iter(["nonsense", "MaUWB", "", str(anchors), "up", "free", "no"])
     asked: list[str] = []
 
     def answer(question: str) -> str:
@@ -64,6 +64,7 @@ def test_questions_are_asked_until_answered(
     assert [question[0] for question in asked] == list("1123445")
     printed = capsys.readouterr().out
     assert "got 'nonsense'" in printed
+    assert printed.count("REYAX RYUW122") == 1  # the list of modules comes once, before all
     assert "'B' is no id of a mauwb" in printed
     assert "driver_node --ros-args --params-file" in printed
     assert "survey" not in printed
