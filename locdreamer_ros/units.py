@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -226,21 +226,38 @@ def check_site(anchors: Anchors, where: str) -> None:
 
 
 def check_lengths(
-    times: FloatArray, ranges: FloatArray, pairs: IntArray, lengths: FloatArray, where: str
+    ids: Sequence[str],
+    times: FloatArray,
+    ranges: FloatArray,
+    pairs: IntArray,
+    lengths: FloatArray,
+    where: str,
 ) -> None:
     """Raises InputError, naming `where`, for lengths (P,) m that ranges cannot span.
 
-    times (T,) s, ranges (T, A) m; pairs (P, 2): between which anchors.
+    times (T,) s, ranges (T, A) m of the anchors `ids`; pairs (P, 2): between which anchors.
     """
     held = _held(times, ranges)
     if not len(pairs) or len(held) < FEWEST_EPOCHS:
         return
-    reach = (lengths - SLACK_M) / (held[:, pairs[:, 0]] + held[:, pairs[:, 1]])
-    if (factor := _middle(reach, 50.0)) > TOO_FAR_APART:
+    together = held[:, pairs[:, 0]] + held[:, pairs[:, 1]]
+    heard = np.flatnonzero(np.isfinite(together).any(axis=0))
+    reach = np.nanmedian(together[:, heard], axis=0)
+    factor = (lengths[heard] - SLACK_M) / reach
+    far = factor > TOO_FAR_APART
+    if far.all() and far.size:
         raise InputError(
             f"{where}: the lengths are not in metres but, by the ranges, in "
-            f"{_nearest(0.7 / factor)}: {np.median(lengths):.6g} between two anchors, ranges of "
-            f"{np.nanmedian(held):.3g} m; then call them x_mm, distance_cm and so on"
+            f"{_nearest(0.7 / float(np.median(factor)))}: {np.median(lengths):.6g} between two "
+            f"anchors, ranges of {np.nanmedian(held):.3g} m; then call them x_mm, distance_cm and "
+            "so on"
+        )
+    if far.any():
+        worst = int(np.argmax(factor))
+        one, other = (ids[row] for row in pairs[heard[worst]])
+        raise InputError(
+            f"{where}: {one} and {other} are {lengths[heard[worst]]:.6g} m apart there, and ranges "
+            f"of both together reach {reach[worst]:.3g} m: is that right?"
         )
 
 

@@ -27,10 +27,11 @@ REACH_M = 5.0
 def advice(found: Survey, known: Known) -> list[str]:
     """Sentences, the most important first; none where nothing is left to say."""
     said = []
-    if found.spread > ROUGH_M:
+    # Where they did before the known places were held, these are what is wrong.
+    if found.loose > ROUGH_M:
         other = "try --dimensions 3" if found.dimensions == 2 else "is the anchors' z right?"
         said.append(
-            f"the ranges do not fit: their errors spread over {found.spread:.2f} m. Anchors at "
+            f"the ranges do not fit: their errors spread over {found.loose:.2f} m. Anchors at "
             f"other heights than the tag, or walls between, do that: {other}"
         )
     said += _sides(found)
@@ -38,7 +39,7 @@ def advice(found: Survey, known: Known) -> list[str]:
     if found.dimensions == 2 and known.tag_height is None and given.size and np.ptp(given) > 0.0:
         said.append("heights of anchors count in the plane only together with --tag-height")
     misfit = found.misfit
-    if misfit > max(4.0 * found.spread, 0.5):
+    if misfit > max(4.0 * found.loose, 0.5):
         said.append(
             f"the known places do not fit the ranges: they are {misfit:.2f} m off in the mean "
             "(root mean square). Check ids, units, and which axis is x"

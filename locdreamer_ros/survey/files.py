@@ -192,14 +192,14 @@ def check_given(
     known = np.flatnonzero(np.isfinite(places[:, 0]))
     pairs = known[np.stack(np.triu_indices(known.size, 1), axis=1)]
     apart = np.linalg.norm(places[pairs[:, 0], :2] - places[pairs[:, 1], :2], axis=1)
-    check_lengths(times, ranges, pairs, apart, str(anchors))
+    check_lengths(recording.anchors.ids, times, ranges, pairs, apart, str(anchors))
     if known.size:
         held = np.where(np.isfinite(places[known]), places[known], 0.0)
         site = Anchors(tuple(recording.anchors.ids[a] for a in known), held)
         check_units(site, times, ranges[:, known], str(anchors), recording.where)
     check_pace(times, ranges, recording.where)
     pairs = np.stack([between.start, between.end], axis=1)
-    check_lengths(times, ranges, pairs, between.length, str(lengths))
+    check_lengths(recording.anchors.ids, times, ranges, pairs, between.length, str(lengths))
 
 
 def load_walls(path: Path) -> FloatArray:

@@ -14,7 +14,7 @@ from locdreamer_ros.recording import Recording
 from locdreamer_ros.survey.fit import Fit, Problem, State, fit
 from locdreamer_ros.survey.frame import free_motions, placed
 from locdreamer_ros.survey.problem import Known, Walk, walk_of
-from locdreamer_ros.survey.start import candidates, multilaterated, snapshots
+from locdreamer_ros.survey.start import OFFSETS_M, candidates, multilaterated, snapshots
 from locdreamer_ros.types import Anchors, FloatArray, IntArray
 
 TRIED, FINISHED = 8, 2
@@ -39,7 +39,8 @@ class Survey:
     the plane); offset (A,) m by which ranges are too long, to offset_error (A,) m; spread m of the
     ranges' errors; excluded (A,) share of ranges that hardly count, of count (A,); tag (K, D) m at
     times (K,) s; mirrored: the mirror image fits as well; free: turns and shifts of the whole that
-    nothing known ties down; misfit m of the known places before they were held.
+    nothing known ties down; misfit m of the known places before they were held, loose m: the spread
+    then.
     """
 
     anchors: Anchors
@@ -55,6 +56,7 @@ class Survey:
     mirrored: bool
     free: int
     misfit: float
+    loose: float
 
     @property
     def sigma(self) -> FloatArray:
@@ -70,15 +72,15 @@ def survey(recording: Recording, known: Known, dimensions: int) -> Survey:
     ids = recording.anchors.ids
     _check(recording, known, dimensions)
     walk = walk_of(recording)
-    free = _best_start(walk, known, dimensions, recording.name)
-    repeated = _repeated(walk, free)
-    state, misfits = _in_frame(free.state, known, dimensions)
-    problem = Problem(walk, known, dimensions, repeated=repeated)
-    best = fit(problem, state)
+    starts = _best_starts(walk, known, dimensions, recording.name)
+    problem = Problem(walk, known, dimensions, repeated=_repeated(walk, starts[0]))
+    placed_starts = [_in_frame(start.state, known, dimensions) for start in starts]
+    ends = [(fit(problem, state), misfits) for state, misfits in placed_starts]
+    best, misfits = min(ends, key=lambda end: end[0].cost)
     if not np.isfinite(known.places[:, :2]).any():
         # On its way a fit turns and shifts a little what nothing ties to the room.
         best = fit(problem, _in_frame(best.state, known, dimensions)[0])
-    return _told(problem, best, ids, misfits)
+    return _told(problem, best, ids, misfits, starts[0].spread)
 
 
 def _heights_only(known: Known) -> FloatArray:
@@ -112,16 +114,23 @@ def _check(recording: Recording, known: Known, dimensions: int) -> None:
         )
 
 
-def _best_start(walk: Walk, known: Known, d: int, name: str) -> Fit:
-    """The fit that explains the whole walk best, in no particular frame."""
+def _best_starts(walk: Walk, known: Known, d: int, name: str) -> list[Fit]:
+    """The fit that explains the whole walk best, in no particular frame, places not yet held.
+
+    Then the best that began at the known places, where these suffice and it is another: where
+    the walk leaves several shapes alike, theirs counts.
+    """
     times, table = snapshots(walk, len(known.places))
     flat = d == 3 and known.tag_height is not None
     found = []
-    for tags, anchors, offset in candidates(table, known, 2 if flat else d):
+    level = 2 if flat else d
+    given = np.isfinite(known.places[:, :level]).all(axis=1).sum() > level
+    for order, (tags, anchors, offset) in enumerate(candidates(table, known, level)):
         error = table - np.linalg.norm(tags[:, None] - anchors, axis=2) - offset
         if not np.isfinite(anchors).all() or np.isfinite(error).sum() < 2 * len(known.places):
             continue
-        found.append((float(np.nanmedian(np.abs(error))), tags, anchors, offset))
+        at_known = given and order < len(OFFSETS_M)
+        found.append((float(np.nanmedian(np.abs(error))), tags, anchors, offset, at_known))
     if not found:
         raise InputError(
             f"{name}: no place on the walk hears enough anchors together to begin from: give "
@@ -132,28 +141,36 @@ def _best_start(walk: Walk, known: Known, d: int, name: str) -> Fit:
     few, rows = _few(times, table)
     unplaced = replace(known, places=_heights_only(known))
     problem = Problem(few, unplaced, d, fixed=False, repeated=REPEATED)
-    fits = []
-    for _, tags, anchors, offset in found[:TRIED]:
+    fits, at_places = [], []
+    for _, tags, anchors, offset, at_known in [*found[:TRIED], *(f for f in found[TRIED:] if f[4])]:
         tags, anchors = _lifted(table - offset, tags, anchors, known) if flat else (tags, anchors)
         middle = np.nanmean(tags, axis=0)
         tags = np.where(np.isfinite(tags), tags, middle)
         state = State(tags[rows], anchors, np.full(len(anchors), offset), np.zeros(0))
         fits.append(fit(problem, state, steps=30))
+        at_places += fits[-1:] if at_known else []
     best = min(fits, key=lambda each: each.cost)
     if d == 2:
         fits += [
             fit(problem, state, steps=30) for state in _other_sides(problem, best.state, table)
         ]
     fits.sort(key=lambda each: each.cost)
-    whole = []
     full = Problem(walk, unplaced, d, fixed=False, repeated=REPEATED)
-    for each in fits[:FINISHED]:
-        knots = np.stack(
-            [np.interp(walk.times, times[rows], column) for column in each.state.knots.T], axis=1
-        )
-        yaws = _headings(full, knots)
-        whole.append(fit(full, replace(each.state, knots=knots, yaws=yaws), steps=30))
-    return min(whole, key=lambda each: each.cost)
+
+    def finished(some: list[Fit]) -> Fit:
+        whole = []
+        for each in some:
+            knots = np.stack(
+                [np.interp(walk.times, times[rows], column) for column in each.state.knots.T],
+                axis=1,
+            )
+            yaws = _headings(full, knots)
+            whole.append(fit(full, replace(each.state, knots=knots, yaws=yaws), steps=30))
+        return min(whole, key=lambda each: each.cost)
+
+    starts = [finished(fits[:FINISHED])]
+    at_places.sort(key=lambda each: each.cost)
+    return [*starts, finished(at_places[:1])] if at_places else starts
 
 
 def _other_sides(problem: Problem, state: State, table: FloatArray) -> list[State]:
@@ -228,7 +245,9 @@ def _in_frame(state: State, known: Known, d: int) -> tuple[State, FloatArray]:
     return moved, misfits
 
 
-def _told(problem: Problem, best: Fit, ids: Sequence[str], misfits: FloatArray) -> Survey:
+def _told(
+    problem: Problem, best: Fit, ids: Sequence[str], misfits: FloatArray, loose: float
+) -> Survey:
     state, walk, d = best.state, problem.walk, problem.d
     n = problem.count
     level = (d == 3 and problem.known.tag_height is not None) or problem.yaws > 0
@@ -280,6 +299,7 @@ def _told(problem: Problem, best: Fit, ids: Sequence[str], misfits: FloatArray) 
         mirrored,
         int(motions.shape[1]),
         float(misfits.min()),
+        loose,
     )
 
 

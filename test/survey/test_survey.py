@@ -22,7 +22,6 @@ from locdreamer_ros.survey.advice import advice, next_place
 from locdreamer_ros.survey.problem import Between, Known
 from locdreamer_ros.survey.solve import Survey, survey
 from locdreamer_ros.types import Anchors, FloatArray
-from locdreamer_ros.units import TICK_M
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 OFFSET = np.array([0.2, 0.25, 0.15, 0.2, 0.22, 0.18])
@@ -325,29 +324,6 @@ def test_ranges_alone_that_are_no_metres(
     save_range_table(tmp_path / "w.csv", replace(recording, ranges=factor * recording.ranges))
     assert main(["survey", str(tmp_path / "w.csv")]) == 2
     assert complaint in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("metres", "said"),
-    [
-        (0.3048, "the ranges are not in metres but, by the anchors, in feet"),
-        (TICK_M, "or ticks (15.65 ps)? then call it r_<id>_mm"),
-    ],
-)
-def test_ranges_in_another_unit_than_the_known_places(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], metres: float, said: str
-) -> None:
-    """Three known places are as good as an anchors file to tell by."""
-    flat = room(flat=True)
-    walk = replace(flat, truth=None, odometry=None)
-    save_range_table(tmp_path / "w.csv", walk)
-    hints = tmp_path / "known.csv"
-    hints.write_text("id,x,y\nA0,0.0,0.0\nA1,8.0,0.3\nA2,8.2,6.0\n", encoding="utf-8")
-    argv = ["survey", str(tmp_path / "w.csv"), "--anchors", str(hints)]
-    assert main(argv) == 0
-    save_range_table(tmp_path / "w.csv", replace(walk, ranges=flat.ranges / metres))
-    assert main(argv) == 2
-    assert said in capsys.readouterr().err
 
 
 def test_where_to_walk_next_in_a_place_beyond_reach() -> None:
