@@ -33,6 +33,8 @@ NAME_SIDES: tuple[tuple[int, int, Literal["center", "left", "right"], Any], ...]
     (-8, 0, "right", "center"),
 )
 """Where a name may stand: points from its mark, and how it is aligned; the first is preferred."""
+LONG_NUMBER_M = 1e4
+"""A coordinate whose number is as wide as two others."""
 BAR_LETTERS = 16
 """Of a name below bars, in a line."""
 TITLE_PAD = 36
@@ -85,6 +87,15 @@ def save_figure(path: Path, figure: Figure) -> None:
 def _name(label: str, track: Track) -> str:
     errors = horizontal_errors(track)
     return f"{label}: MAE {errors.mean():.3f} m" if errors.size else label
+
+
+def as_map(axes: Axes) -> None:
+    """As wide as high, in metres; those of a map projection are long numbers, so fewer."""
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set(xlabel="x [m]", ylabel="y [m]")
+    axes.ticklabel_format(useOffset=False, style="plain")
+    if max(map(abs, axes.get_xlim())) >= LONG_NUMBER_M:
+        axes.locator_params("x", nbins=4)
 
 
 def _draw_walls(axes: Axes, walls: FloatArray) -> None:
@@ -192,10 +203,8 @@ def _draw_paths(
             zorder=5 if order == 0 else 4,
         )
     _draw_anchors(axes, anchors)
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set(xlabel="x [m]", ylabel="y [m]")
-    axes.ticklabel_format(useOffset=False, style="plain")  # of a map projection, too
     axes.margins(0.04)
+    as_map(axes)
     _legend_above(
         axes, [*([TRUTH_LABEL] if first.has_truth else []), *map(_name, tracks, tracks.values())]
     )

@@ -16,6 +16,7 @@ from locdreamer_ros.evaluation.plots import (
     FAINT,
     STYLE,
     TRUTH,
+    as_map,
     draw_names,
     figure_of,
     save_figure,
@@ -83,16 +84,27 @@ def plot_survey(
             axes.plot(*at, "*", color=COLOURS[1], markersize=15, label=label, zorder=6)
             names.append(f"for {found.anchors.ids[row]}")
             named.append(at)
-        axes.set_aspect("equal", adjustable="datalim")
         axes.margins(0.12)
-        axes.set(xlabel="x [m]", ylabel="y [m]")
-        axes.ticklabel_format(useOffset=False, style="plain")
+        as_map(axes)
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, borderaxespad=0.2)
         figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
         if said:
             figure.supxlabel(said, x=0.02, ha="left", fontsize=8)
         draw_names(axes, names, np.array(named))
         save_figure(path, figure)
+
+
+def floor_of(found: Placement) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Columns (X,) m, rows (Y,) m and the error (Y, X) m of a plan; NaN where there is no floor."""
+    axes, places = [], []
+    for part in found.cells.T:
+        step = np.diff(np.unique(part)).min()
+        place = np.round((part - part.min()) / step).astype(np.intp)
+        axes.append(part.min() + step * np.arange(place.max() + 1))
+        places.append(place)
+    error = np.full((axes[1].size, axes[0].size), np.nan)
+    error[places[1], places[0]] = found.error
+    return axes[0], axes[1], error
 
 
 def plot_placement(
@@ -105,10 +117,7 @@ def plot_placement(
     with rc_context(STYLE):
         figure = figure_of(WIDTH_IN, height_of(walls.reshape(-1, 2)))
         axes = figure.subplots()
-        # Of cells without floor the picture shows none.
-        (x, column), (y, row) = (np.unique(part, return_inverse=True) for part in found.cells.T)
-        error = np.full((y.size, x.size), np.nan)
-        error[row, column] = found.error
+        x, y, error = floor_of(found)
         mesh = axes.pcolormesh(
             x,
             y,
@@ -123,10 +132,8 @@ def plot_placement(
         axes.plot(
             *found.places.T, "^", color=COLOURS[1], markersize=12, markeredgecolor="white", zorder=5
         )
-        axes.set_aspect("equal", adjustable="datalim")
         axes.margins(0.04)
-        axes.set(xlabel="x [m]", ylabel="y [m]")
-        axes.ticklabel_format(useOffset=False, style="plain")
+        as_map(axes)
         figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
         draw_names(axes, names, found.places)
         save_figure(path, figure)

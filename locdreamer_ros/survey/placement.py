@@ -189,6 +189,8 @@ class Outside:
         floor = widest > 0.5 * reach
         floor[0] = False
         self._mask = free & ~floor[parts] if floor.any() else np.zeros_like(free)
+        # The outer walls themselves are as little floor.
+        self._mask |= ~free & ndimage.binary_dilation(self._mask, iterations=2)
 
     def _at(self, points: FloatArray) -> tuple[IntArray, IntArray]:
         x, y = np.round((points - self._low) / self._step).astype(np.intp).T
@@ -217,4 +219,7 @@ def _hooks(walls: FloatArray, low: FloatArray, high: FloatArray, outside: Outsid
     hooks, fronts = np.array(found).reshape(-1, 2, 2).transpose(1, 0, 2)
     inside = ((hooks > low) & (hooks < high)).all(axis=1)
     inside[inside] = ~outside.holds(fronts[inside])
-    return np.asarray(hooks[inside])
+    hooks = hooks[inside]
+    # Of many short walls each gives some: as many as are tried, evenly of all.
+    some = np.linspace(0, len(hooks) - 1, min(len(hooks), HOOKS)).astype(np.intp)
+    return np.asarray(hooks[some])

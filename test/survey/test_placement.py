@@ -13,10 +13,14 @@ import pytest
 from locdreamer_ros.cli import main
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.survey.files import load_walls
+from locdreamer_ros.survey.picture import floor_of
 from locdreamer_ros.survey.placement import (
     CLEAR_M,
+    HOOKS,
     PRIOR_M,
     WALL_M,
+    Outside,
+    _hooks,
     crossings,
     expected_errors,
     place,
@@ -76,6 +80,18 @@ def test_what_lies_beside_an_l_is_no_floor(door: bool) -> None:
         assert not (points > 5.0).all(axis=1).any()
     assert len(found.cells) > 200
     assert found.error.max() < 0.25
+
+
+def test_what_lies_between_two_buildings_is_no_floor() -> None:
+    """Nor is it drawn as one: the picture has a row and a column for it, without a colour."""
+    walls = np.concatenate([box(10.0, 10.0), box(10.0, 10.0) + np.array([30.0, 0.0])])
+    found = place(walls, 6, drop=1.4, budget=3)
+    between = (found.cells[:, 0] > 10.0) & (found.cells[:, 0] < 30.0)
+    assert not between.any()
+    x, _, error = floor_of(found)
+    assert np.diff(x) == pytest.approx(x[1] - x[0])
+    assert np.isnan(error[:, (x > 10.0) & (x < 30.0)]).all()
+    assert np.isfinite(error[:, (x < 10.0) | (x > 30.0)]).all()
 
 
 @pytest.mark.parametrize(
@@ -140,6 +156,18 @@ def test_a_map_of_another_kind_is_told_what_is_read(
 ) -> None:
     assert main(["plan", str(tmp_path / "map.yaml"), "--anchors", "4"]) == 2
     assert "map.yaml: expected walls, a CSV x1,y1,x2,y2, or one of" in capsys.readouterr().err
+
+
+def test_many_short_walls_are_no_more_work() -> None:
+    """A drawing of 500 pieces took minutes: each was a place or two to try."""
+    rng = np.random.default_rng(0)
+    corners = rng.uniform([0.0, 0.0], [38.0, 18.0], (500, 2))
+    pieces = np.stack([corners, corners + np.array([0.8, 0.0])], axis=1)
+    found = place(np.concatenate([box(40.0, 20.0), pieces]), 6, drop=1.4, budget=3)
+    assert len(found.places) == 6
+    assert np.ptp(found.places[:, 0]) > 10.0
+    low, high = np.zeros(2), np.array([40.0, 20.0])
+    assert len(_hooks(pieces, low, high, Outside(box(40.0, 20.0)))) <= HOOKS
 
 
 def test_many_walls_are_counted_as_few() -> None:
