@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -26,6 +26,8 @@ from locdreamer_ros.report.svg import (
 from locdreamer_ros.types import Anchors, FloatArray, IntArray
 
 MAP_WIDTH, MAP_PAD = 640.0, 46.0
+NAME_LETTER = 10.0
+"""Of an anchor's name, between a screen's and a telephone's width."""
 MOST_ANCHORS = 12
 """Heat maps of so many anchors: those asked most."""
 SPIKE = 3.0
@@ -111,15 +113,46 @@ def floor_map(
             path(floor.at(track.mean[:, :2]), f"line c{order}", DASHES[order % len(DASHES)])
         )
     parts.append("<g id='asked'></g><ellipse id='ellipse' class='ellipse'/>")
-    for name, (x, y) in zip(anchors.ids, floor.at(anchors.positions[:, :2]), strict=True):
-        parts.append(element("path", d=f"M{x:.1f} {y - 8:.1f}l7 13h-14z", class_="anchor"))
-        above = y > MAP_PAD
-        parts.append(text(float(x), float(y - 13 if above else y + 21), name, "middle", "name"))
+    parts += _named(anchors.ids, floor.at(anchors.positions[:, :2]))
     for order in range(len(tracks)):
         parts.append(element("circle", r=7.0 - order, class_=f"dot c{order}", id=f"dot{order}"))
     parts.append(element("path", d="M-6 -6L6 6M-6 6L6 -6", class_="cross", id="true"))
     label = f"Map of the floor with {len(anchors)} anchors and the paths of {', '.join(tracks)}"
     return picture("map", label, "".join(parts), MAP_WIDTH, floor.height)
+
+
+def _named(ids: Sequence[str], points: FloatArray) -> list[str]:
+    """Anchors at points (N, 2) and their names, beside each where nothing else is.
+
+    Where there is no room the name is what the pointer finds.
+    """
+    marks = [(x - 7.0, y - 8.0, x + 7.0, y + 5.0) for x, y in points.tolist()]
+    parts, taken = [], list(marks)
+    for (x, y), name, mark in zip(points.tolist(), ids, marks, strict=True):
+        title = element("title", escape(name))
+        parts.append(element("path", title, d=f"M{x:.1f} {y - 8:.1f}l7 13h-14z", class_="anchor"))
+        long = NAME_LETTER * len(name)
+        sides = [
+            (x, y - 13, "middle", x - 0.5 * long),
+            (x, y + 21, "middle", x - 0.5 * long),
+            (x + 11, y + 4, "start", x + 11),
+            (x - 11, y + 4, "end", x - 11 - long),
+        ]
+        for at, down, anchor, left in sides if y > MAP_PAD else [sides[1], *sides[2:], sides[0]]:
+            box = (left, down - 11.0, left + long, down + 2.0)
+            others = (other for other in taken if other is not mark)
+            if left < 0.0 or left + long > MAP_WIDTH or any(_meet(box, other) for other in others):
+                continue
+            parts.append(text(at, down, name, anchor, "name"))
+            taken.append(box)
+            break
+    return parts
+
+
+def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two boxes (left, top, right, bottom) share something."""
+    across = one[0] < other[2] and other[0] < one[2]
+    return across and one[1] < other[3] and other[1] < one[3]
 
 
 def error_chart(tracks: Mapping[str, Track]) -> str:

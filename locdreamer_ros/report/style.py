@@ -47,7 +47,7 @@ background:var(--card);color:var(--ink);min-height:32px;min-width:68px}
 :focus-visible{outline:3px solid var(--c1);outline-offset:2px}
 output{display:block;min-height:2.9em;font-variant-numeric:tabular-nums}
 .heats{display:grid;grid-template-columns:repeat(auto-fill,minmax(104px,1fr));gap:10px}
-figure{margin:0}.heats svg{max-height:150px;border:1px solid var(--grid)}
+figure{margin:0;overflow-wrap:anywhere}.heats svg{max-height:150px;border:1px solid var(--grid)}
 .note{border-left:4px solid var(--c1);background:var(--card);border-radius:8px;padding:8px 12px}
 .tiles+section{margin-bottom:14px}.scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.88rem;font-variant-numeric:tabular-nums}

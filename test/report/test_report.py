@@ -25,6 +25,7 @@ from locdreamer_ros.evaluation.plots import plot_track
 from locdreamer_ros.evaluation.run import track_all
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.report import charts
 from locdreamer_ros.report.benchmark import write_benchmark
 from locdreamer_ros.report.charts import heat_maps, residual_rows
 from locdreamer_ros.report.page import MOST_ROWS, write_report
@@ -185,6 +186,20 @@ def test_errors_beyond_the_chart_are_said(tmp_path: Path) -> None:
         write_report(tmp_path / "r.html", recording.anchors, {"a": track}, reports[:1], title="t")
         page = (tmp_path / "r.html").read_text(encoding="utf-8")
         assert ("<p class='soft'>Cut off at" in page) == said
+
+
+def test_names_on_the_map_hide_no_other() -> None:
+    """Two at one corner, and sixty in a grid: what has no room is what the pointer finds."""
+    near = charts._named(["A1", "A2"], np.array([[100.0, 100.0], [104.0, 96.0]]))
+    places = re.findall(r"<text x='?\"?([\d.]+)\"?'? y='?\"?([\d.]+)", "".join(near))
+    assert len(set(places)) == 2
+    grid = np.stack(np.meshgrid(60.0 * np.arange(10), 60.0 * np.arange(6)), axis=-1).reshape(-1, 2)
+    names = [f"very_long_anchor_name_{i:03d}" for i in range(60)]
+    drawn = "".join(charts._named(names, grid + 30.0))
+    assert drawn.count("<title>very_long") == 60
+    assert 5 < drawn.count("<text") < 40
+    short = "".join(charts._named([f"{i}" for i in range(60)], grid + 30.0))
+    assert short.count("<text") == 60
 
 
 def test_of_many_anchors_those_that_were_heard_are_drawn(tmp_path: Path) -> None:
