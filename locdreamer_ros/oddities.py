@@ -24,8 +24,9 @@ FEWEST_RANGES = 10
 """Ranges: with less there is too little to judge by."""
 REPEATED_S = 2.0
 """An anchor that does not answer is not missed for a second."""
-MOVED_M = 1.0
-"""A tag that moved changes the ranges of two others by so much."""
+MOVED_M, COARSE_M = 1.0, 0.2
+"""A tag that moved changes the ranges of two others by so much; ranges in larger steps tell
+nothing."""
 MOST_NAMED = 4
 """Anchors that a sentence names."""
 
@@ -94,7 +95,8 @@ def _repeated(times: FloatArray, ranges: FloatArray) -> FloatArray:
     longest = np.zeros(ranges.shape[1])
     for a, column in enumerate(ranges.T):
         known = np.flatnonzero(np.isfinite(column))
-        if known.size < FEWEST_RANGES:
+        steps = np.diff(np.unique(column[known]))
+        if known.size < FEWEST_RANGES or not steps.size or steps.min() > COARSE_M:
             continue
         changed = np.flatnonzero(np.diff(column[known]) != 0.0)
         begin, end = np.append(0, changed + 1), np.append(changed, known.size - 1)

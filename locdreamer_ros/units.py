@@ -145,6 +145,22 @@ def check_units(
         )
 
 
+def twofold(anchors: Anchors, times: FloatArray, ranges: FloatArray) -> float:
+    """2 where ranges (T, A) m are half of what fits the anchors, 0.5 where they are twice that.
+
+    As a way there and back that was halved twice, or never. 0: neither, or too little to tell by.
+    """
+    held = _held(times, ranges)
+    if len(anchors) < FEWEST_ANCHORS or len(held) < FEWEST_EPOCHS:
+        return 0.0
+    as_they_are = _misfit(anchors.positions, held, 1.0)
+    for factor in (2.0, 0.5):
+        fits = _misfit(anchors.positions, held, factor)
+        if 0.0 < fits < min(BEST_FIT_M, 0.25 * as_they_are):
+            return factor
+    return 0.0
+
+
 def check_pace(times: FloatArray, ranges: FloatArray, table: str) -> None:
     """Raises InputError where ranges (T, A) m change as no tag goes: written in cm, anchors too."""
     heard = ranges[np.isfinite(ranges)]

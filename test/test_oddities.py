@@ -41,9 +41,10 @@ def test_a_driver_that_repeats_the_last_range() -> None:
     assert oddities(walk.times, standing, walk.anchors.ids) == []
 
 
-def test_ranges_as_coarse_as_a_module_gives_them() -> None:
+@pytest.mark.parametrize("step", [0.1, 0.5])
+def test_ranges_as_coarse_as_a_module_gives_them(step: float) -> None:
     walk = simulate("hall", duration=60.0, rate=10.0, seed=1)
-    assert oddities(walk.times, np.round(walk.ranges, 1), walk.anchors.ids) == []
+    assert oddities(walk.times, step * np.round(walk.ranges / step), walk.anchors.ids) == []
 
 
 def test_one_anchor_and_no_ranges() -> None:

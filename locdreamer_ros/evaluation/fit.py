@@ -13,6 +13,7 @@ from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.oddities import oddities
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import FloatArray
+from locdreamer_ros.units import twofold
 
 STRANGE_M = 0.7
 """Ranges of right anchors are nearer to the estimates in the median, what they share taken off."""
@@ -32,6 +33,12 @@ def doubts(recording: Recording, track: Track, tag_height: float) -> list[str]:
     said = []
     if not recording.differences:
         said += oddities(recording.times, recording.ranges, recording.anchors.ids)
+        if factor := twofold(recording.anchors, recording.times, recording.ranges):
+            much, halved = ("half", "twice") if factor > 1.0 else ("twice", "never")
+            said.append(
+                f"the ranges are {much} of what fits the anchors: is the way there and back "
+                f"{halved} halved?"
+            )
     if not np.array_equal(track.times, recording.times):
         recording = recording.near(track.times, NEAR_S)
     every = max(1, len(track) // MOST_POINTS)

@@ -45,6 +45,14 @@ def test_ids_that_are_swapped(walk: Recording) -> None:
     )
 
 
+@pytest.mark.parametrize(("factor", "halved"), [(0.5, "twice"), (2.0, "never")])
+@pytest.mark.parametrize("name", ["hall", "lab"])
+def test_ranges_that_are_half_or_twice(name: str, factor: float, halved: str) -> None:
+    walk = simulate(name, duration=40.0, seed=1)
+    scaled = replace(walk, ranges=factor * walk.ranges, truth=None)
+    assert any(f"there and back {halved} halved?" in line for line in said(scaled))
+
+
 @pytest.mark.parametrize("fault", ["frame", "clock"])
 def test_truth_of_another_frame_or_clock(walk: Recording, fault: str) -> None:
     assert walk.truth is not None
