@@ -109,6 +109,7 @@ def _only(mapping: Mapping[str, str], role: str) -> dict[str, str]:
 def load_places(path: Path, ids: tuple[str, ...]) -> FloatArray:
     """Places (A, 3) m of an anchors CSV `id,x,y,z`, NaN where a cell is empty or an anchor missing.
 
+    Anchors with the same y alone hang on a wall along x.
     Raises InputError naming file and row, also for an anchor that the recording does not have.
     """
     names = AnchorIds(Anchors(ids, np.zeros((len(ids), 3))))
@@ -123,9 +124,6 @@ def load_places(path: Path, ids: tuple[str, ...]) -> FloatArray:
                 if name in columns:
                     where = f"{path}: row {at}, column {name}"
                     places[a, axis] = unit * number(row[columns[name]], where, missing=True)
-    if (np.isnan(places[:, 0]) != np.isnan(places[:, 1])).any():
-        a = int(np.argmax(np.isnan(places[:, 0]) != np.isnan(places[:, 1])))
-        raise InputError(f"{path}: anchor {ids[a]!r}: expected x and y, or neither")
     return places
 
 
@@ -189,7 +187,7 @@ def check_given(
     if recording.odometry is not None:
         check_odometry(times, recording.odometry, recording.where)
     check_shortness(ranges, recording.where)
-    known = np.flatnonzero(np.isfinite(places[:, 0]))
+    known = np.flatnonzero(np.isfinite(places[:, :2]).all(axis=1))
     pairs = known[np.stack(np.triu_indices(known.size, 1), axis=1)]
     apart = np.linalg.norm(places[pairs[:, 0], :2] - places[pairs[:, 1], :2], axis=1)
     check_lengths(recording.anchors.ids, times, ranges, pairs, apart, str(anchors))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from locdreamer_ros.cli import main
-from locdreamer_ros.datasets.range_table import save_range_table
+from locdreamer_ros.datasets.range_table import load_anchors, save_range_table
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.survey.advice import advice
 from locdreamer_ros.survey.problem import Known
@@ -57,6 +57,19 @@ def test_swapped_places_are_what_does_not_fit() -> None:
     assert line.startswith("the known places do not fit the ranges: they are")
     assert "Check ids, units" in line
     assert advice(survey(walk(2.3), known(PLACES), 2), known(PLACES)) == []
+
+
+def test_a_wall_gives_its_direction(tmp_path: Path) -> None:
+    """Of each anchor one coordinate: on two walls along x, on two along y."""
+    save_range_table(tmp_path / "w.csv", walk(2.3))
+    hints = tmp_path / "known.csv"
+    hints.write_text(
+        "id,x,y,z\nA0,0,,2.4\nA1,,0.3,2.2\nA2,8.2,,2.5\nA3,0.2,,2.3\nA4,,7,1.4\n", encoding="utf-8"
+    )
+    argv = ["survey", str(tmp_path / "w.csv"), "--anchors", str(hints), "--tag-height", "1"]
+    assert main(argv) == 0
+    found = load_anchors(tmp_path / "w_survey.csv")
+    np.testing.assert_allclose(found.positions, PLACES, atol=0.12)
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,6 @@ def test_lengths_between_anchors_beside_the_recording_are_found(
     ("name", "text", "complaint"),
     [
         ("--anchors", "id,x,y,z\nB9,1,2,3\n", "row 2: no anchor 'B9' in the recording"),
-        ("--anchors", "id,x,y,z\nA1,1,,3\n", "'A1': expected x and y, or neither"),
         ("--between", "anchor,other\nA1,A2\n", "expected anchor,other,distance"),
         ("--between", "anchor,other,range\nA1,A2,-3\n", "row 2, column range: expected metres > 0"),
         ("--between", "anchor,other,range\nA1,A1,3\n", "row 2: expected two anchors"),
