@@ -22,6 +22,7 @@ ELSEWHERE = {
     "demo --offline": "test/cli/test_demo.py",
     "plan": "test/survey/test_placement.py",
     "emulate decar": "test/driver/test_doctor.py",
+    "doctor site": "test/cli/test_chain.py",
     "doctor": "test/driver/test_doctor.py",
 }
 """Run by another test already: they take seconds."""
