@@ -135,8 +135,9 @@ def load_anchors(path: Path, height: float = 0.0) -> Anchors:
         raise InputError(f"{path}: {reason}") from None
     check_places(anchors, str(path))
     first: dict[tuple[float, ...], str] = {}
+    surveyed = np.ptp(anchors.positions, axis=0).any()  # all at one place: their places are wanted
     for anchor, place in zip(anchors.ids, anchors.positions.tolist(), strict=True):
-        if (other := first.setdefault(tuple(place), anchor)) != anchor:
+        if surveyed and (other := first.setdefault(tuple(place), anchor)) != anchor:
             note(path, f"anchors {other} and {anchor} are at one place")
             break
     return anchors

@@ -19,6 +19,8 @@ from itertools import count
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import identity, write_atomically
 from locdreamer_ros.survey.files import between_path
@@ -51,8 +53,9 @@ class SurveyLog:
         self._append([("t_s", "anchor", "range")])
 
     def add(self, ranges: Ranges) -> None:
-        """Append what was measured."""
+        """Append what was measured, in order of time."""
         good = ranges[ranges.status == int(RangeStatus.OK)]
+        good = good[np.argsort(good.stamp, kind="stable")]
         ids = [self._ids[row] for row in good.anchor]
         columns = (good.stamp.tolist(), ids, good.value.tolist())
         if ids and self._append([(f"{t:.6f}", a, f"{r:.4f}") for t, a, r in zip(*columns)]):  # noqa: B905

@@ -21,7 +21,7 @@ from driver.driver_graph import INVALID, NOT_OFFERED, OK, SUCCESS, TIMEOUT, Grap
 from locdreamer_ros.msg import RangeArray
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from locdreamer_ros.datasets.range_table import save_anchors
+from locdreamer_ros.datasets.range_table import load_anchors, save_anchors
 from locdreamer_ros.driver.devices import make_codec
 from locdreamer_ros.driver.devices.decar.codec import TICK_M
 from locdreamer_ros.driver.ranger import Ranger
@@ -265,6 +265,22 @@ def test_a_survey_whose_file_is_gone_says_so(tmp_path: Path) -> None:
     assert "walk.csv: cannot write: it was moved or removed; the survey ends here" in log.problem
     assert log.counts == {"1": 1, "2": 0}
     assert len((tmp_path / "moved.csv").read_text().splitlines()) == 2
+
+
+def test_a_survey_is_written_in_order_of_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever asks in another order than the anchors' has the answers in theirs."""
+    site = Anchors(("1", "2"), np.zeros((2, 3)))
+    log = SurveyLog(tmp_path / "walk.csv", site)
+    log.add(Ranges.of([0, 1], [2.5, 3.5], np.array([0.2, 0.1])))
+    log.close()
+    rows = (tmp_path / "walk.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[1:] == ["0.100000,2,3.5000", "0.200000,1,2.5000"]
+    # Nor is it worth a word that anchors whose places are wanted are all at one.
+    save_anchors(tmp_path / "ids.csv", site)
+    load_anchors(tmp_path / "ids.csv")
+    assert caplog.messages == []
 
 
 def test_a_survey_with_offsets_of_before_is_refused(graph: Graph) -> None:
