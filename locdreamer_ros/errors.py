@@ -7,7 +7,7 @@ from __future__ import annotations
 import errno
 from importlib.util import find_spec
 
-EXTRAS = {"torch": "learn", "numba": "juno", "rerun": "view"}
+EXTRAS = {"torch": "learn", "numba": "juno", "rerun": "view", "distributed": "cluster"}
 """Which extra of setup.cfg brings a module."""
 
 ON_PYPI_ONLY = ("rosbags", "numba", "torch", "rerun")

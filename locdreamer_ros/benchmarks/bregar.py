@@ -19,7 +19,8 @@ import numpy as np
 
 from locdreamer_ros.benchmarks import table2
 from locdreamer_ros.benchmarks.learned import Place, configs
-from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread
+from locdreamer_ros.benchmarks.result import Result, Row, Settings
+from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.datasets.bregar import ENVIRONMENTS, load_survey
 from locdreamer_ros.datasets.point_survey import PointSurvey, draw_walk, split_by_path
 from locdreamer_ros.errors import InputError
@@ -130,7 +131,7 @@ def run(settings: Settings) -> Result:
     reports = spread(
         partial(_one, found=found, settings=settings),
         jobs,
-        processes=settings.jobs,
+        settings,
         label="environments",
     )
     rows: list[Row] = []

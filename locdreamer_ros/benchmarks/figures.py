@@ -27,7 +27,8 @@ from locdreamer_ros.benchmarks.learned import (
     place,
     run_test,
 )
-from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, with_interval
+from locdreamer_ros.benchmarks.result import Result, Row, Settings, with_interval
+from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.evaluation.intervals import mean_interval
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.methods import make_scheduler, make_tracker
@@ -142,7 +143,7 @@ def run(settings: Settings) -> Result:
     drawn = spread(
         partial(one_place, settings=settings),
         settings.seeds,
-        processes=settings.jobs,
+        settings,
         label="houses",
     )
     return result_of(drawn)

@@ -17,7 +17,8 @@ from locdreamer_ros.benchmarks.methods import (
     find,
     tabulate,
 )
-from locdreamer_ros.benchmarks.result import Result, Settings, spread
+from locdreamer_ros.benchmarks.result import Result, Settings
+from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.evaluation.run import Report
 from locdreamer_ros.simulation import make_world, simulate
 from locdreamer_ros.types import Site
@@ -35,7 +36,7 @@ def one_house(seed: int) -> dict[Pair, Report]:
 
 def run(settings: Settings) -> Result:
     """Run all methods over all seeds."""
-    by_seed = spread(one_house, settings.seeds, processes=settings.jobs, label="houses")
+    by_seed = spread(one_house, settings.seeds, settings, label="houses")
     rows = tabulate(by_seed)
     rivals = [find(rows, tracker, "gdop") for tracker in ("grid", "particle")]
     best = min(rivals, key=lambda row: float(row["mae"]))

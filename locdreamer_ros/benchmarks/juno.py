@@ -19,7 +19,8 @@ import numpy as np
 
 from locdreamer_ros.benchmarks import juno_plan as plan
 from locdreamer_ros.benchmarks.juno_figures import draw_all
-from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, with_interval
+from locdreamer_ros.benchmarks.result import Result, Row, Settings, with_interval
+from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.errors import require
 from locdreamer_ros.evaluation.intervals import Interval, mean_interval, paired_reduction
 from locdreamer_ros.types import BoolArray, FloatArray
@@ -320,7 +321,7 @@ def run(settings: Settings) -> Result:
     """Run every seed; writes Figures 2 to 4 beside the picture. Raises InputError without numba."""
     require("numba", "benchmark juno")
     speed = steps_per_second()
-    seeds = spread(one_seed, settings.seeds, processes=settings.jobs, label="rooms")
+    seeds = spread(one_seed, settings.seeds, settings, label="rooms")
     from locdreamer_ros.juno.paper.learning import THRESHOLD_M
 
     packages = [p for p in ("numba", "torch") if find_spec(p) is not None]

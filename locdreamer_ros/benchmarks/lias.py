@@ -17,7 +17,8 @@ import numpy as np
 
 from locdreamer_ros.benchmarks.methods import COLUMNS, Pair, draw_rows, evaluate_all, tabulate
 from locdreamer_ros.benchmarks.methods import find as find_row
-from locdreamer_ros.benchmarks.result import MEASURES, Result, Settings, spread
+from locdreamer_ros.benchmarks.result import MEASURES, Result, Settings
+from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.run import Report
@@ -51,7 +52,7 @@ def run(settings: Settings) -> Result:
     by_seed = spread(
         partial(all_recordings, settings.recordings),
         settings.seeds,
-        processes=settings.jobs,
+        settings,
         label="seeds",
     )
     names = [path.stem for path, _ in settings.recordings]

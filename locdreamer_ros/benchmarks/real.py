@@ -22,9 +22,9 @@ from locdreamer_ros.benchmarks.result import (
     Result,
     Row,
     Settings,
-    spread,
     with_interval,
 )
+from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.intervals import mean_interval
@@ -252,7 +252,7 @@ def run(settings: Settings) -> Result:
     if not paths:
         raise InputError(f"{settings.data}: no recording has ground truth (gt_x, gt_y)")
     jobs = jobs_of(paths, settings.seeds)
-    reports = spread(run_job, jobs, processes=settings.jobs, label="runs")
+    reports = spread(run_job, jobs, settings, label="runs")
     rows = tabulate(jobs, reports)
     claims = claims_of(rows)
     notes = [

@@ -6,19 +6,16 @@ from __future__ import annotations
 
 import os
 import platform
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from locdreamer_ros.evaluation.intervals import Interval, mean_interval
 from locdreamer_ros.evaluation.tables import markdown, save_csv, save_json
 from locdreamer_ros.files import write_atomically
 
-Job = TypeVar("Job")
-Answer = TypeVar("Answer")
 Row = dict[str, Any]
 
 VERSIONS = ("numpy", "scipy", "rosbags", "ros-rclpy", "torch")
@@ -40,6 +37,8 @@ MEASURES = (
 class Settings:
     """Seeds to repeat over, processes to use, and (recording, anchors or None) files to read.
 
+    dask: address of a scheduler whose workers are used instead of processes here (empty: none).
+
     environment, bootstrap, deploy: the simulated place of the benchmarks that train, and the ids of
     the anchors with real ranges and of those imagined (empty: the place's own). noise: the head of
     the models' decoder (empty: the default). data: a folder of recordings.
@@ -53,6 +52,7 @@ class Settings:
     deploy: tuple[str, ...] = ()
     noise: str = ""
     data: Path | None = None
+    dask: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,38 +148,9 @@ def save(folder: Path, name: str, result: Result, about: Mapping[str, Any]) -> l
 
 def described(about: Mapping[str, Any]) -> list[str]:
     """The run in lines: machine, versions, seeds, duration."""
+    where = f"with {about['jobs']} process{'es' if about['jobs'] > 1 else ''}"
+    where = f"on {about['dask']}" if "dask" in about else where
     return [
         ", ".join(f"{name} {value}" for name, value in about["machine"].items()),
-        f"seeds {about['seeds'][0]} to {about['seeds'][-1]}, {about['duration_s']:.1f} s "
-        f"with {about['jobs']} process{'es' if about['jobs'] > 1 else ''}",
+        f"seeds {about['seeds'][0]} to {about['seeds'][-1]}, {about['duration_s']:.1f} s {where}",
     ]
-
-
-def spread(
-    function: Callable[[Job], Answer], jobs: Sequence[Job], *, processes: int, label: str
-) -> list[Answer]:
-    """`function` of each job, in order, in processes of one thread each, with a progress bar."""
-    from tqdm import tqdm
-
-    if processes == 1:
-        return [function(job) for job in tqdm(jobs, desc=label, delay=1.0, leave=False)]
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import active_children, get_context
-
-    # More threads than processors only wait for each other; numpy reads this when imported.
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    context = get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_deaf) as pool:
-        try:
-            answers = pool.map(function, jobs)
-            return list(tqdm(answers, desc=label, total=len(jobs), delay=1.0, leave=False))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in active_children():  # else it waits until they have done their job
-                process.terminate()
-            raise
-
-
-def _deaf() -> None:
-    """In a process of `spread`: a Ctrl-C reaches all, but only the first is to answer it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from locdreamer_ros.benchmarks.methods import label
-from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, summarise
+from locdreamer_ros.benchmarks.result import Result, Row, Settings, summarise
+from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.evaluation.run import evaluate
 from locdreamer_ros.methods import Method
 from locdreamer_ros.simulation import make_world, simulate
@@ -53,7 +54,7 @@ def run(settings: Settings) -> Result:
     jobs = [Job("house", 1.0, method, settings.seeds) for method in HOUSE]
     jobs += [Job("house", 10.0, method, few) for method in HOUSE]
     jobs += [Job("lab", 10.0, method, few) for method in LAB]
-    rows = spread(_score, jobs, processes=settings.jobs, label="methods")
+    rows = spread(_score, jobs, settings, label="methods")
     maes = {(r["place"], r["rate_hz"], r["tracker"], r["scheduler"]): r["mae"] for r in rows}
     return Result(
         rows=rows,

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from locdreamer_ros.benchmarks.learned import Place, as_trained, learn, learned, place, run_test
-from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, summarise, with_interval
+from locdreamer_ros.benchmarks.result import Result, Row, Settings, summarise, with_interval
+from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.evaluation.intervals import mean_interval, paired_reduction
 from locdreamer_ros.evaluation.run import Report
 from locdreamer_ros.methods import make_scheduler, make_tracker
@@ -185,19 +186,20 @@ def run(settings: Settings) -> Result:
 
     jobs = settings.jobs
     make = partial(place, settings=settings)
-    places = spread(make, settings.seeds, processes=jobs, label="places")
+    places = spread(make, settings.seeds, settings, label="places")
     there = torch.cuda.is_available()
     most = 1 if there else len(places)
     shares = dict.fromkeys(PARTS, min(max(1, jobs // len(PARTS)), most))
     shares["literal"] = min(max(1, jobs), most)  # a third of the others: it fills what they leave
     work = [(places[i::n], part) for part, n in shares.items() for i in range(n)]
-    trained = spread(_train, work, processes=len(work) if there else jobs, label="trainings")
+    at_once = len(work) if there else 0
+    trained = spread(_train, work, settings, label="trainings", processes=at_once)
     models: dict[int, dict[str, Any]] = {where.seed: {} for where in places}
     for (group, _), found in zip(work, trained, strict=True):
         for where, more in zip(group, found, strict=True):
             models[where.seed] |= more
     both = [(where, models[where.seed]) for where in places]
-    result = summary(spread(_rows, both, processes=jobs, label="seeds"))
+    result = summary(spread(_rows, both, settings, label="seeds"))
     climbs = places[0].climbs
     if climbs < CLIMBS_M:
         return result

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, with_interval
+from locdreamer_ros.benchmarks.result import Result, Row, Settings, with_interval
+from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.evaluation.intervals import mean_interval
 from locdreamer_ros.evaluation.run import run_offline
 from locdreamer_ros.integrity.status import State
@@ -213,7 +214,7 @@ def one_seed(seed: int) -> Seed:
 
 def run(settings: Settings) -> Result:
     """Run everything over all seeds."""
-    found = spread(one_seed, settings.seeds, processes=settings.jobs, label="seeds")
+    found = spread(one_seed, settings.seeds, settings, label="seeds")
     attacks = [attack for seed in found for attack in seed.attacks]
     rows: list[Row] = []
     for place in PLACES:

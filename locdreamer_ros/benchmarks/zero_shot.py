@@ -19,7 +19,8 @@ import numpy as np
 
 from locdreamer_ros.benchmarks.methods import BUDGET
 from locdreamer_ros.benchmarks.paces import STRONGEST_RIVALS, ZERO_SHOT, pace_claims, pace_rows
-from locdreamer_ros.benchmarks.result import Result, Row, Settings, spread, summarise, with_interval
+from locdreamer_ros.benchmarks.result import Result, Row, Settings, summarise, with_interval
+from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.benchmarks.zero_shot_rows import (
     ALIGNED,
     CLASSICAL,
@@ -66,7 +67,7 @@ def run(settings: Settings) -> Result:
     found = spread(
         partial(one_seed, files=settings.recordings, recorded=recorded),
         settings.seeds,
-        processes=settings.jobs,
+        settings,
         label="seeds",
     )
     cost = step_cost(settings.seeds[:3])

@@ -13,6 +13,7 @@ from locdreamer_ros.files import check_folder
 
 RECORDED = ("lias", "zero-shot", "table2", "train", "figures")
 TRAINS = ("table2", "train", "figures")
+SPREADS = ("house", "lias", "real", "trust", "simulator", "juno", "zero-shot", "bregar")
 READ_BY = {
     "recording": RECORDED,
     "anchors": RECORDED,
@@ -21,6 +22,7 @@ READ_BY = {
     "bootstrap": (*TRAINS, "bregar"),
     "deploy": (*TRAINS, "bregar"),
     "noise": (*TRAINS, "bregar"),
+    "dask": (*SPREADS, *TRAINS),
 }
 """Options that only some benchmarks read; to the others they are refused."""
 
@@ -68,6 +70,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         ("bootstrap", "IDS", "real anchors (of the place; of a recording: three far apart)"),
         ("deploy", "IDS", "imagined anchors (all others)"),
         ("noise", "N", "as in train (asymmetric)"),
+        ("dask", "ADDRESS", "scheduler of a Dask cluster, instead of processes here"),
     ):
         help_ = f"{what}; {_readers(option)}"
         parser.add_argument(f"--{option}", default="", metavar=metavar, help=help_)
@@ -87,6 +90,10 @@ def run(options: argparse.Namespace) -> None:
             raise InputError(f"benchmark {options.name}: --{option} is {_readers(option)} alone")
     check_folder(options.output)
     check_output(options.json)
+    if options.dask:
+        from locdreamer_ros.benchmarks.spreading import check_cluster
+
+        check_cluster(options.dask)
     recordings, anchors = options.recording, options.anchors
     if anchors and len(anchors) != len(recordings):
         raise InputError(
@@ -111,12 +118,14 @@ def run(options: argparse.Namespace) -> None:
         for text in (options.bootstrap, options.deploy)
     )
     place = (options.environment or "house", bootstrap, deploy)
-    settings = Settings(seeds, options.jobs, pairs, *place, options.noise, options.data)
+    named = (options.noise, options.data, options.dask)
+    settings = Settings(seeds, options.jobs, pairs, *place, *named)
     result = run_benchmark(options.name, settings)
     about = {
         "machine": machine(),
         "seeds": seeds,
         "jobs": options.jobs,
+        **({"dask": options.dask} if options.dask else {}),
         "duration_s": perf_counter() - begin,
     }
     paths = save(options.output, options.name, result, about)
