@@ -14,6 +14,7 @@ constant in quotes, or `@topic`: the topic's last part. `scale` makes metres of 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -31,6 +32,10 @@ from locdreamer_ros.msg import AnchorRange, RangeArray
 from locdreamer_ros.nodes.conversions import MAX_ANCHORS, QUALITY
 
 TOPIC = "@topic"
+CONSTANT = "@'\""
+"""How what is no field's name begins."""
+LIST = re.compile(r"(?:sequence<)?(\w+)/(\w+)(?:>|, \d+>|\[\d+\])")
+"""A list of messages, as rosidl writes it."""
 UNASKED = "ranges_from: a tracker that asks takes no ranges but its answers; set passive"
 LARGEST_NUMBER = 1e30
 KEYS = ("topic", "type", "ranges", "anchor", "range", "stamp", "scale", *QUALITY)
@@ -52,6 +57,23 @@ class Foreign:
     kind: Any
     fields: dict[str, str]
     scale: float
+
+    def check(self) -> None:
+        """Raises InputError where the messages have no such fields, or of another kind."""
+        message = self.kind()
+        where = f"ranges_from: {self.kind.__name__}: "
+        entry = (
+            _entry(message, self.fields["ranges"], where) if "ranges" in self.fields else message
+        )
+        for key, name in self.fields.items():
+            if key == "ranges" or name[0] in CONSTANT:
+                continue
+            whole = name.startswith("/")
+            value = _field(message if whole else entry, name.removeprefix("/"), where)
+            if key == "stamp":
+                _stamp(value, Time(), where)
+            elif key != "anchor":
+                _number(value, where)
 
     def ranges(self, message: Any, topic: str, now: Time) -> RangeArray:
         """The message as ours. Raises InputError where a field is not there or not what it was."""
@@ -76,7 +98,7 @@ class Foreign:
         anchor, metres = self.fields["anchor"], _number(value("range"), where) * self.scale
         if anchor == TOPIC:
             anchor = topic.rstrip("/").rpartition("/")[2]
-        elif anchor[0] in "'\"":
+        elif anchor[0] in CONSTANT:
             anchor = anchor.strip("'\"")
         else:
             anchor = str(value("anchor"))
@@ -111,8 +133,22 @@ def _field(message: Any, path: str, where: str) -> Any:
         try:
             message = getattr(message, name)
         except AttributeError:
-            raise InputError(f"{where}no field {path!r}") from None
+            known: Any = getattr(message, "get_fields_and_field_types", dict)()
+            there = f"; there are {', '.join(known)}" if known else ""
+            raise InputError(f"{where}no field {path!r}{there}") from None
     return message
+
+
+def _entry(message: Any, path: str, where: str) -> Any:
+    """An empty entry of a list of the message. Raises InputError where it is none of messages."""
+    above, _, name = path.rpartition(".")
+    _field(message, path, where)
+    holder = _field(message, above, where) if above else message
+    kind = holder.get_fields_and_field_types()[name]
+    found = LIST.fullmatch(kind)
+    if found is None:
+        raise InputError(f"{where}{path!r} is no list of messages but {kind}")
+    return message_class(f"{found[1]}/msg/{found[2]}")()
 
 
 def _number(value: Any, where: str) -> float:
@@ -121,6 +157,14 @@ def _number(value: Any, where: str) -> float:
     if LARGEST_NUMBER < abs(value) < math.inf:  # a message of ours cannot hold it
         raise InputError(f"{where}expected a number, got {value:g}")
     return float(value)
+
+
+def read(text: str) -> list[Foreign]:
+    """As `parse`, all of them; raises InputError also for fields that the messages do not have."""
+    found = list(parse(text))
+    for mapping in found:
+        mapping.check()
+    return found
 
 
 def parse(text: str) -> Iterator[Foreign]:

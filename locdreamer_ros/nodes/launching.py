@@ -211,7 +211,7 @@ def _check(
     method = Method(**{key: tracker[key] for key in parameters_of(Method) if key in tracker})
     method.check()
     read_lever_arm(str(tracker.get("lever_arm", "")))
-    if list(foreign.parse(str(tracker.get("ranges_from", "")))) and not tracker["passive"]:
+    if foreign.read(str(tracker.get("ranges_from", ""))) and not tracker["passive"]:
         raise InputError(foreign.UNASKED)
     wanted = {"simulator": (), "replay": ("recording",), "serial": ("anchors_file",)}[source]
     node = "driver_node" if source == "serial" else "source_node"

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import secrets
 import traceback
 from collections import Counter
@@ -25,6 +24,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError, not_installed, refused_name
 from locdreamer_ros.nodes.parameters import Fields, declare, fields_of, read
+from locdreamer_ros.nodes.saying import Sayer
 
 LOSSLESS = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
 """Deep, because a replay at full speed is ahead of its listeners for a while."""
@@ -41,10 +41,6 @@ LATCHED = QoSProfile(
 )
 RECENT_S = 10.0
 """So long a dropped message is a warning."""
-SAY_AFTER_S, SAY_AGAIN_S = 2.0, 30.0
-"""When what is wrong is logged: it may be over at once, and nobody reads every line."""
-COUNTING = re.compile(r"\d+\.\d+")
-"""Seconds that go on counting in a complaint, which stays the same one."""
 MOST_AT_ONCE = 1000
 """Messages of one topic taken in before others have their turn."""
 
@@ -82,7 +78,7 @@ class UwbNode(LifecycleNode):
         """One that messages were of and that is not this node's."""
         self._configured = False
         self._dropped_at = -RECENT_S
-        self._complaint, self._say_at, self._said = "", 0.0, False
+        self._sayer = Sayer(self.get_logger())
         self._made: list[tuple[Callable[[Any], Any], Any]] = []
         self._made_inactive = 0
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # also under use_sim_time
@@ -253,11 +249,11 @@ class UwbNode(LifecycleNode):
             self._made.append(made)
 
     def drop(self, reason: str) -> None:
-        """Count a message that is not used, and say why, at most once a second."""
+        """Count a message that is not used, and say why."""
         self.counts["messages_dropped"] += 1
         self._dropped_at = monotonic()
         self.problem = reason
-        self.get_logger().warning(f"dropped: {reason}", throttle_duration_sec=1.0)
+        self._sayer.dropped(reason)
 
     def drops_now(self) -> bool:
         """Whether a message was dropped of late, for the reason `problem`."""
@@ -354,7 +350,7 @@ class UwbNode(LifecycleNode):
         """Publish the diagnostics: once a second, and when something is over."""
         warning, values = self.health() if self.active else ("not active", {})
         if self.active:
-            self._say(warning)
+            self._sayer.state(warning)
         dropped = self.counts["messages_dropped"]
         if self.drops_now():
             warning = warning or f"{dropped} messages dropped: {self.problem}"
@@ -369,19 +365,6 @@ class UwbNode(LifecycleNode):
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
-
-    def _say(self, warning: str) -> None:
-        """Log what is wrong once it has lasted, again after a while, and that it is over."""
-        now = monotonic()
-        if COUNTING.sub("", warning) != COUNTING.sub("", self._complaint):
-            if self._said and not warning:
-                self.get_logger().info(f"over: {self._complaint}")
-            self._say_at = now + SAY_AFTER_S
-            self._said = self._said and bool(warning)
-        self._complaint = warning
-        if warning and now >= self._say_at:
-            self._say_at, self._said = now + SAY_AGAIN_S, True
-            self.get_logger().warning(warning)
 
 
 def new_session() -> int:

@@ -21,6 +21,7 @@ from locdreamer_ros.config import build, check, parameters_of
 from locdreamer_ros.errors import InputError
 
 Group = TypeVar("Group")
+CLOCK = "use_sim_time"
 LARGEST_FLOAT = 1e300
 """Stands for an open end: a ROS range has two."""
 LARGEST_INTEGER = 2**63 - 1
@@ -70,13 +71,14 @@ def declare(node: Node, fields: Fields, take: Callable[[dict[str, object]], None
     def accept(parameters: list[Parameter[Any]]) -> SetParametersResult:
         try:
             name = node.get_name()
-            take(
-                {
-                    given.name: check(fields[given.name], given.value, f"{name}: {given.name}")
-                    for given in parameters
-                    if given.name in fields
-                }
-            )
+            values = {
+                given.name: check(fields[given.name], given.value, f"{name}: {given.name}")
+                for given in parameters
+                if given.name in fields
+            }
+            # rclpy's own, which it takes at any time: timers would go on by the other clock.
+            values |= {given.name: given.value for given in parameters if given.name == CLOCK}
+            take(values)
         except InputError as reason:
             return SetParametersResult(successful=False, reason=str(reason))
         return SetParametersResult(successful=True)

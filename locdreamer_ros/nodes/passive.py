@@ -94,7 +94,7 @@ class PassiveNode(TrackingNode):
 
     def configure(self) -> None:
         """Read the mapping too."""
-        self._foreign = list(foreign.parse(self.config.ranges_from))
+        self._foreign = foreign.read(self.config.ranges_from)
         if self._foreign and self.asking:
             raise InputError(f"{self.get_name()}: {foreign.UNASKED}")
         super().configure()

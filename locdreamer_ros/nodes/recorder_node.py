@@ -113,7 +113,7 @@ class RecorderNode(UwbNode):
         """Check that there is a place for the bag, and what is given besides."""
         if not self.config.output:
             raise InputError("recorder_node: needs the parameter output, a folder")
-        self._foreign = list(foreign.parse(self.config.ranges_from))
+        self._foreign = foreign.read(self.config.ranges_from)
         self._trackers = names(self.config.trackers)
         file = self.config.anchors_file
         self._anchors = load_anchors(FilePath(file)) if file else None

@@ -16,7 +16,8 @@ from locdreamer_ros.frames import plain
 from locdreamer_ros.nodes.conversions import header, point, to_quaternion
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig
 from locdreamer_ros.nodes.frames import Frames
-from locdreamer_ros.nodes.lifecycle import SAY_AFTER_S, UwbNode
+from locdreamer_ros.nodes.lifecycle import UwbNode
+from locdreamer_ros.nodes.saying import SAY_AFTER_S
 from locdreamer_ros.types import Estimate, FloatArray
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isnan
 from types import SimpleNamespace
 from typing import Any
@@ -112,6 +113,27 @@ def test_several_mappings_and_topics() -> None:
     assert one_of.topics == ("/a", "/b")
     assert other.topics == ("/c",)
     assert list(foreign.parse("")) == []
+
+
+def test_fields_that_the_messages_do_not_have_are_refused_before_any_comes() -> None:
+    path = "type=nav_msgs/msg/Path ranges=poses anchor=header.frame_id"
+    for text, complaint in (
+        (
+            "type=std_msgs/msg/UInt32 anchor='a' range=dist",
+            "UInt32: no field 'dist'; there are data",
+        ),
+        ("type=std_msgs/msg/UInt32 anchor=id range=data", "UInt32: no field 'id'"),
+        ("type=std_msgs/msg/String anchor='a' range=data", "String: expected a number, got ''"),
+        ("type=sensor_msgs/msg/Range stamp=range", "Range: expected a stamp, got '0.0'"),
+        ("type=sensor_msgs/msg/Range ranges=range", "'range' is no list of messages but float"),
+        (f"{path} range=pose.position.w", "no field 'pose.position.w'; there are x, y, z"),
+        (f"{path} range=/header.stamp.sec variance=/nothing", "no field 'nothing'"),
+    ):
+        with pytest.raises(InputError, match=re.escape(complaint)):
+            foreign.read(f"topic=/x {text}")
+    assert foreign.read(f"topic=/x {path} range=pose.position.x stamp=/header.stamp")
+    assert foreign.read("topic=/x type=std_msgs/msg/UInt32 anchor=@topic range=data")
+    assert foreign.read("topic=/x type=sensor_msgs/msg/Range")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from visualization_msgs.msg import MarkerArray
 
 from locdreamer_ros.alignment import turned
 from locdreamer_ros.config import load_parameters
-from locdreamer_ros.nodes import catalogue, lifecycle
+from locdreamer_ros.nodes import catalogue, saying
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.driver_node import DriverNode
 from locdreamer_ros.nodes.ekf_node import EkfNode
@@ -347,7 +347,8 @@ def test_what_may_change_at_run_time_does_and_the_rest_says_why_not() -> None:
         begun = hosted.node.counts["fixes"]
         hosted.until(lambda: answer() or hosted.node.counts["fixes"] > begun + 3, "more fixes")
         assert [len(s.anchors) for s in schedules[-2:]] in ([1, 0], [0, 1])
-        for name, value in (("tracker", "grid"), ("frame", "hall"), ("ekf.sigma_n", 0.5)):
+        late = {"tracker": "grid", "frame": "hall", "ekf.sigma_n": 0.5, "use_sim_time": True}
+        for name, value in late.items():
             refused = hosted.set(name, value)
             assert not refused.successful
             assert f"{name}: takes effect at configure" in refused.reason
@@ -518,7 +519,7 @@ def test_what_is_waited_for_is_logged_once_again_and_when_it_is_over(
 ) -> None:
     with hosting(EkfNode, dimensions="'2'") as hosted:
         now = 100.0
-        monkeypatch.setattr(lifecycle, "monotonic", lambda: now)
+        monkeypatch.setattr(saying, "monotonic", lambda: now)
 
         def logged(seconds: float) -> str:
             nonlocal now
