@@ -16,7 +16,7 @@ from locdreamer_ros.datasets.mcap_writer import McapWriter
 from locdreamer_ros.datasets.rosbag2 import INFORMATION, METADATA, STORAGES, typestore
 from locdreamer_ros.datasets.sqlite_bag import SqliteWriter
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import identity, read_yaml, write_atomically
+from locdreamer_ros.files import check_folder, identity, read_yaml, write_atomically
 
 FLUSH_S = 1.0
 """A live bag is readable up to what is older than this, s."""
@@ -27,6 +27,18 @@ SUFFIXES = {"mcap": ".mcap", "sqlite3": ".db3"}
 LEFT_BY_SQLITE = ("-journal", "-wal", "-shm")
 ENDLESS_DURATION = {"sec": 9223372036, "nsec": 854775807}
 """How rosbag2 writes an infinite time."""
+
+
+def check_name(path: Path) -> None:
+    """Raises InputError for the name of a file: a rosbag2 is a folder."""
+    if path.suffix in STORAGES:
+        raise InputError(f"{path}: a rosbag2 is a folder; give its name without {path.suffix}")
+
+
+def check_place(path: Path) -> None:
+    """Raises InputError where no bag can be written."""
+    check_name(path)
+    check_folder(path)
 
 
 class BagWriter:
@@ -44,8 +56,7 @@ class BagWriter:
     def __init__(
         self, path: Path, *, storage: str = "mcap", version: int = VERSIONS[-1], live: bool = False
     ) -> None:
-        if path.suffix in STORAGES:
-            raise InputError(f"{path}: a rosbag2 is a folder; give its name without {path.suffix}")
+        check_name(path)
         if storage not in STORAGE:
             raise InputError(f"bag storage: expected one of {', '.join(STORAGE)}, got {storage!r}")
         if version not in VERSIONS:

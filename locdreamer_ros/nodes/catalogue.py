@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from rclpy.node import Node
 
-from locdreamer_ros.config import check, flat, load_parameters
+from locdreamer_ros.config import build, check, flat, load_parameters, parameters_of
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import TRACKERS, config_of
 from locdreamer_ros.nodes import parameters
@@ -54,6 +55,13 @@ def fields_of(node: str) -> parameters.Fields:
         for name in TRACKERS:
             fields |= parameters.fields_of(config_of(name), f"{name}.")
     return fields
+
+
+def config_with(node: str, values: Mapping[str, Any]) -> Any:
+    """The node's own parameters with these values. Raises InputError for one that is not right."""
+    group = getattr(import_module(f"locdreamer_ros.nodes.{node}"), GROUPS[node])
+    mine = parameters_of(group)
+    return build(group, {key: values[key] for key in mine if key in values}, node)
 
 
 def of_another(key: str) -> bool:

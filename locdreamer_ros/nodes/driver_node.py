@@ -39,11 +39,10 @@ from locdreamer_ros.nodes.conversions import (
 )
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode
 from locdreamer_ros.nodes.listening import hear
-from locdreamer_ros.nodes.parameters import read
 from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.survey_log import SurveyLog
 from locdreamer_ros.stamps import nanoseconds
-from locdreamer_ros.types import Ranges, RangeStatus
+from locdreamer_ros.types import Anchors, Ranges, RangeStatus
 
 NO_RANGES = Ranges.of([], [], 0.0)
 SURVEY_HZ, SURVEY_S = 4.0, 2.0
@@ -111,6 +110,25 @@ class DriverConfig(NodeConfig):
     tag: str = parameter("", "id of the tag, repeated in the answers")
     frame: str = parameter("map", "frame of the anchors (REP-105)")
 
+    def check_values(self) -> None:
+        """The anchors with the ids that the device has, their offsets, a survey."""
+        if not self.anchors_file:
+            raise InputError("driver_node: the parameter anchors_file is needed (CSV id,x,y,z)")
+        file = Path(self.anchors_file)
+        site = load_anchors(file)
+        get_device(self.device).names(site.ids, str(file))
+        if self.survey and self.offsets_file:
+            raise InputError("driver_node: survey: finds the offsets; leave offsets_file empty")
+        if self.survey and Path(self.survey).resolve() == file.resolve():
+            raise InputError(f"driver_node: survey: {file} is the anchors file; choose another")
+        self.offsets(site)
+
+    def offsets(self, site: Anchors) -> dict[str, float]:
+        """What is taken off each anchor's ranges, m. Raises InputError."""
+        file = Path(self.offsets_file or offsets_path(Path(self.anchors_file)))
+        used = not self.survey and (self.offsets_file or file.exists())
+        return load_offsets(file, site) if used else {}
+
 
 class DriverNode(UwbNode):
     """A serial device that answers on demand."""
@@ -124,19 +142,8 @@ class DriverNode(UwbNode):
 
     def configure(self) -> None:
         """Load the anchors, make publishers and the subscription, look for the device."""
-        self.config = read(self, DriverConfig)
-        if not self.config.anchors_file:
-            raise InputError("driver_node: the parameter anchors_file is needed (CSV id,x,y,z)")
         file = Path(self.config.anchors_file)
         self.site = load_anchors(file)
-        offsets_file = Path(self.config.offsets_file or offsets_path(file))
-        offsets: dict[str, float] = {}
-        if self.config.survey and self.config.offsets_file:
-            raise InputError("driver_node: survey: finds the offsets; leave offsets_file empty")
-        if self.config.survey and Path(self.config.survey).resolve() == file.resolve():
-            raise InputError(f"driver_node: survey: {file} is the anchors file; choose another")
-        if not self.config.survey and (self.config.offsets_file or offsets_file.exists()):
-            offsets = load_offsets(offsets_file, self.site)
         self._ranges = self.advertise(RangeArray, "uwb/ranges")
         self._anchors = self.advertise(AnchorArray, "uwb/anchors", LATCHED)
         hear(self, AnchorSchedule, "uwb/schedule", self._on_schedule)
@@ -162,7 +169,7 @@ class DriverNode(UwbNode):
             names=names,
             tag=self.config.module_tag,
             range_timeout=self.config.range_timeout,
-            offsets=offsets,
+            offsets=self.config.offsets(self.site),
         )
         radio = self._device.radio.at(self.config.radio or self._device.radio.rate)
         if self.config.ranging == "ss":

@@ -60,6 +60,12 @@ class EvaluatorConfig(ListeningConfig):
     seed: int = parameter(0, "the tracker's seed, for the report", low=0, high=2**31 - 1)
     kind: str = parameter("", "simulator, replay or serial, for the report")
 
+    def check_values(self) -> None:
+        """A place for the results, and names."""
+        names(self.trackers)
+        if self.output:
+            check_folder(Path(self.output))
+
 
 Asked = tuple[int, int]
 """Session and sequence of a schedule, and of what answers it."""
@@ -92,8 +98,6 @@ class EvaluatorNode(UwbNode):
 
     def configure(self) -> None:
         """Subscribe to everything but the ranges."""
-        if self.config.output:
-            check_folder(Path(self.config.output))
         self._names = names(self.config.trackers)
         self._anchors: Anchors | None = None
         self._truth: dict[int, FloatArray] = {}

@@ -45,6 +45,11 @@ class FleetConfig(SitedConfig, Method):
         0.5, "least time between two ~/markers, s", low=0.0, high=60.0
     )
 
+    def check_values(self) -> None:
+        """Whom to ask and how, too."""
+        super().check_values()
+        named(self)
+
 
 def named(config: FleetConfig) -> dict[str, None]:
     """The tags of the parameter, in order. Raises InputError for what does not go together."""

@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from locdreamer_ros.config import parameters_of
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import check_there
 from locdreamer_ros.methods import Method
+from locdreamer_ros.nodes.catalogue import config_with
 from locdreamer_ros.nodes.launch_arguments import argument_text, value_of
 from locdreamer_ros.nodes.launch_description import Plan, Started, description
-from locdreamer_ros.nodes.parameter_files import files_of, full_namespace, unused
+from locdreamer_ros.nodes.parameter_files import files_of, full_namespace, settled, unused
 
 SHOWN_ARGUMENTS = (
     "tracker", "preset", "scheduler", "model", "budget", "dimensions", "tag_height", "frame",
@@ -49,7 +48,6 @@ def plan(given: Mapping[str, str], inherited: str = "") -> Plan:
         if args[name]
     }
     if args["anchors"]:
-        check_there(Path(args["anchors"]))
         over["anchors_file"] = args["anchors"]
     text = args["simulated"]
     if not (text.isdigit() and int(text) <= MOST_SIMULATED):
@@ -76,6 +74,9 @@ def plan(given: Mapping[str, str], inherited: str = "") -> Plan:
     if args["record"]:
         into = {"output": args["record"], "trackers": "", "use_sim_time": False}
         started.append(Started("recorder_node", files["recorder_node"], into))
+    for each in started:
+        values = settled(each.executable, each.files, each.parameters, space)
+        config_with(each.executable, values).check_values()
     remarks = unused(args["params_file"], [*files], space)
     return Plan(tuple(started), args["namespace"], tuple(remarks))
 

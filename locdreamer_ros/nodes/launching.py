@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from locdreamer_ros.config import parameters_of
-from locdreamer_ros.datasets import holds_differences
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.files import check_there
 from locdreamer_ros.methods import Method, presets_of
 from locdreamer_ros.nodes import catalogue, foreign
 from locdreamer_ros.nodes.catalogue import shared_file
@@ -35,7 +33,6 @@ from locdreamer_ros.nodes.launch_arguments import (
 )
 from locdreamer_ros.nodes.launch_description import Plan, Started, description
 from locdreamer_ros.nodes.parameter_files import files_of, full_namespace, settled, unused
-from locdreamer_ros.nodes.robot_frames import read_lever_arm
 from locdreamer_ros.report.live import check_view
 
 
@@ -110,10 +107,10 @@ def plan(given: Mapping[str, str], *, robot: bool = False, inherited: str = "") 
         over[node] = {**left, **over[node]}
         if flag("use_sim_time", args["use_sim_time"]):
             over[node]["use_sim_time"] = True
-    _check(over, files, space, source=cast.source)
     recording = over.get("source_node", {}).get("recording")
     if recording and args["record"] and Path(recording).resolve() == Path(args["record"]).resolve():
         raise InputError(f"record: {args['record']} is the recording; choose another folder")
+    _check(over, files, space, source=cast.source)
     topics = tuple((name, args[name]) for name in ("odometry", "imu") if args[name])
     for name, topic in topics:
         foreign.check_topic(name, topic)
@@ -210,28 +207,15 @@ def _check(
     tracker = settled("tracker_node", files["tracker_node"], over["tracker_node"], space)
     method = Method(**{key: tracker[key] for key in parameters_of(Method) if key in tracker})
     method.check()
-    read_lever_arm(str(tracker.get("lever_arm", "")))
-    if foreign.read(str(tracker.get("ranges_from", ""))) and not tracker["passive"]:
-        raise InputError(foreign.UNASKED)
     wanted = {"simulator": (), "replay": ("recording",), "serial": ("anchors_file",)}[source]
-    node = "driver_node" if source == "serial" else "source_node"
-    if node not in over:
-        return
-    values = settled(node, files[node], over[node], space)
-    for key in wanted:
-        name = "anchors" if key == "anchors_file" else key
-        if not values.get(key):
-            raise InputError(f"source {source} needs {name}:=FILE")
-    for key in ("recording", "anchors_file"):
-        if values.get(key):
-            check_there(Path(values[key]))
-    if source == "replay":
-        anchors = values.get("anchors_file")
-        blinks = holds_differences(Path(values["recording"]), Path(anchors) if anchors else None)
-        if blinks and values["measurement"] != "tdoa":
-            raise InputError(
-                f"{values['recording']}: holds time differences: add measurement:=tdoa"
-            )
+    feed = "driver_node" if source == "serial" else "source_node"
+    for node, said in over.items():
+        values = settled(node, files[node], said, space)
+        for key in wanted if node == feed else ():
+            name = "anchors" if key == "anchors_file" else key
+            if not values.get(key):
+                raise InputError(f"source {source} needs {name}:=FILE")
+        catalogue.config_with(node, values).check_values()
 
 
 def describe(*, robot: bool = False) -> Any:

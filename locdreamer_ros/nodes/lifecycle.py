@@ -51,6 +51,12 @@ class NodeConfig:
 
     autostart: bool = parameter(True, "configure and activate at start, without a manager")
 
+    def check_values(self) -> None:
+        """Whether the values go together and what they name is there. Raises InputError: refused.
+
+        By a node when it is configured, and by a launch file before a process starts.
+        """
+
 
 class UwbNode(LifecycleNode):
     """A lifecycle node; subclasses fill in `configure`, `activate`, `deactivate`, `health`.
@@ -313,6 +319,7 @@ class UwbNode(LifecycleNode):
 
     def _read_and_configure(self) -> None:
         self.config = read(self, self.group)
+        self.config.check_values()
         self.configure()
         self._configured = True
         self.problem = ""

@@ -32,6 +32,11 @@ class PassiveConfig(TrackingConfig):
         "", "other packages' ranges: topic=... type=... anchor=... range=... (docs/nodes.md)"
     )
 
+    def check_values(self) -> None:
+        """The mapping, too."""
+        super().check_values()
+        foreign.read(self.ranges_from)
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -94,9 +99,7 @@ class PassiveNode(TrackingNode):
 
     def configure(self) -> None:
         """Read the mapping too."""
-        self._foreign = foreign.read(self.config.ranges_from)
-        if self._foreign and self.asking:
-            raise InputError(f"{self.get_name()}: {foreign.UNASKED}")
+        self._foreign = list(foreign.parse(self.config.ranges_from))
         super().configure()
 
     def begin(self) -> None:

@@ -24,7 +24,7 @@ from rosgraph_msgs.msg import Clock
 from visualization_msgs.msg import MarkerArray
 
 from locdreamer_ros.config import parameter
-from locdreamer_ros.datasets.bag_writer import STORAGE, VERSIONS, BagWriter
+from locdreamer_ros.datasets.bag_writer import STORAGE, VERSIONS, BagWriter, check_place
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import (
@@ -96,6 +96,16 @@ class RecorderConfig(ListeningConfig):
         high=VERSIONS[-1],
     )
 
+    def check_values(self) -> None:
+        """A place for the bag, and what is given besides."""
+        if not self.output:
+            raise InputError("recorder_node: needs the parameter output, a folder")
+        check_place(FilePath(self.output))
+        foreign.read(self.ranges_from)
+        names(self.trackers)
+        if self.anchors_file:
+            load_anchors(FilePath(self.anchors_file))
+
 
 def type_name(kind: Any) -> str:
     """`package/msg/Type`."""
@@ -110,10 +120,8 @@ class RecorderNode(UwbNode):
         self._bag: BagWriter | None = None
 
     def configure(self) -> None:
-        """Check that there is a place for the bag, and what is given besides."""
-        if not self.config.output:
-            raise InputError("recorder_node: needs the parameter output, a folder")
-        self._foreign = foreign.read(self.config.ranges_from)
+        """Read what is given besides the topics."""
+        self._foreign = list(foreign.parse(self.config.ranges_from))
         self._trackers = names(self.config.trackers)
         file = self.config.anchors_file
         self._anchors = load_anchors(FilePath(file)) if file else None

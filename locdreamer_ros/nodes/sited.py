@@ -46,11 +46,11 @@ def same_places(known: Anchors, heard: Anchors) -> bool:
     return bool((np.abs(apart) < SAME_M).all())
 
 
-def check_frame(node: str, key: str, frame: str) -> None:
+def check_frame(key: str, frame: str) -> None:
     """Raises InputError for a name that tf2 takes for no frame."""
     if not frame or frame.startswith("/"):
         raise InputError(
-            f"{node}: {key}: expected a frame's name, which has no slash before it, got {frame!r}"
+            f"{key}: expected a frame's name, which has no slash before it, got {frame!r}"
         )
 
 
@@ -60,6 +60,12 @@ class SitedConfig(NodeConfig):
 
     frame: str = parameter("map", "frame of the anchors and of every position (REP-105)")
     anchors_file: str = parameter("", "anchors CSV (id,x,y,z); empty: from the topic uwb/anchors")
+
+    def check_values(self) -> None:
+        """A frame as tf2 takes it, and anchors."""
+        check_frame("frame", self.frame)
+        if self.anchors_file:
+            load_anchors(Path(self.anchors_file))
 
 
 class SitedNode(UwbNode):
@@ -85,7 +91,6 @@ class SitedNode(UwbNode):
 
     def configure(self) -> None:
         """Read the method and, where a file gives them, the anchors."""
-        check_frame(self.get_name(), "frame", self.config.frame)
         self.method = self._read_method()
         self.site = None
         self._frames = Frames(self)

@@ -24,8 +24,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Imu
 
 from locdreamer_ros.config import parameter
-from locdreamer_ros.datasets import load_recording
+from locdreamer_ros.datasets import holds_differences, load_recording
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.files import check_there
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, RangeDifferenceArray
 from locdreamer_ros.nodes.conversions import (
     check_schedule,
@@ -103,13 +104,27 @@ class SourceConfig(NodeConfig):
         True, "publish /clock too, for nodes with use_sim_time; one source per domain may"
     )
 
+    def check_values(self) -> None:
+        """What is to be replayed, by its topics or columns; the rest is seen when it is read."""
+        if self.source == "simulator":
+            if self.recording:
+                raise InputError(
+                    "recording: only source replay answers from one, not the simulator"
+                )
+            return
+        if not self.recording:
+            raise InputError("source: replay needs the parameter recording")
+        check_there(Path(self.recording))
+        anchors = Path(self.anchors_file) if self.anchors_file else None
+        blinks = holds_differences(Path(self.recording), anchors)
+        if blinks and self.measurement != "tdoa":
+            raise InputError(f"{self.recording}: holds time differences: measurement must be tdoa")
+
 
 def make_recording(config: SourceConfig) -> Recording:
     """The recording to answer from. Raises InputError: there is none, or no ROS time holds it."""
     deploy = tuple(name.strip() for name in config.deploy.split(",") if name.strip())
     if config.source == "simulator":
-        if config.recording:
-            raise InputError("recording: only source replay answers from one, not the simulator")
         from locdreamer_ros.simulation import simulate  # needs scipy, which a replay does not
 
         recording = simulate(
@@ -121,15 +136,11 @@ def make_recording(config: SourceConfig) -> Recording:
             odometry=config.odometry_drift if config.odometry_drift >= 0.0 else None,
         )
     else:
-        if not config.recording:
-            raise InputError("source: replay needs the parameter recording")
         anchors = Path(config.anchors_file) if config.anchors_file else None
         recording = load_recording(Path(config.recording), anchors, differences=True)
         recording = recording.only(deploy) if deploy else recording
     if config.measurement == "tdoa" and not recording.differences:
         recording = recording.as_differences()
-    elif recording.differences and config.measurement != "tdoa":
-        raise InputError(f"{recording.name}: holds time differences: measurement must be tdoa")
     first, last = (to_nanoseconds(float(recording.times[i])) for i in (0, -1))
     if first < 0 or last >= LAST_NS:
         raise InputError(f"{recording.name}: times must be in 0 .. 2^31 s to be replayed")

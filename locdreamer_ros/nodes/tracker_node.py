@@ -17,9 +17,11 @@ import numpy as np
 from rosgraph_msgs.msg import Clock
 
 from locdreamer_ros.config import parameter
+from locdreamer_ros.errors import InputError
 from locdreamer_ros.loop import Plan
 from locdreamer_ros.methods import Method
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
+from locdreamer_ros.nodes import foreign
 from locdreamer_ros.nodes.answers import check_answer, check_session, is_forgotten, not_asked
 from locdreamer_ros.nodes.conversions import from_ranges, to_schedule
 from locdreamer_ros.nodes.lifecycle import new_session
@@ -50,6 +52,12 @@ class TrackerConfig(PassiveConfig, Method):
         high=1000.0,
     )
     passive: bool = parameter(False, "ask nobody, live on the ranges that come by themselves")
+
+    def check_values(self) -> None:
+        """A mapping needs a passive tracker, too."""
+        super().check_values()
+        if self.ranges_from.strip(" ;") and not self.passive:
+            raise InputError(foreign.UNASKED)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from locdreamer_ros.nodes.listening import (
     not_asked_for,
     spoken_of,
 )
-from locdreamer_ros.nodes.robot_frames import RobotFrames
+from locdreamer_ros.nodes.robot_frames import RobotFrames, read_lever_arm
 from locdreamer_ros.nodes.sited import SitedNode, check_frame
 from locdreamer_ros.stamps import to_seconds
 from locdreamer_ros.types import Estimate, Motion, Ranges, Site
@@ -59,6 +59,18 @@ class TrackingConfig(EstimateConfig, TrackerChoice):
     max_silence: float = parameter(
         10.0, "no pose once no range was used for so long, s; 0: always one", low=0.0, high=1e6
     )
+
+    def check_values(self) -> None:
+        """The tag's frame and its place on the robot, too."""
+        super().check_values()
+        read_lever_arm(self.lever_arm)
+        if self.broadcast == "tag":
+            check_frame("tag_frame", self.tag_frame)
+            if self.tag_frame == self.frame:
+                raise InputError(
+                    f"tag_frame: {self.frame!r} is the frame of the positions; expected another "
+                    "name, or broadcast none"
+                )
 
 
 def trouble(status: Status, ids: Sequence[str]) -> str:
@@ -93,13 +105,6 @@ class TrackingNode(SitedNode):
 
     def configure(self) -> None:
         """Make publishers and, where a file gives the anchors, the tracker."""
-        if self.config.broadcast == "tag":
-            check_frame(self.get_name(), "tag_frame", self.config.tag_frame)
-            if self.config.tag_frame == self.config.frame:
-                raise InputError(
-                    f"{self.get_name()}: tag_frame: {self.config.frame!r} is the frame of the "
-                    "positions; expected another name, or broadcast none"
-                )
         super().configure()
         self.output = EstimatePublisher(self, self.config, self._frames)
         self._robot = RobotFrames(self, self.config, self._frames)

@@ -23,7 +23,7 @@ from nodes.hosted import ANCHORS, TRUTH, Hosted, answer_to, hosting
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
-from locdreamer_ros.nodes.source_node import SourceConfig, make_recording
+from locdreamer_ros.nodes.source_node import SourceConfig
 from locdreamer_ros.types import Estimate
 
 COUNTS = {"unscheduled": 0, "unfinished": 0, "reoffered": 0}
@@ -138,4 +138,4 @@ def test_what_could_not_be_done_at_the_end_is_refused_at_the_beginning(tmp_path:
     ):
         pass
     with pytest.raises(InputError, match="recording: only source replay"):
-        make_recording(SourceConfig(recording="walk.csv"))
+        SourceConfig(recording="walk.csv").check_values()

@@ -251,15 +251,23 @@ def test_a_launch_that_is_killed_leaves_no_node(tmp_path: Path) -> None:
 
 
 def test_a_node_that_refuses_its_input_is_not_started_again(tmp_path: Path) -> None:
-    (tmp_path / "site.csv").write_text("id,x,y,z\n6E01,0,0,2\n6E01,5,0,2\n", encoding="utf-8")
-    arguments = [f"anchors:={tmp_path}/site.csv", "device:=dwm1001", "port:=/dev/null"]
+    """What only it can know: the launch file looked at the rest."""
+    (tmp_path / "site.csv").write_text("id,x,y,z\n6E01,0,0,2\n6E02,5,0,2\n", encoding="utf-8")
+    survey = f"{tmp_path}/nowhere/walk.csv"
+    (tmp_path / "mine.yaml").write_text(
+        f"driver_node: {{ros__parameters: {{survey: {survey}}}}}", encoding="utf-8"
+    )
+    arguments = [
+        f"anchors:={tmp_path}/site.csv", "device:=dwm1001", "port:=/dev/null",
+        f"params_file:={tmp_path}/mine.yaml",
+    ]  # fmt: skip
     with launched(tmp_path, ROBOT, *arguments) as (launch, _):
         wait(lambda: "not started again" in launch.text, "the refusal", launch)
         wait(lambda: "waiting for the anchors" in launch.text, "the tracker", launch)
         sleep(2.0 * RESPAWN_DELAY_S)
         assert set(launch.nodes()) == {"tracker_node"}
     assert launch.text.count("driver_node refused what it was given") == 1
-    assert launch.text.count("id '6E01' appears twice") == 1
+    assert launch.text.count(f"{survey}: cannot write") == 1
 
 
 def test_a_source_that_refuses_its_input_is_named(tmp_path: Path) -> None:

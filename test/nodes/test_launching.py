@@ -21,6 +21,7 @@ pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.bag import write_bag
+from locdreamer_ros.driver.devices import get_device
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import catalogue, fleet_launching, launch_arguments, launching
 from locdreamer_ros.nodes.domain import PROFILE_OF, find_soon
@@ -30,6 +31,14 @@ from locdreamer_ros.nodes.launching import plan
 ROOT = Path(__file__).resolve().parents[2]
 HERE = str(Path(__file__))
 TAG = "{http://www.eprosima.com}leaseAnnouncement"
+
+
+def site_in(folder: Path, device: str = "decar") -> str:
+    """Three anchors with ids that the device has."""
+    file = folder / "site.csv"
+    rows = "".join(f"{name},{n},0,2\n" for n, name in enumerate(get_device(device).ids(3)))
+    file.write_text(f"id,x,y,z\n{rows}", encoding="utf-8")
+    return str(file)
 
 
 def table_in(folder: Path, kind: str = "r") -> str:
@@ -63,16 +72,17 @@ def test_by_default_the_simulator_is_tracked_and_scored() -> None:
     assert parameters(recorded, "source_node")["listeners"] == 4
 
 
-def test_a_serial_source_is_asked_by_the_clock_and_has_nothing_to_score() -> None:
-    planned = plan({"source": "serial", "anchors": HERE, "device": "pozyx"})
+def test_a_serial_source_is_asked_by_the_clock_and_has_nothing_to_score(tmp_path: Path) -> None:
+    site = site_in(tmp_path, "pozyx")
+    planned = plan({"source": "serial", "anchors": site, "device": "pozyx"})
     assert list(by_name(planned)) == ["driver_node", "tracker_node", "ekf_node"]
     assert parameters(planned, "tracker_node")["rate"] == 10.0
     assert parameters(planned, "driver_node")["device"] == "pozyx"
     assert by_name(planned)["driver_node"].respawn
 
 
-def test_a_robot_carries_driver_and_tracker_and_starts_them_again() -> None:
-    planned = plan({"anchors": HERE, "odometry": "/odom"}, robot=True)
+def test_a_robot_carries_driver_and_tracker_and_starts_them_again(tmp_path: Path) -> None:
+    planned = plan({"anchors": site_in(tmp_path), "odometry": "/odom"}, robot=True)
     assert list(by_name(planned)) == ["driver_node", "tracker_node"]
     assert all(each.respawn for each in planned.started)
     assert parameters(planned, "tracker_node")["broadcast"] == "none"
@@ -86,11 +96,12 @@ def test_a_recorder_is_told_what_else_the_tracker_lives_on(tmp_path: Path) -> No
     text = "tracker_node: {ros__parameters: {passive: true, ranges_from: '%s'}}"
     mapping = "topic=/d type=sensor_msgs/msg/Range"
     mine.write_text(text % mapping, encoding="utf-8")
-    given = {"device": "none", "anchors": HERE, "record": "bag"}
+    site = site_in(tmp_path)
+    given = {"device": "none", "anchors": site, "record": "bag"}
     for ways in ({"params_file": str(mine)}, {"passive": "true", "ranges_from": mapping}):
         found = parameters(plan({**given, **ways}, robot=True), "recorder_node")
-        assert (found["ranges_from"], found["anchors_file"]) == (mapping, HERE)
-    driven = parameters(plan({"anchors": HERE, "record": "bag"}, robot=True), "recorder_node")
+        assert (found["ranges_from"], found["anchors_file"]) == (mapping, site)
+    driven = parameters(plan({"anchors": site, "record": "bag"}, robot=True), "recorder_node")
     assert (driven["ranges_from"], driven["anchors_file"]) == ("", "")  # the driver tells them
 
 
@@ -117,7 +128,7 @@ def test_arguments_go_over_the_users_file_and_that_over_ours(tmp_path: Path) -> 
     assert (found["budget"], found["rate"], found["seed"]) == (5, 4.0, 9)
     assert found["tag_frame"] == "t"
     assert found["scheduler"] == catalogue.fields_of("tracker_node")["scheduler"].default
-    robot = plan({"params_file": str(mine), "anchors": HERE}, robot=True)
+    robot = plan({"params_file": str(mine), "anchors": site_in(tmp_path)}, robot=True)
     assert parameters(robot, "tracker_node")["rate"] == 4.0
 
 
@@ -137,7 +148,7 @@ def test_a_file_speaks_to_full_names_and_what_it_says_to_nobody_is_named(tmp_pat
         mine.write_text(text, encoding="utf-8")
         return plan({"params_file": str(mine), "namespace": space}, robot=True)
 
-    anchors = f"driver_node: {{ros__parameters: {{anchors_file: '{HERE}'}}}}"
+    anchors = f"driver_node: {{ros__parameters: {{anchors_file: '{site_in(tmp_path)}'}}}}"
     nested = f"fleet: {{r1: {{{anchors}}}}}"
     assert not planned(nested, "fleet/r1").remarks  # and the anchors are known
     assert not planned(f"/fleet/r1/{anchors}", "/fleet/r1").remarks
@@ -248,7 +259,7 @@ def test_a_recording_is_looked_at_before_anything_starts(tmp_path: Path) -> None
     # Nobody asks for time differences: a tracker that did would wait for ever.
     table_in(tmp_path, "d")
     with pytest.raises(
-        InputError, match=r"walk\.csv: holds time differences: add measurement:=tdoa"
+        InputError, match=r"walk\.csv: holds time differences: measurement must be tdoa"
     ):
         plan(given)
     assert parameters(plan({**given, "measurement": "tdoa"}), "tracker_node")["passive"]
@@ -262,6 +273,42 @@ def test_a_recording_is_looked_at_before_anything_starts(tmp_path: Path) -> None
     (tmp_path / "walk_anchors.csv").unlink()
     with pytest.raises(InputError, match="needs an anchors file"):
         plan(given)
+
+
+def test_what_a_node_would_refuse_is_refused_before_it_is_started(tmp_path: Path) -> None:
+    """By the nodes' own checks: what they name is looked at."""
+    site = site_in(tmp_path)
+    twice = tmp_path / "twice.csv"
+    twice.write_text("id,x,y,z\n1,0,0,2\n1,5,0,2\n", encoding="utf-8")
+    file = str(tmp_path / "site.csv" / "within")
+    for given, complaint in (
+        ({"anchors": str(twice)}, "id '1' appears twice"),
+        ({"anchors": str(tmp_path)}, "cannot read"),
+        ({"anchors": site, "device": "dwm1001"}, "none is an id of a dwm1001"),
+        ({"anchors": site, "tag_frame": "/tag", "broadcast": "tag"}, "tag_frame: expected a frame"),
+        (
+            {"anchors": site, "tag_frame": "map", "broadcast": "tag"},
+            "is the frame of the positions",
+        ),
+        ({"anchors": site, "frame": "/map"}, "frame: expected a frame's name"),
+        ({"anchors": site, "lever_arm": "1,2"}, "lever_arm: expected"),
+        ({"anchors": site, "record": file}, "is not a folder"),
+        ({"anchors": site, "record": "x.mcap"}, "a rosbag2 is a folder"),
+        ({"device": "none", "anchors": str(twice)}, "id '1' appears twice"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            plan(given, robot=True)
+    with pytest.raises(InputError, match="is not a folder"):
+        plan({"output": file})
+    for given, complaint in (
+        ({"passive": "false"}, "tags must say whom to ask"),
+        ({"anchors": str(twice)}, "id '1' appears twice"),
+        ({"frame": "/map"}, "frame: expected a frame's name"),
+        ({"record": file}, "is not a folder"),
+        ({"air_time": "100.0"}, "air_time is of tags that are asked"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            fleet_launching.plan(given)
 
 
 def test_a_misspelt_argument_is_pointed_out() -> None:
@@ -331,7 +378,8 @@ def test_launch_lines_of_the_pages_start_something(name: str, words: str, tmp_pa
     if "recording" in given:
         given["recording"] = table_in(tmp_path)
     if "anchors" in given:
-        given["anchors"] = table_in(tmp_path).replace(".csv", "_anchors.csv")
+        device = given.get("device", "decar")
+        given["anchors"] = site_in(tmp_path, "decar" if device == "none" else device)
     given.pop("params_file", None)
     if name == "fleet":
         assert set(given) <= set(fleet_launching.arguments())
