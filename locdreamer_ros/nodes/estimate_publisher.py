@@ -75,6 +75,8 @@ class EstimatePublisher:
         self._poses: deque[PoseStamped] = deque(maxlen=config.path_length)
         self._looks: dict[int, ColorRGBA] = {}
         """Colours other than idle that were shown, by row of the anchor."""
+        self._shown: Site | None = None
+        """Whose anchors were shown."""
 
     def publish(self, estimate: Estimate, site: Site, *, ns: int) -> PoseWithCovarianceStamped:
         """Publish the estimate for the stamp `ns`; returns the pose."""
@@ -97,13 +99,15 @@ class EstimatePublisher:
             looks = dict.fromkeys(asked.tolist(), ASKED_COLOR) | dict.fromkeys(
                 excluded, EXCLUDED_COLOR
             )
+            shown = [] if site is self._shown else [Marker(header=head, action=Marker.DELETEALL)]
+            self._looks = {} if shown else self._looks
             both = looks.keys() | self._looks.keys()
             rows = {row for row in both if looks.get(row) is not self._looks.get(row)}
-            changed = None if self._markers.new_eyes else sorted(rows)
-            anchors = anchor_markers(site, head=head, looks=looks, rows=changed)
-            shown = [*anchors, ellipse_marker(estimate, site, head)]
+            changed = None if self._markers.new_eyes or shown else sorted(rows)
+            shown += anchor_markers(site, head=head, looks=looks, rows=changed)
+            shown.append(ellipse_marker(estimate, site, head))
             self._markers.publish(MarkerArray(markers=shown))
-            self._looks = looks
+            self._looks, self._shown = looks, site
 
 
 class Display:

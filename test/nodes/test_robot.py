@@ -28,7 +28,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Range
 from tf2_msgs.msg import TFMessage
-from visualization_msgs.msg import MarkerArray
+from visualization_msgs.msg import Marker, MarkerArray
 
 from locdreamer_ros.alignment import turned
 from locdreamer_ros.config import load_parameters
@@ -471,6 +471,15 @@ def test_what_nobody_looks_at_is_not_built_and_who_comes_late_sees_all() -> None
         assert [m.id for m in shown[0].markers if m.ns == "anchors"] == [0, 1, 2, 3]
         assert [m.id for m in shown[1].markers if m.ns == "anchors"] == [2, 3]
         assert [len(path.poses) for path in paths] == [2, 3]
+        # Fewer anchors while somebody looks: the old ones, of which there are more, are taken away.
+        hosted.node._on_anchors(c.to_anchors(ANCHORS.subset(("a", "b", "c")), 0, "map"))
+        for epoch in range(3, 60):  # three of them take a while
+            ns = 10**9 + epoch * STEP_NS
+            said = c.to_ranges(ranges_at(TRUTH, [0, 1, 2], ns / 1e9), ANCHORS)
+            ranges.publish(RangeArray(header=c.header(ns, "map"), ranges=said))
+        hosted.until(lambda: len(shown) > 2, "the new ones")
+        assert shown[2].markers[0].action == Marker.DELETEALL
+        assert {m.id for m in shown[2].markers if m.ns == "anchors"} == {0, 1, 2}
 
 
 def test_silence_and_state_are_in_the_status() -> None:
