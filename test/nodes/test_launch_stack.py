@@ -26,10 +26,11 @@ if find_spec("launch_ros") is None or shutil.which("ros2") is None:
     pytest.skip("needs ros2 launch: a sourced ROS 2 distribution", allow_module_level=True)
 
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from locdreamer_ros.msg import TrackerStatus
+from locdreamer_ros.msg import AnchorSchedule, TrackerStatus
 from nodes.hosted import ANCHORS, TRUTH, ranges_at
 from nodes.ros_graph import Probe
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Range
 from tf2_msgs.msg import TFMessage
 
@@ -215,6 +216,28 @@ def test_a_robot_with_somebody_elses_radio_in_a_namespace(tmp_path: Path) -> Non
     times = [round(c.nanoseconds(pose.header.stamp) / 1e9, 6) for pose in poses]
     row = track.times.round(6).tolist().index(times[-1])
     np.testing.assert_allclose(track.mean[row, :2], (place.x, place.y), atol=1e-3)
+
+
+def test_a_robot_on_anothers_clock_asks_by_it_and_waits_while_it_stands(tmp_path: Path) -> None:
+    save_anchors(tmp_path / "site.csv", ANCHORS)
+    arguments = [
+        "device:=none", f"anchors:={tmp_path}/site.csv", "use_sim_time:=true", "rate:=5.0",
+        "namespace:=robot1",
+    ]  # fmt: skip
+    with launched(tmp_path, ROBOT, *arguments) as (launch, probe):
+        asked = probe.hear(AnchorSchedule, "/robot1/uwb/schedule")
+        clock = probe.publisher(Clock, "/clock", QoSProfile(depth=10))
+        probe.until(lambda: probe.node.count_publishers("/robot1/uwb/schedule"), "the tracker")
+        for tick in range(1000):  # 4 s at 250 Hz
+            clock.publish(Clock(clock=c.to_stamp(100 * 10**9 + tick * 4 * 10**6)))
+            sleep(0.004)
+        probe.rest(0.3)
+        count = len(asked)
+        assert 15 <= count <= 21, launch.text
+        times = [c.nanoseconds(schedule.header.stamp) / 1e9 for schedule in asked]
+        assert 100.0 <= times[0] < times[-1] <= 104.0
+        probe.rest(2.0)  # it stands
+        assert len(asked) == count
 
 
 def test_a_fleet_follows_simulated_tags_in_a_namespace(tmp_path: Path) -> None:
