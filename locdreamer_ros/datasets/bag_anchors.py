@@ -67,4 +67,5 @@ def _to_map(bag: Bag, header: Any) -> FloatArray | None:
 
 def holds(bag: Bag) -> str:
     """What is there instead, and how to name it."""
-    return f"it holds {bag.described()}; --columns ranges=TOPIC,... names them"
+    how = "--columns ranges=TOPIC,... names them, or r_ID=TOPIC,... where each anchor has its own"
+    return f"it holds {bag.described()}; {how}"
