@@ -19,7 +19,7 @@ import numpy as np
 
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, with_interval
 from locdreamer_ros.evaluation.intervals import mean_interval
-from locdreamer_ros.types import Estimate, FloatArray, Ranges, Site
+from locdreamer_ros.types import Anchors, Estimate, FloatArray, Ranges, Site
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,28 +86,36 @@ def _row(name: str, tags: int, seconds: Sequence[FloatArray]) -> Row:
     return row
 
 
-def _model(device: str) -> tuple[Site, Trained]:
-    """A site of anchors on a circle, and a model for it that has learned nothing."""
+def untrained(anchors: Anchors, budget: int, step_s: float) -> Trained:
+    """A model for anchors and steps of that length that has learned nothing."""
     import torch
 
     from locdreamer_ros.locdreamer.learning.actor import Actor, head_for
     from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig
     from locdreamer_ros.locdreamer.model_file import Trained, places
     from locdreamer_ros.locdreamer.world_model.model import Area, ModelConfig, WorldModel
-    from locdreamer_ros.types import Anchors
 
-    angle = np.linspace(0.0, 2.0 * np.pi, ANCHORS, endpoint=False)
-    spots = np.stack([5.0 * np.cos(angle), 5.0 * np.sin(angle), np.full(ANCHORS, 2.0)], axis=1)
-    anchors = Anchors(tuple(f"A{i}" for i in range(ANCHORS)), spots)
+    low, high = (
+        [float(v) for v in edge[:2]]
+        for edge in (anchors.positions.min(axis=0) - 0.5, anchors.positions.max(axis=0) + 0.5)
+    )
     config = ModelConfig()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = WorldModel(config, Area((-5.5, -5.5), (5.5, 5.5))).requires_grad_(False)
-        head = head_for(ANCHORS, BUDGET)
+        area = Area((low[0], low[1]), (high[0], high[1]))
+        model = WorldModel(config, area).requires_grad_(False)
+        head = head_for(len(anchors), budget)
         actor = Actor(hidden=config.hidden, width=config.width, head=head).requires_grad_(False)
     where = places(anchors)
-    trained = Trained(model, actor, TrainConfig(), where, where, (DT_S, DT_S), 1.0, "", 0)
-    return Site(anchors, 2, 1.0), trained.to(device)
+    return Trained(model, actor, TrainConfig(), where, where, (step_s, step_s), 1.0, "", 0)
+
+
+def _model(device: str) -> tuple[Site, Trained]:
+    """A site of anchors on a circle, and a model for it."""
+    angle = np.linspace(0.0, 2.0 * np.pi, ANCHORS, endpoint=False)
+    spots = np.stack([5.0 * np.cos(angle), 5.0 * np.sin(angle), np.full(ANCHORS, 2.0)], axis=1)
+    anchors = Anchors(tuple(f"A{i}" for i in range(ANCHORS)), spots)
+    return Site(anchors, 2, 1.0), untrained(anchors, BUDGET, DT_S).to(device)
 
 
 def _timed(step: Callable[[int], Any], count: int) -> FloatArray:

@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Processor time per step of trackers and schedulers beside filterpy's EKF, and how it grows.
+"""Processor time per step of trackers and schedulers beside the EKFs of others, and how it grows.
 
 All contenders take turns at each epoch of one walk, in one process, whatever `jobs` says: so they
 meet the same caches and the same neighbours, and their ratios hold on a busy machine. A step is
@@ -12,11 +12,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
-from time import perf_counter, process_time_ns
-from typing import Any
+from time import perf_counter
 
 import numpy as np
 from tqdm import tqdm
@@ -24,27 +24,32 @@ from tqdm import tqdm
 from locdreamer_ros import compiled
 from locdreamer_ros.benchmarks.methods import BUDGET
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, with_interval
+from locdreamer_ros.benchmarks.rivals import PACKAGES, RIVALS
+from locdreamer_ros.benchmarks.turns import ANCHORS_HEARD, Step, stepper
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
 from locdreamer_ros.evaluation.intervals import mean_interval
 from locdreamer_ros.methods import CLASSICAL, NEED_A_MODEL, SCHEDULERS, Method
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.roles import Scheduler, Stepped, Tracker
 from locdreamer_ros.simulation import make_world, simulate
-from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, Site
+from locdreamer_ros.types import Anchors, FloatArray, Site
 
 RATE_HZ = 10.0
 SHORT_S, LONG_S = 60.0, 600.0
 HELP_RUNS = 5
-SITES = (8, 64, 300, 1000)
+SITES = (5, 8, 64, 300, 1000)
 """Anchors of the sites of the growth curve; the first 8 of each are heard."""
-ANCHORS_HEARD = 8
 WARM_UP_SHARE = 0.1
 """Share of the steps at the beginning that is not counted."""
 
-Step = Callable[[int], int]
-"""An epoch's row -> nanoseconds of processor time spent in its step."""
 OUR_METHOD = ("zero-shot", "foresight")
 FILTERPY = ("filterpy", "random")
+GROWING = {OUR_METHOD: SITES, ("ekf", "gdop"): SITES, ("bias-ekf", "foresight"): SITES[:-1]}
+"""Whose steps are timed on larger and larger sites.
+
+`bias-ekf` has a state for each anchor of the site: with 1,000 a step takes it a fifth of a second.
+"""
+LEARNED = (("locdreamer", "random"), ("ekf", "actor"))
+"""With a model that has learned nothing: how long a step takes does not depend on that."""
 
 
 def house(duration: float, seed: int) -> tuple[Recording, Site]:
@@ -78,134 +83,6 @@ def time_long_recording(seed: int) -> float:
         return time_command("track", str(path), *method)
 
 
-def first_fix(recording: Recording, site: Site) -> Estimate:
-    """Where the walk begins; its speed unknown."""
-    d = site.dimensions
-    assert recording.truth is not None, "a simulated walk"
-    mean = np.concatenate([recording.truth[0, :d], np.zeros(d)])
-    return Estimate(float(recording.times[0]), mean, np.diag([0.3] * d + [0.5] * d))
-
-
-def answer(recording: Recording, row: int, asked: IntArray) -> Ranges:
-    """What anchors say in an epoch; where one is not heard, another answers in its place."""
-    heard = np.where(asked < ANCHORS_HEARD, asked, asked % ANCHORS_HEARD)
-    return Ranges.of(heard, recording.ranges[row, heard], float(recording.times[row]))
-
-
-class Turns:
-    """Turns as `Loop` makes them, unwatched: two calls of the kernel, where they are its own."""
-
-    def __init__(
-        self, tracker: Tracker, scheduler: Scheduler, anchors: Anchors, budget: int
-    ) -> None:
-        self._tracker, self._scheduler, self._anchors = tracker, scheduler, anchors
-        self._budget = budget
-        self._seat: Any = None
-        """Kept from turn to turn, as the loop keeps it; None: the last one was Python's."""
-        self._stepped: Stepped
-        self._now = 0.0
-
-    def _sits(self) -> bool:
-        found, choice = self._tracker.seat(), self._scheduler.choice(self._budget)
-        if compiled.kernel is None or found is None or choice is None:
-            return False
-        self._stepped, kept = found
-        standing = self._stepped.standing()
-        self._seat, self._now = compiled.kernel.seat(kept, choice, None, standing), standing[-1]
-        return True
-
-    def plan(self, dt: float) -> tuple[Estimate, IntArray]:
-        """Predict dt s ahead, and choose."""
-        if self._seat is not None or self._sits():
-            made = compiled.kernel.plan([(self._seat, self._now + dt)], True)[0]
-            if made is not None and made[4] is not None:
-                self._now = made[3]
-                return self._stepped.stepped(made[:4]), made[4]
-        self._seat = None
-        prior = self._tracker.predict(dt)
-        return prior, self._scheduler.select(prior, self._anchors, self._budget)
-
-    def absorb(self, prior: Estimate, ranges: Ranges) -> None:
-        """Update."""
-        if self._seat is not None:
-            told = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
-            more = (ranges.nlos_probability, ranges.variance)
-            made = compiled.kernel.absorb([(self._seat, self._now, *told, *more)])[0]
-            if made is not None:
-                self._scheduler.observe(prior, ranges, self._stepped.stepped(made[:4]))
-                return
-        self._seat = None
-        posterior = self._tracker.update(self._scheduler.keep(prior, ranges, self._budget))
-        self._scheduler.observe(prior, ranges, posterior)
-
-
-def stepper(method: Method, recording: Recording, site: Site, lives: ExitStack) -> Step:
-    """A method's steps along a walk; its tracker's life ends with `lives`."""
-    tracker, scheduler = method.make_tracker(site), method.make_scheduler(site)
-    lives.callback(tracker.close)
-    tracker.start(first_fix(recording, site))
-    anchors, budget = site.anchors, method.budget
-    turns = Turns(tracker, scheduler, anchors, budget)
-
-    def step(row: int) -> int:
-        dt = float(recording.times[row] - recording.times[row - 1])
-        begin = process_time_ns()
-        prior, asked = turns.plan(dt)
-        spent = process_time_ns() - begin
-        ranges = answer(recording, row, asked)
-        while scheduler.sequential and asked.size < budget:
-            begin = process_time_ns()
-            more = scheduler.more(tracker.look(ranges), asked, anchors, budget)
-            spent += process_time_ns() - begin
-            if more.size == 0:
-                break
-            asked = np.concatenate([asked, more])
-            ranges = ranges.joined(answer(recording, row, more))
-        begin = process_time_ns()
-        turns.absorb(prior, ranges)
-        return spent + process_time_ns() - begin
-
-    return step
-
-
-def filterpy_stepper(recording: Recording, site: Site, seed: int) -> Step | None:
-    """Filterpy's EKF with as many random anchors; None where it is not installed."""
-    try:
-        from filterpy.kalman import ExtendedKalmanFilter
-    except ImportError:
-        return None
-    kalman = ExtendedKalmanFilter(dim_x=4, dim_z=BUDGET)
-    fix = first_fix(recording, site)
-    kalman.x, kalman.P, kalman.R = fix.mean.copy(), fix.covariance.copy(), np.eye(BUDGET) * 0.04
-    rng = np.random.default_rng(seed)
-    places = site.anchors.positions
-
-    def step(row: int) -> int:
-        dt = float(recording.times[row] - recording.times[row - 1])
-        asked = rng.choice(len(places), BUDGET, replace=False)
-        near = places[asked]
-
-        def expected(x: FloatArray) -> FloatArray:
-            offset = np.array([x[0], x[1], site.tag_height]) - near
-            return np.asarray(np.sqrt((offset * offset).sum(axis=1)))
-
-        def jacobian(x: FloatArray) -> FloatArray:
-            level = np.zeros((BUDGET, 4))
-            level[:, :2] = (x[:2] - near[:, :2]) / expected(x)[:, None]
-            return level
-
-        ranges = answer(recording, row, asked).value
-        ranges = np.where(np.isnan(ranges), expected(kalman.x), ranges)  # it knows of no time-outs
-        begin = process_time_ns()
-        kalman.F = np.array([[1, 0, dt, 0], [0, 1, 0, dt], [0, 0, 1, 0], [0, 0, 0, 1.0]])
-        kalman.Q = np.diag([dt**3 / 3, dt**3 / 3, dt, dt])
-        kalman.predict()
-        kalman.update(ranges, jacobian, expected)
-        return process_time_ns() - begin
-
-    return step
-
-
 def take_turns(
     steps: Mapping[tuple[str, str], Step], epochs: int
 ) -> dict[tuple[str, str], FloatArray]:
@@ -222,24 +99,54 @@ def take_turns(
 def contenders(
     recording: Recording, site: Site, seed: int, lives: ExitStack
 ) -> dict[tuple[str, str], Step]:
-    """Every tracker beside filterpy with 3 random anchors, zero-shot with every scheduler."""
+    """Every tracker with 3 random anchors, two with every scheduler, and those of others."""
+    choosing = [s for s in SCHEDULERS if s not in NEED_A_MODEL]
     pairs = [(tracker, "random") for tracker in CLASSICAL]
-    pairs += [("ekf", "foresight")]
-    pairs += [("zero-shot", s) for s in SCHEDULERS if s not in NEED_A_MODEL]
-    found: dict[tuple[str, str], Step] = {}
-    beside = filterpy_stepper(recording, site, seed)
-    if beside is not None:
-        found[FILTERPY] = beside
+    pairs += [("ekf", s) for s in choosing if s != "random"]
+    pairs += [("zero-shot", s) for s in choosing]
+    found: dict[tuple[str, str], Step] = {
+        name: rival(recording, site, seed)
+        for name, rival in RIVALS.items()
+        if find_spec(PACKAGES[name[0]]) is not None
+    }
     for tracker, scheduler in pairs:
         method = Method(tracker=tracker, scheduler=scheduler, budget=BUDGET, seed=seed)
         found[tracker, scheduler] = stepper(method, recording, site, lives)
+    if find_spec("torch") is not None:
+        model = learned_nothing(site, lives)
+        for tracker, scheduler in LEARNED:
+            method = Method(
+                tracker=tracker,
+                scheduler=scheduler,
+                budget=BUDGET,
+                seed=seed,
+                model=model,
+                compute="cpu",
+            )
+            found[tracker, scheduler] = stepper(method, recording, site, lives)
     return found
 
 
-def spread_out(recording: Recording, site: Site, count: int) -> Site:
-    """The site with anchors that are never heard, 10 m apart and beyond reach, up to `count`."""
-    places = site.anchors.positions[:ANCHORS_HEARD]
-    number = np.arange(count - ANCHORS_HEARD)
+def learned_nothing(site: Site, lives: ExitStack) -> str:
+    """The file, as long as `lives`, of a `locdreamer` model of the site that was not trained."""
+    import torch
+
+    from locdreamer_ros.benchmarks.gpu import untrained
+    from locdreamer_ros.locdreamer.model_file import save_model
+
+    torch.set_num_threads(1)
+    path = Path(lives.enter_context(tempfile.TemporaryDirectory())) / "untrained.pt"
+    save_model(path, untrained(site.anchors, BUDGET, 1.0 / RATE_HZ))
+    return str(path)
+
+
+def spread_out(site: Site, count: int) -> Site:
+    """The site's first 8 anchors (fewer for a lower `count`), and others up to `count`.
+
+    Those are never heard: 10 m apart and beyond reach.
+    """
+    places = site.anchors.positions[: min(ANCHORS_HEARD, count)]
+    number = np.arange(count - len(places))
     more = np.column_stack(
         [200.0 + 10.0 * (number % 40), 10.0 * (number // 40), 2.5 + 0.0 * number]
     )
@@ -247,17 +154,25 @@ def spread_out(recording: Recording, site: Site, count: int) -> Site:
     return Site(Anchors(ids, np.concatenate([places, more])), 2, site.tag_height)
 
 
+def on_a_site(method: tuple[str, str], count: int) -> tuple[str, str]:
+    """The name of a row of the growth curve."""
+    return method[0], f"{method[1]}, {count} anchors"
+
+
 def growth(recording: Recording, site: Site, seed: int) -> dict[tuple[str, str], FloatArray]:
-    """The default method's steps on sites of more and more anchors."""
-    method = Method(budget=BUDGET, seed=seed)
-    with ExitStack() as lives:
-        steps = {
-            (OUR_METHOD[0], f"{OUR_METHOD[1]}, {count} anchors"): stepper(
-                method, recording, spread_out(recording, site, count), lives
-            )
-            for count in SITES
-        }
-        return take_turns(steps, len(recording))
+    """Steps on sites of more and more anchors; each method takes turns with itself alone."""
+    spent: dict[tuple[str, str], FloatArray] = {}
+    for (tracker, scheduler), sites in GROWING.items():
+        method = Method(tracker=tracker, scheduler=scheduler, budget=BUDGET, seed=seed)
+        with ExitStack() as lives:
+            steps = {
+                on_a_site((tracker, scheduler), count): stepper(
+                    method, recording, spread_out(site, count), lives
+                )
+                for count in sites
+            }
+            spent |= take_turns(steps, len(recording))
+    return spent
 
 
 def run(settings: Settings) -> Result:
@@ -281,9 +196,8 @@ def run(settings: Settings) -> Result:
             with_interval(row, "ratio_filterpy", mean_interval(ratios))
         rows.append(row)
     own = next(row for row in rows if (row["tracker"], row["scheduler"]) == OUR_METHOD)
-    curve = [p50[OUR_METHOD[0], f"{OUR_METHOD[1]}, {count} anchors"] for count in SITES]
     claims = {
-        "growth_1000": curve[-1] / curve[0],
+        "growth_1000": p50[on_a_site(OUR_METHOD, 1000)] / p50[on_a_site(OUR_METHOD, 8)],
         "sequential_ratio": p50[OUR_METHOD[0], "sequential"] / p50[OUR_METHOD],
         "p99_over_p50": own["step_us_p99"] / own["step_us_p50"],
         "ekf_10_minutes_s": time_long_recording(settings.seeds[0]),
@@ -294,10 +208,15 @@ def run(settings: Settings) -> Result:
         f"8 anchors; {SHORT_S:g} s at {RATE_HZ:g} Hz for each seed; processor time, taking turns.",
         f"zero-shot and foresight ran in {compiled.backend()}.",
     ]
+    notes += [
+        f"{PACKAGES[name[0]]} is not installed: no {name[0]} beside."
+        for name in RIVALS
+        if name not in timed[0]
+    ]
     if FILTERPY in timed[0]:
         claims["ratio_filterpy"] = own["ratio_filterpy"]
-    else:
-        notes.append("filterpy is not installed: no ratio to it.")
+    if LEARNED[0] in timed[0]:
+        notes.append("locdreamer and actor had a model that was not trained, and one thread.")
     return Result(
         rows=rows,
         claims=claims,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from locdreamer_ros import compiled
-from locdreamer_ros.benchmarks.latency import BUDGET, Turns, answer, first_fix, house
+from locdreamer_ros.benchmarks.latency import BUDGET, house
+from locdreamer_ros.benchmarks.turns import Turns, answer, first_fix
 from locdreamer_ros.methods import Method
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 
 import pytest
 from worlds import circle_recording
 
-from locdreamer_ros.benchmarks import BENCHMARKS, gpu, house, latency, methods
+from locdreamer_ros.benchmarks import BENCHMARKS, gpu, house, latency, methods, rivals
 from locdreamer_ros.benchmarks.result import MEASURES
 from locdreamer_ros.cli import main
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
+from locdreamer_ros.methods import CLASSICAL, NEED_A_MODEL, SCHEDULERS
 
 
 @pytest.fixture(autouse=True)
@@ -78,12 +80,27 @@ def test_gpu_times_one_tag_and_a_fleet_here_too(tmp_path, capsys, monkeypatch):
 def test_latency(tmp_path, capsys):
     pytest.importorskip("filterpy", reason="the ratio is to filterpy's EKF")
     assert main(["benchmark", "latency", "--seeds", "1", "--output", str(tmp_path)]) == 0
-    claims = result(tmp_path, "latency")["claims"]
+    found = result(tmp_path, "latency")
+    claims = found["claims"]
     assert claims["help_s"] > 0.0
     assert claims["ekf_10_minutes_s"] > 0.0
     for claim in ("ratio_filterpy", "growth_1000", "sequential_ratio", "p99_over_p50"):
         assert claims[claim] > 0.0
-    capsys.readouterr()
+    p50 = {(row["tracker"], row["scheduler"]): row["step_us_p50"] for row in found["rows"]}
+    assert all(value > 0.0 for value in p50.values())
+    assert {tracker for tracker, _ in p50} >= set(CLASSICAL) | {"zero-shot", "filterpy"}
+    without_model = set(SCHEDULERS) - set(NEED_A_MODEL)
+    for tracker in ("zero-shot", "ekf"):
+        assert {s for t, s in p50 if t == tracker} >= without_model
+    for count in (5, 1000):
+        assert ("zero-shot", f"foresight, {count} anchors") in p50
+        assert ("ekf", f"gdop, {count} anchors") in p50
+    assert (("locdreamer", "random") in p50) == (find_spec("torch") is not None)
+    notes = capsys.readouterr().out
+    for rival, package in rivals.PACKAGES.items():
+        there = find_spec(package) is not None
+        assert ((rival, "random") in p50) == there
+        assert (f"{package} is not installed" in notes) != there
 
 
 @pytest.mark.parametrize(
