@@ -24,6 +24,7 @@ HEADINGS = {
     "mae_3d": "MAE 3-D m",
     "ranges_per_fix": "ranges/fix",
     "nees": "NEES",
+    "nees_z": "NEES z",
     "coverage95": "in 95 %",
     "step_us_p50": "step us",
 }

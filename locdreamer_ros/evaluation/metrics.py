@@ -170,7 +170,7 @@ def heard_anchors(
 
 @dataclass(frozen=True)
 class Metrics:
-    """Scores of one track; lengths in m. The `_3d` ones are None where the state is 2-D."""
+    """Scores of one track; lengths in m. `_3d` and `nees_x` ... are None where the state is 2-D."""
 
     steps: int
     mae: float
@@ -187,6 +187,9 @@ class Metrics:
     p50_3d: float | None = None
     p90_3d: float | None = None
     max_3d: float | None = None
+    nees_x: float | None = None
+    nees_y: float | None = None
+    nees_z: float | None = None
 
 
 def horizontal_errors(track: Track, *, skip: int = SKIP) -> FloatArray:
@@ -211,6 +214,17 @@ def nees(track: Track, *, skip: int = SKIP) -> FloatArray:
     proper = (determinant > 0.0) & (xx > 0.0)
     square = yy * x**2 - 2.0 * xy * x * y + xx * y**2
     return np.where(proper, square / np.where(proper, determinant, 1.0), np.inf)
+
+
+def _axes(error: FloatArray, covariance: FloatArray) -> dict[str, float]:
+    """Mean squared error over variance of each axis, 1 where honest: errors (m, 3), (m, 3, 3).
+
+    Infinite where a variance is not positive: such a tracker claims certainty.
+    """
+    variance = np.diagonal(covariance, axis1=1, axis2=2)
+    proper = variance > 0.0
+    ratio = np.where(proper, error**2 / np.where(proper, variance, 1.0), np.inf).mean(axis=0)
+    return {f"nees_{axis}": float(value) for axis, value in zip("xyz", ratio, strict=True)}
 
 
 def _distances(errors: FloatArray, suffix: str = "") -> dict[str, float]:
@@ -238,6 +252,7 @@ def score(track: Track, *, skip: int = SKIP) -> Metrics:
         if with_height.any():
             error = track.mean[with_height, :3] - track.truth[with_height]
             spatial = _distances(np.linalg.norm(error, axis=1), "_3d")
+            spatial |= _axes(error, track.covariance[with_height, :3, :3])
     return Metrics(
         steps=int(scored.sum()),
         ranges_per_fix=float(track.asked[scored].mean()),

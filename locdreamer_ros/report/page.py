@@ -82,7 +82,7 @@ def write_report(
     scored = {name: track for name, track in tracks.items() if track.scored().any()}
     sections = []
     if scored:
-        under = "<p class='soft'>Below the thin line: claims too much.</p>"
+        under = f"<p class='soft'>Below the thin line: claims too much.{_axes(reports[0])}</p>"
         sections += [
             section("Error over time", error_chart({name: shown[name] for name in scored})),
             section("Distribution of errors", ecdf_chart(scored)),
@@ -129,6 +129,13 @@ def write_page(path: Path, title: str, body: str) -> None:
         stream.write(
             f"<!DOCTYPE html><html lang='en'><head>{head}</head><body>{main}</body></html>\n"
         )
+
+
+def _axes(report: Mapping[str, Any]) -> str:
+    """What a track in space says of each axis, if it does."""
+    found = {axis: report.get(f"nees_{axis}") for axis in "xyz"}
+    said = ", ".join(f"{axis} {value:.2f}" for axis, value in found.items() if value is not None)
+    return f" Squared error over variance, 1 is right: {said}." if said else ""
 
 
 def section(heading: str, content: str, class_: str = "") -> str:

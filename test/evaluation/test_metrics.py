@@ -85,6 +85,26 @@ def test_3d_errors_beside_the_horizontal_ones():
     assert {"mae_3d", "rmse_3d", "p50_3d", "p90_3d", "max_3d"} <= set(as_dict(metrics))
 
 
+def test_the_squared_error_of_each_axis_beside_its_variance():
+    # Errors of 1 and 3, 2, and 0 and 6 m; sigmas of 1, 2 and 3 m; what they share does not count.
+    errors = np.tile([[1.0, 2.0, 0.0], [3.0, -2.0, 6.0]], (3, 1))
+    covariance = np.diag([1.0, 4.0, 9.0, 1.0, 1.0, 1.0])
+    covariance[0, 2] = covariance[2, 0] = 2.0
+    track = track_of(errors, covariance, dimensions=3)
+    track.truth[:2, 2] = np.nan  # epochs of no known height are left out
+    metrics = score(track, skip=0)
+    assert (metrics.nees_x, metrics.nees_y, metrics.nees_z) == pytest.approx((5.0, 1.0, 2.0))
+    track.truth[:, 2] = np.nan
+    assert score(track, skip=0).nees_z is None
+    assert "nees_z" not in as_dict(score(track_of(errors[:, :2]), skip=0))
+
+
+def test_an_axis_of_no_variance_claims_certainty():
+    covariance = np.diag([1.0, 1.0, 0.0, 1.0, 1.0, 1.0])
+    metrics = score(track_of(np.ones((3, 3)), covariance, dimensions=3), skip=0)
+    assert (metrics.nees_x, metrics.nees_z) == (1.0, np.inf)
+
+
 def test_a_lost_estimate_is_an_error_not_a_gap():
     track = track_of(np.ones((5, 2)))
     track.mean[3, 1] = np.nan

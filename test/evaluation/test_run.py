@@ -73,7 +73,8 @@ def test_3d_errors_are_added_in_3d():
         1
     ]
     assert [key for key in report if key not in KEYS] == [
-        f"{name}_3d" for name in ("mae", "rmse", "p50", "p90", "max")
+        *(f"{name}_3d" for name in ("mae", "rmse", "p50", "p90", "max")),
+        *("nees_x", "nees_y", "nees_z"),
     ]
     assert report["mae_3d"] >= report["mae"]
 

@@ -188,6 +188,15 @@ def test_errors_beyond_the_chart_are_said(tmp_path: Path) -> None:
         assert ("<p class='soft'>Cut off at" in page) == said
 
 
+def test_of_a_track_in_space_each_axis_is_said(tmp_path: Path) -> None:
+    recording, tracks, reports = ran()
+    axes = {"nees_x": 0.5, "nees_y": 1.0, "nees_z": 7.125}
+    for report, said in ((reports[0], False), ({**reports[0], **axes}, True)):
+        write_report(tmp_path / "r.html", recording.anchors, {"a": tracks[0]}, [report], title="t")
+        page = (tmp_path / "r.html").read_text(encoding="utf-8")
+        assert ("1 is right: x 0.50, y 1.00, z 7.12." in page) == said
+
+
 def test_names_on_the_map_hide_no_other() -> None:
     """Two at one corner, and sixty in a grid: what has no room is what the pointer finds."""
     near = charts._named(["A1", "A2"], np.array([[100.0, 100.0], [104.0, 96.0]]))
