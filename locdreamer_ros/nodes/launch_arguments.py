@@ -33,6 +33,7 @@ NODE_ARGUMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "preset": ("preset", ("tracker_node",)),
     "scheduler": ("scheduler", ("tracker_node",)),
     "model": ("model", ("tracker_node",)),
+    "compute": ("compute", ("tracker_node",)),
     "budget": ("budget", ("tracker_node", "evaluator_node")),
     "accuracy": ("accuracy", ("tracker_node",)),
     "price": ("price", ("tracker_node",)),
@@ -69,10 +70,10 @@ OTHERS = {
     "view": ("false", "show it in rerun's viewer"),
 }
 ROBOT = (
-    "device", "port", "anchors", "tracker", "preset", "scheduler", "model", "budget", "accuracy",
-    "price", "rate", "passive", "ranges_from", "dimensions", "tag_height", "tag", "frame",
-    "tag_frame", "broadcast", "lever_arm", "seed", "autostart", "record", "odometry", "imu",
-    "namespace", "params_file", "use_sim_time",
+    "device", "port", "anchors", "tracker", "preset", "scheduler", "model", "compute", "budget",
+    "accuracy", "price", "rate", "passive", "ranges_from", "dimensions", "tag_height", "tag",
+    "frame", "tag_frame", "broadcast", "lever_arm", "seed", "autostart", "record", "odometry",
+    "imu", "namespace", "params_file", "use_sim_time",
 )  # fmt: skip
 """Arguments of robot.launch.py: a driver and a tracker. tracking.launch.py has them all."""
 NO_DEVICE = "none"

@@ -132,6 +132,13 @@ def test_arguments_go_over_the_users_file_and_that_over_ours(tmp_path: Path) -> 
     assert parameters(robot, "tracker_node")["rate"] == 4.0
 
 
+def test_where_the_learned_parts_compute_is_said_to_the_tracker(tmp_path: Path) -> None:
+    for given, robot in (({}, False), ({"anchors": site_in(tmp_path)}, True)):
+        assert parameters(plan(given, robot=robot), "tracker_node")["compute"] == "auto"
+        told = parameters(plan({**given, "compute": "cpu"}, robot=robot), "tracker_node")
+        assert told["compute"] == "cpu"
+
+
 def test_what_ros_dumps_of_a_node_is_read_again(tmp_path: Path) -> None:
     """`ros2 param dump` has the parameters of rclpy, too."""
     dump = tmp_path / "dump.yaml"
@@ -217,6 +224,7 @@ def test_rviz_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"rate": "nan"}, "rate: expected a value"),
         ({"rviz": "yes"}, "rviz: expected true or false"),
         ({"tracker": "ukf"}, "tracker: expected one of"),
+        ({"compute": "gpu"}, "compute: expected one of auto, cpu, cuda, got 'gpu'"),
         ({"baseline": "ukf"}, "baseline: expected one of"),
         ({"tracker": "grid", "preset": "paper"}, "unknown preset"),
         ({"scheduler": "juno"}, "needs a trained model"),
