@@ -190,7 +190,7 @@ def _ranges_and_pose(here: SiteFile, port: Port, found: Chain) -> None:
             raise InputError(session.problem or f"{port.path}: the session with it does not begin")
         asked = np.flatnonzero([bool(name) for name in names])
         _ask_all(here, asked, ranger, source, found)
-        _track(here, ranger, source, found)
+        _track(here, asked, ranger, source, found)
     finally:
         session.close()
 
@@ -198,13 +198,10 @@ def _ranges_and_pose(here: SiteFile, port: Port, found: Chain) -> None:
 def _ask_all(here: SiteFile, asked: IntArray, ranger: Ranger, source: _Asked, found: Chain) -> None:
     """Whether the anchors (rows) answer, and with ranges that can be theirs. Raises InputError."""
     site, begin = here.site, time.monotonic()
-    parts = np.array_split(asked, max(1, -(-asked.size // here.method.budget)))
     spent, rounds = 0.0, 0
     heard: BoolArray = np.zeros(len(site.anchors), dtype=bool)
     while spent < ROUNDS_S and (rounds < ROUNDS or (not heard.any() and spent < 1.2 * QUIET_S)):
-        for part in parts:
-            source.measure(part, 0.0)
-            ranger.idle(PAUSE_S)
+        _round(here, asked, ranger, source)
         heard = np.asarray(np.isfinite([row for _, row in source.heard]).any(axis=0))
         rounds, spent = rounds + 1, time.monotonic() - begin
     ids = np.array(site.anchors.ids)
@@ -229,12 +226,21 @@ def _ask_all(here: SiteFile, asked: IntArray, ranger: Ranger, source: _Asked, fo
         )
 
 
-def _track(here: SiteFile, ranger: Ranger, source: _Asked, found: Chain) -> None:
+def _round(here: SiteFile, asked: IntArray, ranger: Ranger, source: _Asked) -> int:
+    """Ask each of the anchors (rows) once, a budget of them together; in how many parts."""
+    parts = np.array_split(asked, max(1, -(-asked.size // here.method.budget)))
+    for part in parts:
+        source.measure(part, 0.0)
+        ranger.idle(PAUSE_S)
+    return len(parts)
+
+
+def _track(here: SiteFile, asked: IntArray, ranger: Ranger, source: _Asked, found: Chain) -> None:
     """Whether the loop comes to a pose, and the ranges fit it. Raises InputError."""
     site, method = here.site, here.method
     scheduler = method.make_scheduler(site)
     loop = Loop(method.make_tracker(site), scheduler, site, budget=method.budget)
-    misfits, estimate, fixes = [], None, 0
+    estimate, fixes = None, 0
     begin = time.monotonic()
     try:
         while fixes < FIXES and time.monotonic() - begin < FIXES_S:
@@ -243,10 +249,6 @@ def _track(here: SiteFile, ranger: Ranger, source: _Asked, found: Chain) -> None
             if step.estimate is None:
                 continue
             estimate, fixes = step.estimate, fixes + 1
-            place = np.full(3, site.tag_height)
-            place[: site.dimensions] = estimate.mean[: site.dimensions]
-            away = np.linalg.norm(site.anchors.positions - place, axis=1)
-            misfits.append(np.abs(source.heard[-1][1] - away))
     finally:
         loop.close()
     if estimate is None:
@@ -254,6 +256,12 @@ def _track(here: SiteFile, ranger: Ranger, source: _Asked, found: Chain) -> None
             "No first fix: the ranges agree on no place. Are ids and places in "
             f"{here.anchors_file} those of the anchors?"
         )
+    # Of all anchors, whomever the tracker asks: three ranges fit some place wherever they are.
+    parts = _round(here, asked, ranger, source)
+    place = np.full(3, site.tag_height)
+    place[: site.dimensions] = estimate.mean[: site.dimensions]
+    away = np.linalg.norm(site.anchors.positions - place, axis=1)
+    misfits = np.abs([row - away for _, row in source.heard[-parts:]])
     spread = estimate.covariance[: site.dimensions, : site.dimensions]
     off, sigma = float(np.nanmedian(misfits)), float(np.sqrt(np.linalg.eigvalsh(spread)[-1]))
     found.pose = [float(value) for value in estimate.mean[: site.dimensions]]

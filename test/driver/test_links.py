@@ -104,7 +104,7 @@ def ranger_at(url: str) -> Ranger:
     return Ranger(SITE, Session(Transport(url, 115200), make_codec("decar")))
 
 
-def until(done: Callable[[], bool], seconds: float = 4.0) -> bool:
+def until(done: Callable[[], bool], seconds: float = 20.0) -> bool:
     end = time.monotonic() + seconds
     while not done() and time.monotonic() < end:
         time.sleep(0.01)
