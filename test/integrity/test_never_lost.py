@@ -20,7 +20,7 @@ from locdreamer_ros.integrity.window import Window
 from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.simulation import make_world, simulate
+from locdreamer_ros.simulation import make_world, simulate, with_odometry
 from locdreamer_ros.types import Anchors, FloatArray, Ranges, Site
 
 SQUARE = np.array([[0.0, 0.0, 2.0], [10.0, 0.0, 2.2], [10.0, 10.0, 1.9], [0.0, 10.0, 2.1]])
@@ -94,6 +94,32 @@ def test_one_of_four_anchors_reads_too_far(scheduler: str) -> None:
     assert error[150:].mean() < 0.15
     assert error.max() < 1.0
     assert run.tracks[0].states is not None
+
+
+@pytest.mark.parametrize("tracker", ["zero-shot", "ekf"])
+def test_with_odometry_a_broken_anchor_is_named_all_the_same(tracker: str) -> None:
+    driven = with_odometry(walk(BOX, height=1.2), drift=0.02, rng=np.random.default_rng(3))
+    run, error = tracked(altered(driven, 15.0, add(2, -4.0)), tracker=tracker, dimensions="2")
+    named = run.tracks[0].asking.excluded[:, 2]
+    assert 15.0 < driven.times[named][0] < 20.0
+    assert named[200:].mean() > 0.8
+    assert error[200:].max() < 0.5
+
+
+def test_in_doubt_those_unheard_for_longest_are_asked() -> None:
+    recording = walk(BOX, duration=10.0)
+    method = Method(dimensions="2", budget=3)
+    site = method.site(recording.anchors)
+    done = run_offline(
+        recording, site, method.make_tracker(site), method.make_scheduler(site), budget=3
+    )
+    loop = done.loops[0]
+    heard = loop.watch.window.last
+    calm = set(loop.plan_by_parts(10.0).anchor.tolist())
+    loop.watch.doubt.suspect = True
+    asked = set(loop.plan_by_parts(10.1).anchor.tolist())
+    assert asked == set(np.argsort(heard)[:3].tolist())
+    assert asked != calm, "foresight's choice is another"
 
 
 def test_garbage_is_named_and_held_back() -> None:
