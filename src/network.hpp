@@ -33,12 +33,12 @@ struct Network
   double trust_head[HIDDEN], trust_head_bias;
   // Noises, and what `layout` and `types` fix.
   double acceleration, vertical, common_walk, own, own_time, local, local_time, local_way;
-  double sigma, pace[PACES], silent, floor, most_ahead;
+  double sigma, pace[PACES], silent, floor, most_ahead, near, near_at;
 };
 
 constexpr size_t ROWS = SEEN + 1 + 2 * WIDTH + 1 + 2 * WIDTH + 1 + 3 + 2;
 constexpr size_t WEIGHTS = ROWS * WIDTH + 3 + 2 + (CONTEXT + 3) * HIDDEN + 4 * (HIDDEN + 1) +
-  (CONTEXT + 2) * HIDDEN + HIDDEN + 1 + 15;
+  (CONTEXT + 2) * HIDDEN + HIDDEN + 1 + 17;
 
 // What the network makes of ranges, and what it works on.
 struct Look

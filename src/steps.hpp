@@ -81,7 +81,8 @@ inline PyObject * make_network(PyObject *, PyObject * flat)
   for (double * value : {
       &net->trust_head_bias, &net->acceleration, &net->vertical, &net->common_walk, &net->own,
       &net->own_time, &net->local, &net->local_time, &net->local_way, &net->sigma, &net->pace[0],
-      &net->pace[1], &net->pace[2], &net->silent, &net->floor, &net->most_ahead})
+      &net->pace[1], &net->pace[2], &net->silent, &net->floor, &net->most_ahead,
+      &net->near, &net->near_at})
   {
     *value = *next++;
   }

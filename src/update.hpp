@@ -43,15 +43,16 @@ struct Memory
 // What an update works on: kept from one to the next, so that nothing is allocated.
 struct Workspace
 {
-  Numbers distance, direction, bias, innovation, first, residual, whitened, weight, column, jump;
+  Numbers distance, direction, bias, near, innovation, first, residual, whitened, weight;
+  Numbers column, jump;
   Numbers plain, spread, inner, features, bent, logs;
   std::vector<Row> before;
   Look look;
 
   void resize(size_t count, size_t size)
   {
-    for (Numbers * each : {&distance, &bias, &innovation, &first, &residual, &whitened, &weight,
-        &column, &jump})
+    for (Numbers * each : {&distance, &bias, &near, &innovation, &first, &residual, &whitened,
+        &weight, &column, &jump})
     {
       each->assign(count, 0.0);
     }
@@ -85,7 +86,8 @@ public:
   {
     geometry(prior_);
     for (int k = 0; k < count_; k++) {
-      bias_[k] = bias(prior_, k);
+      work_.near[k] = net_.near * std::log(distance_[k] / net_.near_at);
+      bias_[k] = bias(prior_, k) + work_.near[k];
       innovation_[k] = heard_.value[k] - distance_[k] - bias_[k];
     }
     first_ = innovation_;
@@ -201,7 +203,8 @@ private:
   {
     double unused[SPACE];
     for (int k = 0; k < count_; k++) {
-      residual_[k] = heard_.value[k] - offset(point, k, unused) - bias(point, k);
+      residual_[k] =
+        heard_.value[k] - offset(point, k, unused) - bias(point, k) - work_.near[k];
     }
   }
 

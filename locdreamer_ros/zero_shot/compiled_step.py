@@ -26,7 +26,7 @@ from locdreamer_ros.types import (
     Unchanging,
 )
 from locdreamer_ros.zero_shot.foresight import foresee
-from locdreamer_ros.zero_shot.layout import SIGMA_M, SILENT_S, WEIGHTS
+from locdreamer_ros.zero_shot.layout import NEAR_AT_M, NEAR_M, SIGMA_M, SILENT_S, WEIGHTS
 from locdreamer_ros.zero_shot.model_file import Weights
 from locdreamer_ros.zero_shot.state import State
 
@@ -149,7 +149,7 @@ def _network(kernel: Any, weights: Weights) -> Any:
     """The weights as the kernel takes them, once for all tags; None for those of another shape."""
     parts = [weights[f"{name}.{part}"] for name in ARRAYS for part in ("weight", "bias")]
     parts += [np.exp(weights.noise[name]) for name in NOISES]
-    constants = (SIGMA_M, *WEIGHTS, SILENT_S, FLOOR_M, MAX_AGE_S)
+    constants = (SIGMA_M, *WEIGHTS, SILENT_S, FLOOR_M, MAX_AGE_S, NEAR_M, NEAR_AT_M)
     flat = np.concatenate([np.ravel(part) for part in parts] + [np.array(constants)])
     try:
         return kernel.network(flat)

@@ -21,6 +21,10 @@ FIRST_BIAS = COMMON + 1
 
 SIGMA_M = 0.15
 """Noise of a range before anything is learned, and in the leave-one-out residual always."""
+NEAR_M, NEAR_AT_M = 0.03, 4.0
+"""Strong signals are stamped early: a range is too long by the first, m, times the logarithm of the
+distance over the second. A DW1000 of 64 MHz has .04 to .06 m (from Decawave's APS011, free space),
+and firmware that takes that off has 0: this is the mean of both."""
 NEWS_WIDTH = 8
 """What each update says of how its ranges were off: `Hybrid.remember`."""
 WEIGHTS = (0.2, 0.03, 0.005)

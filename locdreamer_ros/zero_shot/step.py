@@ -19,6 +19,8 @@ from locdreamer_ros.zero_shot.layout import (
     FAST_WEIGHT,
     FIRST_BIAS,
     KINEMATIC,
+    NEAR_AT_M,
+    NEAR_M,
     NEWS_WIDTH,
     SEEN_CONTEXT,
     SIGMA_M,
@@ -122,8 +124,9 @@ def update(
         FIRST_BIAS + state.slots + where,
     )
     prior, covariance = state.mean, state.covariance
-    bias = prior[COMMON] + prior[seen.own] + prior[seen.local]
     distance, direction = _geometry(prior, seen)
+    near = NEAR_M * np.log(distance / NEAR_AT_M)
+    bias = prior[COMMON] + prior[seen.own] + prior[seen.local] + near
     first = innovation = seen.value - distance - bias
     features = _features(state, innovation, distance, direction, seen)
     point, residual = prior, np.zeros(len(used))
@@ -147,7 +150,7 @@ def update(
         gain = np.linalg.solve(inner, spread).T
         point = prior + gain @ (innovation - shift)
         residual = seen.value - _geometry(point, seen)[0]
-        residual -= point[COMMON] + point[seen.own] + point[seen.local]
+        residual -= point[COMMON] + point[seen.own] + point[seen.local] + near
     gained = gain @ spread
     posterior = wide - gained
     state = state.changed(mean=point, covariance=0.5 * (posterior + posterior.T))

@@ -11,6 +11,7 @@ from worlds import circle_recording, follow, square_anchors
 from locdreamer_ros.methods import make_scheduler
 from locdreamer_ros.simulation import simulate
 from locdreamer_ros.types import Anchors, Estimate, Ranges, Site
+from locdreamer_ros.zero_shot.layout import NEAR_M
 from locdreamer_ros.zero_shot.model_file import shipped
 from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
 
@@ -78,6 +79,7 @@ def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked, fix, free
     anchors = square_anchors(6)
     steps = steps_of(anchors, budget=budget, blocked=blocked)
     model = Hybrid().double()
+    model.near = NEAR_M
     model.load_state_dict({k: torch.from_numpy(v) for k, v in weights.arrays.items()})
     mean, covariance = in_space(fix)
     axes = len(fix.mean) // 2

@@ -25,6 +25,7 @@ from locdreamer_ros.zero_shot.layout import (
     FAST_WEIGHT,
     FIRST_BIAS,
     KINEMATIC,
+    NEAR_AT_M,
     NEWS_WIDTH,
     RANGE_FEATURES,
     SEEN_CONTEXT,
@@ -47,10 +48,14 @@ def squash(metres: Tensor) -> Tensor:
 
 
 class Hybrid(nn.Module):
-    """The filter. All its noises are learned; what a network adds starts at nothing."""
+    """The filter. All its noises are learned; what a network adds starts at nothing.
+
+    near m: `layout.NEAR_M`, which receivers have and dreams do not.
+    """
 
     def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
+        self.near = 0.0
         self.token = nn.Linear(RANGE_FEATURES, width)
         self.pool = nn.Linear(2 * width, width)
         self.mix = nn.Linear(2 * width, width)
@@ -208,8 +213,9 @@ class Hybrid(nn.Module):
         prior, covariance = belief.mean, belief.covariance
         measured = only(asked, measured)
         own, local = prior[:, FIRST_BIAS : FIRST_BIAS + count], prior[:, FIRST_BIAS + count :]
-        bias = prior[:, COMMON : COMMON + 1] + own + local
         distance, direction = self.geometry(belief, belief.position)
+        near = self.near * (distance / NEAR_AT_M).log()
+        bias = prior[:, COMMON : COMMON + 1] + own + local + near
         first = innovation = only(asked, measured - distance - bias)
         features = self.features(
             belief, innovation, distance, direction, asked, blocked
@@ -253,7 +259,8 @@ class Hybrid(nn.Module):
                 - self.geometry(belief, point[:, :SPACE])[0]
                 - point[:, COMMON : COMMON + 1]
                 - point[:, FIRST_BIAS : FIRST_BIAS + count]
-                - point[:, FIRST_BIAS + count :],
+                - point[:, FIRST_BIAS + count :]
+                - near,
             )
         posterior = wide - gain @ spread
         posterior = 0.5 * (posterior + posterior.transpose(1, 2))
