@@ -446,7 +446,7 @@ def test_a_slow_answer_is_used_with_the_time_it_came(bench: Bench) -> None:
 
 def test_an_anchor_whose_old_answer_may_come_is_left_alone(bench: Bench) -> None:
     device = bench.device(speaks({"B": 2.0}))
-    ranger = bench.ranger(FakeCodec(settle=0.3))
+    ranger = bench.ranger(FakeCodec(range_timeout=0.2, settle=0.3))
     assert ask(ranger, 0, 1).status.tolist() == [TIMEOUT, OK]
     device.heard.clear()
     ask(ranger, 0, 1, wait=0.1)
