@@ -19,13 +19,14 @@ import numpy as np
 
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, with_interval
 from locdreamer_ros.benchmarks.spreading import spread
+from locdreamer_ros.benchmarks.turns import Turns, first_fix
 from locdreamer_ros.evaluation.intervals import mean_interval
 from locdreamer_ros.evaluation.run import run_offline
 from locdreamer_ros.integrity.status import State
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.simulation import RUN_STREAM, World, make_world, simulate_in, stream
-from locdreamer_ros.types import Anchors, BoolArray, Estimate, FloatArray, IntArray, Ranges, Site
+from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray, Ranges, Site
 
 RATE_HZ, DURATION_S, ONSET_S = 10.0, 90.0, 30.0
 PLACES = ("house", "hall")
@@ -211,20 +212,15 @@ def cleaned(seed: int) -> tuple[float, int, int, float, dict[tuple[str, float], 
 
 def alone(recording: Recording, site: Site, method: Method) -> FloatArray:
     """Errors (T,) m of a method's filter without a watch, begun at the truth."""
-    tracker, scheduler = method.make_tracker(site), method.make_scheduler(site)
-    assert recording.truth is not None
-    d = site.dimensions
-    mean = np.concatenate([recording.truth[0, :d], np.zeros(d)])
-    estimate = Estimate(float(recording.times[0]), mean, np.diag([0.3] * d + [0.5] * d))
-    tracker.start(estimate)
+    tracker = method.make_tracker(site)
+    tracker.start(first_fix(recording, site))
+    turns = Turns(tracker, method.make_scheduler(site), site.anchors, method.budget)
+    assert recording.truth is not None, "a simulated walk"
     error = np.zeros(len(recording))
     for row in range(1, len(recording)):
         time = float(recording.times[row])
-        prior = tracker.predict(time - estimate.time)
-        asked = scheduler.select(prior, site.anchors, method.budget)
-        said = Ranges.of(asked, recording.ranges[row, asked], time)
-        estimate = tracker.update(scheduler.keep(prior, said, method.budget))
-        scheduler.observe(prior, said, estimate)
+        prior, asked = turns.plan(time - float(recording.times[row - 1]))
+        estimate = turns.absorb(prior, Ranges.of(asked, recording.ranges[row, asked], time))
         error[row] = np.hypot(*(estimate.position[:2] - recording.truth[row, :2]))
     tracker.close()
     return error

@@ -70,18 +70,20 @@ class Turns:
         prior = self._tracker.predict(dt)
         return prior, self._scheduler.select(prior, self._anchors, self._budget)
 
-    def absorb(self, prior: Estimate, ranges: Ranges) -> None:
+    def absorb(self, prior: Estimate, ranges: Ranges) -> Estimate:
         """Update."""
         if self._seat is not None:
             told = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
             more = (ranges.nlos_probability, ranges.variance)
             made = compiled.kernel.absorb([(self._seat, self._now, *told, *more)])[0]
             if made is not None:
-                self._scheduler.observe(prior, ranges, self._stepped.stepped(made[:4]))
-                return
+                posterior = self._stepped.stepped(made[:4])
+                self._scheduler.observe(prior, ranges, posterior)
+                return posterior
         self._seat = None
         posterior = self._tracker.update(self._scheduler.keep(prior, ranges, self._budget))
         self._scheduler.observe(prior, ranges, posterior)
+        return posterior
 
 
 def stepper(method: Method, recording: Recording, site: Site, lives: ExitStack) -> Step:

@@ -28,6 +28,7 @@ from locdreamer_ros.driver.session import Session
 from locdreamer_ros.driver.transport import Transport
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.fit import STRANGE_M
+from locdreamer_ros.geometry import slant
 from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import Method
 from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray, Ranges, Site
@@ -258,13 +259,11 @@ def _track(here: SiteFile, asked: IntArray, ranger: Ranger, source: _Asked, foun
         )
     # Of all anchors, whomever the tracker asks: three ranges fit some place wherever they are.
     parts = _round(here, asked, ranger, source)
-    place = np.full(3, site.tag_height)
-    place[: site.dimensions] = estimate.mean[: site.dimensions]
-    away = np.linalg.norm(site.anchors.positions - place, axis=1)
+    away, _ = slant(site.offsets(estimate.position, np.arange(len(site.anchors))))
     misfits = np.abs([row - away for _, row in source.heard[-parts:]])
-    spread = estimate.covariance[: site.dimensions, : site.dimensions]
+    spread = estimate.position_covariance
     off, sigma = float(np.nanmedian(misfits)), float(np.sqrt(np.linalg.eigvalsh(spread)[-1]))
-    found.pose = [float(value) for value in estimate.mean[: site.dimensions]]
+    found.pose = estimate.position.tolist()
     where = ", ".join(f"{value:.2f}" for value in found.pose)
     found.facts["pose"] = f"({where}) m, to {sigma:.2f} m; the ranges fit it to {off:.2f} m"
     if off > STRANGE_M:
