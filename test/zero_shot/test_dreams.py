@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from locdreamer_ros.zero_shot.training import dreams as module
-from locdreamer_ros.zero_shot.training.dreams import FAMILIES, HELD_OUT, TRAINED, dream, physics
+from locdreamer_ros.zero_shot.training.dreams import (
+    FAMILIES,
+    HELD_OUT,
+    TRAINED,
+    dream,
+    physics,
+    rooms,
+)
+from locdreamer_ros.zero_shot.training.dreams import walls as walls_module
 from locdreamer_ros.zero_shot.training.dreams.rooms import room
 from locdreamer_ros.zero_shot.training.dreams.walls import DISTRIBUTIONS, quantile
 
@@ -60,7 +68,44 @@ def test_paces_speeds_and_walks(many):
     speed = np.linalg.norm(many.velocity[:, 1:, :2], axis=-1)
     np.testing.assert_allclose(step, speed * many.dt[:, 1:], atol=1e-3)
     assert 0.1 < np.median(speed) < 2.0
+    assert (pace < 0.3).any()
     assert np.percentile(speed, 99.9) < 8.0
+
+
+def test_ranges_of_a_fix_are_spread_over_time(many):
+    whole = many.ahead.max(axis=(1, 2))
+    assert 0.3 < (whole > 0.0).mean() < 0.7
+    assert 0.05 < whole.max() <= 0.1
+    assert (many.ahead[:, :-1] < many.dt[:, 1:, None]).all(), "before the next fix"
+    assert (dream(20, 5, 4, np.random.default_rng(0), rate=1.0).ahead == 0.0).all()
+    still = room(200, 60, 6, np.random.default_rng(0))
+    gone = still.when_measured - still.distance
+    late = still.ahead * np.linalg.norm(still.velocity, axis=-1)[..., None]
+    assert (gone[still.ahead == 0.0] == 0.0).all()
+    assert 0.1 < np.abs(gone).max() < 2.0 * late.max()
+
+
+def test_a_tag_may_be_mounted_off_what_turns(monkeypatch):
+    monkeypatch.setattr(rooms, "LEVER_M", 0.0)
+    body = room(200, 60, 5, np.random.default_rng(0))
+    monkeypatch.undo()
+    tag = room(200, 60, 5, np.random.default_rng(0))
+    off = np.linalg.norm((tag.truth - body.truth)[..., :2], axis=-1)
+    assert 0.3 < (off.max(axis=1) > 0.0).mean() < 0.5
+    assert off.max() <= rooms.LEVER_M
+    np.testing.assert_allclose(off, off[:, :1].repeat(60, axis=1), atol=1e-9)
+
+
+def test_furniture_is_moved_once_in_some_sites():
+    """A tag that stands still hears other errors from a moment on, of some anchors."""
+    place = room(300, 40, 4, np.random.default_rng(0))
+    field = np.zeros(place.distance.shape)
+    moved = walls_module._moved_once(place, field, np.ones(300), np.random.default_rng(1)) != 0.0
+    sites = moved.any(axis=(1, 2))
+    assert 0.08 < sites.mean() < 0.25
+    assert (np.diff(moved.astype(int), axis=1) >= 0).all(), "once"
+    assert not moved[:, 0].any()
+    assert 0.2 < moved[sites].any(axis=1).mean() < 0.8
 
 
 def test_plain_places():

@@ -40,14 +40,15 @@ def steps_of(anchors, *, steps=25, budget=None, blocked=False, seed=0):
     return found
 
 
-def tracked(weights, anchors, steps, *, fix=FIX, dt=0.2, free=False):
-    """Estimates after each step."""
+def tracked(weights, anchors, steps, *, fix=FIX, dt=0.2, free=False, apart=0.0):
+    """Estimates after each step; apart s: by how much ranges of anchor after anchor are."""
     tracker = ZeroShotTracker(Site(anchors, len(fix.mean) // 2, HEIGHT), weights)
     tracker.start(fix)
     found = []
     for number, (rows, value, guess) in enumerate(steps, start=1):
         tracker.predict(dt)
-        ranges = Ranges.of(rows, value, number * dt, nlos_probability=guess, free=free)
+        stamp = number * dt + apart * rows
+        ranges = Ranges.of(rows, value, stamp, nlos_probability=guess, free=free)
         found.append(tracker.update(ranges))
     return found
 
@@ -71,7 +72,8 @@ def in_space(fix: Estimate) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("budget", [None, 3, 1])
 @pytest.mark.parametrize("free", [False, True], ids=["ranges", "blinks"])
 @pytest.mark.parametrize("fix", [FIX, IN_SPACE], ids=["plane", "space"])
-def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked, fix, free):
+@pytest.mark.parametrize("apart", [0.0, 0.03], ids=["at once", "apart"])
+def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked, fix, free, apart):
     torch = pytest.importorskip("torch")
     from locdreamer_ros.zero_shot.training.chunk import freed
     from locdreamer_ros.zero_shot.training.hybrid import Hybrid
@@ -90,7 +92,8 @@ def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked, fix, free
             torch.from_numpy(mean)[None],
             torch.from_numpy(covariance)[None],
         )
-        said = tracked(weights, anchors, steps, fix=fix, free=free)
+        said = tracked(weights, anchors, steps, fix=fix, free=free, apart=apart)
+        ahead = apart * torch.arange(6, dtype=torch.float64)[None]
         for (rows, value, guess), estimate in zip(steps, said, strict=True):
             full = torch.full((2, 1, 6), torch.nan, dtype=torch.float64)
             full[0, 0, rows] = torch.from_numpy(value)
@@ -99,8 +102,10 @@ def test_numpy_and_torch_are_the_same_filter(weights, budget, blocked, fix, free
             asked[0, rows] = True
             belief = model.predict(belief, torch.tensor([0.2], dtype=torch.float64))
             measured = full[0]
-            belief, measured, asked = freed(model, belief, measured, asked, torch.tensor([free]))
-            belief = model.update(belief, measured, asked, full[1])
+            belief, measured, asked = freed(
+                model, belief, measured, ahead, asked, torch.tensor([free])
+            )
+            belief = model.update(belief, measured, ahead, asked, full[1])
             np.testing.assert_allclose(estimate.mean, belief.mean[0].numpy()[shown], atol=1e-6)
             np.testing.assert_allclose(
                 estimate.position_covariance,

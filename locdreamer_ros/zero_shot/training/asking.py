@@ -26,7 +26,8 @@ def greedy_gdop(model: Hybrid, belief: Belief) -> Tensor:
 
     `ANCHORS_CHOSEN` at most; A for all others.
     """
-    _, direction = model.geometry(belief, belief.position)
+    now = torch.zeros_like(belief.age)
+    _, direction = model.geometry(belief, belief.mean, now)
     direction = direction[..., :2]
     outer = direction[..., :, None] * direction[..., None, :] / GDOP_SIGMA_M**2  # (B, A, 2, 2)
     information = inverse(belief.covariance[:, :2, :2])
@@ -45,8 +46,9 @@ def greedy_gdop(model: Hybrid, belief: Belief) -> Tensor:
 
 def greedy_foresight(model: Hybrid, belief: Belief) -> Tensor:
     """As `greedy_gdop`, by what leaves least of the position's variance, biases included."""
-    _, direction = model.geometry(belief, belief.position)
-    spread, inner = model.project(belief.covariance, direction)
+    now = torch.zeros_like(belief.age)
+    _, direction = model.geometry(belief, belief.mean, now)
+    spread, inner = model.project(belief.covariance, direction, now)
     cross = spread[..., :2]  # (B, A, 2)
     count = direction.shape[1]
     rank = torch.full_like(direction[..., 0], count)

@@ -96,7 +96,12 @@ def begun(model: Hybrid, belief: Belief, fixes: Fixes) -> Belief:
 
 
 def freed(
-    model: Hybrid, belief: Belief, measured: Tensor, asked: Tensor, free: Tensor
+    model: Hybrid,
+    belief: Belief,
+    measured: Tensor,
+    ahead: Tensor,
+    asked: Tensor,
+    free: Tensor,
 ) -> tuple[Belief, Tensor, Tensor]:
     """Where `free` (B,) nothing is known of the bias that the ranges of a fix share.
 
@@ -106,7 +111,7 @@ def freed(
     asked = asked & ~(free & (asked.sum(dim=1) < 2))[:, None]
     with torch.no_grad():
         count = asked.shape[1]
-        distance, _ = model.geometry(belief, belief.position)
+        distance, _ = model.geometry(belief, belief.mean, ahead)
         own, local = (
             belief.mean[:, FIRST_BIAS : FIRST_BIAS + count],
             belief.mean[:, FIRST_BIAS + count :],
@@ -173,10 +178,10 @@ def chunk(
         belief = model.predict(belief, walk.dt[:, t])
         with torch.no_grad():
             asked = choose(model, belief, walk, order[:, t])
-        measured = walk.distance[:, t]
+        measured, ahead = walk.distance[:, t], walk.ahead[:, t]
         asked = asked & ~torch.isnan(measured)
-        belief, measured, asked = freed(model, belief, measured, asked, walk.free)
-        belief = model.update(belief, measured, asked, walk.blocked[:, t])
+        belief, measured, asked = freed(model, belief, measured, ahead, asked, walk.free)
+        belief = model.update(belief, measured, ahead, asked, walk.blocked[:, t])
         belief = tamed(belief)
         found = score(model, belief, walk.truth[:, t])
         counts = ~lost(walk, belief, t)

@@ -179,46 +179,55 @@ class Hybrid(nn.Module):
             since=belief.since + dt,
         )
 
-    def geometry(self, belief: Belief, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Slant distances (B, A) m from position (B, 3), and their gradients (B, A, 3)."""
-        delta = position[:, None] - belief.anchor
+    def geometry(self, belief: Belief, mean: Tensor, ahead: Tensor) -> tuple[Tensor, Tensor]:
+        """Slant distances (B, A) m, `ahead` (B, A) s on from a mean; their gradients (B, A, 3)."""
+        delta = self.moved(mean, ahead) - belief.anchor
         distance = delta.square().sum(-1).clamp(min=1e-4).sqrt()
         return distance, delta / distance[..., None]
 
     @staticmethod
-    def project(covariance: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
-        """H P (B, A, N) and H P H^T (B, A, A) for ranges in directions (B, A, 3)."""
+    def moved(mean: Tensor, ahead: Tensor) -> Tensor:
+        """Places (B, A, 3) where a mean (B, N) is after `ahead` (B, A) s."""
+        return mean[:, None, :SPACE] + ahead[..., None] * mean[:, None, SPACE:KINEMATIC]
+
+    @staticmethod
+    def project(covariance: Tensor, direction: Tensor, ahead: Tensor) -> tuple[Tensor, Tensor]:
+        """H P (B, A, N), H P H^T (B, A, A) for ranges in directions (B, A, 3), `ahead` (B, A) s."""
+        kinematic = torch.cat([direction, ahead[..., None] * direction], dim=-1)
         count = direction.shape[1]
         own, local = slice(FIRST_BIAS, FIRST_BIAS + count), slice(FIRST_BIAS + count, None)
         spread = (
-            direction @ covariance[:, :SPACE]
+            kinematic @ covariance[:, :KINEMATIC]
             + covariance[:, COMMON : COMMON + 1]
             + covariance[:, own]
             + covariance[:, local]
         )
         inner = (
-            spread[:, :, :SPACE] @ direction.transpose(1, 2)
+            spread[:, :, :KINEMATIC] @ kinematic.transpose(1, 2)
             + spread[:, :, COMMON : COMMON + 1]
             + spread[:, :, own]
             + spread[:, :, local]
         )
         return spread, inner
 
-    def update(self, belief: Belief, measured: Tensor, asked: Tensor, blocked: Tensor) -> Belief:
+    def update(
+        self, belief: Belief, measured: Tensor, ahead: Tensor, asked: Tensor, blocked: Tensor
+    ) -> Belief:
         """The posterior after the ranges measured (B, A) m, where asked (B, A).
 
-        blocked (B, A): a device's guess that the link is, NaN where it makes none.
+        ahead (B, A) s: stamps from the belief's time on; blocked (B, A): a device's guess that the
+        link is, NaN where it makes none.
         """
         count = belief.anchor.shape[1]
         prior, covariance = belief.mean, belief.covariance
         measured = only(asked, measured)
         own, local = prior[:, FIRST_BIAS : FIRST_BIAS + count], prior[:, FIRST_BIAS + count :]
-        distance, direction = self.geometry(belief, belief.position)
+        distance, direction = self.geometry(belief, prior, ahead)
         near = self.near * (distance / NEAR_AT_M).log()
         bias = prior[:, COMMON : COMMON + 1] + own + local + near
         first = innovation = only(asked, measured - distance - bias)
         features = self.features(
-            belief, innovation, distance, direction, asked, blocked
+            belief, innovation, distance, direction, ahead, asked, blocked
         )  # (B, A, F - 1)
         residual = innovation
         point = prior
@@ -229,9 +238,9 @@ class Hybrid(nn.Module):
             )
             sigma, shift, jump, motion = self.look(seen, asked)
             if number == 1:
-                distance, direction = self.geometry(belief, point[:, :SPACE])
-                innovation = measured - distance - bias
-                innovation = innovation + (direction @ (point - prior)[:, :SPACE, None])[..., 0]
+                distance, direction = self.geometry(belief, point, ahead)
+                moved = self.moved(point - prior, ahead)
+                innovation = measured - distance - bias + (direction * moved).sum(-1)
                 innovation = only(asked, innovation)
             diagonal = torch.cat(
                 [
@@ -245,7 +254,7 @@ class Hybrid(nn.Module):
             )
             wide = covariance + torch.diag_embed(diagonal)
             direction = only(asked[..., None], direction)
-            spread, inner = self.project(wide, direction)
+            spread, inner = self.project(wide, direction, ahead)
             spread = only(asked[..., None], spread)
             both = asked[:, :, None] & asked[:, None, :]
             noise = torch.diag_embed(only(asked, sigma.square(), 1.0))
@@ -256,7 +265,7 @@ class Hybrid(nn.Module):
             residual = only(
                 asked,
                 measured
-                - self.geometry(belief, point[:, :SPACE])[0]
+                - self.geometry(belief, point, ahead)[0]
                 - point[:, COMMON : COMMON + 1]
                 - point[:, FIRST_BIAS : FIRST_BIAS + count]
                 - point[:, FIRST_BIAS + count :]
@@ -272,13 +281,14 @@ class Hybrid(nn.Module):
         innovation: Tensor,
         distance: Tensor,
         direction: Tensor,
+        ahead: Tensor,
         asked: Tensor,
         blocked: Tensor,
     ) -> Tensor:
         """What the network sees of each range (B, A, F - 2): relative geometry only."""
         count = belief.anchor.shape[1]
         covariance = belief.covariance
-        _, inner = self.project(covariance, direction)
+        _, inner = self.project(covariance, direction, ahead)
         both = asked[:, :, None] & asked[:, None, :]
         noise = only(asked, torch.full_like(innovation, SIGMA_M**2), 1.0)
         plain = only(both, inner) + torch.diag_embed(noise)

@@ -20,6 +20,8 @@ from locdreamer_ros.zero_shot.training.hybrid import Hybrid
 
 PRECISION = torch.float64
 """As at run time: a float32 does not hold 100 m after a gap beside centimetres."""
+BY_STEP = ("truth", "dt", "distance", "ahead", "blocked")
+"""Parts of a walk that have steps."""
 CHOICES = ("random", "turn", "gdop", "foresight")
 """How a dream's anchors are asked: a quarter of the dreams each."""
 FARTHEST_FIX = 8.0
@@ -38,6 +40,7 @@ class Walks:
     truth: Tensor
     dt: Tensor
     distance: Tensor
+    ahead: Tensor
     blocked: Tensor
     height: Tensor
     known: Tensor
@@ -53,7 +56,7 @@ class Walks:
         at = slice(steps.start, steps.stop)
         return replace(
             self,
-            **{name: getattr(self, name)[:, at] for name in ("truth", "dt", "distance", "blocked")},
+            **{name: getattr(self, name)[:, at] for name in BY_STEP},
         )
 
     def to(self, device: torch.device | str) -> Walks:
@@ -77,6 +80,7 @@ def walks(dreams: Dreams, generator: torch.Generator) -> Walks:
         torch.from_numpy(dreams.truth),
         torch.from_numpy(dreams.dt),
         torch.from_numpy(dreams.distance),
+        torch.from_numpy(dreams.ahead),
         torch.from_numpy(dreams.blocked),
         torch.from_numpy(dreams.height),
         torch.from_numpy(dreams.known),

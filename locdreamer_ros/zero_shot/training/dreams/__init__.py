@@ -41,10 +41,11 @@ class Dreams:
     """Places, walks and what was measured there.
 
     anchor (B, A, 3) m as surveyed; truth (B, T, 3) m; velocity (B, T, 3) m/s; dt (B, T) s before
-    each step; distance (B, T, A) m measured, NaN where lost; blocked (B, T, A) what a device would
-    guess of it, 0 to 1, NaN where the device has no such guess; height (B,) m believed of the tag;
-    known (B,) whether that is all there is to know of its height; free (B,) whether the ranges of a
-    fix are known but for an offset that they share, and all are heard.
+    each step; distance (B, T, A) m measured, NaN where lost, ahead (B, T, A) s after it; blocked
+    (B, T, A) what a device would guess of it, 0 to 1, NaN where the device has no such guess;
+    height (B,) m believed of the tag; known (B,) whether that is all there is to know of its
+    height; free (B,) whether the ranges of a fix are known but for an offset that they share, and
+    all are heard.
     """
 
     anchor: Floats
@@ -52,6 +53,7 @@ class Dreams:
     velocity: Floats
     dt: Floats
     distance: Floats
+    ahead: Floats
     blocked: Floats
     height: Floats
     known: NDArray[np.bool_]
@@ -88,7 +90,7 @@ def dream(
         if here.any():
             some = place.rows(here)
             error, blocked[here] = FAMILIES[family](some, rng)
-            measured[here] = some.distance + error
+            measured[here] = some.when_measured + error
     measured[measured < 0.05] = np.nan
     return Dreams(
         place.surveyed.astype(np.float32),
@@ -96,6 +98,7 @@ def dream(
         place.velocity.astype(np.float32),
         place.dt.astype(np.float32),
         measured.astype(np.float32),
+        place.ahead.astype(np.float32),
         blocked.astype(np.float32),
         place.height.astype(np.float32),
         place.known,

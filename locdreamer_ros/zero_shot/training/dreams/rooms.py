@@ -19,6 +19,12 @@ Doubles = NDArray[np.float64]
 
 SUBSTEP_S, SUBSTEPS = 0.1, 12
 """How finely walks are drawn; at most so many between two fixes."""
+SLOWEST_HZ, FASTEST_HZ = 0.2, 100.0
+"""Fixes a second."""
+SPREAD_S, SPREAD_SHARE = 0.1, 0.5
+"""Ranges of one fix are measured within so long, in this share of the places."""
+LEVER_M, LEVER_SHARE = 0.5, 0.4
+"""How far a tag is mounted from what turns, at most; in this share of the places."""
 WAVES = 24
 OUTSIDE_SHARE = 0.2
 """Share of the places where the tag is mostly outside of its anchors."""
@@ -39,7 +45,8 @@ class Room:
     """Places and walks.
 
     extent (B, 2) m; anchor (B, A, 3) m where it stands, surveyed where it is believed; dt (B, T) s;
-    truth (B, T, 3) m, velocity (B, T, 3) m/s; height (B,) m as believed of the tag, known (B,);
+    ahead (B, T, A) s after the step each range is measured; truth (B, T, 3) m, velocity (B, T, 3)
+    m/s; height (B,) m as believed of the tag, known (B,);
     calm (B, 1, 1) how large errors are beside those of other sites.
     """
 
@@ -47,6 +54,7 @@ class Room:
     anchor: Doubles
     surveyed: Doubles
     dt: Doubles
+    ahead: Doubles
     truth: Doubles
     velocity: Doubles
     height: Doubles
@@ -66,6 +74,13 @@ class Room:
     def distance(self) -> Doubles:
         """(B, T, A) m."""
         return np.asarray(np.linalg.norm(self.offset, axis=-1))
+
+    @property
+    def when_measured(self) -> Doubles:
+        """(B, T, A) m: as `distance`, where the tag is when each range is measured."""
+        onward = np.concatenate([self.velocity[:, 1:], self.velocity[:, -1:]], axis=1)
+        gone = self.ahead[..., None] * onward[:, :, None]
+        return np.asarray(np.linalg.norm(self.offset + gone, axis=-1))
 
     @property
     def site(self) -> tuple[int, int, int]:
@@ -122,8 +137,10 @@ def room(
     """Random rooms, anchors and walks; at paces of their own where no rate Hz is given.
 
     plain: nothing out of doors, anchors of one height, the tag's height known, .8 to 20 fixes a
-    second without gaps, errors of full size.
+    second without gaps, errors of full size. There, and at a given rate, all ranges of a fix are
+    measured at once.
     """
+    more = rng.spawn(1)[0]
     extent, field = _extents(size, rng, plain=plain)
     flat = (rng.random(size) < 0.5) | plain
     base = rng.uniform(0.05, 1.8, size)
@@ -136,14 +153,17 @@ def room(
         dt = _steps(size, steps, rng, plain=plain)
     else:
         dt = np.full((size, steps), 1.0 / rate)
-    truth, velocity = _walks(extent, dt, np.where(field[:, 0], 2.0, 1.0), rng)
+    lever = sometimes(more, 0.0 if plain else LEVER_SHARE, more.uniform(0.0, LEVER_M, (size, 1)))
+    truth, velocity = _walks(extent, dt, np.where(field[:, 0], 2.0, 1.0), lever, rng)
     z = _heights(base, known, dt, rng)
     climb = np.diff(z, axis=1, prepend=z[:, :1]) / dt
     truth = np.concatenate([truth, z[..., None]], axis=-1)
     velocity = np.concatenate([velocity, climb[..., None]], axis=-1)
     height = base + log_uniform(rng, 0.01, 0.2, (size,)) * rng.standard_normal(size)
     calm = np.ones((size, 1, 1)) if plain else _calmness(size, rng)
-    return Room(extent, anchor, surveyed, dt, truth, velocity, height, known, calm)
+    at_once = plain or rate is not None
+    ahead = _spread(dt, anchors, more, share=0.0 if at_once else SPREAD_SHARE)
+    return Room(extent, anchor, surveyed, dt, ahead, truth, velocity, height, known, calm)
 
 
 def _extents(
@@ -167,20 +187,25 @@ def _calmness(size: int, rng: np.random.Generator) -> Doubles:
 
 
 def _steps(size: int, steps: int, rng: np.random.Generator, *, plain: bool) -> Doubles:
-    """Time (B, T) s before each step: paces of .3 to 100 a second, some unsteady or with gaps."""
-    slowest, fastest, gaps = (0.8, 0.8, 0.0) if plain else (0.3, 1.0, 0.2)
+    """Time (B, T) s before each step: paces of .2 to 100 a second, some unsteady or with gaps."""
+    slowest, fastest, gaps = (0.8, 0.8, 0.0) if plain else (SLOWEST_HZ, 1.0, 0.2)
     kind = fastest * rng.random(size)
-    rate = np.where(
-        kind < 0.25,
-        log_uniform(rng, slowest, 2.0, (size,)),
-        np.where(
-            kind < 0.8, log_uniform(rng, 2.0, 20.0, (size,)), log_uniform(rng, 20.0, 100.0, (size,))
-        ),
-    )
+    ends = ((slowest, 2.0), (2.0, 20.0), (20.0, FASTEST_HZ))
+    slow, usual, fast = (log_uniform(rng, low, high, (size,)) for low, high in ends)
+    rate = np.where(kind < 0.25, slow, np.where(kind < 0.8, usual, fast))
     unsteady = 1.0 + 0.1 * rng.standard_normal((size, steps)) * (rng.random((size, 1)) < 0.5)
     dt = np.clip(unsteady, 0.5, 2.0) / rate[:, None]
     gap = rng.random((size, steps)) < 0.01 * (rng.random((size, 1)) < gaps)
     return np.where(gap, dt + rng.exponential(2.0, (size, steps)), dt)
+
+
+def _spread(dt: Doubles, anchors: int, rng: np.random.Generator, *, share: float) -> Doubles:
+    """When each range is measured (B, T, A) s after its step: one after the other, in any order."""
+    size, steps = dt.shape
+    turn = rng.random((size, steps, anchors)).argsort(axis=-1) / anchors
+    whole = sometimes(rng, share, log_uniform(rng, 0.1 * SPREAD_S, SPREAD_S, (size, 1, 1)))
+    following = np.concatenate([dt[:, 1:], dt[:, -1:]], axis=1)
+    return turn * np.minimum(whole, 0.8 * following[..., None])
 
 
 def _anchors(
@@ -256,11 +281,11 @@ def _heights(
 
 
 def _walks(
-    extent: Doubles, dt: Doubles, haste: Doubles, rng: np.random.Generator
+    extent: Doubles, dt: Doubles, haste: Doubles, lever: Doubles, rng: np.random.Generator
 ) -> tuple[Doubles, Doubles]:
     """Positions and velocities (B, T, 2): from goal to goal, turning no faster than one can.
 
-    haste (B,): how many times as fast as in rooms.
+    haste (B,): how many times as fast as in rooms; lever (B, 1) m: how far ahead of what turns.
     """
     size, steps = dt.shape
     margin = 0.3
@@ -277,10 +302,10 @@ def _walks(
     speed, turn = cruise.copy(), np.zeros(size)
     pause = np.zeros(size)
     truth, velocity = np.empty((size, steps, 2)), np.empty((size, steps, 2))
+    tag = place + lever * _toward(heading)
     for t in range(steps):
         count = np.clip(np.ceil(dt[:, t] / SUBSTEP_S).astype(int), 1, SUBSTEPS)
         step = dt[:, t] / count
-        moved = place.copy()
         for i in range(int(count.max())):
             h = np.where(i < count, step, 0.0)
             toward = goal - place
@@ -303,12 +328,16 @@ def _walks(
             speed = speed + (aim - speed) * np.minimum(h / 0.6, 1.0)
             speed += 0.15 * cruise * np.sqrt(h) * rng.standard_normal(size) * (pause <= 0.0)
             speed = np.maximum(speed, 0.0)
-            place = place + (h * speed)[:, None] * np.stack(
-                [np.cos(heading), np.sin(heading)], axis=-1
-            )
-        truth[:, t] = place
-        velocity[:, t] = (place - moved) / dt[:, t, None]
+            place = place + (h * speed)[:, None] * _toward(heading)
+        before, tag = tag, place + lever * _toward(heading)
+        truth[:, t] = tag
+        velocity[:, t] = (tag - before) / dt[:, t, None]
     return truth, velocity
+
+
+def _toward(heading: Doubles) -> Doubles:
+    """Of headings (B,) rad the directions (B, 2)."""
+    return np.stack([np.cos(heading), np.sin(heading)], axis=-1)
 
 
 def meeting(start: Doubles, line: Doubles, wall: Doubles, edge: Doubles) -> tuple[Doubles, Doubles]:

@@ -23,6 +23,8 @@ from locdreamer_ros.zero_shot.training.dreams.rooms import (
 
 DISTRIBUTIONS = ("exponential", "weibull", "lognormal", "gamma")
 """Of the excess of a blocked range over places."""
+MOVED_SHARE = 0.15
+"""Share of the sites where furniture is moved once: what belonged to a place is another there."""
 
 
 def errors(room: Room, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
@@ -45,7 +47,7 @@ def _place_bound(room: Room, rng: np.random.Generator) -> tuple[Doubles, Doubles
 
     length = log_uniform(rng, 0.15, 2.5, (site[0],))
     place = room.truth[..., :2]
-    field = waves(place, count, length, rng)
+    field = _moved_once(room, waves(place, count, length, rng), length, rng.spawn(1)[0])
     ripple = each(0.01, 0.15) * waves(place, count, length, rng)
     crossed = _crossed(room, rng).astype(np.float64)
     # A body carries the tag: anchors behind its back are blocked too.
@@ -70,6 +72,18 @@ def _place_bound(room: Room, rng: np.random.Generator) -> tuple[Doubles, Doubles
     delay = rng.uniform(0.0, 0.15, site) * np.where(bare, 0.0, crossed)
     clear = np.where(blocked > 0, 0.0, ripple)
     return clear, scale * amount + delay, blocked
+
+
+def _moved_once(room: Room, field: Doubles, length: Doubles, rng: np.random.Generator) -> Doubles:
+    """The field (B, T, A), in some sites that of half of the anchors another from a moment on."""
+    here = rng.random(len(field)) < MOVED_SHARE
+    place, count = room.truth[here, :, :2], room.link[2]
+    time = np.cumsum(room.dt[here], axis=1)
+    since = time > time[:, -1:] * rng.uniform(0.1, 0.9, (len(time), 1))
+    moved = since[..., None] & (rng.random((len(time), 1, count)) < 0.5)
+    field = field.copy()
+    field[here] = np.where(moved, waves(place, count, length[here], rng), field[here])
+    return field
 
 
 def quantile(distribution: str, share: Doubles, shape: Doubles) -> Doubles:
