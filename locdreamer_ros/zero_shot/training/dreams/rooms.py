@@ -290,7 +290,7 @@ def _walks(
     size, steps = dt.shape
     margin = 0.3
     place = rng.uniform(margin, 1.0, (size, 2)) * (extent - 2 * margin) + margin
-    heading = rng.uniform(-np.pi, np.pi, size)
+    heading: Doubles = rng.uniform(-np.pi, np.pi, (size,))
     cruise = log_uniform(rng, 0.15, 2.5, (size,)) * np.where(rng.random(size) < 0.1, 2.0, haste)
     agility = log_uniform(rng, 0.7, 4.0, (size,))  # rad/s at most
     wander = log_uniform(rng, 0.05, 1.0, (size,))
