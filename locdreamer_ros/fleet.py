@@ -3,8 +3,9 @@
 """Many tags on one site in one process: a loop for each, their filters' steps made together.
 
 Each tag has its own `Loop`, watch and all, and gets from it what it would get alone. Ordinary turns
-of `zero-shot` are made for all tags in one call of the kernel (`loop.plan_all`, `absorb_all`);
-other trackers, and what is not ordinary, go their own way.
+of `zero-shot` are made for all tags in one call of the kernel (`loop.plan_all`, `absorb_all`),
+steps of `locdreamer` in one batch (`move_together`, `take_together`); other trackers, and what is
+not ordinary, go their own way.
 What one tag's numbers break begins anew for that tag alone.
 """
 
@@ -12,14 +13,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import TypeVar
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.loop import Loop, Plan, absorb_all, plan_all
+from locdreamer_ros.integrity.status import Status
+from locdreamer_ros.loop import Loop, Plan, absorb_all, move_together, plan_all, take_together
 from locdreamer_ros.methods import Method
 from locdreamer_ros.types import Estimate, Ranges, Site
 
+Asked = TypeVar("Asked")
 Result = TypeVar("Result")
 MOST_TAGS = 10_000
 
@@ -34,11 +38,11 @@ class Fleet:
         self.site = site
         self.method = method
         self._budget = method.budget if asking else len(site.anchors)
+        # Each tag's are copies of these; a method that cannot be made is refused now.
+        self._tracker, self._scheduler = method.make_tracker(site), method.make_scheduler(site)
         self._loops: dict[str, Loop] = {}
         self._given_up: Counter[str] = Counter()
         """Restarts of a tag's earlier loops, whose numbers failed, up to the present one's."""
-        self.add("")  # a method that cannot be made is refused now
-        self.forget("")
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -51,9 +55,8 @@ class Fleet:
         if loop is None:
             if len(self._loops) >= MOST_TAGS:
                 raise InputError(f"tag {tag!r}: there are {MOST_TAGS} already")
-            method, site = self.method, self.site
-            scheduler = method.make_scheduler(site)
-            loop = Loop(method.make_tracker(site), scheduler, site, budget=self._budget)
+            tracker, scheduler = self._tracker.fork(), deepcopy(self._scheduler)
+            loop = Loop(tracker, scheduler, self.site, budget=self._budget)
             self._loops[tag] = loop
         return loop
 
@@ -73,27 +76,38 @@ class Fleet:
         """How often the tag began anew, for whatever reason."""
         return self._given_up[tag] + self._loops[tag].restarts
 
+    def condition(self, tag: str) -> tuple[Status, int, str]:
+        """How far its estimate can be trusted, its restarts, and why a stand-by answers for it."""
+        loop = self.add(tag)
+        fallback = loop.tracker.fallback or loop.scheduler.fallback
+        return loop.status(), self.restarts(tag), fallback
+
     def close(self) -> None:
         """All tags are gone."""
         for tag in self.tags:
             self.forget(tag)
+        self._tracker.close()
 
     def plan(self, times: Mapping[str, float]) -> dict[str, Plan]:
         """`Loop.plan` of each tag at its time s."""
-        made = plan_all(list(zip(self._of(times), times.values(), strict=True)))
+        asked = list(zip(self._of(times), times.values(), strict=True))
+        made = plan_all(asked)
+        move_together(_left(asked, made))
         return self._each(times, made, lambda tag, loop: loop.plan_by_parts(times[tag]))
 
     def hear(self, times: Mapping[str, float]) -> dict[str, Plan]:
         """`Loop.hear` of each tag: for ranges that nobody asked for; without strange times."""
-        made = plan_all(list(zip(self._of(times), times.values(), strict=True)), choose=False)
+        asked = list(zip(self._of(times), times.values(), strict=True))
+        made = plan_all(asked, choose=False)
+        move_together(_left(asked, made))
         return self._each(times, made, lambda tag, loop: loop.hear_by_parts(times[tag]))
 
     def absorb(self, answers: Mapping[str, tuple[Plan, Ranges]]) -> dict[str, Estimate]:
         """`Loop.absorb` of each tag's answer to its plan; tags without a first fix are left out."""
         loops = self._of(answers)
-        made = absorb_all(
-            [(loop, *answer) for loop, answer in zip(loops, answers.values(), strict=True)]
-        )
+        answered = [(loop, *answer) for loop, answer in zip(loops, answers.values(), strict=True)]
+        made = absorb_all(answered)
+        take_together(_left(answered, made))
 
         def by_parts(tag: str, loop: Loop) -> Estimate | None:
             return _finite(loop.absorb_by_parts(*answers[tag]))
@@ -122,6 +136,11 @@ class Fleet:
                 self._loops.pop(tag).close()
                 self.add(tag)
         return {tag: done for tag, done in found.items() if done is not None}
+
+
+def _left(asked: Sequence[Asked], made: Sequence[object]) -> list[Asked]:
+    """What was not made."""
+    return [each for each, done in zip(asked, made, strict=True) if done is None]
 
 
 def _finite(estimate: Estimate | None) -> Estimate | None:

@@ -325,6 +325,30 @@ def absorb_all(answered: Sequence[tuple[Loop, Plan, Ranges]]) -> list[Estimate |
     ]
 
 
+def move_together(asked: Sequence[tuple[Loop, float]]) -> None:
+    """Make the predictions that `plan` or `hear` at each time s is about to ask trackers for.
+
+    Of trackers of one batch; whatever is asked otherwise each makes itself, so nothing is changed.
+    """
+    batch = asked[0][0].tracker.batch if asked else None
+    now = [(loop.tracker, loop.tracker.estimate, time) for loop, time in asked] if batch else []
+    due = [(x, time - at.time) for x, at, time in now if at is not None and time > at.time]
+    if batch and due:
+        batch.predict(*zip(*due, strict=True))
+
+
+def take_together(answered: Sequence[tuple[Loop, Plan, Ranges]]) -> None:
+    """Make the updates that `absorb` is about to ask trackers for, in the same way."""
+    batch = answered[0][0].tracker.batch if answered else None
+    due = [
+        (loop.tracker, loop.watch.foreseen(ranges, plan.time))
+        for loop, plan, ranges in (answered if batch else ())
+        if not (ranges.free or loop.watch.seeking)
+    ]
+    if batch and due:
+        batch.update(*zip(*due, strict=True))
+
+
 def run(
     tracker: Tracker,
     scheduler: Scheduler,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, Protocol, TypeVar
 
@@ -27,6 +28,8 @@ class Tracker(ABC):
 
     fallback: str = ""
     """Why another answers in its place just now; empty: it answers itself."""
+    batch: Batch | None = None
+    """What makes its steps together with those of others that have the same; None: nothing."""
     model_name: str | None = None
     """What reports call its model; None without one."""
 
@@ -99,6 +102,16 @@ class Tracker(ABC):
     @abstractmethod
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in (unusable ones are passed over); returns the posterior."""
+
+
+class Batch(Protocol):
+    """Makes what many trackers are about to be asked for at once; they take it where it fits."""
+
+    def predict(self, trackers: Sequence[Any], dts: Sequence[float]) -> None:
+        """Predictions of dt s."""
+
+    def update(self, trackers: Sequence[Any], ranges: Sequence[Ranges]) -> None:
+        """Updates by ranges."""
 
 
 class Stepped(Protocol):

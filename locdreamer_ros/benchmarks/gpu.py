@@ -133,8 +133,8 @@ def batch_times(where: str, tags: int, seed: int) -> FloatArray:
     """Seconds of steps of `tags` tags in one batch: predict, update, positions back."""
     import torch
 
+    from locdreamer_ros.locdreamer.batch import steps
     from locdreamer_ros.locdreamer.learning.data import anchor_rows
-    from locdreamer_ros.locdreamer.tracker import steps
     from locdreamer_ros.locdreamer.world_model.step import Carried, begin
 
     device = "cpu" if where == "cpu" else "cuda"

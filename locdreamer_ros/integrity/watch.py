@@ -274,11 +274,15 @@ class Watch:
 
     def look(self, ranges: Ranges, time: float) -> Estimate:
         """What `update` would make of an answer; it leaves no trace."""
+        return self.tracker.look(self.foreseen(ranges, time))
+
+    def foreseen(self, ranges: Ranges, time: float) -> Ranges:
+        """What `update` would give the tracker of an answer; it leaves no trace."""
         prior = self.tracker.estimate
         near = None if prior is None else self._near(ranges, time, prior, count=False)
         if near is None:
             ranges = self.gate.fresh(ranges, time, count=False)
-        return self.tracker.look(self._screened(ranges, near, time, count=False))
+        return self._screened(ranges, near, time, count=False)
 
     def _near(
         self, ranges: Ranges, time: float, prior: Estimate, *, count: bool = True

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from locdreamer_ros.locdreamer.learning.actor import MOST_SUBSETS
+from locdreamer_ros.locdreamer.learning.actor import MOST_SUBSETS, Actor
 from locdreamer_ros.locdreamer.learning.algorithm1 import look
 from locdreamer_ros.locdreamer.learning.data import anchor_rows
 from locdreamer_ros.locdreamer.model_file import Trained, load_model
 from locdreamer_ros.locdreamer.tracker import placed, refuse_other_sites
 from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian
 from locdreamer_ros.locdreamer.world_model.memory import first_memory, remember_ranges
+from locdreamer_ros.locdreamer.world_model.model import WorldModel
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.gdop import Gdop
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Ranges, Site
@@ -31,8 +32,7 @@ class ActorScheduler(Scheduler):
 
     def __init__(self, site: Site, trained: Trained) -> None:
         self._site = site
-        self._model = trained.model
-        self._actor = trained.actor
+        self._trained = trained  # unchanging: copies share it
         self._standby = Gdop(site)
         self._device = trained.device
         self._anchor = anchor_rows(site.anchors, site.tag_height)[None].to(self._device)
@@ -40,6 +40,14 @@ class ActorScheduler(Scheduler):
         self._hidden = self._model.sequence.initial(1)
         self.fallback = ""
         """Empty while the policy chooses."""
+
+    @property
+    def _model(self) -> WorldModel:
+        return self._trained.model
+
+    @property
+    def _actor(self) -> Actor:
+        return self._trained.actor
 
     @classmethod
     def load(cls, site: Site, path: Path, device: str = "auto") -> ActorScheduler:

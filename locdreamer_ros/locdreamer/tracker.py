@@ -9,23 +9,21 @@ why; the model starts again from there as soon as the reason is gone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from time import thread_time
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from locdreamer_ros.captured import Captured, Step
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.locdreamer.batch import Ahead, Batch, here, tensor
 from locdreamer_ros.locdreamer.device import device_of, quicker
 from locdreamer_ros.locdreamer.learning.data import anchor_rows
 from locdreamer_ros.locdreamer.model_file import Trained, load_model
 from locdreamer_ros.locdreamer.world_model.model import Area, WorldModel
-from locdreamer_ros.locdreamer.world_model.step import Carried, Heard, begin, predict, update
+from locdreamer_ros.locdreamer.world_model.step import Carried, begin
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
 from locdreamer_ros.trackers.kalman import recent, started
@@ -81,8 +79,11 @@ class LocDreamerTracker(Tracker):
         self._shortest = trained.step_s[0] / STEP_FACTOR
         self._longest = trained.step_s[1] * STEP_FACTOR
         self._nowhere = outside(self.model.area, site.anchors.positions[:, :2])
-        self._move, self._take = steps(self.model, self._anchor, captured=self._anchor.is_cuda)
-        self._carried: Carried | None = None
+        self.batch = self._steps = Batch(self.model, self._anchor)
+        self.carried: Carried | None = None
+        """What the model carries of the tag; None while it does not answer."""
+        self.ahead: Ahead | None = None
+        """The next step, where it was made with others'."""
         self._step = 1.0
         self._since_update = 0.0
         self._heard = np.zeros(len(site.anchors))
@@ -118,13 +119,39 @@ class LocDreamerTracker(Tracker):
 
     def _begin(self, fix: Estimate) -> None:
         """z_0^posterior and h_1."""
-        mean, covariance = (self._tensor(x).to(self._device) for x in (fix.mean, fix.covariance))
-        self._carried = begin(self.model, mean, covariance, len(self.site.anchors))
+        mean, covariance = (tensor(x[None]).to(self._device) for x in (fix.mean, fix.covariance))
+        self.carried = here(begin(self.model, mean, covariance, len(self.site.anchors)))
         self._heard = np.zeros(len(self.site.anchors))
 
-    def _tensor(self, values: NDArray[Any]) -> Tensor:
-        """Values (...) as a batch of one (1, ...)."""
-        return torch.tensor(values[None], dtype=torch.float32)
+    def would_move(self, dt: float) -> bool:
+        """Whether the model would answer `predict` of dt s from where it stands."""
+        fits = self._shortest <= self._since_update + dt <= self._longest
+        return self.carried is not None and fits and self._pause == 0
+
+    def would_take(self, ranges: Ranges) -> tuple[Any, ...] | None:
+        """What `update` by ranges asks of the model; None: nothing.
+
+        Rows (K,), distances (K,) m, stamps ahead of now (K,) s, s since the last ranges.
+        """
+        if self.carried is None or ranges.free:
+            return None
+        used = recent(ranges, started(self._estimate).time)
+        return self._asked(used) if len(used) else None
+
+    def _asked(self, used: Ranges) -> tuple[Any, ...]:
+        ahead = used.stamp - started(self._estimate).time
+        return used.anchor, used.value, ahead, self._step
+
+    def _made(self, asked: tuple[Any, ...]) -> float:
+        """Make the step, if it was not made with others'; the processor seconds that it took."""
+        assert self.carried is not None
+        ahead, self.ahead = self.ahead, None
+        if ahead is not None and ahead.answers(self.carried, asked):
+            self.carried = ahead.found
+            return ahead.seconds
+        start = thread_time()
+        self.carried = self._steps.alone(self.carried, asked)
+        return thread_time() - start
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead by equation (9); returns the prior."""
@@ -136,13 +163,9 @@ class LocDreamerTracker(Tracker):
         self._step = self._since_update
         reason = self._unfit(self._since_update)
         if not reason:
-            if self._carried is None:
+            if self.carried is None:
                 self._begin(Estimate(now.time, now.mean, now.covariance))
-            assert self._carried is not None
-            start = thread_time()
-            mean, covariance = self._move(*self._carried[:3], self._tensor(np.array(dt)))
-            self._carried = self._carried._replace(mean=mean, covariance=covariance)
-            reason = self._settle(thread_time() - start, dt)
+            reason = self._settle(self._made((dt,)), dt)
         return self._answer(standby, reason)
 
     def update(self, ranges: Ranges) -> Estimate:
@@ -160,16 +183,8 @@ class LocDreamerTracker(Tracker):
         self._heard *= FORGET_SHARE
         self._heard[used.anchor] = 1.0
         reason = self.fallback
-        if not reason and self._carried is not None:
-            start = thread_time()
-            heard = (
-                torch.from_numpy(used.anchor)[None],
-                self._tensor(used.value),
-                self._tensor(used.stamp - now.time),
-                self._tensor(np.array(self._step)),
-            )
-            self._carried = Carried(*self._take(*self._carried, *heard))
-            reason = self._settle(thread_time() - start, self._since_update)
+        if not reason and self.carried is not None:
+            reason = self._settle(self._made(self._asked(used)), self._since_update)
         if reason:
             self.fallbacks[reason] += 1
         self._since_update = 0.0
@@ -189,9 +204,9 @@ class LocDreamerTracker(Tracker):
 
     def _settle(self, seconds: float, dt: float) -> str:
         """Why what the model said just now cannot be used."""
-        assert self._carried is not None
-        mean = self._carried.mean.cpu().numpy()
-        if not (np.isfinite(mean).all() and bool(self._carried.covariance.isfinite().all())):
+        assert self.carried is not None
+        mean = self.carried.mean.numpy()
+        if not (np.isfinite(mean).all() and np.isfinite(self.carried.covariance.numpy()).all()):
             return "model not finite"
         if outside(self.model.area, mean[:, :2]):
             return "outside the area of training"
@@ -205,12 +220,12 @@ class LocDreamerTracker(Tracker):
         """The model's estimate, or the EKF's and why."""
         self.fallback = reason
         if reason:
-            self._carried = None
+            self.carried = None
             self._estimate = standby
         else:
-            assert self._carried is not None
-            mean = self._carried.mean[0].cpu().numpy().astype(np.float64)
-            covariance = self._carried.covariance[0].cpu().numpy().astype(np.float64)
+            assert self.carried is not None
+            mean = self.carried.mean[0].numpy().astype(np.float64)
+            covariance = self.carried.covariance[0].numpy().astype(np.float64)
             covariance[:2, :2] += self._lasting(mean[:2])
             self._estimate = Estimate(standby.time, mean, covariance)
         return self._estimate
@@ -232,26 +247,6 @@ class LocDreamerTracker(Tracker):
         return np.asarray(moved.T @ moved)
 
 
-def steps(model: WorldModel, anchor: Tensor, *, captured: bool) -> tuple[Step, Step]:
-    """Equation (9), and (11) with (7), for tags at anchor (A, 3); captured: played from graphs.
-
-    The first takes mean, covariance, hidden and dt and gives mean and covariance; the second takes
-    all of `Carried`, then rows, distance, ahead and since of `Heard`, and gives `Carried`.
-    """
-
-    def move(*given: Tensor) -> Sequence[Tensor]:
-        mean, covariance, hidden, dt = (value.to(anchor.device) for value in given)
-        return predict(model, Carried(mean, covariance, hidden, hidden), dt)[:2]
-
-    def take(*given: Tensor) -> Sequence[Tensor]:
-        *carried, rows, distance, ahead, since = (value.to(anchor.device) for value in given)
-        asked = torch.ones_like(distance, dtype=torch.bool)
-        heard = Heard(rows, distance, asked, ahead, since)
-        return update(model, anchor, Carried(*carried), heard)
-
-    return (Captured(move), Captured(take)) if captured else (move, take)
-
-
 def placed(trained: Trained, site: Site, device: str) -> Trained:
     """The model on the device named; on that with the quicker step where it may choose.
 
@@ -259,19 +254,30 @@ def placed(trained: Trained, site: Site, device: str) -> Trained:
     """
     where = device_of(device)
     if device == "auto" and where != "cpu":
-        where = quicker(lambda each: one_step(trained.to(each), site))
+        steps: dict[str, Callable[[], Estimate]] = {}
+
+        def step(each: str) -> Estimate:
+            if each not in steps:  # graphs are recorded once
+                steps[each] = stepping(trained.to(each), site)
+            return steps[each]()
+
+        where = quicker(step)
     return trained.to(where)
 
 
-def one_step(trained: Trained, site: Site) -> Estimate:
-    """A fix from ranges of all anchors in the middle of them: what a step costs."""
+def stepping(trained: Trained, site: Site) -> Callable[[], Estimate]:
+    """What makes a fix from ranges of all anchors in the middle of them: a step, to be timed."""
     tracker = LocDreamerTracker(site, trained)
     middle = np.concatenate([site.anchors.positions[:, :2].mean(axis=0), np.zeros(2)])
-    tracker.start(Estimate(0.0, middle, np.eye(4)))
-    dt = trained.step_s[0]
-    tracker.predict(dt)
-    rows = np.arange(len(site.anchors))
-    return tracker.update(Ranges.of(rows, site.expected(middle[None, :2], rows), dt))
+    dt, rows = trained.step_s[0], np.arange(len(site.anchors))
+    ranges = Ranges.of(rows, site.expected(middle[None, :2], rows), dt)
+
+    def step() -> Estimate:
+        tracker.start(Estimate(0.0, middle, np.eye(4)))
+        tracker.predict(dt)
+        return tracker.update(ranges)
+
+    return step
 
 
 def make(

@@ -16,9 +16,9 @@ from locdreamer_ros.nodes.launch_description import Plan, Started, description
 from locdreamer_ros.nodes.parameter_files import files_of, full_namespace, settled, unused
 
 SHOWN_ARGUMENTS = (
-    "tracker", "preset", "scheduler", "model", "budget", "dimensions", "tag_height", "frame",
-    "passive", "tags", "rate", "air_time", "radio", "most_tags", "forget_after", "max_silence",
-    "seed", "autostart",
+    "tracker", "preset", "scheduler", "model", "compute", "budget", "dimensions", "tag_height",
+    "frame", "passive", "tags", "rate", "air_time", "radio", "most_tags", "forget_after",
+    "max_silence", "seed", "autostart",
 )  # fmt: skip
 """Parameters of `fleet_node` that are launch arguments."""
 OTHERS = {

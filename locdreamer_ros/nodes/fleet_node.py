@@ -215,6 +215,8 @@ class FleetNode(SitedNode):
 
     def _on_differences(self, message: RangeDifferenceArray) -> None:
         """Put a blink to the tag's other messages."""
+        if self.config.tracker == "locdreamer":
+            raise InputError("tracker locdreamer takes ranges, no time differences (TDoA)")
         strange = leave_strange_differences(message, self.known_site.anchors)
         ranges = from_differences(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
@@ -348,7 +350,7 @@ class FleetNode(SitedNode):
     def _show(self) -> None:
         """Status and markers, where somebody looks and it is time."""
         if self._status.due(STATUS_S):
-            found = {t: (status, self.fleet.restarts(t)) for t, status in self._states().items()}
+            found = {tag: self.fleet.condition(tag) for tag in self._members.by_tag}
             array = states(self._members.by_tag, found, self.known_site, perf_counter())
             array.header.stamp = self.get_clock().now().to_msg()
             self._status.publish(array)

@@ -138,19 +138,23 @@ class Members:
 
 
 def states(
-    members: Mapping[str, Member], found: Mapping[str, tuple[Status, int]], site: Site, now: float
+    members: Mapping[str, Member],
+    found: Mapping[str, tuple[Status, int, str]],
+    site: Site,
+    now: float,
 ) -> DiagnosticArray:
-    """How each tag does. found: status and number of restarts by tag."""
+    """How each tag does. found: status, number of restarts and the stand-by's reason by tag."""
     entries = []
     for tag, member in members.items():
-        status, restarts = found[tag]
-        wrong = member.impossible or trouble(status, site.anchors.ids) or member.problem
+        status, restarts, fallback = found[tag]
+        wrong = member.impossible or trouble(status, site.anchors.ids) or member.problem or fallback
         waiting = status.state == State.WAITING
         values = {
             "state": status.state.name,
             "topic": member.topic,
             "fixes": member.fixes,
             "restarts": restarts,
+            "fallback": fallback,
             "heard_s_ago": f"{now - member.heard:.1f}",
             "excluded": ",".join(site.anchors.ids[row] for row in status.excluded),
             "messages_dropped": member.dropped,

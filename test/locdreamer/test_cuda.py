@@ -15,11 +15,12 @@ from rooms import task, trained  # noqa: E402
 from worlds import circle_recording, follow  # noqa: E402
 
 from locdreamer_ros.benchmarks import gpu  # noqa: E402
+from locdreamer_ros.locdreamer.batch import steps  # noqa: E402
 from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig  # noqa: E402
 from locdreamer_ros.locdreamer.learning.train import train, train_together  # noqa: E402
 from locdreamer_ros.locdreamer.model_file import load_model, save_model  # noqa: E402
 from locdreamer_ros.locdreamer.scheduler import ActorScheduler  # noqa: E402
-from locdreamer_ros.locdreamer.tracker import LocDreamerTracker, placed, steps  # noqa: E402
+from locdreamer_ros.locdreamer.tracker import LocDreamerTracker, placed  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.model import ModelConfig  # noqa: E402
 from locdreamer_ros.types import Site  # noqa: E402
 

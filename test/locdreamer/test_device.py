@@ -16,6 +16,7 @@ from worlds import circle_recording, follow  # noqa: E402
 from locdreamer_ros.errors import InputError  # noqa: E402
 from locdreamer_ros.locdreamer import device as module  # noqa: E402
 from locdreamer_ros.locdreamer import tracker as tracker_module  # noqa: E402
+from locdreamer_ros.locdreamer.batch import steps  # noqa: E402
 from locdreamer_ros.locdreamer.device import device_of, quicker  # noqa: E402
 from locdreamer_ros.locdreamer.learning import checkpoint  # noqa: E402
 from locdreamer_ros.locdreamer.learning.algorithm1 import real_loss  # noqa: E402
@@ -26,7 +27,7 @@ from locdreamer_ros.locdreamer.learning.learner import IMAGINED, restart_optimis
 from locdreamer_ros.locdreamer.learning.train import Dreams, begin, train  # noqa: E402
 from locdreamer_ros.locdreamer.model_file import load_model, save_model  # noqa: E402
 from locdreamer_ros.locdreamer.scheduler import ActorScheduler  # noqa: E402
-from locdreamer_ros.locdreamer.tracker import LocDreamerTracker, placed, steps  # noqa: E402
+from locdreamer_ros.locdreamer.tracker import LocDreamerTracker, placed  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.chance import Slots  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.model import ModelConfig  # noqa: E402
 from locdreamer_ros.methods import make_scheduler, make_tracker  # noqa: E402
@@ -200,19 +201,24 @@ def test_auto_takes_the_device_with_the_quicker_step(monkeypatch):
     both = lambda step: quicker(step, ("cpu", ELSEWHERE))  # noqa: E731
     monkeypatch.setattr(tracker_module, "quicker", both)
     seen = []
-    real = tracker_module.one_step
+    real = tracker_module.stepping
 
     def counted(model, site):
-        seen.append(model.device)
-        now[0] += cost[model.device]
-        return real(model, site)
+        where, step = model.device, real(model, site)
+        seen.append(where)
 
-    monkeypatch.setattr(tracker_module, "one_step", counted)
+        def counted_step():
+            now[0] += cost[where]
+            return step()
+
+        return counted_step
+
+    monkeypatch.setattr(tracker_module, "stepping", counted)
     with Elsewhereness():
         assert placed(trained(), site, "auto").device == ELSEWHERE
         cost[ELSEWHERE] = 9.0
         assert placed(trained(), site, "auto").device == "cpu"
-        assert set(seen) == {"cpu", ELSEWHERE}
+        assert seen == 2 * ["cpu", ELSEWHERE], "made once each: graphs are recorded once"
         assert placed(trained(), site, "cuda").device == ELSEWHERE, "what was asked for"
 
 

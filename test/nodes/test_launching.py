@@ -137,6 +137,8 @@ def test_where_the_learned_parts_compute_is_said_to_the_tracker(tmp_path: Path) 
         assert parameters(plan(given, robot=robot), "tracker_node")["compute"] == "auto"
         told = parameters(plan({**given, "compute": "cpu"}, robot=robot), "tracker_node")
         assert told["compute"] == "cpu"
+    (fleet,) = fleet_launching.plan({"compute": "cuda"}).started
+    assert fleet.parameters["compute"] == "cuda"
 
 
 def test_what_ros_dumps_of_a_node_is_read_again(tmp_path: Path) -> None:

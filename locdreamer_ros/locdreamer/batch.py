@@ -1,0 +1,142 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The model's steps of one tag, and of a fleet's tags in one batch, made before they are asked for.
+
+A batch costs little more than one tag. What it gives waits in each tracker, which takes it where it
+is asked for just that step from just that state, and else makes the step alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import thread_time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from locdreamer_ros.captured import Captured, Step
+from locdreamer_ros.locdreamer.world_model.model import WorldModel
+from locdreamer_ros.locdreamer.world_model.step import Carried, Heard, predict, update
+from locdreamer_ros.types import Ranges, Unchanging
+
+if TYPE_CHECKING:
+    from locdreamer_ros.locdreamer.tracker import LocDreamerTracker
+
+AXIS = Carried(0, 0, 1, 0)
+"""Which axis of what is carried is that of the tags."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ahead:
+    """A step made beforehand: from which state, for what was to be asked, and what it gave.
+
+    seconds: processor time of the whole batch, for which each of its tags waits.
+    """
+
+    state: Carried
+    asked: tuple[Any, ...]
+    found: Carried
+    seconds: float
+
+    def answers(self, state: Carried | None, asked: tuple[Any, ...]) -> bool:
+        """Whether it is the step that is asked for."""
+        return state is self.state and all(map(np.array_equal, asked, self.asked))
+
+
+class Batch(Unchanging):
+    """Steps of a model at anchors (A, 3), where the model is; on CUDA they are played from graphs.
+
+    move(mean, covariance, hidden, dt) -> mean, covariance is equation (9); take(*carried, rows,
+    distance, ahead, since) -> carried is (11) with (7).
+    """
+
+    def __init__(self, model: WorldModel, anchor: Tensor) -> None:
+        self._captured = anchor.is_cuda
+        self.move, self.take = steps(model, anchor, captured=self._captured)
+
+    def alone(self, carried: Carried, asked: tuple[Any, ...]) -> Carried:
+        """The step of one tag: by what `would_move`, or `would_take`, makes of what is asked."""
+        given = [tensor(np.stack([x])) for x in asked]
+        if len(given) > 1:
+            return here(Carried(*self.take(*carried, *given)))
+        mean, covariance = self.move(*carried[:3], *given)
+        return here(carried._replace(mean=mean, covariance=covariance))
+
+    def predict(self, trackers: Sequence[LocDreamerTracker], dts: Sequence[float]) -> None:
+        """Make the prediction of dt s that each tracker will be asked for."""
+        every = [(t, (dt,)) for t, dt in zip(trackers, dts, strict=True) if t.would_move(dt)]
+        if len(every) > 1:
+            start = thread_time()
+            carried, (dt,) = self._stacked(every)
+            mean, covariance = self.move(*carried[:3], dt)
+            moved = carried._replace(mean=mean, covariance=covariance)
+            _deal(every, moved, start)
+
+    def update(self, trackers: Sequence[LocDreamerTracker], ranges: Sequence[Ranges]) -> None:
+        """Make the update by ranges that each tracker will be asked for."""
+        alike: dict[int, list[tuple[LocDreamerTracker, tuple[Any, ...]]]] = {}
+        for tracker, each in zip(trackers, ranges, strict=True):
+            asked = tracker.would_take(each)
+            if asked is not None:
+                alike.setdefault(len(asked[0]), []).append((tracker, asked))
+        for every in alike.values():  # of as many ranges
+            if len(every) > 1:
+                start = thread_time()
+                carried, heard = self._stacked(every)
+                _deal(every, Carried(*self.take(*carried, *heard)), start)
+
+    def _stacked(
+        self, every: Sequence[tuple[LocDreamerTracker, tuple[Any, ...]]]
+    ) -> tuple[Carried, list[Tensor]]:
+        """All tags' states and what they are asked, as one batch.
+
+        Of graphs there is one for each size, so sizes are powers of two: the first tag fills up.
+        """
+        size = 1 << (len(every) - 1).bit_length() if self._captured else len(every)
+        filled = [*every, *[every[0]] * (size - len(every))]
+        states = zip(*(t.carried for t, _ in filled), strict=True)
+        carried = Carried(*(torch.cat(x, axis) for x, axis in zip(states, AXIS, strict=True)))
+        return carried, [
+            tensor(np.stack(x)) for x in zip(*(asked for _, asked in filled), strict=True)
+        ]
+
+
+def _deal(
+    every: Sequence[tuple[LocDreamerTracker, tuple[Any, ...]]], found: Carried, start: float
+) -> None:
+    """To each tracker its own."""
+    apart = zip(*(x.split(1, axis) for x, axis in zip(here(found), AXIS, strict=True)), strict=True)
+    seconds = thread_time() - start
+    for (tracker, asked), own in zip(every, apart, strict=False):  # the rest fills up
+        assert tracker.carried is not None
+        tracker.ahead = Ahead(tracker.carried, asked, Carried(*own), seconds)
+
+
+def here(carried: Carried) -> Carried:
+    """Its mean and covariance on the processor, where they are looked at after each step."""
+    return carried._replace(mean=carried.mean.cpu(), covariance=carried.covariance.cpu())
+
+
+def tensor(values: NDArray[Any]) -> Tensor:
+    """Rows of anchors as they are, other numbers as the model has them."""
+    return torch.as_tensor(values, dtype=None if values.dtype.kind == "i" else torch.float32)
+
+
+def steps(model: WorldModel, anchor: Tensor, *, captured: bool) -> tuple[Step, Step]:
+    """`Batch.move` and `Batch.take`; captured: played from graphs."""
+
+    def move(*given: Tensor) -> Sequence[Tensor]:
+        mean, covariance, hidden, dt = (value.to(anchor.device) for value in given)
+        return predict(model, Carried(mean, covariance, hidden, hidden), dt)[:2]
+
+    def take(*given: Tensor) -> Sequence[Tensor]:
+        *carried, rows, distance, ahead, since = (value.to(anchor.device) for value in given)
+        asked = torch.ones_like(distance, dtype=torch.bool)
+        heard = Heard(rows, distance, asked, ahead, since)
+        return update(model, anchor, Carried(*carried), heard)
+
+    return (Captured(move), Captured(take)) if captured else (move, take)
