@@ -10,9 +10,10 @@ interval over the seeds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,8 @@ import numpy as np
 
 from locdreamer_ros.benchmarks.learned import (
     BUDGET,
+    Place,
     as_trained,
-    configs,
     learn,
     learned,
     place,
@@ -32,7 +33,7 @@ from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.evaluation.intervals import mean_interval
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.methods import make_scheduler, make_tracker
-from locdreamer_ros.roles import Scheduler
+from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -62,62 +63,64 @@ class Drawn:
     walls: FloatArray | None
 
 
-def one_place(seed: int, settings: Settings) -> Drawn:
-    """Train in one house and collect what the figures show."""
-    from locdreamer_ros.locdreamer.learning.train import train
+def drawn_of(seeds: Sequence[int], settings: Settings) -> list[Drawn]:
+    """Train in each seed's house, all side by side, and collect what the figures show."""
+    places = {seed: place(seed, settings) for seed in seeds}
+    tasks, noise = [where.task for where in places.values()], settings.noise
+    reals = [where.real_task for where in places.values()]
+    first = learn(tasks, seeds, noise=noise, imagine_epochs=0)
+    real = learn(reals, seeds, noise=noise, imagine_epochs=0)
+    curves: dict[int, list[tuple[int, float, float]]] = {seed: [] for seed in seeds}
 
-    where = place(seed, settings)
-    (first,) = learn([where.task], [seed], noise=where.noise, imagine_epochs=0)
-    tracks: dict[str, Track] = {}
-    (real,) = learn([where.real_task], [seed], noise=where.noise, imagine_epochs=0)
-    tracker, _ = learned(as_trained(real, where.real_task), where.site)
-    tracks["DSSM, all (real)"] = run_test(where, "", tracker(), make_scheduler("all", where.site))[
-        0
-    ]
-    ekf = make_tracker("ekf", where.site, preset="paper")
-    random = make_scheduler("random", where.site, seed=seed)
-    tracks["EKF, random"] = run_test(where, "", ekf, random)[0]
+    def look(seeds: Sequence[int], learners: Sequence[Any], losses: Sequence[float]) -> None:
+        epoch = learners[0].epoch + 1
+        if epoch % EPOCHS_BETWEEN_LOOKS == 0 or epoch == VALIDATION_FIRST:
+            for seed, learner, loss in zip(seeds, learners, losses, strict=True):
+                where = places[seed]
+                one = replace(learner, model=deepcopy(learner.model), actor=deepcopy(learner.actor))
+                tracker, policy = learned(as_trained(one, where.task), where.site)
+                error = run_test(where, "", tracker(), policy())[1]["mae"]
+                curves[seed].append((epoch, loss, error))
 
-    curve: list[tuple[int, float, float]] = []
-    changes = {"imagine_epochs": IMAGINE_EPOCHS, "patience": IMAGINE_EPOCHS}
-    model_config, config = configs(changes, noise=where.noise)
-    losses: dict[int, float] = {}
-
-    def look(learner: Any) -> None:
-        if (learner.epoch + 1) % EPOCHS_BETWEEN_LOOKS == 0 or learner.epoch + 1 == VALIDATION_FIRST:
-            tracker, policy = learned(as_trained(learner, where.task), where.site)
-            error = run_test(where, "", tracker(), policy())[1]["mae"]
-            learner.modules.requires_grad_(True)
-            learner.model.decoder.requires_grad_(False)
-            curve.append((learner.epoch + 1, losses[learner.epoch], error))
-
-    def note(name: str, value: float, epoch: int) -> None:
-        if name == "dream/validation":
-            losses[epoch] = value
-
-    last = train(
-        where.task,
-        model_config,
-        config,
-        seed=seed,
-        curve=note,
+    last = learn(
+        tasks,
+        seeds,
+        noise=noise,
+        pretrained=[learner.model for learner in first],
         snapshot=look,
-        pretrained=first.model,
+        imagine_epochs=IMAGINE_EPOCHS,
+        patience=IMAGINE_EPOCHS,
     )
-    tracker, policy = learned(as_trained(last, where.task), where.site)
+    return [
+        _drawn(where, as_trained(one, where.task), as_trained(other, where.real_task), curves[seed])
+        for (seed, where), one, other in zip(places.items(), last, real, strict=True)
+    ]
+
+
+def _drawn(where: Place, dreamer: Any, real: Any, curve: list[tuple[int, float, float]]) -> Drawn:
+    """What is shown of a place, a model of both stages and one of real ranges of the deployed."""
+    site = where.site
+
+    def run(tracker: Tracker, scheduler: Scheduler) -> Track:
+        return run_test(where, "", tracker, scheduler)[0]
+
+    tracker, policy = learned(dreamer, site)
+    of_real, _ = learned(real, site)
     tracks = {
-        "LocDreamer, scheduling": run_test(where, "", tracker(), policy())[0],
-        "LocDreamer, foresight": run_test(
-            where, "", tracker(), make_scheduler("foresight", where.site)
-        )[0],
-        **tracks,
+        "LocDreamer, scheduling": run(tracker(), policy()),
+        "LocDreamer, foresight": run(tracker(), make_scheduler("foresight", site)),
+        "DSSM, all (real)": run(of_real(), make_scheduler("all", site)),
+        "EKF, random": run(
+            make_tracker("ekf", site, preset="paper"),
+            make_scheduler("random", site, seed=where.seed),
+        ),
     }
     cells = floor(where.task.area)
     subsets = {
-        "the policy": choices(cells, where.site.anchors, policy()),
-        "foresight": choices(cells, where.site.anchors, make_scheduler("foresight", where.site)),
+        "the policy": choices(cells, site.anchors, policy()),
+        "foresight": choices(cells, site.anchors, make_scheduler("foresight", site)),
     }
-    return Drawn(tracks, cells, subsets, curve, where.site.anchors, where.walls)
+    return Drawn(tracks, cells, subsets, curve, site.anchors, where.walls)
 
 
 def floor(area: Area) -> FloatArray:
@@ -140,17 +143,17 @@ def choices(cells: FloatArray, anchors: Anchors, scheduler: Scheduler) -> IntArr
 
 def run(settings: Settings) -> Result:
     """Train for each seed; the first seed's house is drawn, the curves are means over all."""
-    drawn = spread(
-        partial(one_place, settings=settings),
-        settings.seeds,
-        settings,
-        label="houses",
-    )
-    return result_of(drawn)
+    import torch
+
+    shares = 1 if torch.cuda.is_available() else min(settings.jobs, len(settings.seeds))
+    groups = [settings.seeds[i::shares] for i in range(shares)]
+    found = spread(partial(drawn_of, settings=settings), groups, settings, label="trainings")
+    by_seed = dict(zip(chain(*groups), chain(*found), strict=True))
+    return result_of([by_seed[seed] for seed in settings.seeds])
 
 
 def result_of(drawn: Sequence[Drawn]) -> Result:
-    """Rows, claims and picture of what `one_place` collected for each seed."""
+    """Rows, claims and picture of what `drawn_of` collected for each seed."""
     rows: list[Row] = []
     for looks in zip(*(seed.curve for seed in drawn), strict=True):
         row: Row = {"epoch": looks[0][0]}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -189,9 +190,13 @@ def learn(
     preset: str = "default",
     noise: str = "",
     pretrained: Sequence[Any] = (),
+    snapshot: Callable[..., None] = lambda seeds, learners, losses: None,
     **changes: object,
 ) -> list[Any]:
-    """Learners after Algorithm 1, on a GPU or in one thread; alike tasks side by side."""
+    """Learners after Algorithm 1, on a GPU or in one thread; alike tasks side by side.
+
+    snapshot(seeds, learners, losses): at each validation of stage 2, of those side by side.
+    """
     import torch
 
     from locdreamer_ros.locdreamer.device import device_of
@@ -204,12 +209,14 @@ def learn(
     groups = [every] if len(shapes) == 1 else [range(i, i + 1) for i in every]
     learners = []
     for rows in groups:
+        theirs = [seeds[i] for i in rows]
         learners += train_together(
             [tasks[i] for i in rows],
             model_config,
             config,
-            seeds=[seeds[i] for i in rows],
+            seeds=theirs,
             device=device_of("auto"),
+            snapshot=partial(snapshot, theirs),
             pretrained=[pretrained[i] for i in rows] if pretrained else (),
         )
     return learners

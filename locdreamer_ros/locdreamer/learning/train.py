@@ -59,6 +59,7 @@ CHECKPOINT_EVERY = 10
 JUDGE_EVERY = 3
 """Epochs between the starts of the dreams in which the policy is judged at the end."""
 Curve = Callable[[str, float, int], None]
+Snapshot = Callable[[Sequence[Learner], Sequence[float]], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,21 +99,19 @@ def train(
     resume: Path | None = None,
     curve: Curve = lambda name, value, epoch: None,
     progress: bool = False,
-    snapshot: Callable[[Learner], None] = lambda learner: None,
     pretrained: WorldModel | None = None,
 ) -> Learner:
     """Algorithm 1, both stages. Checkpoints go to `resume` and are taken up from there.
 
-    curve(name, value, epoch) gets the losses; snapshot(learner) is called at each validation of
-    stage 2; pretrained: what stage 1 gave, where it is not to be run again. Raises InputError for
-    a checkpoint of another run.
+    curve(name, value, epoch) gets the losses; pretrained: what stage 1 gave, where it is not to be
+    run again. Raises InputError for a checkpoint of another run.
     """
     learner = begin(task, model_config, config, seed)
     learner.modules.to(device)
     restart_optimisers(learner)
     if resume is not None and resume.exists():
         checkpoint.load(resume, learner, _fingerprint(task, model_config, config, seed))
-    run = _Run([task], config, [seed], device, resume, curve, progress, snapshot)
+    run = _Run([task], config, [seed], device, resume, curve, progress)
     run.fingerprint = _fingerprint(task, model_config, config, seed)
     run.through([learner], [] if pretrained is None else [pretrained])
     return learner
@@ -126,17 +125,19 @@ def train_together(
     seeds: Sequence[int],
     device: str = "cpu",
     progress: bool = False,
+    snapshot: Snapshot = lambda learners, losses: None,
     pretrained: Sequence[WorldModel] = (),
 ) -> list[Learner]:
     """`train` of each task with its seed, side by side in one batch; the same but for rounding.
 
-    Their areas and numbers of anchors must be the same.
+    Their areas and numbers of anchors must be the same. snapshot(learners, losses) gets them, to be
+    left as they are, and their losses at each validation of stage 2.
     """
     learners = [begin(t, model_config, config, s) for t, s in zip(tasks, seeds, strict=True)]
     for learner in learners:
         learner.modules.to(device)
         restart_optimisers(learner)
-    run = _Run(list(tasks), config, list(seeds), device, progress=progress)
+    run = _Run(list(tasks), config, list(seeds), device, progress=progress, snapshot=snapshot)
     run.through(learners, pretrained)
     return learners
 
@@ -171,7 +172,7 @@ class _Run:
     resume: Path | None = None
     curve: Curve = lambda name, value, epoch: None
     progress: bool = False
-    snapshot: Callable[[Learner], None] = lambda learner: None
+    snapshot: Snapshot = lambda learners, losses: None
     fingerprint: dict[str, str] = field(default_factory=dict)
 
     @seldom_collected()
@@ -277,12 +278,13 @@ class _Run:
             with torch.no_grad():
                 tracker, cost = judge(cat(walked), generators)
             scores = tracker.cpu().tolist()
+            put_back(nets, learners)
+            self.snapshot(learners, scores)
             self.curve("dream/validation", sum(scores) / seeds, epoch)
             if config.subsets != "all":
                 self.curve("dream/policy_cost", float(cost.mean()), epoch)
             # Who has stopped keeps what was best until then, however the others go on.
             scores = [math.inf if s else x for s, x in zip(stopped, scores, strict=True)]
-            self.snapshot(learners[0])
             self._end_of_epoch(learners, nets, scores)
             # The letter knows no early stopping, and its loss is another dream's at each epoch.
             if config.mode != "literal":
