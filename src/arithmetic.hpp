@@ -158,13 +158,22 @@ INLINE Four signed_as(const Four & x, const Four & other)
   return (Four)(((FourBits)x & ~sign) | ((FourBits)other & sign));
 }
 
+INLINE Four magnitude(const Four & x) {return x < 0.0 ? -x : x;}
+
+INLINE Four root(const Four & x)
+{
+  Four found;
+  for (int i = 0; i < 4; i++) {found[i] = std::sqrt(x[i]);}
+  return found;
+}
+
+INLINE bool all(const FourBits & which) {return (which[0] & which[1] & which[2] & which[3]) != 0;}
+
 // asinh(x), within 1e-15; beyond 1e150 infinity.
 INLINE Four inverse_sinh(const Four & x)
 {
-  const Four size = x < 0.0 ? -x : x, square = 1.0 + size * size;
-  Four root;
-  for (int i = 0; i < 4; i++) {root[i] = std::sqrt(square[i]);}
-  return signed_as(logarithm(size + root), x);
+  const Four size = magnitude(x);
+  return signed_as(logarithm(size + root(1.0 + size * size)), x);
 }
 
 // Lengths as the network sees them: fine near 0, coarse far off.
@@ -173,7 +182,7 @@ INLINE Four squash(const Four & metres) {return inverse_sinh(metres / 0.1) / 3.0
 // limit * tanh(x / limit), within 1e-15
 INLINE Four limited(const Four & x, double limit)
 {
-  const Four size = (x < 0.0 ? -x : x) / limit;
+  const Four size = magnitude(x) / limit;
   return signed_as(limit - 2.0 * limit / (exponential(2.0 * size) + 1.0), x);
 }
 

@@ -56,7 +56,8 @@ inline int explained(
 {
   const auto run = [&](auto explanation) {
       explanation.candidates(seeds, count);
-      return explanation.polish(to.states, to.costs, to.covariances, to.residuals);
+      return run_alike(
+        [&] {return explanation.polish(to.states, to.costs, to.covariances, to.residuals);});
     };
   return window.axes == 2 ? run(Explanation<2>(window, scales, still, shared, floor)) :
          run(Explanation<3>(window, scales, still, shared, floor));

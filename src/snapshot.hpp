@@ -1,7 +1,8 @@
 // Copyright 2026 The locdreamer_ros authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The places that explain a window of ranges: candidates and polish of integrity/snapshot.py.
+// The places that explain a window of ranges: candidates and polish of integrity/snapshot.py. Four
+// places at once: each number of theirs is a Four.
 
 #ifndef LOCDREAMER_ROS__SNAPSHOT_HPP_
 #define LOCDREAMER_ROS__SNAPSHOT_HPP_
@@ -10,10 +11,9 @@
 #include <cmath>
 #include <cstdint>
 #include <numeric>
-#include <utility>
 #include <vector>
 
-#include "arithmetic.hpp"
+#include "costs.hpp"
 
 namespace locdreamer_ros
 {
@@ -44,96 +44,27 @@ inline std::vector<int> sorted_rows(const double * values, int count)
   return order;
 }
 
-// log(1 + (r / s)^2)
-inline double rho(double residual, double scale) {return std::log1p(square(residual / scale));}
-
-// Sum of weights times rho(residual - shift).
-INLINE double cost_at(
-  const double * residual, const double * weight, const double * scale, int count, double shift)
+// Solve a (N, N) x = b (N, COLUMNS) with partial pivoting, all in place; false: one is singular.
+template<int N, int COLUMNS>
+INLINE bool solve_general(Four (& a)[N][N], Four (& b)[N][COLUMNS])
 {
-  Four sum = {0.0, 0.0, 0.0, 0.0};
-  int i = 0;
-  for (; i + 4 <= count; i += 4) {
-    const Four off = (load(residual + i) - shift) / load(scale + i);
-    sum += load(weight + i) * log_of_one_and_square(off);
-  }
-  double rest = 0.0;
-  for (; i < count; i++) {rest += weight[i] * rho(residual[i] - shift, scale[i]);}
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]) + rest;
-}
-
-// Values and their weights, values increasing. Few are placed by counting who is less: without
-// branches, that takes a fraction of a sort.
-INLINE void sort_weighted(
-  const double * value, const double * weight, int count,
-  std::vector<std::pair<double, double>> & sorted)
-{
-  constexpr int FEW = 128;
-  sorted.resize(count);
-  if (count > FEW) {
-    for (int i = 0; i < count; i++) {sorted[i] = {value[i], weight[i]};}
-    std::sort(
-      sorted.begin(), sorted.end(),
-      [](const auto & a, const auto & b) {return a.first < b.first;});
-    return;
-  }
-  double each[FEW + 4];
-  unsigned char alike[FEW] = {};  // how many of this place there were
-  std::copy(value, value + count, each);
-  std::fill_n(each + count, 4, HUGE_VAL);
-  for (int i = 0; i < count; i++) {
-    const Four here = {value[i], value[i], value[i], value[i]};
-    FourBits less = {0, 0, 0, 0};
-    for (int j = 0; j < count; j += 4) {less -= load(each + j) < here;}
-    const int place = static_cast<int>((less[0] + less[1]) + (less[2] + less[3]));
-    sorted[place + alike[place]++] = {value[i], weight[i]};
-  }
-}
-
-// Least cost of residuals over no common offset or their weighted median, and which it was.
-inline double least_cost(
-  const double * residual, const double * weight, const double * scale, int count,
-  double offset_scale, double & offset)
-{
-  static std::vector<std::pair<double, double>> sorted;
-  double whole = 0.0, sum = 0.0;
-  run_alike([&] {sort_weighted(residual, weight, count, sorted);});
-  for (const auto & each : sorted) {whole += each.second;}
-  int middle = 0;
-  while (middle < count - 1 && (sum += sorted[middle].second) < 0.5 * whole) {middle++;}
-  const double median = sorted[middle].first;
-  const auto cost = [&](double shift) {
-      return run_alike([&] {return cost_at(residual, weight, scale, count, shift);});
-    };
-  const double plain = cost(0.0), moved = cost(median) + rho(median, offset_scale);
-  offset = moved < plain ? median : 0.0;
-  return moved < plain ? moved : plain;
-}
-
-// Solve a (n, n) x = b with partial pivoting, all in place; false: singular.
-inline bool solve_general(double * a, int n, double * b, int columns)
-{
-  for (int i = 0; i < n; i++) {
-    int pivot = i;
-    for (int k = i + 1; k < n; k++) {
-      if (std::fabs(a[k * n + i]) > std::fabs(a[pivot * n + i])) {pivot = k;}
+  for (int i = 0; i < N; i++) {
+    for (int k = i + 1; k < N; k++) {
+      const FourBits larger = magnitude(a[k][i]) > magnitude(a[i][i]);
+      for (int j = i; j < N; j++) {exchange_where(larger, a[i][j], a[k][j]);}
+      for (int j = 0; j < COLUMNS; j++) {exchange_where(larger, b[i][j], b[k][j]);}
     }
-    if (!(std::fabs(a[pivot * n + i]) > 0.0)) {return false;}
-    if (pivot != i) {
-      std::swap_ranges(a + i * n, a + (i + 1) * n, a + pivot * n);
-      std::swap_ranges(b + i * columns, b + (i + 1) * columns, b + pivot * columns);
-    }
-    for (int k = i + 1; k < n; k++) {
-      const double factor = a[k * n + i] / a[i * n + i];
-      for (int j = i; j < n; j++) {a[k * n + j] -= factor * a[i * n + j];}
-      for (int j = 0; j < columns; j++) {b[k * columns + j] -= factor * b[i * columns + j];}
+    if (!all(magnitude(a[i][i]) > 0.0)) {return false;}
+    for (int k = i + 1; k < N; k++) {
+      const Four factor = a[k][i] / a[i][i];
+      for (int j = i; j < N; j++) {a[k][j] -= factor * a[i][j];}
+      for (int j = 0; j < COLUMNS; j++) {b[k][j] -= factor * b[i][j];}
     }
   }
-  for (int i = n - 1; i >= 0; i--) {
-    for (int j = 0; j < columns; j++) {
-      double left = b[i * columns + j];
-      for (int k = i + 1; k < n; k++) {left -= a[i * n + k] * b[k * columns + j];}
-      b[i * columns + j] = left / a[i * n + i];
+  for (int i = N - 1; i >= 0; i--) {
+    for (int j = 0; j < COLUMNS; j++) {
+      for (int k = i + 1; k < N; k++) {b[i][j] -= a[i][k] * b[k][j];}
+      b[i][j] /= a[i][i];
     }
   }
   return true;
@@ -148,17 +79,29 @@ public:
 
   Explanation(const Window & window, const Scales & scales, bool still, bool shared, double floor)
   : w_(window), s_(scales), shared_(shared), floor_(floor),
-    calm_(still ? 1e6 : 1.0 / square(scales.speed)), scale_(window.count), wide_(window.count),
-    residual_(window.count), pull_(window.count)
+    calm_(still ? 1e6 : 1.0 / square(scales.speed)), order_(window.count), ranges_(window.count),
+    residual_(4 * window.count)
   {
-    for (int i = 0; i < SPACE; i++) {
-      place_[i].resize(w_.count);
-      direction_[i].resize(w_.count);
-      for (int n = 0; n < w_.count; n++) {
-        place_[i][n] = w_.places[w_.anchor[n] * SPACE + i];
+    std::iota(order_.begin(), order_.end(), 0);
+    std::sort(
+      order_.begin(), order_.end(), [&](int a, int b) {
+        const int64_t one = w_.anchor[a], other = w_.anchor[b];
+        return one != other ? one < other : w_.age[a] != w_.age[b] ? w_.age[a] > w_.age[b] : a < b;
+      });
+    for (int n = 0, begin = 0; n < w_.count; n++) {
+      const int row = order_[n];
+      const double * at = w_.places + w_.anchor[row] * SPACE;
+      const double weight = w_.weight[row], scale = s_.scale + s_.scale_age * square(w_.age[row]);
+      ranges_[n] = {{at[0], at[1], at[2]}, w_.age[row], w_.value[row], weight, scale};
+      wide_.push_back(1.0 / (3.0 * scale));
+      narrow_.push_back(1.0 / scale);
+      const bool alike = n + 1 < w_.count && w_.anchor[order_[n + 1]] == w_.anchor[row] &&
+        w_.weight[order_[n + 1]] == weight;
+      if (!alike) {
+        add_runs(runs_, begin, n + 1, weight);
+        begin = n + 1;
       }
     }
-    for (int n = 0; n < w_.count; n++) {scale_[n] = s_.scale + s_.scale_age * square(w_.age[n]);}
   }
 
   // Candidates (M, D): where circles meet, then the seeds.
@@ -173,20 +116,17 @@ public:
   int polish(double * states, double * costs, double * covariances, double * residuals)
   {
     const int many = static_cast<int>(places_.size()) / D;
-    Numbers cost(many), offset(many);
-    for (int n = 0; n < w_.count; n++) {wide_[n] = 3.0 * scale_[n];}
-    for (int m = 0; m < many; m++) {
-      const double * at = &places_[static_cast<size_t>(m) * D];
-      if (!finite(at, D)) {return -1;}
-      const double still[SPACE] = {};
-      run_alike([&] {look(at, still);});
-      if (shared_) {
-        cost[m] = least_cost(
-          residual_.data(), w_.weight, wide_.data(), w_.count, s_.offset, offset[m]);
-      } else {
-        cost[m] = run_alike(
-          [&] {return cost_at(residual_.data(), w_.weight, wide_.data(), w_.count, 0.0);});
-      }
+    if (!finite(places_.data(), places_.size())) {return -1;}
+    Numbers cost(many + 3), offset(many + 3);
+    for (int m = 0; m < many; m += 4) {
+      Four position[D], still[D] = {}, moved = {};
+      for (int i = 0; i < D; i++) {position[i] = column_of(places_.data(), D, i, m, many);}
+      look(position, still, Four{});
+      const Four spent = shared_ ?
+        least_cost(residual_.data(), wide_.data(), runs_, s_.offset, moved) :
+        cost_at(residual_.data(), wide_.data(), runs_, Four{});
+      store(spent, &cost[m]);
+      store(moved, &offset[m]);
     }
     std::vector<int> chosen;
     for (int m : sorted_rows(cost.data(), many)) {
@@ -199,32 +139,53 @@ public:
       if (apart) {chosen.push_back(m);}
       if (static_cast<int>(chosen.size()) == s_.polished) {break;}
     }
-    for (size_t c = 0; c < chosen.size(); c++) {
+    const int found = static_cast<int>(chosen.size());
+    for (int c = 0; c < found; c++) {
       double * state = states + c * SIZE;
       std::fill_n(state, SIZE, 0.0);
       std::copy_n(&places_[static_cast<size_t>(chosen[c]) * D], D, state);
       state[SIZE - 1] = offset[chosen[c]];
-      if (!run_alike([&] {return settle(state, costs[c], covariances + c * D * D);})) {return -1;}
-      std::copy(residual_.begin(), residual_.end(), residuals + c * w_.count);
     }
-    return static_cast<int>(chosen.size());
+    for (int c = 0; c < found; c += 4) {
+      Four state[SIZE], spent, covariance[D * D];
+      for (int i = 0; i < SIZE; i++) {state[i] = column_of(states, SIZE, i, c, found);}
+      if (!settle(state, spent, covariance)) {return -1;}
+      for (int m = c; m < std::min(c + 4, found); m++) {
+        const int lane = m - c;
+        for (int i = 0; i < SIZE; i++) {states[m * SIZE + i] = state[i][lane];}
+        for (int i = 0; i < D * D; i++) {covariances[m * D * D + i] = covariance[i][lane];}
+        for (int n = 0; n < w_.count; n++) {
+          residuals[m * w_.count + order_[n]] = residual_[4 * n + lane];
+        }
+        costs[m] = spent[lane];
+      }
+    }
+    return found;
   }
 
 private:
+  // What is known of a range; those of an anchor are beside each other, the latest first.
+  struct Told
+  {
+    double place[SPACE], age, value, weight, scale;
+  };
+
+  // A column of the four rows (count, width) from one on; the last once more, where there are no more.
+  static Four column_of(const double * rows, int width, int column, int from, int count)
+  {
+    Four found;
+    for (int lane = 0; lane < 4; lane++) {
+      found[lane] = rows[static_cast<size_t>(std::min(from + lane, count - 1)) * width + column];
+    }
+    return found;
+  }
+
   void meet()
   {
     // Each anchor's last range, those of the shortest first.
     std::vector<int> last;
-    std::vector<int64_t> order(w_.count);
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(
-      order.begin(), order.end(), [&](int64_t a, int64_t b) {
-        return w_.anchor[a] != w_.anchor[b] ? w_.anchor[a] < w_.anchor[b] : w_.age[a] > w_.age[b];
-      });
-    for (int i = 0; i < w_.count; i++) {
-      if (i == 0 || w_.anchor[order[i]] != w_.anchor[order[i - 1]]) {
-        last.push_back(static_cast<int>(order[i]));
-      }
+    for (int n = 0; n < w_.count; n++) {
+      if (n == 0 || w_.anchor[order_[n]] != w_.anchor[order_[n - 1]]) {last.push_back(order_[n]);}
     }
     std::stable_sort(
       last.begin(), last.end(), [&](int a, int b) {return w_.value[a] < w_.value[b];});
@@ -260,123 +221,105 @@ private:
     return std::sqrt(std::max(square(w_.value[range]) - square(above), 0.01));
   }
 
-  // Residuals before any offset, and directions, where the tag is at each range's own stamp. A loop
-  // over ranges for each step of it: of four ranges at once, where the processor can.
-  void look(const double * position, const double * velocity)
+  // Distance from a range's anchor to where the tag is at the range's own stamp, and the way (3).
+  Four away(const Told & range, const Four * position, const Four * velocity, Four * way) const
   {
-    const int count = w_.count;
-    const double * age = w_.age, * value = w_.value, height = w_.height, floor = floor_;
-    double * distance = pull_.data(), * residual = residual_.data();
+    Four sum = {};
     for (int i = 0; i < SPACE; i++) {
-      const double * place = place_[i].data();
-      double * delta = direction_[i].data();
-      const double at = i < D ? position[i] : height, speed = i < D ? velocity[i] : 0.0;
-      for (int n = 0; n < count; n++) {delta[n] = at + age[n] * speed - place[n];}
+      way[i] = i < D ? position[i] + range.age * velocity[i] - range.place[i] :
+        Four{} + (w_.height - range.place[i]);
+      sum += way[i] * way[i];
     }
-    const double * x = direction_[0].data(), * y = direction_[1].data(),
-      * z = direction_[2].data();
-    for (int n = 0; n < count; n++) {
-      const double length = std::sqrt(square(x[n]) + square(y[n]) + square(z[n]));
-      distance[n] = length > floor ? length : floor;
-      residual[n] = value[n] - distance[n];
+    const Four length = root(sum);
+    return length > floor_ ? length : Four{} + floor_;
+  }
+
+  void look(const Four * position, const Four * velocity, const Four & offset)
+  {
+    Four unused[SPACE];
+    for (int n = 0; n < w_.count; n++) {
+      const Four distance = away(ranges_[n], position, velocity, unused);
+      store(ranges_[n].value - distance - offset, &residual_[4 * n]);
     }
   }
 
-  // Gauss-Newton from a state to where it ends, its cost and the covariance of its position.
-  bool settle(double * state, double & cost, double * covariance)
+  // Gauss-Newton from states to where they end, their costs and the covariances of their positions.
+  bool settle(Four * state, Four & cost, Four * covariance)
   {
     constexpr int n = SIZE;
-    const int d = D, count = w_.count;
     const double level = D == SPACE ? 1.0 / square(s_.height) : 0.0;
-    double hessian[n * n], slope[n], kept[n * n] = {};
-    double * distance = pull_.data(), * pull = pull_.data();
+    Four hessian[n][n], slope[n][1], kept[n][n];
     for (double factor : s_.steps) {
-      look(state, state + D);
-      for (int i = 0; i < D; i++) {
-        double * along = direction_[i].data();
-        for (int k = 0; k < count; k++) {along[k] /= distance[k];}
-      }
-      const double offset = state[n - 1], * weight = w_.weight, * scale = scale_.data();
-      double * residual = residual_.data();
-      for (int k = 0; k < count; k++) {
-        const double wide = factor * scale[k];
-        residual[k] -= offset;
-        pull[k] = 2.0 * weight[k] / (1.0 + square(residual[k] / wide)) / square(wide);
-      }
-      // Of all but the offset four columns at once; the offset's gradient is 1.
-      constexpr int moves = 2 * D, wide = (moves + 3) / 4;
-      Four columns[moves][wide] = {}, last[wide] = {}, along[wide] = {};
-      double corner = 0.0, end = 0.0;
-      for (int k = 0; k < count; k++) {
-        double gradient[4 * wide] = {};
+      std::fill(hessian[0], hessian[0] + n * n, Four{});
+      std::fill(slope[0], slope[0] + n, Four{});
+      for (const Told & range : ranges_) {
+        Four gradient[2 * SPACE + 1];
+        const Four distance = away(range, state, state + D, gradient);
+        const double wide = factor * range.scale;
+        const Four left = range.value - distance - state[n - 1], near = 1.0 / distance;
+        const Four pull = 2.0 * range.weight / (wide * wide + left * left);
         for (int i = 0; i < D; i++) {
-          gradient[i] = direction_[i][k];
-          gradient[D + i] = w_.age[k] * gradient[i];
+          gradient[i] *= near;
+          gradient[D + i] = range.age * gradient[i];
         }
-        for (int i = 0; i < moves; i++) {
-          const double scaled = gradient[i] * pull[k];
-          for (int w = 0; w < wide; w++) {columns[i][w] += scaled * load(gradient + 4 * w);}
+        gradient[n - 1] = Four{} + 1.0;
+        for (int i = 0; i < n; i++) {
+          const Four scaled = gradient[i] * pull;
+          for (int j = i; j < n; j++) {hessian[i][j] += scaled * gradient[j];}
+          slope[i][0] += scaled * left;
         }
-        for (int w = 0; w < wide; w++) {
-          const Four scaled = load(gradient + 4 * w) * pull[k];
-          last[w] += scaled;
-          along[w] += scaled * residual[k];
-        }
-        corner += pull[k];
-        end += pull[k] * residual[k];
       }
-      for (int i = 0; i < moves; i++) {
-        for (int j = i; j < moves; j++) {hessian[i * n + j] = columns[i][j / 4][j % 4];}
-        hessian[i * n + n - 1] = last[i / 4][i % 4];
-        slope[i] = along[i / 4][i % 4];
-      }
-      hessian[n * n - 1] = corner;
-      slope[n - 1] = end;
       for (int i = 0; i < n; i++) {
-        for (int j = 0; j < i; j++) {hessian[i * n + j] = hessian[j * n + i];}
+        for (int j = 0; j < i; j++) {hessian[i][j] = hessian[j][i];}
       }
-      const double tie = shared_ ?
-        2.0 / (1.0 + square(state[n - 1] / s_.offset)) / square(s_.offset) : 1e9;
-      for (int i = 0; i < d; i++) {
-        hessian[(d + i) * (n + 1)] += calm_;
-        hessian[i * (n + 1)] += 1e-4;
-        slope[d + i] -= calm_ * state[d + i];
+      const Four away = state[n - 1] / s_.offset;
+      const Four tie = shared_ ?
+        2.0 / (1.0 + away * away) / square(s_.offset) : Four{} + 1e9;
+      for (int i = 0; i < D; i++) {
+        hessian[D + i][D + i] += calm_;
+        hessian[i][i] += 1e-4;
+        slope[D + i][0] -= calm_ * state[D + i];
       }
-      hessian[(n - 1) * (n + 1)] += tie;
-      slope[n - 1] -= tie * state[n - 1];
-      if (d == SPACE) {
-        hessian[2 * (n + 1)] += level;
-        slope[2] -= level * (state[2] - w_.height);
+      hessian[n - 1][n - 1] += tie;
+      slope[n - 1][0] -= tie * state[n - 1];
+      if (D == SPACE) {
+        hessian[2][2] += level;
+        slope[2][0] -= level * (state[2] - w_.height);
       }
-      std::copy(hessian, hessian + n * n, kept);
-      if (!solve_general(hessian, n, slope, 1)) {return false;}
-      for (int i = 0; i < n; i++) {state[i] += slope[i];}
-      if (!finite(state, n)) {return false;}
-    }
-    look(state, state + D);
-    for (int k = 0; k < count; k++) {residual_[k] -= state[n - 1];}
-    cost = cost_at(residual_.data(), w_.weight, scale_.data(), w_.count, 0.0);
-    cost += rho(state[n - 1], s_.offset);
-    double speed = 0.0;
-    for (int i = 0; i < d; i++) {speed += square(state[d + i]);}
-    cost += 0.5 * calm_ * speed;
-    if (d == SPACE) {cost += 0.5 * level * square(state[2] - w_.height);}
-    double inverse[n * n] = {};
-    for (int i = 0; i < n; i++) {inverse[i * (n + 1)] = 1.0;}
-    if (!solve_general(kept, n, inverse, n)) {return false;}
-    for (int i = 0; i < d; i++) {
-      for (int j = 0; j < d; j++) {
-        covariance[i * d + j] = 0.5 * (inverse[i * n + j] + inverse[j * n + i]);
+      std::copy(hessian[0], hessian[0] + n * n, kept[0]);
+      if (!solve_general(hessian, slope)) {return false;}
+      for (int i = 0; i < n; i++) {
+        state[i] += slope[i][0];
+        if (!all(magnitude(state[i]) < HUGE_VAL)) {return false;}
       }
     }
-    return std::isfinite(cost) && finite(covariance, d * d);
+    look(state, state + D, state[n - 1]);
+    Four speed = {};
+    for (int i = 0; i < D; i++) {speed += state[D + i] * state[D + i];}
+    cost = cost_at(residual_.data(), narrow_.data(), runs_, Four{}) +
+      log_of_one_and_square(state[n - 1] / s_.offset) + 0.5 * calm_ * speed;
+    if (D == SPACE) {cost += 0.5 * level * (state[2] - w_.height) * (state[2] - w_.height);}
+    Four inverse[n][D] = {};
+    for (int i = 0; i < D; i++) {inverse[i][i] = Four{} + 1.0;}
+    if (!solve_general(kept, inverse)) {return false;}
+    bool good = all(magnitude(cost) < HUGE_VAL);
+    for (int i = 0; i < D; i++) {
+      for (int j = 0; j < D; j++) {
+        covariance[i * D + j] = 0.5 * (inverse[i][j] + inverse[j][i]);
+        good = good && all(magnitude(covariance[i * D + j]) < HUGE_VAL);
+      }
+    }
+    return good;
   }
 
   const Window & w_;
   const Scales & s_;
   const bool shared_;
   const double floor_, calm_;
-  Numbers scale_, wide_, residual_, pull_, places_, place_[SPACE], direction_[SPACE];
+  std::vector<int> order_;
+  std::vector<Told> ranges_;
+  std::vector<Run> runs_;
+  Numbers residual_, wide_, narrow_, places_;
 };
 
 }  // namespace locdreamer_ros

@@ -255,7 +255,7 @@ struct HoldCall
       held.rows = std::move(looked);
       held.seen = std::move(seen);
     }
-    return true;
+    return std::isfinite(held.cost);
   }
 
   const In places, constants, track;

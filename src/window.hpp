@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -135,45 +136,49 @@ inline Held hold(
   const double * track, int tracked, int axes, const double * places, double height, double floor,
   double now, const double * scales)
 {
-  const size_t count = rows.size();
-  static Numbers residual, weight, scale, trusted;
-  std::vector<char> counted(seen.size(), 0);
-  for (Numbers * each : {&weight, &scale, &trusted}) {each->clear();}
-  residual.resize(count);
+  static Numbers residual, scale, narrow, trusted;
+  static std::vector<Run> runs;
+  static std::vector<int> end;  // of each anchor's ranges, once they are put beside each other
+  end.resize(seen.size());
+  std::exclusive_scan(seen.begin(), seen.end(), end.begin(), 0);
+  residual.resize(rows.size());
+  scale.resize(rows.size());
   int later = 0;  // ranges come in the order of their stamps
-  Held found;
-  for (size_t i = 0; i < count; i++) {
-    const size_t anchor = static_cast<size_t>(rows[i].anchor);
-    const double age = rows[i].stamp - now;
+  for (const Range & range : rows) {
+    const size_t anchor = static_cast<size_t>(range.anchor);
+    const double age = range.stamp - now;
     double at[SPACE] = {0.0, 0.0, height}, unused[SPACE];
     track_at(track, tracked, axes, now + age, later, at);
     for (int j = 0; j < SPACE; j++) {at[j] -= places[anchor * SPACE + j];}
-    residual[i] = rows[i].value - slant(at, floor, unused);
-    if (named[anchor]) {continue;}
-    found.anchors += !counted[anchor];
-    counted[anchor] = 1;
-    weight.push_back(1.0 / seen[anchor]);
-    scale.push_back(scales[0] + scales[1] * square(age));
-    trusted.push_back(residual[i]);
+    const int to = end[anchor]++;
+    residual[to] = range.value - slant(at, floor, unused);
+    scale[to] = scales[0] + scales[1] * square(age);
+  }
+  Held found;
+  trusted.clear();
+  narrow.clear();
+  runs.clear();
+  for (size_t anchor = 0; anchor < seen.size(); anchor++) {
+    if (seen[anchor] == 0 || named[anchor]) {continue;}
+    const int before = static_cast<int>(narrow.size());
+    for (int i = end[anchor] - seen[anchor]; i < end[anchor]; i++) {
+      trusted.insert(trusted.end(), 4, residual[i]);  // one place, where four are looked at
+      narrow.push_back(1.0 / scale[i]);
+    }
+    add_runs(runs, before, static_cast<int>(narrow.size()), 1.0 / seen[anchor]);
+    found.anchors++;
   }
   if (found.anchors == 0) {return found;}
-  found.cost = least_cost(
-    trusted.data(), weight.data(), scale.data(), static_cast<int>(trusted.size()), scales[2],
-    found.offset);
-  static std::vector<int> end;  // of each anchor's values, once they are put beside each other
-  end.assign(seen.size(), 0);
-  int before = 0;
-  for (size_t anchor = 0; anchor < seen.size(); anchor++) {
-    end[anchor] = before;
-    before += seen[anchor];
-  }
-  trusted.resize(count);
-  for (size_t i = 0; i < count; i++) {
-    trusted[end[static_cast<size_t>(rows[i].anchor)]++] = residual[i] - found.offset;
-  }
+  run_alike(
+    [&] {
+      Four offset;
+      found.cost = least_cost(trusted.data(), narrow.data(), runs, scales[2], offset)[0];
+      found.offset = offset[0];
+    });
+  for (double & each : residual) {each -= found.offset;}
   for (size_t anchor = 0; anchor < seen.size(); anchor++) {
     if (seen[anchor]) {
-      double * const of_one = trusted.data() + end[anchor] - seen[anchor];
+      double * const of_one = residual.data() + end[anchor] - seen[anchor];
       found.fit.emplace_back(anchor, median_of(of_one, seen[anchor]));
     }
   }
