@@ -21,12 +21,14 @@ BENCHMARKS = {
     "graph": "tracker_node over real topics: range to pose beside an echo node, fixes/s, memory",
     "driver": "the serial driver: families, recovery, lost bytes, overhead",
     "simulator": "range errors, and trackers in the simulated house and laboratory",
+    "tdoa": "trackers on time differences, and on the same receptions as ranges",
     "juno": "the JUNO paper's Figures 2 to 4 and RMSE, in rooms of its own",
     "zero-shot": "the shipped model where it was never trained, against the strongest peers",
     "table2": "the LocDreamer paper's Table 2, trained and tested in the simulated house",
     "train": "how long LocDreamer's training takes, for one model and for table2 whole",
     "bregar": "the LocDreamer paper's Table 2 on Bregar's data set (--data)",
     "figures": "the LocDreamer paper's Figures 3, 4 and 5, in the simulated house",
+    "reward": "a fair reward for LocDreamer's policy, against foresight and GDOP",
 }
 
 

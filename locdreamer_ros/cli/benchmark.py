@@ -11,9 +11,9 @@ from locdreamer_ros.cli.options import add_common, check_output, check_seed, cou
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import check_folder
 
-RECORDED = ("lias", "zero-shot", "table2", "train", "figures")
-TRAINS = ("table2", "train", "figures")
-SPREADS = ("house", "lias", "real", "trust", "simulator", "juno", "zero-shot", "bregar")
+RECORDED = ("lias", "zero-shot", "tdoa", "table2", "train", "figures", "reward")
+TRAINS = ("table2", "train", "figures", "reward")
+SPREADS = ("house", "lias", "real", "trust", "simulator", "tdoa", "juno", "zero-shot", "bregar")
 READ_BY = {
     "recording": RECORDED,
     "anchors": RECORDED,
@@ -39,7 +39,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "name",
         metavar="NAME",
         help="house, lias, real, trust, contract, latency, gpu, fleet, graph, driver, "
-        "simulator, juno, zero-shot, table2, train, bregar or figures",
+        "simulator, tdoa, juno, zero-shot, table2, train, bregar, figures or reward",
     )
     parser.add_argument("--seeds", type=count, default=10, metavar="N", help="repetitions (10)")
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="processes (1)")

@@ -112,13 +112,23 @@ class AnchorView(nn.Module):
 class Actor(nn.Module):
     """Equation (14): the stochastic scheduling policy pi(alpha_t | s_t).
 
-    literal: scores from scratch, as the paper has it; else they correct those of physics.
+    literal: scores from scratch, as the paper has it; else they correct those of physics, in logits
+    by `residual` of what is learned.
     """
 
-    def __init__(self, *, hidden: int, width: int, head: str, literal: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        hidden: int,
+        width: int,
+        head: str,
+        literal: bool = False,
+        residual: float = RESIDUAL,
+    ) -> None:
         super().__init__()
         assert head in HEADS, head
         self.head = head
+        self.residual = residual
         self.literal = literal
         self.view = AnchorView(hidden=hidden, width=width)
         if head == "categorical":
@@ -152,7 +162,7 @@ class Actor(nn.Module):
         pooled = torch.cat([inside / budget, outside / max(1, tokens.shape[1] - budget)], dim=-1)
         logits = self.score(pooled)[..., 0]
         if not self.literal:
-            logits = self.physics(state, subsets) + RESIDUAL * logits
+            logits = self.physics(state, subsets) + self.residual * logits
         possible = (~state.offered).to(tokens) @ member.T == 0.0
         return Categorical(logits.masked_fill(~possible, NEVER_LOGIT), subsets)
 

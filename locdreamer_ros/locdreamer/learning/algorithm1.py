@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -79,7 +79,7 @@ class DreamLoss:
 
     cost (E,): minus the mean reward where the policy chooses (NaN: nowhere).
     gain (B,): how much more reward the policy's best subsets bring than those of physics alone,
-    where all subsets were tried.
+    where all subsets were tried and the policy begins at those.
     """
 
     tracker: Tensor
@@ -99,10 +99,12 @@ def dream_loss(
     real: Batch | None = None,
     judge: bool = True,
     seeds: int = 1,
+    reward_of: Reward | None = None,
 ) -> DreamLoss:
     """Stage 2: imagine the anchors A and track with those that the policy asks.
 
     judge: whether what actor and critic make of it is wanted too. seeds: as in `real_loss`.
+    reward_of: as in `all_rewards`.
     """
     size, steps = dream.dt.shape
     rows = dream.anchor.shape[1]
@@ -164,12 +166,13 @@ def dream_loss(
     if exact:  # line 23: the expectation of (16) as a sum over all subsets
         scores = policy.scores.view(size, steps, -1)[:, ::REPLAY_EVERY]
         came_all = torch.stack(came, dim=1)
-        tried = all_rewards(model, states, dream, distance, came_all, config, seeds)
+        tried = all_rewards(model, states, dream, distance, came_all, config, seeds, reward_of)
         acted = expected_loss(*(x.reshape(seeds, -1, x.shape[-1]) for x in (scores, tried)))
-        physics = actor.physics(flat, all_subsets(rows, budget, tried.device))
-        physics = physics.view(size, steps, -1)[:, ::REPLAY_EVERY]
-        best, plain = (tried.gather(2, s.argmax(2, keepdim=True)) for s in (scores, physics))
-        gain = (best - plain).mean(dim=(1, 2)).detach()
+        if not actor.literal:
+            physics = actor.physics(flat, all_subsets(rows, budget, tried.device))
+            physics = physics.view(size, steps, -1)[:, ::REPLAY_EVERY]
+            best, plain = (tried.gather(2, s.argmax(2, keepdim=True)) for s in (scores, physics))
+            gain = (best - plain).mean(dim=(1, 2)).detach()
     else:  # line 23: as the mean over what the policy drew
         log_prob = policy.log_prob(torch.stack(choices, dim=1).flatten(0, 1))
         log_prob, entropy = (_by_seed(x, seeds) for x in (log_prob, policy.entropy()))
@@ -185,13 +188,14 @@ def all_rewards(
     comes: Tensor,
     config: TrainConfig,
     seeds: int = 1,
+    reward_of: Reward | None = None,
 ) -> Tensor:
     """What asking each of N subsets would have brought at every fourth step (B, R, N).
 
-    states, distance and comes (B, T, A): of all steps of the dream. The reward is minus the error
-    after the step, and gamma times that of the next one as far as this step decides it: the error
-    carried on by the velocity's.
+    states, distance and comes (B, T, A): of all steps of the dream. reward_of: `minus_error`, or
+    another that takes the same.
     """
+    reward_of = reward_of or minus_error
     assert dream.truth is not None
     size, rows = dream.anchor.shape[:2]
     subsets = all_subsets(rows, min(config.budget, rows), comes.device)
@@ -213,13 +217,24 @@ def all_rewards(
         )
         prior = Gaussian(state.prior.mean[here], state.prior.covariance[here])
         with torch.no_grad():
-            mean = model.infer(prior, state.hidden[None, here], seen, dt[here]).mean
-        wrong = mean - truth[here]
-        now = wrong[:, :2].norm(dim=-1).clamp(max=LARGEST_ERROR_M)
-        then = (wrong[:, :2] + dt[here, None] * wrong[:, 2:]).norm(dim=-1)
-        reward = -now - config.gamma * then.clamp(max=LARGEST_ERROR_M)
+            belief = model.infer(prior, state.hidden[None, here], seen, dt[here])
+        reward = reward_of(belief, truth[here], dt[here], config.gamma)
         rewards.append(reward.view(seeds, -1, len(subsets)))
     return torch.cat(rewards, dim=1).view(size, -1, len(subsets))
+
+
+Reward = Callable[[Gaussian, Tensor, Tensor, float], Tensor]
+
+
+def minus_error(belief: Gaussian, truth: Tensor, dt: Tensor, gamma: float) -> Tensor:
+    """Minus the errors (M,) m of posteriors (M, S), and gamma times those of the next step.
+
+    As far as this step decides those: the error carried on for dt (M,) s by the velocity's.
+    """
+    wrong = belief.mean - truth
+    now = wrong[:, :2].norm(dim=-1).clamp(max=LARGEST_ERROR_M)
+    then = (wrong[:, :2] + dt[:, None] * wrong[:, 2:]).norm(dim=-1)
+    return -now - gamma * then.clamp(max=LARGEST_ERROR_M)
 
 
 POLICY, RANDOM, ALL = 0.0, 1.0, 2.0

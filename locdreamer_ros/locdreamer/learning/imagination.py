@@ -180,8 +180,7 @@ class Ground:
         dt = torch.stack([self.trajectories[w].dt[e + 1 : e + more] for w, e in starts])
         truth = state[:, 1:]  # (B, T, S)
         places = anchor.expand(size, self.steps, rows, 3)
-        shape = (size, self.steps, rows)
-        score = correlated_scores(shape, self.correlation, generator).to(truth)
+        score = self.scores(truth, rows, generator).to(truth)
         expected, _ = expected_range(truth[..., :2], places)
         distance = (expected + self.noise.errors(expected, score)).clamp(min=0.05)  # (B, T, A)
         comes = (torch.rand(distance.shape, generator=generator) >= LOST_SHARE).to(distance.device)
@@ -198,6 +197,10 @@ class Ground:
             Gaussian.diagonal(first, sigma.expand(size, 4)),
             truth,
         )
+
+    def scores(self, truth: Tensor, rows: int, generator: torch.Generator) -> Tensor:
+        """Standard normal scores (B, T, A) of the errors along states (B, T, S)."""
+        return correlated_scores((*truth.shape[:2], rows), self.correlation, generator)
 
     def draw(self, size: int, anchor: Tensor, generator: torch.Generator) -> GroundedDream:
         """`size` dreams that begin anywhere."""
