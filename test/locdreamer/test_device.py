@@ -24,7 +24,7 @@ from locdreamer_ros.locdreamer.learning.data import Batch  # noqa: E402
 from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig  # noqa: E402
 from locdreamer_ros.locdreamer.learning.imagination import frozen  # noqa: E402
 from locdreamer_ros.locdreamer.learning.learner import IMAGINED, restart_optimisers  # noqa: E402
-from locdreamer_ros.locdreamer.learning.train import Dreams, begin, train  # noqa: E402
+from locdreamer_ros.locdreamer.learning.train import Dreams, begin, train, train_together  # noqa: E402
 from locdreamer_ros.locdreamer.model_file import load_model, save_model  # noqa: E402
 from locdreamer_ros.locdreamer.scheduler import ActorScheduler  # noqa: E402
 from locdreamer_ros.locdreamer.tracker import LocDreamerTracker, placed  # noqa: E402
@@ -68,6 +68,20 @@ def test_training_elsewhere_is_training_here(mode, encoder, noise):
         for name, value in there.modules.state_dict().items():
             assert isinstance(value, Elsewhere), name
             # Adam makes a step of its rate, 1e-3, of a gradient that is almost nothing.
+            expected = here.modules.state_dict()[name]
+            torch.testing.assert_close(value.cpu(), expected, atol=3e-3, rtol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:.*to a meta parameter.*")
+def test_seeds_side_by_side_elsewhere_are_those_here():
+    config = TrainConfig(epochs=1, imagine_epochs=1, batch=2, steps=2, minibatches=1, budget=2)
+    job = task(steps=2, duration=7.0)
+    (here, _) = train_together([job, job], ModelConfig(), config, seeds=(1, 2))
+    with Elsewhereness():
+        given = {"seeds": (1, 2), "device": ELSEWHERE}
+        (there, _) = train_together([job, job], ModelConfig(), config, **given)
+        for name, value in there.modules.state_dict().items():
+            assert isinstance(value, Elsewhere), name
             expected = here.modules.state_dict()[name]
             torch.testing.assert_close(value.cpu(), expected, atol=3e-3, rtol=1e-3)
 

@@ -15,7 +15,7 @@ from rooms import trained  # noqa: E402
 from worlds import circle_recording, follow, square_anchors  # noqa: E402
 
 from locdreamer_ros.locdreamer.model_file import Trained  # noqa: E402
-from locdreamer_ros.locdreamer.tracker import LocDreamerTracker  # noqa: E402
+from locdreamer_ros.locdreamer.tracker import PAUSE, LocDreamerTracker  # noqa: E402
 from locdreamer_ros.methods import make_scheduler  # noqa: E402
 from locdreamer_ros.recording import Recording  # noqa: E402
 from locdreamer_ros.types import Anchors, Estimate, Ranges, Site  # noqa: E402
@@ -137,6 +137,15 @@ def test_a_late_model_falls_back(monkeypatch):
     for _ in range(3):
         tracker.predict(0.5)
     assert tracker.fallback == "model late"
+    # It is tried again after a while, and is in time now.
+    monkeypatch.setattr("locdreamer_ros.locdreamer.tracker.thread_time", lambda: 0.0)
+    pauses = 0
+    while tracker.fallback:
+        tracker.update(Ranges.of(np.arange(4), [5.0, 4.4, 4.1, 4.6], tracker.estimate.time))
+        tracker.predict(0.5)
+        pauses += 1
+        assert pauses <= PAUSE + 1
+    assert pauses > PAUSE
 
 
 def test_raw_form_tracks_too():
