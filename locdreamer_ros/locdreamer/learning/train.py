@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from locdreamer_ros.garbage import seldom_collected
+from locdreamer_ros.garbage import memory_kept, seldom_collected
 from locdreamer_ros.locdreamer.learning import checkpoint
 from locdreamer_ros.locdreamer.learning.actor import Actor, head_for
 from locdreamer_ros.locdreamer.learning.algorithm1 import DreamLoss, dream_loss, real_loss
@@ -178,6 +178,7 @@ class _Run:
     @seldom_collected()
     def through(self, learners: list[Learner], pretrained: Sequence[WorldModel]) -> None:
         """Both stages, or what is left of them."""
+        memory_kept()
         first = learners[0]
         if pretrained and first.stage == REAL:
             for learner, model in zip(learners, pretrained, strict=True):

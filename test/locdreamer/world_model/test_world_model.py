@@ -12,6 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from locdreamer_ros.locdreamer.world_model import layers  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.decoder import NOISES, RangeNoise  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.dynamics import physics, transition  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.elbo import elbo  # noqa: E402
@@ -22,6 +23,7 @@ from locdreamer_ros.locdreamer.world_model.encoder import (  # noqa: E402
     linearise,
 )
 from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian, kl_divergence, stack  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.layers import at_least_one  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.memory import first_memory, remember_ranges  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.model import OFFSET_M, Area, ModelConfig, WorldModel  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.observation import Observation, expected_range  # noqa: E402
@@ -295,3 +297,20 @@ def test_transition_moves_by_velocity():
     state = torch.tensor([1.0, 2.0, 0.5, -1.0])
     moved = transition(torch.tensor([2.0]))[0] @ state
     torch.testing.assert_close(moved, torch.tensor([2.0, 0.0, 0.5, -1.0]))
+
+
+@pytest.mark.parametrize("queries", [1, 5])
+def test_attention_is_the_same_however_it_is_laid_out(queries):
+    """Values and gradients, of full and of thin sets."""
+    torch.manual_seed(queries)
+    present = at_least_one(torch.rand(40, 5) < 0.5)
+    found = []
+    for look in (layers._in_rows, layers._in_columns):
+        torch.manual_seed(7)
+        given = [torch.randn(40, n, 32, requires_grad=True) for n in (queries, 5, 5)]
+        seen = look(*given, present, 4)
+        gradients = torch.autograd.grad(seen.sin().sum(), given)
+        assert not gradients[1][~present].any(), "who is absent is not looked at"
+        found.append((seen, *gradients))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
