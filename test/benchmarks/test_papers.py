@@ -71,10 +71,13 @@ def test_table2_has_the_papers_rows_and_claims(tmp_path, capsys):
 
 @pytest.mark.usefixtures("quick")
 def test_figures_are_drawn(tmp_path, capsys):
-    command = ["benchmark", "figures", "--environment", "house", "--seeds", "1"]
+    command = ["benchmark", "figures", "--environment", "house", "--seeds", "2"]
     assert main([*command, "--output", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "figures.json").read_text())
     assert [row["epoch"] for row in found["rows"]] == [5, 10]
+    for row in found["rows"]:  # two seeds side by side are two different ones
+        assert row["test_mae_ci"] > 0.0
+        assert row["validation_loss_ci"] > 0.0
     assert (tmp_path / "figures.png").stat().st_size > 20000
     capsys.readouterr()
 
