@@ -5,6 +5,8 @@
 State: position (D), velocity (D), a bias c common to all ranges, and a bias b_k per anchor, so
 that a range of anchor k is expected to be |p - p^k| + c + b_k. c is a slow random walk (antenna
 delays, temperature); b_k is one that is drawn back to zero, so anchors share what they can.
+An anchor gets its b_k when it is first heard: until then it has the one that any such anchor has,
+and nothing to do with the rest. So this is exact, and a site's other anchors cost nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from locdreamer_ros.trackers.kalman import (
     transition,
     white_acceleration,
 )
-from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
+from locdreamer_ros.types import Estimate, FloatArray, IntArray, Motion, Ranges, Site
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,11 @@ class BiasEkf(Tracker):
         self.site = site
         self.config = config
         self._common = 2 * site.dimensions
-        self._size = self._common + 1 + len(site.anchors)
+        self._own = np.full(len(site.anchors), -1)
+        """Where each anchor's own bias is in the state; -1: it was not heard yet."""
         self._estimate: Estimate | None = None
-        self._mean = np.zeros(self._size)
-        self._covariance = np.eye(self._size)
+        self._mean = np.zeros(self._common + 1)
+        self._covariance = np.eye(self._common + 1)
 
     @property
     def estimate(self) -> Estimate | None:
@@ -70,20 +73,27 @@ class BiasEkf(Tracker):
     @property
     def biases(self) -> FloatArray:
         """(A,) m: what each anchor's ranges are thought to be too long by."""
-        return np.asarray(self._mean[self._common] + self._mean[self._common + 1 :])
+        return np.where(self._own < 0, 0.0, self._mean[self._own]) + self.offset
 
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix; the biases start unknown."""
         kinematic = self._common
-        self._mean = np.zeros(self._size)
-        self._mean[:kinematic] = fix.mean
-        self._mean[kinematic] = fix.offset
-        self._covariance = np.zeros((self._size, self._size))
+        self._own = np.full(len(self.site.anchors), -1)
+        self._mean = np.append(fix.mean, fix.offset)
+        self._covariance = np.zeros((kinematic + 1, kinematic + 1))
         self._covariance[:kinematic, :kinematic] = fix.covariance
         self._covariance[kinematic, kinematic] = self.config.common_sigma**2
-        own = np.arange(kinematic + 1, self._size)
-        self._covariance[own, own] = self.config.anchor_sigma**2
         self._publish(fix.time)
+
+    def _meet(self, anchor: IntArray) -> None:
+        """Anchors heard for the first time get biases of their own."""
+        fresh = np.unique(anchor[self._own[anchor] < 0])
+        known, size = self._mean.size, self._mean.size + fresh.size
+        self._own[fresh] = np.arange(known, size)
+        self._mean = np.append(self._mean, np.zeros(fresh.size))
+        covariance = self.config.anchor_sigma**2 * np.eye(size)
+        covariance[:known, :known] = self._covariance
+        self._covariance = covariance
 
     def _publish(self, time: float) -> Estimate:
         kinematic = self._common
@@ -100,8 +110,9 @@ class BiasEkf(Tracker):
         if dt == 0.0:
             return now
         config, d, common = self.config, self.site.dimensions, self._common
-        matrix = transition(dt, d, self._size)
-        own = np.arange(common + 1, self._size)
+        size = self._mean.size
+        matrix = transition(dt, d, size)
+        own = np.arange(common + 1, size)
         decay = math.exp(-dt / config.anchor_time)
         matrix[own, own] = decay
         covariance = matrix @ self._covariance @ matrix.T
@@ -119,11 +130,13 @@ class BiasEkf(Tracker):
         if len(used) == 0:
             return now
         common, n = self._common, np.arange(len(used))
-        own = common + 1 + used.anchor
+        if (self._own[used.anchor] < 0).any():
+            self._meet(used.anchor)
+        own = self._own[used.anchor]
 
         def linearise(state: FloatArray) -> tuple[FloatArray, FloatArray]:
             distance, kinematic = linearise_ranges(self.site, state, now.time, used)
-            jacobian = np.zeros((len(used), self._size))
+            jacobian = np.zeros((len(used), state.size))
             jacobian[:, :common] = kinematic
             jacobian[:, common] = 1.0
             jacobian[n, own] = 1.0
