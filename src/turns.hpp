@@ -235,7 +235,7 @@ inline bool is_far(const double * mean, const double * box)
 // absorb(list of tuples or None: seat, the time s that the answer is for; anchor, value, stamp, status,
 //        blocked, variance (N,)): of each None: no ordinary turn, and nothing has changed; or state,
 // mean and covariance shown, time s, and how many ranges were used: in a tuple where Python is to go
-// on, with cost, anchors and fit of the track that was held, or by itself where it is yet to be held.
+// on, with cost, anchors, fit and offset of the track that was held, or by itself where it is yet to be.
 // It need not where Watch._test of integrity/watch.py would change nothing.
 // Without a watch all ranges are taken in.
 inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
@@ -322,7 +322,9 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
       bool calm = watch[19] == Py_True && held.cost < limit[SUSPECT] * held.anchors &&
         wide.holds(held.fit.size());
       for (size_t i = 0; calm && i < held.fit.size(); i++) {
-        calm = held.fit[i].second <= limit[LINGERS] && held.fit[i].first == wide.data<int64_t>()[i];
+        const double off = held.fit[i].second;
+        calm = off + std::max(held.offset, 0.0) >= limit[SHRINKS] && off <= limit[LINGERS] &&
+          held.fit[i].first == wide.data<int64_t>()[i];
       }
       const double least = std::max(limit[RIVALLED], limit[RIVALLED_EACH] * held.anchors);
       const double wait = held.cost >= least ? limit[LOOK] : limit[GLANCE];
@@ -336,7 +338,8 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
       }
       if (held.anchors && !calm) {
         PyObject * off = dict_of(held.fit);
-        said = off ? Py_BuildValue("(idiN)", used, held.cost, held.anchors, off) : nullptr;
+        said = !off ? nullptr :
+          Py_BuildValue("(idiNd)", used, held.cost, held.anchors, off, held.offset);
       } else {
         if (held.anchors) {std::fill_n(fit.data<double>(), anchors, std::nan(""));}
         for (const auto & each : held.fit) {fit.data<double>()[each.first] = each.second;}

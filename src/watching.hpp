@@ -24,7 +24,7 @@ namespace locdreamer_ros
 enum Limit
 {
   COAST, OPEN, TEST, SUSPECT, LINGERS, AGREES, SPIKES, ACCUSED, REACH, REACH_ROWS, OLDEST, RIVALLED,
-  RIVALLED_EACH, LOOK, GLANCE, RIVAL, BEST, ELSEWHERE, SIGMAS, OFFSET, LIMITS
+  RIVALLED_EACH, LOOK, GLANCE, RIVAL, BEST, ELSEWHERE, SIGMAS, OFFSET, SHRINKS, LIMITS
 };
 
 // Ranges that are looked at: their arguments, borrowed while it lives.
@@ -264,7 +264,7 @@ struct HoldCall
 };
 
 // hold(places (A, 3), constants (10,), rows (R, 3), how many, track (R, 1 + D), how many, now,
-//      named (N,)): rows left in the window, then cost, anchors and fit of `Held`; no anchors:
+//      named (N,)): rows left in the window, then cost, anchors, fit and offset of `Held`; no anchors:
 // too little to hold against. None: numpy's turn.
 // constants: height, floor, the spans of a window, its ranges of each anchor, its most anchors, scale
 // of a residual and its growth with age, scale of the offset.
@@ -279,7 +279,7 @@ inline PyObject * hold_track(PyObject *, PyObject * const * given, Py_ssize_t co
   int left = 0;
   if (!run([&] {return call.run(many, tracked, now, left, held);})) {Py_RETURN_NONE;}
   PyObject * fit = dict_of(held.fit);
-  return fit ? Py_BuildValue("idiN", left, held.cost, held.anchors, fit) : nullptr;
+  return fit ? Py_BuildValue("idiNd", left, held.cost, held.anchors, fit, held.offset) : nullptr;
 }
 
 // Which of the ranges a tracker under watch is given: Gate.screened of integrity/gate.py.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping
 
@@ -18,6 +19,10 @@ NAMED, NAMED_LONG = 4, 7
 clears it."""
 LINGERS_M, LINGERS_S = 4.0, 2.0
 """An anchor that the track, right by the others, finds so long for so long is named too."""
+SHRINKS_M, SHRINKS_TESTS, AS_LONG = -0.3, 3, 1.5
+"""The only anchor that the track finds so short, at so many tests in a row with new ranges, is
+named: nothing shortens a range. Unless another is longer by so many times as much: that one may
+have dragged the track."""
 SENTENCE, LONGEST = 10, 80
 """Tests in which a named anchor must fit to be cleared; twice as many each time it is named."""
 FITS_M = (-0.4, 1.5)
@@ -39,12 +44,13 @@ class Naming:
         self._times: Counter[int] = Counter()
         self._voted: dict[int, float] = {}
         self._long: dict[int, float] = {}
+        self._short: dict[int, tuple[float, int]] = {}
         self.named: frozenset[int] = frozenset()
 
     @property
     def calm(self) -> bool:
         """Whether there is nothing against anybody."""
-        return not (self.named or self._votes or self._long)
+        return not (self.named or self._votes or self._long or self._short)
 
     def judges(self, snapshot: Snapshot) -> bool:
         """Whether a snapshot has the redundancy to blame an anchor."""
@@ -93,6 +99,36 @@ class Naming:
                 if not few:
                     self.accuse(anchor, residual)
         return stays and few
+
+    def shrink(
+        self,
+        residual: Mapping[int, float],
+        heard: Mapping[int, float] | FloatArray,
+        common: float,
+    ) -> None:
+        """Name an anchor whose residual m by the track stays short, and of no other so.
+
+        heard: when each was heard last, s; common m: what is off the residuals as all share it.
+        """
+        # Where most are long, those that are right look short beside them.
+        beside = max(common, 0.0)
+        if not self._short and min(residual.values(), default=0.0) + beside >= SHRINKS_M:
+            return
+        off = {anchor: v + beside for anchor, v in residual.items() if anchor not in self.named}
+        short = [anchor for anchor, value in off.items() if value < SHRINKS_M]
+        before, self._short = self._short, {}
+        if len(short) != 1 or len(off) < self._site.dimensions + 3:
+            return
+        anchor = short[0]
+        others = [value for other, value in off.items() if other != anchor]
+        agree = sum(abs(value - beside) < AGREES_M for value in others)
+        if agree < self._site.dimensions or max(others) > AS_LONG * -off[anchor]:
+            return
+        last, tests = before.get(anchor, (-math.inf, 0))
+        tests += heard[anchor] > last
+        self._short[anchor] = heard[anchor], tests
+        if tests >= SHRINKS_TESTS:
+            self.accuse(anchor, residual)
 
     def others_agree(self, anchor: int, residual: Mapping[int, float]) -> bool:
         """Whether the track fits the other anchors of the window, by residual m."""

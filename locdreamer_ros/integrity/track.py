@@ -80,12 +80,13 @@ class Track:
 class Held(NamedTuple):
     """What a window says of a track: its cost, in anchors, and of how many of them.
 
-    fit: residual m by anchor, less the offset that all share.
+    fit: residual m by anchor, less the offset m that all share.
     """
 
     cost: float
     anchors: int
     fit: dict[int, float]
+    offset: float = 0.0
 
 
 def rows_of(named: Collection[int]) -> IntArray:
@@ -121,7 +122,7 @@ def hold(
     if rest.age.size == 0:
         return None
     cost, offset = cost_of(trusted, rest)
-    return Held(cost, rest.anchors, gathered.per_anchor(residual - offset))
+    return Held(cost, rest.anchors, gathered.per_anchor(residual - offset), offset)
 
 
 @lru_cache(maxsize=64)

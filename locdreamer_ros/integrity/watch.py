@@ -20,7 +20,7 @@ from locdreamer_ros.integrity.elsewhere import Elsewhere, elsewhere
 from locdreamer_ros.integrity.first_fix import OFFSET_M, fix_of, sought
 from locdreamer_ros.integrity.gate import ACCUSED, ALL_NEAR, SPIKES, Gate
 from locdreamer_ros.integrity.mirror import Mirror
-from locdreamer_ros.integrity.naming import AGREES_M, LINGERS_M, Naming
+from locdreamer_ros.integrity.naming import AGREES_M, LINGERS_M, SHRINKS_M, Naming
 from locdreamer_ros.integrity.silence import COAST_S, OPEN_S, Silence
 from locdreamer_ros.integrity.snapshot import FOR_KERNEL, Snapshot
 from locdreamer_ros.integrity.status import State, Status
@@ -51,7 +51,7 @@ HOPELESS_S = 3.0
 LIMITS = np.array(
     [
         *(COAST_S, OPEN_S, TEST_S, SUSPECT, LINGERS_M, AGREES_M, SPIKES, ACCUSED),
-        *(REACH_S, REACH_ROWS, OLDEST_S, *RIVALS, OFFSET_M),
+        *(REACH_S, REACH_ROWS, OLDEST_S, *RIVALS, OFFSET_M, SHRINKS_M),
     ]
 )
 """What the kernel has to know of what is ordinary."""
@@ -323,6 +323,7 @@ class Watch:
         self._fits.fill(np.nan)
         self._fits[list(held.fit)] = list(held.fit.values())
         lingers = self.naming.linger(held.fit, self.window.last)
+        self.naming.shrink(held.fit, self.window.last, held.offset)
         estimate = self.tracker.estimate
         assert estimate is not None
         if self._twin is not None:

@@ -124,6 +124,7 @@ def test_they_watch_alike(dimensions: int, anchors: int) -> None:
             continue
         tests += 1
         same(held[0][:2], held[1][:2])
+        same(held[0].offset, held[1].offset)
         assert held[0].fit.keys() == held[1].fit.keys()
         same(list(held[0].fit.values()), list(held[1].fit.values()))
     assert plain > turns(15), "the kernel itself let ranges through"
@@ -159,21 +160,31 @@ def ordinary_turn(site: Site) -> tuple[Any, list[Any]]:
     assert looked[0] == loop.estimate.time, "and no other place was near"
     assert tracked.item() == before + 1
     next_[0] = loop.estimate.time
-    used, cost, anchors, fit = absorb(*kept, *turn, *watched, False, wide)[4]
+    used, cost, anchors, fit, offset = absorb(*kept, *turn, *watched, False, wide)[4]
     assert (used, anchors, len(fit)) == (3, 6, 6)
     assert cost < 1.0
+    assert abs(offset) < 0.1
     return absorb, [*kept, *turn, *watched, True, wide]
 
 
-def standing_loop(site: Site) -> Loop:
-    """The default's loop, whose tag stands."""
+@pytest.mark.parametrize("kernel", [KERNEL, None])
+def test_an_anchor_that_is_a_little_short_is_named(kernel: Any) -> None:
+    """Also where the kernel makes the turns, and the ranges cost little."""
+    site = place(np.random.default_rng(6), 6, 2)
+    loop = with_kernel(kernel, standing_loop, site, 0.55, 60)
+    assert loop.status().excluded == (0,)
+
+
+def standing_loop(site: Site, short: float = 0.0, steps: int = 20) -> Loop:
+    """The default's loop, whose tag stands; anchor 0 is so many m short after a while."""
     loop = Loop(Method().make_tracker(site), All(), site, budget=len(site.anchors))
     at = np.array([[5.0, 6.0, 1.0][: site.dimensions]])
-    for step in range(20):
+    for step in range(steps):
         everybody = np.arange(len(site.anchors))
         values = site.expected(at, everybody)
+        values[0] -= short * (step >= 20)
         loop.absorb(loop.plan(0.1 * step), Ranges.of(everybody, values, 0.1 * step))
-    assert loop.plan(2.0).prediction is not None
+    assert loop.plan(0.1 * steps).prediction is not None
     return loop
 
 
