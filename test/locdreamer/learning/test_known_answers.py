@@ -16,7 +16,13 @@ from rooms import IDS, task  # noqa: E402
 from worlds import circle_recording, square_anchors  # noqa: E402
 
 from locdreamer_ros.locdreamer.learning.actor import Actor  # noqa: E402
-from locdreamer_ros.locdreamer.learning.algorithm1 import dream_loss, real_loss, sleep_loss  # noqa: E402
+from locdreamer_ros.locdreamer.learning.algorithm1 import (  # noqa: E402
+    all_rewards,
+    dream_loss,
+    look,
+    real_loss,
+    sleep_loss,
+)
 from locdreamer_ros.locdreamer.learning.critic import (  # noqa: E402
     ENTROPY,
     actor_loss,
@@ -35,6 +41,7 @@ from locdreamer_ros.locdreamer.learning.imagination import (  # noqa: E402
 from locdreamer_ros.locdreamer.learning.train import clearly_better  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.decoder import RangeNoise  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian  # noqa: E402
+from locdreamer_ros.locdreamer.world_model.memory import first_memory  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.observation import expected_range  # noqa: E402
 
 B, T, REAL, IMAGINED, BUDGET = 3, 4, 3, 5, 2
@@ -110,6 +117,21 @@ def literal(off_real: float = 0.0, off_imagined: float = 0.0) -> tuple[float, fl
         real(off_real), judge=False,
     )  # fmt: skip
     return float(losses.tracker), float(losses.cost)
+
+
+def test_a_subset_is_worth_its_error_and_what_it_does_to_the_next() -> None:
+    """Nothing is learned, so all subsets alike: .5 m off, and 1.3 m a second later (line 23)."""
+    truth = belief().mean[:, None].expand(-1, T, -1) - torch.tensor([0.5, 0.0, 0.0, 1.2])
+    dream = imagined(truth=truth)
+    model, hidden = StandingStill(), torch.zeros(1, B, 50)
+    states = [look(model, belief(), hidden, dream.anchor, first_memory(B, IMAGINED))] * T
+    config = TrainConfig(steps=T, batch=B, budget=BUDGET, gamma=0.5)
+    given = (model, states, dream, dream.distance, dream.comes, config)
+    worth = all_rewards(*given)
+    assert worth.shape == (B, 1, 10)
+    torch.testing.assert_close(worth, torch.full_like(worth, -0.5 - 0.5 * 1.3))
+    other = all_rewards(*given, reward_of=lambda belief, truth, dt, gamma: truth[:, 0] + gamma)
+    torch.testing.assert_close(other, torch.full_like(other, 3.5 + 0.5))
 
 
 def test_the_elbo_of_stage_one_counts_each_real_range_once() -> None:
