@@ -278,6 +278,8 @@ class Loop:
         posterior, said = self._stepped.stepped(made[:4]), made[4]
         if isinstance(said, int):
             posterior = self.watch.conclude(posterior, said, plan.time, False)
+            if self.watch.seeking:
+                self._seat = None
         else:  # the track is not explained as it should be, or not held yet
             self._seat = None
             used, *held = said

@@ -65,6 +65,8 @@ class Doubt:
         """Since when the ranges go unexplained, s."""
         self.covariance: FloatArray | None = None
         """What doubt adds to the covariance (D, D) m^2 of the position."""
+        self.strayed = 0.0
+        """How far, m, the tag may have gone while too few anchors were heard."""
         self.suspect = False
         """Whether the ranges of the window are explained better elsewhere."""
 
@@ -91,7 +93,8 @@ class Doubt:
 
     def widened(self, estimate: Estimate, other: Estimate | None) -> Estimate:
         """An estimate with a covariance that holds the doubt, and where its twin `other` is."""
-        if other is None and self.covariance is None and not self._mirror.flat:
+        doubts = self.covariance is not None or self.strayed > 0.0
+        if other is None and not doubts and not self._mirror.flat:
             return estimate
         away = [] if other is None else [other.position - estimate.position]
         if self._mirror.flat:
@@ -100,6 +103,7 @@ class Doubt:
         covariance = estimate.covariance.copy()
         if self.covariance is not None:
             covariance[:d, :d] += self.covariance
+        covariance[:d, :d] += self.strayed**2 * np.eye(d)
         for vector in away:
             covariance[:d, :d] += np.outer(vector, vector)
         told = estimate.foresight, estimate.offset

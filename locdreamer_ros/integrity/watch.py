@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from locdreamer_ros.integrity.better import AT_ONCE_S, TEST_S, Better
+from locdreamer_ros.integrity.company import Company, strayed
 from locdreamer_ros.integrity.doubt import RIVALS, Doubt, dear
 from locdreamer_ros.integrity.elsewhere import Elsewhere, elsewhere
 from locdreamer_ros.integrity.first_fix import OFFSET_M, fix_of, sought
@@ -46,8 +47,6 @@ DOUBTFUL_COST = 1.0
 """A snapshot that costs so much less makes the track doubtful."""
 UNEXPLAINED = 1.0
 """Cost per anchor that is doubt enough, wherever else the tag might be."""
-HOPELESS_S = 3.0
-"""Too few anchors for a new first fix for so long: the tracker goes on from where it was."""
 LIMITS = np.array(
     [
         *(COAST_S, OPEN_S, TEST_S, SUSPECT, LINGERS_M, AGREES_M, SPIKES, ACCUSED),
@@ -70,6 +69,7 @@ class Watch:
         self._better = Better(site)
         self.doubt = Doubt(site, self._mirror, self.naming, self.window)
         self._silence = Silence()
+        self._company = Company(site.dimensions)
         self._fits = np.empty(len(site.anchors))
         self._due = np.empty(1)
         self.restarts = 0
@@ -85,7 +85,6 @@ class Watch:
         self._estimate: Estimate | None = None
         self._silence.clear()
         self._seeking = False
-        self._seeking_since = 0.0
         self.gate.clear()
         self.doubt.clear()
         self._begin()
@@ -133,7 +132,8 @@ class Watch:
         if silence > max(COAST_S, 2.0 * self._silence.usual):
             return State.COASTING
         doubt, torn = self.doubt, self._twin is not None
-        doubtful = torn or doubt.covariance is not None or doubt.ambiguous(self._estimate.time)
+        stray = doubt.strayed > 0.0 or doubt.covariance is not None
+        doubtful = torn or stray or doubt.ambiguous(self._estimate.time)
         return State.DOUBTFUL if doubtful else State.TRACKING
 
     @property
@@ -154,6 +154,13 @@ class Watch:
             gathered, best, twin = begun
             self._start(gathered, best, twin=twin)
 
+    def _seek_anew(self, since: float, *, few: bool = False) -> None:
+        """The track is lost: a new one is sought, `since` when."""
+        self._seeking = True
+        self._company.seeks(since, few=few)
+        self.window.clear()
+        self._begin()
+
     def _start(
         self,
         gathered: Gathered,
@@ -172,6 +179,7 @@ class Watch:
             self._twin = Twin(self.site, self.tracker.fork())
             self._twin.tracker.start(fix_of(self.site, gathered, twin))
         self._silence.begins(snapshot.time)
+        self._company.begins(snapshot.time)
         estimate = self.tracker.estimate
         assert estimate is not None
         self._mirror.look({*gathered.anchor.tolist()} - self.naming.named, estimate.position)
@@ -192,10 +200,10 @@ class Watch:
         other = self._twin.tracker.estimate if self._twin else None
         if self._twin is not None and other is not None:
             self._silence.move(self._twin.tracker, other, dt, motion)
+        if motion is not None and motion.displacement is not None:
+            self._company.begins(prior.time)
         if prior.time - self._silence.since > self._silence.patience and not self._seeking:
-            self._seeking, self._seeking_since = True, time
-            self.window.clear()
-            self._begin()
+            self._seek_anew(time)
         return self.publish(prior)
 
     @property
@@ -234,14 +242,12 @@ class Watch:
             self.used = len(ranges)
             if self.seeking:
                 self._seek(ranges, time)
-                hopeless = self._seeking and time - self._seeking_since > HOPELESS_S
-                if self._estimate is None or (self._seeking and not (hopeless and len(ranges))):
-                    if len(ranges) == 0:
-                        self._seeking_since = time
+                if self._estimate is None or not self._seeking:
                     return self._estimate
-                if not self._seeking:
+                goes_on, found = self._company.goes_on(self.window, time, self._silence)
+                if not goes_on or len(ranges) == 0:
                     return self._estimate
-                self._seeking = False
+                self._seeking = not found
             else:
                 self.window.add(ranges)
         used = ranges
@@ -265,6 +271,9 @@ class Watch:
         """What follows an update by so many ranges; tests: whether the track is held; held: was."""
         self.used = used
         self.mirrored += self._twin is not None or self._mirror.flat
+        alone = self._company.alone(self.window, time)
+        if alone is not None:
+            self._left_alone(alone)
         if tests:
             begun = self.restarts
             self._test(time, held)
@@ -311,6 +320,12 @@ class Watch:
         other = self._twin.tracker.estimate if self._twin else None
         self._estimate = self.doubt.widened(estimate, other)
         return self._estimate
+
+    def _left_alone(self, seconds: float) -> None:
+        """For so long there were too few anchors: doubt grows, and the track is lost."""
+        if seconds > self._silence.patience and not self._seeking:
+            self._seek_anew(-math.inf, few=True)
+        self.doubt.strayed = strayed(seconds, self.window, self._silence)
 
     # The tests.
 

@@ -405,3 +405,34 @@ def test_places_are_found_whatever_offset_the_ranges_share(offset: float, dimens
     best = explain(site, window.gathered(0.0), time=0.0, seeds=list(found), still=True)[0]
     assert best.position == pytest.approx(truth[:2], abs=0.2)
     assert best.offset == pytest.approx(offset, abs=0.15)
+
+
+@pytest.mark.parametrize("tracker", ["zero-shot", "ekf", "grid"])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_too_few_anchors_are_a_silence_though_they_answer(tracker: str, dimensions: int) -> None:
+    """Ranges of one anchor, in space of two, fit a circle of places: it may be on any of them."""
+    if tracker == "grid" and dimensions == 3:
+        pytest.skip("the grid is flat")
+    places, height = (SQUARE, 1.0) if dimensions == 2 else (BOX, 1.2)
+    whole = walk(places, duration=55.0, speed=0.9, centre=(4.0, 3.0), radius=2.2, height=height)
+    ranges = whole.ranges.copy()
+    few = (whole.times >= 10.0) & (whole.times < 45.0)
+    ranges[few, dimensions - 1 :] = np.nan
+    asked = {"scheduler": "all", "dimensions": str(dimensions)}
+    run, error = tracked(replace(whole, ranges=ranges), tracker=tracker, **asked)
+    (track,) = run.tracks
+    assert (track.states[:100][50:] == State.TRACKING).all()
+    assert (track.states[150:180] == State.DOUBTFUL).all(), "after 3 s"
+    assert (track.states[190:450] == State.LOST).all(), "after 8 s"
+    sigma = np.sqrt(track.covariance[:, 0, 0])
+    assert (sigma[few][80:] > error[few][80:] / 3.0).all()
+    assert error[465:].max() < 0.6, "a new first fix within a second of their return"
+    assert run.loops[0].watch.gate.excluded == {}, "nobody who returns is blamed"
+
+
+def test_who_knows_its_motion_is_not_lost_with_one_anchor() -> None:
+    whole = with_odometry(walk(SQUARE), drift=0.01, rng=np.random.default_rng(3))
+    alone = altered(whole, 10.0, lambda ranges: np.where(np.arange(4) == 1, ranges, np.nan))
+    run, error = tracked(alone, scheduler="all")
+    assert (run.tracks[0].states[100:] != State.LOST).all()
+    assert error.max() < 0.6
