@@ -68,7 +68,7 @@ def test_each_tag_of_a_fleet_is_judged_for_itself() -> None:
         node._on_anchors(c.to_anchors(ANCHORS, 0, "map"))
         assert send(10) == 5
         assert "tag 'wren': uwb/ranges: the ranges are not in metres" in node.health()[0]
-        found = {tag: (status, 0) for tag, status in node._states().items()}
+        found = {tag: (status, 0, "") for tag, status in node._states().items()}
         entries = states(node._members.by_tag, found, node.site, 0.0)
         assert ["centimetres" in each.message for each in entries.status] == [False, True]
         high = ANCHORS.positions + np.array([0.0, 0.0, 20.0])
