@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, combinations
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,13 @@ from locdreamer_ros.benchmarks.learned import (
     BUDGET,
     Place,
     as_trained,
+    in_groups,
     learn,
     learned,
     place,
     run_test,
 )
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, with_interval
-from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.evaluation.intervals import mean_interval
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.methods import make_scheduler, make_tracker
@@ -143,13 +143,7 @@ def choices(cells: FloatArray, anchors: Anchors, scheduler: Scheduler) -> IntArr
 
 def run(settings: Settings) -> Result:
     """Train for each seed; the first seed's house is drawn, the curves are means over all."""
-    import torch
-
-    shares = 1 if torch.cuda.is_available() else min(settings.jobs, len(settings.seeds))
-    groups = [settings.seeds[i::shares] for i in range(shares)]
-    found = spread(partial(drawn_of, settings=settings), groups, settings, label="trainings")
-    by_seed = dict(zip(chain(*groups), chain(*found), strict=True))
-    return result_of([by_seed[seed] for seed in settings.seeds])
+    return result_of(in_groups(partial(drawn_of, settings=settings), settings))
 
 
 def result_of(drawn: Sequence[Drawn]) -> Result:

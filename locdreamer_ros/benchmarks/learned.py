@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
 
 from locdreamer_ros.benchmarks.result import Settings
+from locdreamer_ros.benchmarks.spreading import Answer, spread
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.evaluation.run import Report, report, run_offline
@@ -181,6 +182,22 @@ def configs(
         model = {**model, "noise": noise}
     merged = {**values, **EPOCHS, **changes}
     return build(ModelConfig, model, preset), build(TrainConfig, merged, preset)
+
+
+def in_groups(
+    function: Callable[[Sequence[int]], list[Answer]], settings: Settings
+) -> list[Answer]:
+    """The function's answer for each seed; it gets those that are trained side by side.
+
+    On a GPU all are, else there are as many groups as jobs.
+    """
+    import torch
+
+    shares = 1 if torch.cuda.is_available() else min(settings.jobs, len(settings.seeds))
+    groups = [settings.seeds[i::shares] for i in range(shares)]
+    found = spread(function, groups, settings, label="trainings")
+    by_seed = dict(zip(chain(*groups), chain(*found), strict=True))
+    return [by_seed[seed] for seed in settings.seeds]
 
 
 def learn(

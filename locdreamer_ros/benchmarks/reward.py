@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from math import pi
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +21,13 @@ from locdreamer_ros.benchmarks.learned import (
     Place,
     as_trained,
     configs,
+    in_groups,
     learn,
     learned,
     place,
     run_test,
 )
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, summarise, with_interval
-from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.evaluation.intervals import paired_reduction
 from locdreamer_ros.evaluation.run import Report
 from locdreamer_ros.methods import make_scheduler
@@ -162,11 +161,8 @@ def reports_of(seeds: Sequence[int], settings: Settings) -> list[dict[str, Repor
 
 def run(settings: Settings) -> Result:
     """Train trackers and policies for every seed."""
-    shares = min(settings.jobs, len(settings.seeds))
-    groups = [settings.seeds[i::shares] for i in range(shares)]
-    found = spread(partial(reports_of, settings=settings), groups, settings, label="trainings")
-    by_seed = dict(zip(chain(*groups), chain(*found), strict=True))
-    return summary([by_seed[seed] for seed in settings.seeds])
+    found = in_groups(partial(reports_of, settings=settings), settings)
+    return summary(found)
 
 
 def summary(by_seed: Sequence[Mapping[str, Report]]) -> Result:

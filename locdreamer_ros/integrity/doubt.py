@@ -81,6 +81,11 @@ class Doubt:
         odd = self.odd_since is not None or self.covariance is not None or self.suspect
         return not odd and self._naming.named == self._named
 
+    @property
+    def widens(self) -> bool:
+        """Whether it adds to the covariance."""
+        return self.covariance is not None or self.strayed > 0.0
+
     def ambiguous(self, now: float) -> bool:
         """Whether the anchors that are left cannot tell where the tag is, or who of them is wrong.
 
@@ -93,8 +98,7 @@ class Doubt:
 
     def widened(self, estimate: Estimate, other: Estimate | None) -> Estimate:
         """An estimate with a covariance that holds the doubt, and where its twin `other` is."""
-        doubts = self.covariance is not None or self.strayed > 0.0
-        if other is None and not doubts and not self._mirror.flat:
+        if other is None and not self.widens and not self._mirror.flat:
             return estimate
         away = [] if other is None else [other.position - estimate.position]
         if self._mirror.flat:

@@ -132,8 +132,7 @@ class Watch:
         if silence > max(COAST_S, 2.0 * self._silence.usual):
             return State.COASTING
         doubt, torn = self.doubt, self._twin is not None
-        stray = doubt.strayed > 0.0 or doubt.covariance is not None
-        doubtful = torn or stray or doubt.ambiguous(self._estimate.time)
+        doubtful = torn or doubt.widens or doubt.ambiguous(self._estimate.time)
         return State.DOUBTFUL if doubtful else State.TRACKING
 
     @property

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import thread_time
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,9 +22,6 @@ from locdreamer_ros.captured import Captured, Step
 from locdreamer_ros.locdreamer.world_model.model import WorldModel
 from locdreamer_ros.locdreamer.world_model.step import Carried, Heard, predict, update
 from locdreamer_ros.types import Ranges, Unchanging
-
-if TYPE_CHECKING:
-    from locdreamer_ros.locdreamer.tracker import LocDreamerTracker
 
 AXIS = Carried(0, 0, 1, 0)
 """Which axis of what is carried is that of the tags."""
@@ -47,6 +44,21 @@ class Ahead:
         return state is self.state and all(map(np.array_equal, asked, self.asked))
 
 
+class Member(Protocol):
+    """A tracker whose steps can be made with others'."""
+
+    carried: Carried | None
+    """What the model carries of its tag; None while it does not answer."""
+    ahead: Ahead | None
+    """Its next step, where it was made with others'."""
+
+    def would_move(self, dt: float) -> bool:
+        """Whether the model would answer `predict` of dt s from where it stands."""
+
+    def would_take(self, ranges: Ranges) -> tuple[Any, ...] | None:
+        """What `update` by ranges asks of the model; None: nothing."""
+
+
 class Batch(Unchanging):
     """Steps of a model at anchors (A, 3), where the model is; on CUDA they are played from graphs.
 
@@ -66,7 +78,7 @@ class Batch(Unchanging):
         mean, covariance = self.move(*carried[:3], *given)
         return here(carried._replace(mean=mean, covariance=covariance))
 
-    def predict(self, trackers: Sequence[LocDreamerTracker], dts: Sequence[float]) -> None:
+    def predict(self, trackers: Sequence[Member], dts: Sequence[float]) -> None:
         """Make the prediction of dt s that each tracker will be asked for."""
         every = [(t, (dt,)) for t, dt in zip(trackers, dts, strict=True) if t.would_move(dt)]
         if len(every) > 1:
@@ -76,9 +88,9 @@ class Batch(Unchanging):
             moved = carried._replace(mean=mean, covariance=covariance)
             _deal(every, moved, start)
 
-    def update(self, trackers: Sequence[LocDreamerTracker], ranges: Sequence[Ranges]) -> None:
+    def update(self, trackers: Sequence[Member], ranges: Sequence[Ranges]) -> None:
         """Make the update by ranges that each tracker will be asked for."""
-        alike: dict[int, list[tuple[LocDreamerTracker, tuple[Any, ...]]]] = {}
+        alike: dict[int, list[tuple[Member, tuple[Any, ...]]]] = {}
         for tracker, each in zip(trackers, ranges, strict=True):
             asked = tracker.would_take(each)
             if asked is not None:
@@ -90,7 +102,7 @@ class Batch(Unchanging):
                 _deal(every, Carried(*self.take(*carried, *heard)), start)
 
     def _stacked(
-        self, every: Sequence[tuple[LocDreamerTracker, tuple[Any, ...]]]
+        self, every: Sequence[tuple[Member, tuple[Any, ...]]]
     ) -> tuple[Carried, list[Tensor]]:
         """All tags' states and what they are asked, as one batch.
 
@@ -105,9 +117,7 @@ class Batch(Unchanging):
         ]
 
 
-def _deal(
-    every: Sequence[tuple[LocDreamerTracker, tuple[Any, ...]]], found: Carried, start: float
-) -> None:
+def _deal(every: Sequence[tuple[Member, tuple[Any, ...]]], found: Carried, start: float) -> None:
     """To each tracker its own."""
     apart = zip(*(x.split(1, axis) for x, axis in zip(here(found), AXIS, strict=True)), strict=True)
     seconds = thread_time() - start

@@ -89,6 +89,20 @@ class DreamLoss:
     gain: Tensor | None = None
 
 
+Reward = Callable[[Gaussian, Tensor, Tensor, float], Tensor]
+
+
+def minus_error(belief: Gaussian, truth: Tensor, dt: Tensor, gamma: float) -> Tensor:
+    """Minus the errors (M,) m of posteriors (M, S), and gamma times those of the next step.
+
+    As far as this step decides those: the error carried on for dt (M,) s by the velocity's.
+    """
+    wrong = belief.mean - truth
+    now = wrong[:, :2].norm(dim=-1).clamp(max=LARGEST_ERROR_M)
+    then = (wrong[:, :2] + dt[:, None] * wrong[:, 2:]).norm(dim=-1)
+    return -now - gamma * then.clamp(max=LARGEST_ERROR_M)
+
+
 def dream_loss(
     model: WorldModel,
     actor: Actor,
@@ -99,7 +113,7 @@ def dream_loss(
     real: Batch | None = None,
     judge: bool = True,
     seeds: int = 1,
-    reward_of: Reward | None = None,
+    reward_of: Reward = minus_error,
 ) -> DreamLoss:
     """Stage 2: imagine the anchors A and track with those that the policy asks.
 
@@ -188,14 +202,13 @@ def all_rewards(
     comes: Tensor,
     config: TrainConfig,
     seeds: int = 1,
-    reward_of: Reward | None = None,
+    reward_of: Reward = minus_error,
 ) -> Tensor:
     """What asking each of N subsets would have brought at every fourth step (B, R, N).
 
     states, distance and comes (B, T, A): of all steps of the dream. reward_of: `minus_error`, or
     another that takes the same.
     """
-    reward_of = reward_of or minus_error
     assert dream.truth is not None
     size, rows = dream.anchor.shape[:2]
     subsets = all_subsets(rows, min(config.budget, rows), comes.device)
@@ -221,20 +234,6 @@ def all_rewards(
         reward = reward_of(belief, truth[here], dt[here], config.gamma)
         rewards.append(reward.view(seeds, -1, len(subsets)))
     return torch.cat(rewards, dim=1).view(size, -1, len(subsets))
-
-
-Reward = Callable[[Gaussian, Tensor, Tensor, float], Tensor]
-
-
-def minus_error(belief: Gaussian, truth: Tensor, dt: Tensor, gamma: float) -> Tensor:
-    """Minus the errors (M,) m of posteriors (M, S), and gamma times those of the next step.
-
-    As far as this step decides those: the error carried on for dt (M,) s by the velocity's.
-    """
-    wrong = belief.mean - truth
-    now = wrong[:, :2].norm(dim=-1).clamp(max=LARGEST_ERROR_M)
-    then = (wrong[:, :2] + dt[:, None] * wrong[:, 2:]).norm(dim=-1)
-    return -now - gamma * then.clamp(max=LARGEST_ERROR_M)
 
 
 POLICY, RANDOM, ALL = 0.0, 1.0, 2.0
