@@ -25,8 +25,10 @@ def measure(anchor: str) -> float | None:
 
 
 @pytest.fixture
-def pozyx() -> Iterator[object]:
+def pozyx(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     library = pytest.importorskip("pypozyx", reason="needs pypozyx (extra `test`)")
+    # It waits a tenth of a second for an answer, which a busy machine does not always keep.
+    monkeypatch.setattr(library.PozyxConstants, "DELAY_INTERRUPT", 10.0)
     emulator = Emulator(make_firmware("pozyx", [], measure))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
