@@ -1,29 +1,27 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`zero-shot` as it is shipped: the model near the anchors, a robust EKF far outside of them.
+"""`zero-shot` as it is shipped: the model near the anchors, a bias EKF far outside of them.
 
 The model was trained among its anchors. Far outside all directions are nearly one, and it takes
-what the tag moved for a bias: there the robust EKF is the best tracker there is, and `fallback`
-says so.
+what the tag moved for a bias that fades: there a filter of few and calm biases answers, and
+`fallback` says so. What lasts of an anchor's error is most of what is wrong of a place out there:
+some centimetres between anchors a few metres apart are a metre across at fifty.
 The rule is geometry alone, with a margin for the way back.
 """
 
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from locdreamer_ros.geometry import slant
 from locdreamer_ros.roles import Tracker
-from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
+from locdreamer_ros.trackers.bias_ekf import BiasEkf, BiasEkfConfig
 from locdreamer_ros.trackers.kalman import started
 from locdreamer_ros.types import Estimate, Motion, Ranges, Site
-from locdreamer_ros.zero_shot.layout import SPACE
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights, load_weights, shipped
 from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
 
@@ -33,16 +31,14 @@ BACK_M = 2.0
 """It is near again this much farther in."""
 UNSURE_M, UNSURE_M_S = 0.5, 0.5
 """What is added to the EKF's sigmas on the way back in."""
-LASTING_M = 0.1
-"""What lasts of a range's error, per anchor; the EKF takes all for fresh noise. Far out, where
-directions are nearly one, that is most of the error, so it is added to the covariance it tells."""
-LOOSE = 1e-6
-"""1/m^2: what is known of the position without any range."""
-FAR = "far outside the anchors: robust-ekf"
+CALM = BiasEkfConfig(sigma_n=0.15, huber=1.0, iterations=5, anchor_sigma=0.04, anchor_time=600.0)
+"""Modules are apart by .02 to .07 m, and stay so; larger biases would be learned from what walls do
+to single ranges. docs/notebook.md has what else was tried."""
+FAR = "far outside the anchors: bias-ekf"
 
 
 class FarFieldTracker(Tracker):
-    """The model, or where the tag is far outside the anchors the robust EKF."""
+    """The model, or where the tag is far outside the anchors the EKF of calm biases."""
 
     def __init__(self, site: Site, model: ZeroShotTracker) -> None:
         super().__init__()
@@ -75,34 +71,18 @@ class FarFieldTracker(Tracker):
 
     def _go(self, far: bool) -> None:
         """Out, to a new EKF, or in."""
-        self._ekf = robust_ekf(self.site, RobustEkfConfig()) if far else None
+        self._ekf = BiasEkf(self.site, CALM) if far else None
         self.fallback = FAR if far else ""
 
     @property
     def estimate(self) -> Estimate | None:
         """The current estimate; None before `start`."""
-        if self._ekf is None:
-            return self.model.estimate
-        now = self._ekf.estimate
-        return now if now is None else self._told(now)
+        return self._answers.estimate
 
     @property
     def offset(self) -> float:
         """What all ranges are thought to be too long by, m."""
         return self._answers.offset
-
-    def _told(self, estimate: Estimate) -> Estimate:
-        """The estimate with what lasts of the ranges' errors in its covariance, where it is far."""
-        if self._ekf is None:
-            return estimate
-        axes = estimate.dimensions
-        place = np.append(estimate.position, self.site.tag_height)[:SPACE]
-        _, direction = slant(place - self.site.anchors.positions)
-        seen = direction[:, :axes]
-        information = seen.T @ seen / LASTING_M**2 + LOOSE * np.eye(axes)
-        covariance = estimate.covariance.copy()
-        covariance[:axes, :axes] += np.linalg.inv(information)
-        return replace(estimate, covariance=covariance)
 
     def _is_far(self, estimate: Estimate) -> bool:
         x, y = estimate.mean.tolist()[:2]
@@ -115,8 +95,8 @@ class FarFieldTracker(Tracker):
         """Hand over where the tag went out or came in."""
         far = self._is_far(estimate)
         if far is (self._ekf is not None):
-            return self._told(estimate)
-        covariance = self._told(estimate).covariance
+            return estimate
+        covariance = estimate.covariance
         self._go(far)
         if not far:
             d = estimate.dimensions
@@ -131,13 +111,11 @@ class FarFieldTracker(Tracker):
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
-        if self._ekf is None:
-            return self.model.predict(dt, motion)
-        return self._told(self._ekf.predict(dt, motion))
+        return self._answers.predict(dt, motion)
 
     def coast(self, dt: float, slowing: float, speed_variance: float) -> Estimate:
         """Move dt s ahead with nothing heard."""
-        return self._told(self._answers.coast(dt, slowing, speed_variance))
+        return self._answers.coast(dt, slowing, speed_variance)
 
     def look(self, ranges: Ranges) -> Estimate:
         """What `update` would say of ranges; it leaves no trace."""
