@@ -38,10 +38,11 @@ from locdreamer_ros.datasets.bag_messages import (
 from locdreamer_ros.datasets.bag_tags import OneTag
 from locdreamer_ros.datasets.bag_writer import VERSIONS, BagWriter
 from locdreamer_ros.datasets.blink_bag import DIFFERENCES, difference_array, read_differences
-from locdreamer_ros.datasets.cells import LeftOut, RangeCells
+from locdreamer_ros.datasets.cells import LeftOut
 from locdreamer_ros.datasets.clock import at_epochs, row_order
 from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, TIME, VARIANCE, note
 from locdreamer_ros.datasets.foreign_bag import ids_heard, read_places, read_ranges, topic_named
+from locdreamer_ros.datasets.range_cells import RangeCells
 from locdreamer_ros.datasets.rosbag2 import (
     Bag,
     find_topic,

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from locdreamer_ros.datasets.bag_tags import OneTag
-from locdreamer_ros.datasets.cells import LeftOut, RangeCells
+from locdreamer_ros.datasets.cells import LeftOut
 from locdreamer_ros.datasets.columns import note
+from locdreamer_ros.datasets.range_cells import RangeCells
 from locdreamer_ros.datasets.rosbag2 import Bag, message, read_messages
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import Recording
@@ -71,13 +72,14 @@ def read_differences(
         note(bag.path, said)
     if not times:
         raise InputError(f"{bag.path}: no message on {topic}{tag.missing()}")
+    differences = cells.settled(np.array(values))
     note(bag.path, cells.note())
     stated = np.array(variances)
     return Recording(
         bag.path.stem,
         anchors,
         np.array(times),
-        np.array(values),
+        differences,
         variance=None if np.isnan(stated).all() else stated,
         differences=True,
     )

@@ -31,8 +31,6 @@ OF_DAY = re.compile(r"(\d\d?):(\d\d):(\d\d)([.,]\d+)?")
 DAY_S = 86400.0
 MAX_CELLS = 200_000_000
 """Numbers of one table: 1.6 GB of them, 80 hours of 8 anchors at 10 Hz ten times over."""
-MAX_RANGE_M = 1000.0
-"""No UWB module ranges farther: a larger value is a unit mistake (millimetres), not a range."""
 TRUTH = ("gt_x", "gt_y", "gt_z")
 ODOMETRY = ("odom_x", "odom_y", "odom_yaw")
 GYRO = ("gyro_z",)
@@ -40,10 +38,6 @@ HIGHEST_OF_COLUMN = {**dict.fromkeys((*TRUTH, *ODOMETRY), FARTHEST_M), "nlos": 1
 """What a cell of these columns may hold, either way."""
 LOWEST_OF_COLUMN = {"nlos": 0.0}
 """And where it may not be as far below 0."""
-NO_ANSWER = (65.535, 65535.0, float("inf"))
-"""What modules write where there is no range, besides 0 and what lies below it."""
-NO_ANSWER_M = (655.35, 999.0, 9999.0, 99999.0)
-"""And where a column is in metres."""
 ODDS = {"true": 1.0, "false": 0.0, "nlos": 1.0, "los": 0.0, "yes": 1.0, "no": 0.0}
 """Words in the column `nlos`."""
 
@@ -72,17 +66,18 @@ def number(
     try:
         value = float(text)
     except ValueError:
-        raise InputError(f"{where}: expected a number, got {_short(text)}") from None
+        raise InputError(f"{where}: expected a number, got {short(text)}") from None
     if not np.isfinite(value):
-        raise InputError(f"{where}: expected a finite number, got {_short(text)}")
+        raise InputError(f"{where}: expected a finite number, got {short(text)}")
     if abs(value) > most:
-        raise InputError(f"{where}: expected a number within {most:g}, got {_short(text)}")
+        raise InputError(f"{where}: expected a number within {most:g}, got {short(text)}")
     if value < least:
-        raise InputError(f"{where}: expected a number from {least:g}, got {_short(text)}")
+        raise InputError(f"{where}: expected a number from {least:g}, got {short(text)}")
     return value
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """A cell as a complaint shows it."""
     return repr(text if len(text) <= 40 else f"{text[:40]}...")
 
 
@@ -109,7 +104,7 @@ class TimeCells:
         seconds = TIMES[self._kind](text)
         if seconds is None:
             raise InputError(
-                f"{where}: expected a {self._kind} as in the rows above, got {_short(text)}"
+                f"{where}: expected a {self._kind} as in the rows above, got {short(text)}"
             )
         if self._kind == TIME_OF_DAY:
             last = seconds if self._last is None else self._last
@@ -195,55 +190,6 @@ class LeftOut:
                 f"{self.strange.total()} ranges of unknown anchors ({named}) are left out; the "
                 f"site has {', '.join(site)}"
             )
-
-
-class RangeCells:
-    """Reads ranges in units of `scale` m, and counts those that say that there was none.
-
-    no_answer: values that say so, besides 0 and what lies below it; signed: they are differences
-    of ranges, to which these are values like any other.
-    """
-
-    def __init__(
-        self,
-        scale: float = 1.0,
-        *,
-        no_answer: tuple[float, ...] | None = None,
-        signed: bool = False,
-    ) -> None:
-        self.scale = scale
-        self._signed = signed
-        if no_answer is None:
-            no_answer = NO_ANSWER + (NO_ANSWER_M if scale == 1.0 else ())
-        self._no_answer = no_answer
-        self.unanswered: Counter[str] = Counter()
-
-    def metres(self, cell: str | float, where: str) -> float:
-        """A range in m, NaN where there was none. Raises InputError where it is no range."""
-        if isinstance(cell, str) and cell.lower() in MISSING:
-            return float("nan")
-        try:
-            value = float(cell)
-        except ValueError:
-            raise InputError(f"{where}: expected a number, got {_short(str(cell))}") from None
-        if value != value or (not self._signed and (value <= 0.0 or value in self._no_answer)):
-            named = value == 0.0 or value != value or value in self._no_answer
-            self.unanswered[f"{value:g}" if named else "< 0"] += 1
-            return float("nan")
-        if abs(value) * self.scale > MAX_RANGE_M:
-            raise InputError(
-                f"{where}: expected a range of at most {MAX_RANGE_M:g} m, got {_short(str(cell))}; "
-                "is it in millimetres, centimetres or ticks (15.65 ps)? then call it r_<id>_mm, "
-                "range_mm, ..._cm or ..._ticks"
-            )
-        return value * self.scale
-
-    def note(self) -> str:
-        """What was taken for no answer; empty where nothing was."""
-        if not self.unanswered:
-            return ""
-        kinds = ", ".join(f"{value} ({times})" for value, times in self.unanswered.most_common())
-        return f"{self.unanswered.total()} values are no range and count as no answer: {kinds}"
 
 
 def check_count(path: Path, numbers: int) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from locdreamer_ros.datasets.cells import RangeCells, check_count
+from locdreamer_ros.datasets.cells import check_count
 from locdreamer_ros.datasets.clock import row_order
 from locdreamer_ros.datasets.columns import (
     ANCHOR,
@@ -31,6 +31,7 @@ from locdreamer_ros.datasets.columns import (
 )
 from locdreamer_ros.datasets.long_table import SENDER, check_sender, recording_of_rows
 from locdreamer_ros.datasets.mcap import Channel
+from locdreamer_ros.datasets.range_cells import RangeCells
 from locdreamer_ros.datasets.rosbag2 import Bag, decoded
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import Recording
@@ -99,6 +100,7 @@ def read_ranges(bag: Bag, mapping: Mapping[str, str], anchors: Anchors) -> Recor
         raise InputError(
             f"{bag.path}: no ranges of the anchors {', '.join(anchors.ids)} by this mapping"
         )
+    table[:, 2] = cells.settled(table[:, 2])
     note(bag.path, cells.note())
     order, why = row_order(
         table[:, 0], None if "ranges" in mapping else table[:, 1].astype(np.intp)

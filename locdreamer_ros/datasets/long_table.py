@@ -27,7 +27,6 @@ from locdreamer_ros.datasets.cells import (
     ODDS,
     ODOMETRY,
     TRUTH,
-    RangeCells,
     TimeCells,
     check_count,
     check_width,
@@ -56,6 +55,7 @@ from locdreamer_ros.datasets.columns import (
     unknown_anchor,
     without_unit,
 )
+from locdreamer_ros.datasets.range_cells import RangeCells
 from locdreamer_ros.datasets.truth import without_lost
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import write_atomically
@@ -132,6 +132,7 @@ def read_long(
     table = np.array(numbers).reshape(-1, 3 + len(names))
     if not len(table):
         raise InputError(f"{path}: no ranges below the header")
+    table[:, 2] = cells.settled(table[:, 2])
     note(path, cells.note())
     if VARIANCE in names:
         table[:, 3 + names.index(VARIANCE)] *= unit**2

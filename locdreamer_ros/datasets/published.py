@@ -18,12 +18,12 @@ import numpy as np
 from locdreamer_ros.datasets.cells import (
     ODOMETRY,
     TRUTH,
-    RangeCells,
     check_count,
     number,
 )
 from locdreamer_ros.datasets.columns import note
 from locdreamer_ros.datasets.long_table import recording_of_rows
+from locdreamer_ros.datasets.range_cells import RangeCells
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import open_text, read_yaml
 from locdreamer_ros.recording import Recording
@@ -92,8 +92,9 @@ def _ranges(path: Path, values: FloatArray) -> FloatArray:
     """Ranges in m, NaN where there was none, said."""
     cells = RangeCells()
     flat = [cells.metres(value, str(path)) for value in values.ravel().tolist()]
+    ranges = cells.settled(np.array(flat))
     note(path, cells.note())
-    return np.array(flat).reshape(values.shape)
+    return ranges.reshape(values.shape)
 
 
 def _rotated(quaternion: FloatArray, vector: FloatArray) -> FloatArray:

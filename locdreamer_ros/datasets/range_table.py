@@ -25,10 +25,8 @@ import numpy as np
 from locdreamer_ros.datasets.cells import (
     GYRO,
     HIGHEST_OF_COLUMN,
-    MAX_RANGE_M,
     ODOMETRY,
     TRUTH,
-    RangeCells,
     TimeCells,
     check_count,
     check_width,
@@ -68,6 +66,7 @@ from locdreamer_ros.datasets.long_table import (
     save_long_table,
     say_shared,
 )
+from locdreamer_ros.datasets.range_cells import MAX_RANGE_M, RangeCells
 from locdreamer_ros.datasets.rows import read_rows
 from locdreamer_ros.datasets.truth import (
     interpolated,
@@ -207,6 +206,8 @@ def load_range_table(
     if not len(table):
         raise InputError(f"{path}: no epochs below the header")
     times, order = read_times(path, table[:, 0], header[found[TIME]], whole=clock.whole)
+    ranged = slice(1 + len(others), None)
+    table[:, ranged] = cells.settled(table[:, ranged])
     note(path, cells.note())
     if order is not None:
         table = table[order]

@@ -12,7 +12,6 @@ import numpy as np
 
 from locdreamer_ros.datasets import is_table, not_read
 from locdreamer_ros.datasets.cells import (
-    MAX_RANGE_M,
     check_width,
     find_columns,
     number,
@@ -30,6 +29,7 @@ from locdreamer_ros.datasets.columns import (
     usual,
     without_unit,
 )
+from locdreamer_ros.datasets.range_cells import MAX_RANGE_M
 from locdreamer_ros.datasets.range_table import load_range_table
 from locdreamer_ros.datasets.rows import read_rows
 from locdreamer_ros.errors import InputError

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.bag import write_bag
-from locdreamer_ros.datasets.cells import NO_ANSWER, NO_ANSWER_M
+from locdreamer_ros.datasets.range_cells import NO_ANSWER, NO_ANSWER_M
 from locdreamer_ros.datasets.range_table import (
     load_anchors,
     load_range_table,
