@@ -129,7 +129,8 @@ class Loop:
         prediction = self.watch.predict(time, motion)
         if prediction is None or self.watch.seeking:
             return Plan(time, prediction, np.arange(len(self.site.anchors)))
-        chosen = self.scheduler.select(prediction, self.site.anchors, self.budget)
+        known = self.watch.chosen_by(prediction)
+        chosen = self.scheduler.select(known, self.site.anchors, self.budget)
         return Plan(time, prediction, self._mended(chosen, time))
 
     def _mended(self, chosen: IntArray, time: float) -> IntArray:
@@ -257,7 +258,8 @@ class Loop:
             return Plan(time, prior, NOBODY)
         rows = made[4]
         if rows is None:
-            rows = self.scheduler.select(prior, self.site.anchors, self.budget)
+            known = self.watch.chosen_by(prior)
+            rows = self.scheduler.select(known, self.site.anchors, self.budget)
         return Plan(time, prior, rows if self._quiet else self._mended(rows, time))
 
     def _absorbing(self, plan: Plan, ranges: Ranges) -> tuple[Any, ...] | None:

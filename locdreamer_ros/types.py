@@ -330,8 +330,8 @@ class Site(Unchanging):
 
     dimensions 2: the tag is at the known `tag_height` m, so a slant range is the horizontal
     distance once the height difference is taken out. dimensions 3: its height is in the state, and
-    `tag_height` is where it is looked for first. height_sigma m: how unsure `tag_height` is in the
-    plane; 0 where it is known or the anchors could not tell.
+    `tag_height` is where it is looked for first. height_sigma m: how unsure `tag_height` is; 0
+    where it was given or, in the plane, the anchors could not tell.
     """
 
     anchors: Anchors
@@ -377,7 +377,7 @@ class Site(Unchanging):
             over_a_floor = float(heights.min()) <= HIGHEST_ROOM_M
             tag_height = min(1.0 if over_a_floor else np.inf, float(heights.mean()))
             differ = float(np.ptp(heights)) >= TELLING_HEIGHTS_M
-            sigma = UNSURE_HEIGHT_M if differ and dimensions == "2" else 0.0
+            sigma = UNSURE_HEIGHT_M if differ or dimensions == "3" else 0.0
         return cls(anchors, int(dimensions), tag_height, height_sigma=sigma)
 
     @property

@@ -16,6 +16,7 @@ import numpy as np
 from locdreamer_ros.differences import lifted
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import SKIP, Asking, Track, as_dict, score
+from locdreamer_ros.integrity.mirror import is_unsided
 from locdreamer_ros.integrity.status import Status
 from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import LISTENS, UNKNOWN_HEIGHT, Method
@@ -222,6 +223,11 @@ def site_of(recording: Recording, method: Method) -> Site:
         site = method.site(recording.anchors)
     except InputError as reason:
         raise InputError(f"{recording.where}: {reason}") from None
+    if is_unsided(site):
+        log.warning(
+            "%s: %s, and no range tells a tag above from one below; --tag-height says where it is",
+            *(recording.where, hang(recording.anchors)),
+        )
     if recording.differences or not out_of_reach(site, recording.ranges):
         return site
     high = hang(recording.anchors)

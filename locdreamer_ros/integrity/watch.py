@@ -87,6 +87,7 @@ class Watch:
         self._seeking = False
         self.gate.clear()
         self.doubt.clear()
+        self._mirror.clear()
         self._begin()
 
     def _begin(self) -> None:
@@ -170,6 +171,8 @@ class Watch:
     ) -> None:
         """Begin from a snapshot; known m: the offset that is off the window's ranges already."""
         moving = float(gathered.age.min()) < -1.0 or snapshot is self._better.turned
+        anchors = {*gathered.anchor.tolist()} - self.naming.named
+        snapshot, twin = self._mirror.begun(anchors, snapshot, twin)
         self._begin()
         self._seeking = False
         fix = fix_of(self.site, gathered, snapshot, moving=moving)
@@ -181,7 +184,7 @@ class Watch:
         self._company.begins(snapshot.time)
         estimate = self.tracker.estimate
         assert estimate is not None
-        self._mirror.look({*gathered.anchor.tolist()} - self.naming.named, estimate.position)
+        self._mirror.look(anchors, estimate.position)
         self.publish(estimate)
 
     # The turn of the loop.
@@ -209,6 +212,11 @@ class Watch:
     def quiet(self) -> bool:
         """Whether the choice of anchors is nobody's but the scheduler's."""
         return not (self.doubt.suspect or self.naming.named)
+
+    def chosen_by(self, prior: Estimate) -> Estimate:
+        """What anchors are chosen by: in space no choice tells a place from its mirror image."""
+        alike = self._mirror.flat and self.site.dimensions == 3
+        return self.tracker.estimate or prior if alike else prior
 
     def seat(self) -> tuple[Any, ...] | None:
         """What the kernel works on in ordinary turns; None: the next is none.

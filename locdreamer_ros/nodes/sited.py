@@ -13,6 +13,7 @@ from locdreamer_ros.config import parameter, parameters_of
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.frames import moved
+from locdreamer_ros.integrity.mirror import is_unsided
 from locdreamer_ros.methods import (
     LISTENS,
     TRACKERS,
@@ -29,6 +30,7 @@ from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.parameters import changed, fields_of
 from locdreamer_ros.nodes.possible import Judge
 from locdreamer_ros.types import Anchors, Site
+from locdreamer_ros.units import hang
 
 HIGH_M = 5.0
 """Anchors so far above the assumed tag: is their z over another floor?"""
@@ -162,6 +164,11 @@ class SitedNode(UwbNode):
             self.get_logger().warning(
                 f"no tag_height is given: taken as {site.tag_height:g} m, the lowest anchor hangs "
                 f"at {lowest:.4g} m"
+            )
+        if is_unsided(site):
+            self.get_logger().warning(
+                f"{hang(anchors)}, and no range tells a tag above from one below; tag_height says "
+                "where it is"
             )
         self.make(site)
 
