@@ -21,6 +21,7 @@ import numpy as np
 from locdreamer_ros import compiled
 from locdreamer_ros.differences import lifted
 from locdreamer_ros.integrity.status import Status
+from locdreamer_ros.integrity.times import BACK_S, Leaps
 from locdreamer_ros.integrity.track import NOBODY, Held
 from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.roles import RangeSource, Scheduler, Stepped, Tracker
@@ -31,8 +32,6 @@ RETRY_S = 2.0
 ASK_S, REST_S = 5.0, 20.0
 """Doubt has the anchors unheard for longest asked for so long, then not again until so much later:
 what lasts for ever is no fault that asking mends."""
-JUMP_S = 10.0
-"""A heard stamp this far from the last is believed only when a second one agrees."""
 
 
 @unchanging
@@ -68,7 +67,7 @@ class Loop:
         self.budget = budget
         self.watch = Watch(site, tracker)
         self.counts: Counter[str] = Counter()
-        """What was odd about times: `time_back`, `time_jumped`, `time_strange`."""
+        """What was odd about times: `time_back`, `time_strange`."""
         self._keeps_all = type(scheduler).keep is Scheduler.keep
         self._seat: Any = None
         """What the kernel keeps for ordinary turns; None: to be made, as after any other turn."""
@@ -76,7 +75,7 @@ class Loop:
         """Whose state it steps."""
         self._quiet = True
         self._time: float | None = None
-        self._strange: float | None = None
+        self._leaps = Leaps()
         self._retried = -np.inf
         self._doubted = -np.inf
 
@@ -107,7 +106,8 @@ class Loop:
         """Begin again from a new first fix."""
         self._seat = None
         self.watch.reset()
-        self._time = self._strange = None
+        self._time = None
+        self._leaps.settle()
         self._retried = self._doubted = -np.inf
 
     def plan(self, time: float, motion: Motion | None = None) -> Plan:
@@ -122,6 +122,7 @@ class Loop:
     def plan_by_parts(self, time: float, motion: Motion | None = None) -> Plan:
         """`plan` as it reads; of an ordinary turn the kernel makes the same at once."""
         self._seat = None
+        self.watch.gate.times.looks_back = False
         if self._time is not None and time < self._time:
             self.counts["time_back"] += 1
             self.restart()
@@ -200,8 +201,8 @@ class Loop:
     def hear(self, time: float, motion: Motion | None = None) -> Plan | None:
         """`plan` for ranges that nobody here asked for, of about `time` s by somebody's clock.
 
-        A time that jumps by more than `JUMP_S`, or back by more than a second, is believed when a
-        second one agrees with it; until then None. Ranges from a little before are taken as late.
+        A time that leaps is believed when others agree with it (`integrity.times.Leaps`); until
+        then None. Ranges from a little before are taken as late.
         """
         made = plan_all([(self, time)], choose=False)[0] if motion is None else None
         return self.hear_by_parts(time, motion) if made is None else made
@@ -210,21 +211,23 @@ class Loop:
         """`hear` as it reads; of an ordinary turn the kernel makes the same at once."""
         self._seat = None
         last = self._time
-        if last is not None and not -1.0 <= time - last <= JUMP_S:
-            strange, self._strange = self._strange, time
-            agrees = strange is not None and strange <= time
-            agrees = agrees and (time > last or time - (strange or 0.0) <= JUMP_S)
-            if not agrees:
-                self.counts["time_strange"] += 1
-                return None
-            self.counts["time_jumped" if time > last else "time_back"] += 1
-            if time < last:
-                self.restart()
-        self._strange = None
+        if last is not None and not self._leaps.believe(time, last):
+            self.counts["time_strange"] += 1
+            return None
+        if last is not None and time < last - BACK_S:
+            self.counts["time_back"] += 1
+            self.restart()
+        times = self.watch.gate.times
+        times.remembers, times.looks_back = True, self._time is not None and time <= self._time
         now = time if self._time is None else max(time, self._time)
         self._time = now
         prediction = self.watch.predict(now, motion)
         return Plan(now, prediction, NOBODY)
+
+    def pass_over(self, time: float, ranges: Ranges) -> None:
+        """Count ranges that come with a time which `hear` does not believe: late, of the past."""
+        if self._time is not None and time < self._time:
+            self.watch.gate.times.late += len(ranges.usable())
 
     # Ordinary turns: see `plan_all` and `absorb_all`.
 
@@ -239,9 +242,12 @@ class Loop:
         self._quiet = self.watch.quiet
         return True
 
-    def _planning(self, time: float) -> tuple[Any, ...] | None:
+    def _planning(self, time: float, choose: bool) -> tuple[Any, ...] | None:
         """What the kernel's `plan` takes; None: it is no ordinary turn."""
-        if self._time is not None and time < self._time:
+        last = self._time
+        if last is not None and (time < last or (time == last and not choose)):
+            return None
+        if self._leaps.looks and not choose:
             return None
         if self._seat is None and not self._sits():
             return None
@@ -254,7 +260,7 @@ class Loop:
         prior = self.watch.publish(self._stepped.stepped(made[:4]))
         self._time = time
         if not choose:
-            self._strange = None
+            self._leaps.settle()
             return Plan(time, prior, NOBODY)
         rows = made[4]
         if rows is None:
@@ -277,6 +283,7 @@ class Loop:
         """The posterior of what the kernel made."""
         if made is None or plan.prediction is None:
             return None
+        self.watch.gate.times.remember(ranges, plan.time)
         posterior, said = self._stepped.stepped(made[:4]), made[4]
         if isinstance(said, int):
             posterior = self.watch.conclude(posterior, said, plan.time, False)
@@ -309,7 +316,7 @@ def plan_all(asked: Sequence[tuple[Loop, float]], *, choose: bool = True) -> lis
     """
     if compiled.kernel is None:
         return [None] * len(asked)
-    turns = [loop._planning(time) for loop, time in asked]
+    turns = [loop._planning(time, choose) for loop, time in asked]
     made = compiled.kernel.plan(turns, choose)
     return [loop._planned(time, one, choose) for (loop, time), one in zip(asked, made, strict=True)]
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which ranges a tracker under watch is given: those of about now, heard once, and no spikes."""
+"""Which ranges a tracker under watch is given: those of about now, new (`times`), and no spikes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from locdreamer_ros import compiled
 from locdreamer_ros.geometry import FLOOR_M
 from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.snapshot import gaps
+from locdreamer_ros.integrity.times import APART_S, Times
 from locdreamer_ros.integrity.window import SPACED_S, Window
-from locdreamer_ros.types import MAX_AGE_S, BoolArray, Estimate, IntArray, Ranges, Site
+from locdreamer_ros.types import BoolArray, Estimate, IntArray, Ranges, Site
 
 LONG_GATE_M, SHORT_GATE_M, SPIKES, ACCUSED = 4.3, 1.0, 3, 12
 """A range off by more, beyond 3 sigma, is a spike; at most so many of an anchor in a row, unless
@@ -32,27 +33,17 @@ class Gate:
     def __init__(self, site: Site, naming: Naming) -> None:
         self._site = site
         self._naming = naming
-        limits = (site.tag_height, FLOOR_M, -SHORT_GATE_M, LONG_GATE_M, MAX_AGE_S, SPACED_S)
+        limits = (site.tag_height, FLOOR_M, -SHORT_GATE_M, LONG_GATE_M, APART_S, SPACED_S)
         self._known = (site.anchors.positions, np.array(limits))
         self.excluded: Counter[str] = Counter()
         """Ranges held back, by anchor."""
-        self.late = self.duplicates = 0
-        """Ranges passed over: more than a second off; heard before."""
+        self.times = Times(len(site.anchors))
         self.spikes: IntArray = np.zeros(len(site.anchors), dtype=np.intp)
         """Ranges in a row that were off, of each anchor; the kernel writes into it too."""
-        self._used = np.empty((len(site.anchors), 2))
-        """Stamp s and value m of each anchor's last range; the kernel writes into it too."""
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget what was heard."""
-        self._used.fill(np.nan)
-        self.skew = 0.0
-        """Stamps less the tracker's time, s, where all ranges are late."""
 
     def seat(self, window: Window) -> tuple[Any, ...]:
         """What the kernel works on: the site and limits; what was used, and the window."""
-        return (*self._known, self._used, window.last, window.rows, window.counts)
+        return (*self._known, self.times.newest, window.last, window.rows, window.counts)
 
     def attend(
         self,
@@ -66,47 +57,23 @@ class Gate:
     ) -> BoolArray | None:
         """`near` of plain ranges: usable, of about `time` s and new. They are in the window then.
 
-        By the kernel; None: `fresh` is to be asked. Without `count` this leaves no trace.
+        By the kernel; None: `Times.fresh` is to be asked. Without `count` this leaves no trace.
         """
         if compiled.kernel is None:
             return None
         found: tuple[int, int] | None = compiled.kernel.attend(
             *(*self._known, time, ranges.anchor, ranges.value, ranges.stamp, ranges.status),
             *(prior.time, prior.mean, prior.covariance, offset, count),
-            *(self._used, window.last, window.rows, window.count),
+            *(self.times.newest, window.last, window.rows, window.count),
         )
         if found is None:
             return None
         if count:
             window.counts[:] = found[0], -np.inf
-            self.skew = 0.0
+            self.times.ordinary(ranges, time)
         if not found[1]:
             return ALL_NEAR
         return np.array([not found[1] >> row & 1 for row in range(len(ranges))])
-
-    def fresh(self, ranges: Ranges, time: float, *, count: bool = True) -> Ranges:
-        """Usable ranges of about `time` s that were not heard before."""
-        usable = ranges.usable()
-        keep = []
-        late = old = 0
-        for anchor, stamp, value in zip(
-            usable.anchor.tolist(), usable.stamp.tolist(), usable.value.tolist(), strict=True
-        ):
-            near = abs(stamp - time) <= MAX_AGE_S
-            new = near and self._used[anchor].tolist() != [stamp, value]
-            if count and near:
-                self._used[anchor] = stamp, value
-            late += not near
-            old += near and not new
-            keep.append(new)
-        if count:
-            self.late += late
-            self.duplicates += old
-            if late < len(keep):
-                self.skew = 0.0
-            elif keep:
-                self.skew = float(np.median(usable.stamp - time))
-        return usable if all(keep) else usable[np.array(keep)]
 
     def near(self, ranges: Ranges, prior: Estimate, offset: float) -> BoolArray:
         """Which ranges (N,) are near what the track expects.

@@ -29,7 +29,8 @@ class Status:
 
     excluded: rows of the anchors whose ranges are held back; restarts: new beginnings so far;
     mirror: two places explain the ranges alike; silence s: since a range was used; skew s: stamps
-    less the tracker's time, where ranges are passed over because they are more than a second apart.
+    less the tracker's time, where they are more than half a second apart, turn after turn; coarse:
+    an anchor's ranges differ at one and the same time, turn after turn.
     """
 
     state: State = State.WAITING
@@ -38,3 +39,4 @@ class Status:
     mirror: bool = False
     silence: float = 0.0
     skew: float = 0.0
+    coarse: bool = False

@@ -85,7 +85,7 @@ class Watch:
         self._estimate: Estimate | None = None
         self._silence.clear()
         self._seeking = False
-        self.gate.clear()
+        self.gate.times.clear()
         self.doubt.clear()
         self._mirror.clear()
         self._begin()
@@ -120,7 +120,9 @@ class Watch:
         """Now."""
         silence, mirror = self._silent_s, self._twin is not None or self._mirror.flat
         named = tuple(sorted(self.naming.named)) if self.naming.named else ()
-        return Status(self._state, named, self.restarts, mirror, silence, self.gate.skew)
+        times = self.gate.times
+        clocks = (times.skew, times.coarse)
+        return Status(self._state, named, self.restarts, mirror, silence, *clocks)
 
     @property
     def _state(self) -> State:
@@ -224,7 +226,7 @@ class Watch:
         Ordinary is one track, with a fix, whose ranges are of about now. Calm is what a test by the
         kernel leaves as it is.
         """
-        if self._estimate is None or self._seeking or self._twin is not None or self.gate.skew:
+        if self.seeking or self._twin is not None or self.gate.times.odd:
             return None
         calm = self.naming.calm and self.doubt.calm and self._better.since is None
         return (
@@ -245,7 +247,7 @@ class Watch:
         prior = self.tracker.estimate
         near = None if self.seeking or prior is None else self._near(ranges, time, prior)
         if near is None:
-            ranges = self.gate.fresh(ranges, time)
+            ranges = self.gate.times.fresh(ranges, time)
             self.used = len(ranges)
             if self.seeking:
                 self._seek(ranges, time)
@@ -297,13 +299,15 @@ class Watch:
         prior = self.tracker.estimate
         near = None if prior is None else self._near(ranges, time, prior, count=False)
         if near is None:
-            ranges = self.gate.fresh(ranges, time, count=False)
+            ranges = self.gate.times.fresh(ranges, time, count=False)
         return self._screened(ranges, near, time, count=False)
 
     def _near(
         self, ranges: Ranges, time: float, prior: Estimate, *, count: bool = True
     ) -> BoolArray | None:
-        """See `Gate.attend`."""
+        """See `Gate.attend`; what looks back is looked up in Python."""
+        if self.gate.times.looks_back:
+            return None
         offset = self.tracker.offset
         return self.gate.attend(ranges, time, prior, offset, self.window, count=count)
 

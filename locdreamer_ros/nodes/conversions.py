@@ -227,7 +227,7 @@ def from_ranges(message: RangeArray, anchors: Anchors) -> Ranges:
         raise InputError(f"{where}: an anchor answers twice")
     rows = anchors.rows(ids)
     epoch = nanoseconds(message.header.stamp)
-    stamps = [nanoseconds(entry.stamp) for entry in entries]
+    stamps = [nanoseconds(entry.stamp) or epoch for entry in entries]  # 0: only the header has one
     value, variance = _column(entries, "range"), _column(entries, "variance")
     for entry, stamp in zip(entries, stamps, strict=True):
         if entry.status > max(RangeStatus):

@@ -27,6 +27,7 @@ from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.loop import Plan
 from locdreamer_ros.msg import AnchorSchedule, RangeArray, RangeDifferenceArray
 from locdreamer_ros.nodes.answers import check_answer, check_session, is_forgotten, not_asked
+from locdreamer_ros.nodes.clocks import give_time, unasked
 from locdreamer_ros.nodes.conversions import (
     from_differences,
     from_ranges,
@@ -49,6 +50,7 @@ from locdreamer_ros.nodes.patience import Patience
 from locdreamer_ros.nodes.running import run_node
 from locdreamer_ros.nodes.sited import SitedNode
 from locdreamer_ros.nodes.tracker_node import DEADLINE_SHARE
+from locdreamer_ros.nodes.tracking import off_time
 from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import Estimate, Ranges, Site
 
@@ -98,6 +100,7 @@ class FleetNode(SitedNode):
     def begin(self) -> None:
         """Listen, last of all: a source starts when its listeners are there."""
         self._forgotten = self._sequence
+        self._simulated = bool(self.get_parameter("use_sim_time").value)
         self._patience = Patience()
         self._saved = 0.0
         """ms on air that were not used yet; less than 0: used beforehand."""
@@ -175,11 +178,15 @@ class FleetNode(SitedNode):
 
     def _on_ranges(self, message: RangeArray) -> None:
         """Put an answer, or what nobody asked for, to the tag's other messages."""
-        asked = self._members.by_tag.get(message.tag) if self.asking else None
+        known = self._members.by_tag.get(message.tag)
+        asked = known if self.asking else None
         last = max(self._forgotten, asked.forgotten if asked else 0)
         if self.asking and is_forgotten(message, self._session, last):
             return
-        strange = "" if self.asking else leave_strangers(message, self.known_site.anchors)
+        strange = ""
+        if not self.asking:
+            give_time(message, self, first=known is None)
+            strange = leave_strangers(message, self.known_site.anchors)
         ranges = from_ranges(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
         answered = (message.session, message.sequence)
@@ -188,6 +195,8 @@ class FleetNode(SitedNode):
             self._wait(message.tag, new, self._asked_for(message, asked))
             return
         member = self._member(message.tag)
+        if unasked(message):
+            self._hear_clock(member, ns)
         if strange:
             self._dropped(message.tag, strange)
         whole, member.part = gather(member.part, new, more=message.more)
@@ -226,7 +235,13 @@ class FleetNode(SitedNode):
         if ns == member.blink:
             raise InputError("uwb/range_differences: the same blink again")
         member.blink = ns
+        self._hear_clock(member, ns)
         self._wait(message.tag, Gathered(ns, ranges, (0, 0), perf_counter()), None)
+
+    def _hear_clock(self, member: Member, ns: int) -> None:
+        """Compare a stamp with the time of now, where that is a clock's."""
+        if not self._simulated:
+            member.clocks.hear(ns, self)
 
     def _member(self, tag: str) -> Member:
         return self._members.get(tag, most=self.config.most_tags, now=perf_counter())
@@ -247,6 +262,7 @@ class FleetNode(SitedNode):
             times = {t: to_seconds(g.ns) for t, (g, _) in turn.items()} if not self.asking else {}
             plans = self.fleet.hear(times)
             for tag in times.keys() - plans.keys():
+                self.fleet.add(tag).pass_over(times[tag], turn[tag][0].ranges)
                 why = "far from the last (do the clocks agree?), or its numbers failed"
                 self._dropped(tag, f"what is stamped {times[tag]:.3f} s was not taken in: {why}")
             answers: dict[str, tuple[Plan, Ranges]] = {}
@@ -372,6 +388,8 @@ class FleetNode(SitedNode):
         members = self._members.by_tag.items()
         impossible = [f"tag {tag!r}: {m.impossible}" for tag, m in members if m.impossible]
         wrong = [tag for tag, status in found.items() if status.state != State.TRACKING]
+        said = [(tag, off_time(found[tag]) or m.clocks.wrong()) for tag, m in members]
+        clocks = [f"tag {tag!r}: {words}" for tag, words in said if words]
         values: dict[str, object] = {
             "tracker": self.config.tracker,
             "dimensions": self.known_site.dimensions,
@@ -384,8 +402,8 @@ class FleetNode(SitedNode):
         if not found:
             topic = RANGES[0] if self.asking else spoken_of(self, RANGES)
             return self.awaiting("ranges", topic, "or see its own log"), values
-        if impossible:
-            return impossible[0], values
+        if impossible or clocks:
+            return [*impossible, *clocks][0], values
         if wrong:
             names = ", ".join(repr(tag) for tag in wrong[:MOST_NAMED])
             more = ", ..." if len(wrong) > MOST_NAMED else ""

@@ -20,6 +20,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.loop import Plan
+from locdreamer_ros.nodes.clocks import Clocks
 from locdreamer_ros.nodes.conversions import point
 from locdreamer_ros.nodes.estimate_publisher import anchor_markers, ball, ellipse_marker, label
 from locdreamer_ros.nodes.lifecycle import KEPT_QOS, UwbNode
@@ -60,6 +61,8 @@ class Member:
     """What is to be taken in, and what it answers."""
     part: Gathered | None = None
     """Answers for one fix so far, while more are coming."""
+    clocks: Clocks = field(default_factory=Clocks)
+    """What its stamps say of its sender's clock."""
     blink: int | None = None
     """Stamp of the last one, ns."""
     asked: Asked | None = None
@@ -147,7 +150,8 @@ def states(
     entries = []
     for tag, member in members.items():
         status, restarts, fallback = found[tag]
-        wrong = member.impossible or trouble(status, site.anchors.ids) or member.problem or fallback
+        clocks = trouble(status, site.anchors.ids) or member.clocks.wrong()
+        wrong = member.impossible or clocks or member.problem or fallback
         waiting = status.state == State.WAITING
         values = {
             "state": status.state.name,

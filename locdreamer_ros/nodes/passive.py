@@ -17,6 +17,7 @@ from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import RangeArray, RangeDifferenceArray
 from locdreamer_ros.nodes import foreign
+from locdreamer_ros.nodes.clocks import give_time, unasked
 from locdreamer_ros.nodes.conversions import MAX_ANCHORS, from_differences, from_ranges
 from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
@@ -96,6 +97,8 @@ class PassiveNode(TrackingNode):
     _gathered: Gathered | None = None
     _blink: int | None = None
     """Stamp of the last blink, ns."""
+    _first = True
+    """Whether no ranges came since it began."""
 
     def configure(self) -> None:
         """Read the mapping too."""
@@ -105,6 +108,7 @@ class PassiveNode(TrackingNode):
     def begin(self) -> None:
         """Listen, with no memory of an earlier time."""
         self._gathered = self._blink = None
+        self._first = True
         super().begin()
         if not self.asking:
             hear(self, RangeDifferenceArray, "uwb/range_differences", self._on_differences)
@@ -130,14 +134,19 @@ class PassiveNode(TrackingNode):
         if ns == self._blink:
             raise InputError("uwb/range_differences: the same blink again")
         self._blink = ns
+        self.hear_clock(ns)
         self._take_in(Gathered(ns, ranges, (0, 0), received))
 
     def on_ranges(self, message: RangeArray, received: float) -> None:
         """Take in whatever was answered for one fix, when it is complete."""
         if strange := leave_strangers(message, self.known_site.anchors):
             self.drop(strange)
+        give_time(message, self, first=self._first)
+        self._first = False
         ranges = from_ranges(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
+        if unasked(message):
+            self.hear_clock(ns)
         new = Gathered(ns, ranges, (message.session, message.sequence), received)
         whole, self._gathered = gather(self._gathered, new, more=message.more)
         for each in whole:
@@ -154,6 +163,7 @@ class PassiveNode(TrackingNode):
         step = self.loop.hear(time, motion)
         self.note_times()
         if step is None:
+            self.loop.pass_over(time, ranges)
             raise InputError(f"a stamp of {time:.3f} s is far from the last: do all clocks agree?")
         plan = replace(step, anchor=ranges.anchor)
         self.turn(

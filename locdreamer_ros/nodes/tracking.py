@@ -25,6 +25,7 @@ from locdreamer_ros.methods import (
 )
 from locdreamer_ros.motion import MotionBuffer
 from locdreamer_ros.msg import RangeArray, TrackerStatus
+from locdreamer_ros.nodes.clocks import Clocks
 from locdreamer_ros.nodes.conversions import from_imu, from_wheels, header
 from locdreamer_ros.nodes.estimate_publisher import EstimateConfig, EstimatePublisher
 from locdreamer_ros.nodes.listening import (
@@ -43,8 +44,6 @@ from locdreamer_ros.types import Estimate, Motion, Ranges, Site
 Result = TypeVar("Result")
 LARGEST_COUNT = 2**16 - 1
 """The largest count in TrackerStatus."""
-SKEW_S = 0.5
-"""Clocks of driver and tracker this far apart are named."""
 UNMOVED = 20
 """So many fixes without the motion of wheels that are heard are a problem."""
 STANDBY = ("robust-ekf", "gdop")
@@ -73,11 +72,20 @@ class TrackingConfig(EstimateConfig, TrackerChoice):
                 )
 
 
-def trouble(status: Status, ids: Sequence[str]) -> str:
-    """What is wrong with ranges or estimate, in words; empty: nothing. ids: of the anchors."""
-    if abs(status.skew) > SKEW_S:
+def off_time(status: Status) -> str:
+    """What is wrong with the stamps of ranges, in words; empty: nothing."""
+    if status.skew:
         way = "ahead of" if status.skew > 0.0 else "behind"
         return f"ranges are stamped {abs(status.skew):.1f} s {way} the time of this node"
+    if status.coarse:
+        return "an anchor has several ranges at one time: does the driver's clock count by steps?"
+    return ""
+
+
+def trouble(status: Status, ids: Sequence[str]) -> str:
+    """What is wrong with ranges or estimate, in words; empty: nothing. ids: of the anchors."""
+    if said := off_time(status):
+        return said
     if status.excluded:
         names = ", ".join(ids[row] for row in status.excluded)
         return f"ranges of {names} do not fit and are held back"
@@ -123,6 +131,8 @@ class TrackingNode(SitedNode):
     def begin(self) -> None:
         """Listen to ranges: last of all, because a source starts when its listeners are there."""
         self._heard_ranges = False
+        self._clocks = Clocks()
+        self._simulated = bool(self.get_parameter("use_sim_time").value)
         self.counts["restarts"] = 0  # those since the activation
         self._motion = MotionBuffer()
         self._unmoved = 0
@@ -140,6 +150,11 @@ class TrackingNode(SitedNode):
         if self.is_mine(message.tag):
             self._heard_ranges = True
             self.on_ranges(message, perf_counter())
+
+    def hear_clock(self, ns: int) -> None:
+        """Compare the stamp of what came unasked with the time of now, where that is a clock's."""
+        if not self._simulated:
+            self._clocks.hear(ns, self)
 
     def is_mine(self, tag: str) -> bool:
         """Whether a message is of the tag to track."""
@@ -336,13 +351,14 @@ class TrackingNode(SitedNode):
         missing = self.unplaced()
         if missing or self.site is None:
             return missing, {}
+        gate, times = self.loop.watch.gate, self.loop.watch.gate.times
         values: dict[str, object] = {
             "tracker": self.config.tracker,
             "dimensions": self.site.dimensions,
             "restarts": self.counts["restarts"] + self.loop.restarts,
-            "late_ranges": self.loop.watch.gate.late,
-            "duplicate_ranges": self.loop.watch.gate.duplicates,
-            **{f"excluded_{name}": count for name, count in self.loop.watch.gate.excluded.items()},
+            "late_ranges": times.late,
+            "duplicate_ranges": times.duplicates,
+            **{f"excluded_{name}": count for name, count in gate.excluded.items()},
         }
         impossible = self._judge.impossible
         status = self.loop.status()
@@ -358,7 +374,7 @@ class TrackingNode(SitedNode):
             waiting = "waiting for a first fix: ranges of too few anchors, or they disagree"
             if self.drops_now():
                 waiting = f"waiting for a first fix, messages are dropped: {self.problem}"
-            return wrong or waiting, values
+            return wrong or self._clocks.wrong() or waiting, values
         still = self._motion.missing(self.loop.estimate.time) if self._unmoved >= UNMOVED else ""
-        odd = still or self._frames.refused
+        odd = still or self._frames.refused or self._clocks.wrong()
         return impossible or self._fallback() or wrong or odd, values

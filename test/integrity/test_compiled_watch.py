@@ -108,11 +108,11 @@ def test_they_watch_alike(dimensions: int, anchors: int) -> None:
         ]
         assert list(medians[0].items()) == list(medians[1].items())
         other.window.gathered(0.05 * step)
-        same(one.gate._used, other.gate._used)
+        same(one.gate.times.newest, other.gate.times.newest)
         same(one.window.last, other.window.last)
         assert vars(one.status()) == vars(other.status())
         assert one.used == other.used
-        counts = [(w.gate.late, w.gate.duplicates) for w in watches]
+        counts = [(w.gate.times.late, w.gate.times.duplicates) for w in watches]
         assert counts[0] == counts[1]
         named = frozenset(rng.integers(0, anchors, step % 3).tolist())
         held = [

@@ -294,7 +294,7 @@ def test_a_range_counts_once() -> None:
                 estimate = loop.absorb(plan, answer)
         assert estimate is not None
         spreads.append(float(np.trace(estimate.position_covariance)))
-    assert loop.watch.gate.duplicates > 0
+    assert loop.watch.gate.times.duplicates > 0
     assert spreads[0] == pytest.approx(spreads[1])
 
 
@@ -351,7 +351,7 @@ def test_clocks_apart_are_noticed_and_nothing_old_is_used() -> None:
         loop.absorb(plan, Ranges.of(np.arange(4), recording.ranges[row], time - 7.0))
     assert loop.estimate is None
     assert loop.status().skew == pytest.approx(-7.0)
-    assert loop.watch.gate.late == 4 * len(recording)
+    assert loop.watch.gate.times.late == 4 * len(recording)
 
 
 def test_ranges_that_no_place_explains_are_said() -> None:

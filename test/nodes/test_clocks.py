@@ -1,8 +1,14 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a tracker says of a driver whose clock was set; across hosts: test/contract/clocks.py."""
+"""What a tracker says of a driver whose clock is wrong, or that has none.
+
+Across hosts: test/contract/clocks.py; what is drawn at random: test/contract/times.py.
+"""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -10,9 +16,11 @@ pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ro
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from locdreamer_ros.msg import AnchorSchedule, RangeArray, TrackerStatus
 from nodes.hosted import ANCHORS, TRUTH, answer_to, hosting, ranges_at
 
+from locdreamer_ros.nodes import clocks
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.fleet_node import FleetNode
@@ -98,3 +106,122 @@ def test_answers_to_what_was_asked_before_a_new_activation_are_no_fault() -> Non
         hosted.until(lambda: hosted.node.loop.estimate is not None, "its answer")
         ranges.publish(answer_to(asked[-1]))
         hosted.until(lambda: hosted.node.counts["messages_dropped"] == 1, "but only once")
+
+
+@pytest.mark.parametrize("make", [EkfNode, FleetNode])
+@pytest.mark.parametrize("own", [False, True])
+def test_a_sender_without_a_clock_is_tracked_by_the_time_of_arrival(make: Any, own: bool) -> None:
+    """Its header's stamp is 0; own: those of its ranges are not."""
+    with hosting(make, dimensions="'2'") as hosted:
+        hosted.place()
+        ranges = hosted.say(RangeArray, "uwb/ranges")
+        topic = "ekf_node/pose" if make is EkfNode else "fleet_node/robin/pose"
+        poses = hosted.hear(PoseWithCovarianceStamped, topic)
+
+        def sent() -> bool:
+            message = said_at(hosted.node.get_clock().now().nanoseconds * 1e-9)
+            message.header.stamp = c.to_stamp(0)
+            for entry in message.ranges:
+                entry.stamp = entry.stamp if own else c.to_stamp(0)
+            ranges.publish(message)
+            hosted.rest(0.02)
+            return len(poses) >= 5
+
+        hosted.until(sent, "poses")
+        stamps = [c.nanoseconds(pose.header.stamp) for pose in poses]
+        assert stamps == sorted(set(stamps)), "time goes on"
+        now = hosted.node.get_clock().now().nanoseconds
+        assert abs(now - stamps[-1]) < 20e9
+
+
+def test_ranges_without_a_stamp_of_their_own_have_that_of_the_message() -> None:
+    message = said_at(1000.0)
+    message.ranges[1].stamp = c.to_stamp(0)
+    assert c.from_ranges(message, ANCHORS).stamp.tolist() == [1000.0] * 4
+
+
+def test_what_is_sent_again_among_newer_ones_counts_once_and_is_counted() -> None:
+    with hosting(EkfNode, dimensions="'2'") as ekf:
+        ekf.place()
+        statuses = ekf.hear(TrackerStatus, "ekf_node/status")
+        ranges = ekf.say(RangeArray, "uwb/ranges")
+        for tenth in (0, 1, 2, 0, 3, 1, 4, 2):
+            ranges.publish(said_at(1000.0 + tenth / 10.0))
+        ekf.until(lambda: len(statuses) == 8, "all of them")
+        assert [each.ranges_used for each in statuses] == [4, 4, 4, 0, 4, 0, 4, 0]
+        assert ekf.node.health()[1]["duplicate_ranges"] == 12
+
+
+def test_what_is_far_too_late_is_counted_as_late() -> None:
+    for make in (EkfNode, FleetNode):
+        with hosting(make, dimensions="'2'") as hosted:
+            hosted.place()
+            ranges = hosted.say(RangeArray, "uwb/ranges")
+            for second in (1000.0, 1000.1, 995.0, 1000.2):
+                ranges.publish(said_at(second))
+            hosted.until(lambda h=hosted: h.node.counts["messages_dropped"], "the late one")
+            loop = hosted.node.loop if make is EkfNode else hosted.node.fleet.add("robin")
+            assert loop.watch.gate.times.late == 4
+            assert loop.restarts == 0
+
+
+class Hand:
+    """A node's clock and the steady one, set by hand."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.steady, self.apart = 0.0, 1e9
+        patch.setattr(clocks, "monotonic", lambda: self.steady)
+
+    def get_clock(self) -> Any:
+        """As a node's."""
+        ns = round((self.steady + self.apart) * 1e9)
+        return SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=ns))
+
+
+@pytest.mark.parametrize(
+    ("ahead", "pace", "late", "named"),
+    [
+        (0.0, 1.0, 0.0, ""),
+        (-0.4, 1.0, 0.0, ""),
+        (0.0, 1.0, 2.0, ""),  # each second one only
+        (-0.6, 1.0, 0.0, "stamps 0.6 s behind"),
+        (10.0, 1.0, 0.0, "stamps 10.0 s ahead of"),
+        (0.0, 1000.0, 0.0, "go on by 1e+03 s in a second"),
+        (0.0, 0.001, 0.0, "go on by 0.001 s in a second"),
+        (0.0, 0.0, 0.0, "go on by 0 s in a second"),
+        (-1e9, 1.1, 0.0, "use_sim_time"),
+    ],
+)
+def test_another_clock_or_unit_of_who_ranges_unasked_is_named(
+    ahead: float, pace: float, late: float, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand, heard = Hand(monkeypatch), clocks.Clocks()
+    for message in range(60):
+        hand.steady = message / 10.0
+        stamp = hand.apart + ahead + pace * hand.steady - (message % 2) * late
+        heard.hear(round(stamp * 1e9), hand)
+        assert not (message < 20 and heard.wrong()), "not by less than three windows"
+    assert named in heard.wrong()
+    assert bool(named) == bool(heard.wrong())
+
+
+def test_one_step_of_a_clock_is_no_other_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    hand, heard = Hand(monkeypatch), clocks.Clocks()
+    for message in range(100):
+        hand.steady = message / 10.0
+        hand.apart = 2e9 if message > 50 else 1e9
+        heard.hear(round((hand.steady + hand.apart) * 1e9), hand)
+        assert not heard.wrong()
+
+
+def test_a_fleet_names_the_clock_of_a_tag_that_is_tracked_well() -> None:
+    with hosting(FleetNode, dimensions="'2'") as fleet:
+        fleet.place()
+        ranges = fleet.say(RangeArray, "uwb/ranges")
+        for tenth in range(12):
+            message = said_at(1000.0 + tenth / 10.0)
+            for entry in message.ranges:
+                entry.stamp = c.to_stamp(round((1000.7 + tenth / 10.0) * 1e9))
+            ranges.publish(message)
+        fleet.until(lambda: "0.7 s ahead" in fleet.node.health()[0], "the clock's name")
+        assert "tag 'robin'" in fleet.node.health()[0]

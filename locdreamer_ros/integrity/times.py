@@ -1,0 +1,174 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What stamps say: whose time is believed, which ranges are of now, or known, or of another clock.
+
+All times in s.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from locdreamer_ros.types import MAX_AGE_S, FloatArray, Ranges
+
+APART_S = 0.5
+"""Where no range of a turn is nearer to the tracker's time, its clock is another's, perhaps."""
+TURNS = 3
+"""So many such turns in a row tell; so many more turns than others, where stamps are coarse."""
+MOST_TURNS = 20
+"""What coarse stamps count up to."""
+
+JUMP_S, BACK_S = 10.0, 1.0
+"""A time so far ahead of the last, or so far back, is a leap."""
+FEWEST_AGREE, MOST_AGREE = 2, 16
+"""So many times in a row that agree make a leap believed; where leaps went to and fro, up to so
+many."""
+SETTLED = 50
+"""So many times after a leap it was none to and fro."""
+
+
+class Leaps:
+    """Whether a time of others, which nobody here asked for, is believed.
+
+    A driver whose clock is set, or whose bag is played again, goes on from there. Stamps of a few
+    that are late, or by another clock, come among those of the others: after the first time that
+    this was taken for a leap, more must agree.
+    """
+
+    def __init__(self) -> None:
+        self._needed = FEWEST_AGREE
+        self._left: float | None = None
+        """The last time before the last leap, while a return is looked for."""
+        self._since = 0
+        """Times since that leap."""
+        self.settle()
+
+    def settle(self) -> None:
+        """The present time is as the last."""
+        self._strange: float | None = None
+        self._agreed = 0
+
+    @property
+    def looks(self) -> bool:
+        """Whether a return is looked for."""
+        return self._left is not None
+
+    def believe(self, time: float, last: float) -> bool:
+        """Whether `time` is the present one, after `last`."""
+        leaps = not -BACK_S <= time - last <= JUMP_S
+        if leaps:
+            strange, self._strange = self._strange, time
+            agrees = strange is not None and strange <= time
+            agrees = agrees and (time > last or time - (strange or 0.0) <= JUMP_S)
+            self._agreed = self._agreed + 1 if agrees else 1
+            if self._agreed < self._needed:
+                return False
+        self.settle()
+        left, self._left = self._left, last if leaps else self._left
+        if left is not None:
+            self._since += 1
+            if abs(time - last) > BACK_S and abs(time - left) <= JUMP_S:
+                self._needed = min(2 * self._needed, MOST_AGREE)
+                self._left = None
+            elif self._since > SETTLED and not leaps:
+                self._left = None
+        self._since = 0 if leaps else self._since
+        return True
+
+
+class Times:
+    """Ranges by their stamps, and what was odd about them."""
+
+    def __init__(self, anchors: int) -> None:
+        self.late = self.duplicates = 0
+        """Ranges passed over: more than a second off; heard before."""
+        self.looks_back = False
+        """Whether this turn is of no later time than one before: what it brings may be known."""
+        self.remembers = False
+        """Whether ranges come unasked, which may come again."""
+        self.newest: FloatArray = np.empty((anchors, 2))
+        """Stamp s and value m of each anchor's last range; the kernel writes into it too."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was heard."""
+        self.newest.fill(np.nan)
+        self._heard: deque[tuple[float, Ranges]] = deque()
+        self._apart = self._coarse = 0
+        self._nearest = 0.0
+
+    @property
+    def skew(self) -> float:
+        """Stamps less the tracker's time, where turn after turn all are far from it; else 0."""
+        return self._nearest if self._apart >= TURNS else 0.0
+
+    @property
+    def coarse(self) -> bool:
+        """Whether in most turns an anchor has another range at the very time of its last one."""
+        return self._coarse >= TURNS
+
+    @property
+    def odd(self) -> bool:
+        """Whether stamps are odd, or were of late: the turn is no ordinary one."""
+        return self.looks_back or self._apart > 0 or self._coarse > 0
+
+    def ordinary(self, ranges: Ranges, time: float) -> None:
+        """Take in a turn whose ranges are all of about `time` and new."""
+        self._apart, self._coarse = 0, max(self._coarse - 1, 0)
+        self.remember(ranges, time)
+
+    def remember(self, ranges: Ranges, time: float) -> None:
+        """These are used at `time`, and not again."""
+        if not self.remembers:
+            return
+        heard = self._heard
+        heard.append((time, ranges))
+        while heard[0][0] < time - 2.0 * MAX_AGE_S:  # all its stamps are too old by now
+            heard.popleft()
+
+    def fresh(self, ranges: Ranges, time: float, *, count: bool = True) -> Ranges:
+        """Usable ranges of about `time` that were not heard before; `count`: leaving traces."""
+        usable = ranges.usable()
+        keep = []
+        late = old = 0
+        coarse = False
+        for anchor, stamp, value in zip(
+            usable.anchor.tolist(), usable.stamp.tolist(), usable.value.tolist(), strict=True
+        ):
+            near = abs(stamp - time) <= MAX_AGE_S
+            last, metres = self.newest[anchor].tolist()
+            known = stamp == last and (ranges.free or value == metres)
+            if self.looks_back:
+                known = known or (stamp <= last and self._knows(anchor, stamp, value, ranges.free))
+                coarse = coarse or (near and stamp == last and not known)
+            if count and near and not (self.looks_back and stamp < last):
+                self.newest[anchor] = stamp, value
+            late += not near
+            old += near and known
+            keep.append(near and not known)
+        fresh = usable if all(keep) else usable[np.array(keep)]
+        if count:
+            self.late += late
+            self.duplicates += old
+            self._note(usable, time, coarse)
+            if len(fresh):
+                self.remember(fresh, time)
+        return fresh
+
+    def _knows(self, anchor: int, stamp: float, value: float, free: bool) -> bool:
+        """Whether the very range was used in the last seconds; free: whatever was added to it."""
+        return any(
+            ((x.anchor == anchor) & (x.stamp == stamp) & (free | (x.value == value))).any()
+            for _, x in self._heard
+        )
+
+    def _note(self, usable: Ranges, time: float, coarse: bool) -> None:
+        """What the stamps of a turn say of the clocks."""
+        if len(usable) == 0:
+            return
+        off = usable.stamp - time
+        self._nearest = float(off[np.argmin(np.abs(off))])
+        self._apart = min(self._apart + 1, MOST_TURNS) if abs(self._nearest) > APART_S else 0
+        self._coarse = min(max(self._coarse + (1 if coarse else -1), 0), MOST_TURNS)
