@@ -16,15 +16,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.scales import (
+    CLEARLY,
+    FEWEST_ANCHORS,
+    FEWEST_EPOCHS,
+    HAND_M,
+    MOST_LOOKED_AT,
+    RANGE_UNITS_M,
+    UNITS_M,
+    WORST_FIT_M,
+    fitting,
+    held_of,
+    in_feet,
+)
 from locdreamer_ros.types import Anchors, FloatArray, IntArray, Site
 
-UNITS_M = {"feet": 0.3048, "centimetres": 0.01, "millimetres": 0.001}
-TICKS_PER_S = 128 * 499.2e6
-"""Of the clock of a DW1000 and its successors, in which they count times of flight, 15.65 ps."""
-TICK_M = 299_702_547.0 / TICKS_PER_S
-"""How far light goes in one, in air."""
-RANGE_UNITS_M = {**UNITS_M, "ticks of a DW1000 (15.65 ps)": TICK_M}
-"""Ranges are written in these; places and lengths in UNITS_M."""
 HOW_TO_NAME = "then call them r_<id>_mm, r_<id>_ft, r_<id>_ticks, range_cm and so on"
 SLACK_M = 3.0
 """What offsets and reflections may add to a range or take from it."""
@@ -35,12 +41,6 @@ TOO_UNEQUAL = 8.0
 UNEQUAL_QUARTER, UNEQUAL_HALF = 0.3, 0.9
 """Feet are only 3 times too long: so many times the distance in a quarter and in half of the pairs.
 In metres a bad anchor brings one of them so far, not both."""
-FEWEST_ANCHORS, FEWEST_EPOCHS = 3, 10
-"""With less there is too little to judge by."""
-TOGETHER_S = 2.0
-"""Ranges this close in time are of one place, give or take the slack."""
-MOST_LOOKED_AT = 200
-"""Epochs and pairs of anchors that are looked at, evenly spread, at most."""
 LEAST_M = 0.25
 """Anchors of one site are farther apart; all at one place are those of a survey, without any."""
 REACH_M = 1000.0
@@ -49,13 +49,7 @@ SHORTEST_M = 0.2
 """No tag is so near to its anchors in half of the ranges."""
 FAR_M, FASTEST_M = 100.0, 20.0
 """Anchors so far apart, and ranges that change so much in a second: a walk written in cm."""
-OUTSIDE_FACTOR = 1.5
-"""Farthest ranges beyond the anchors' extent: of a tag outside, or in feet."""
-HAND_M = 1.0
-"""How high a tag is carried, where nobody says."""
 
-WORST_FIT_M, BEST_FIT_M = 0.5, 0.3
-FITTED, GAUSS_NEWTON = 40, 6
 QUICKEST_S = 1e-4
 """No radio ranges more often."""
 FAST_TURN = 8.0
@@ -101,7 +95,7 @@ def check_units(
     ranges need not be of one epoch, but lie within TOGETHER_S.
     """
     check_closeness(anchors, where)
-    held = _held(times, ranges)
+    held = held_of(times, ranges)
     pairs = _pairs(len(anchors))
     if len(anchors) < FEWEST_ANCHORS or len(held) < FEWEST_EPOCHS:
         return
@@ -124,41 +118,19 @@ def check_units(
         )
     if np.median(apart) > FAR_M:
         check_pace(times, ranges, table)
-    feet = UNITS_M["feet"]
-    outside = np.nanmedian(np.nanmax(held, axis=1)) > OUTSIDE_FACTOR * np.linalg.norm(
-        np.ptp(places, 0)
-    )
-    if outside and (misfit := _misfit(places, held, 1.0)) > WORST_FIT_M:
-        fits = _misfit(places, held, feet)
-        if fits < min(BEST_FIT_M, 0.25 * misfit):
-            raise InputError(
-                f"{table}: the ranges are not in metres but, by the anchors, in feet: so they fit "
-                f"a place to {fits:.2g} m, as metres to {misfit:.2g} m; {HOW_TO_NAME}"
-            )
+    if (fits := in_feet(anchors, times, ranges, CLEARLY)) and fits.as_metres > WORST_FIT_M:
+        raise InputError(
+            f"{table}: the ranges are not in metres but, by the anchors, in feet: so they fit "
+            f"a place to {fits.in_feet:.2g} m, as metres to {fits.as_metres:.2g} m; {HOW_TO_NAME}"
+        )
     unequal = np.where(known, (np.abs(one - other) - SLACK_M) / np.where(known, apart, 1.0), np.nan)
     factor, half = _middle(unequal, 25.0), _middle(unequal, 50.0)
     if factor > TOO_UNEQUAL or (factor > UNEQUAL_QUARTER and half > UNEQUAL_HALF):
-        unit = _fitting(places, held) or _nearest(0.3 / factor, RANGE_UNITS_M)
+        unit = fitting(places, held) or _nearest(0.3 / factor, RANGE_UNITS_M)
         raise InputError(
             f"{table}: the ranges are not in metres but, by the anchors, in {unit}: two of them "
             f"differ by {half:.3g} times the distance between their anchors; {HOW_TO_NAME}"
         )
-
-
-def twofold(anchors: Anchors, times: FloatArray, ranges: FloatArray) -> float:
-    """2 where ranges (T, A) m are half of what fits the anchors, 0.5 where they are twice that.
-
-    As a way there and back that was halved twice, or never. 0: neither, or too little to tell by.
-    """
-    held = _held(times, ranges)
-    if len(anchors) < FEWEST_ANCHORS or len(held) < FEWEST_EPOCHS:
-        return 0.0
-    as_they_are = _misfit(anchors.positions, held, 1.0)
-    for factor in (2.0, 0.5):
-        fits = _misfit(anchors.positions, held, factor)
-        if 0.0 < fits < min(BEST_FIT_M, 0.25 * as_they_are):
-            return factor
-    return 0.0
 
 
 def check_pace(times: FloatArray, ranges: FloatArray, table: str) -> None:
@@ -185,34 +157,6 @@ def _gone(times: FloatArray, ranges: FloatArray) -> float:
         found.append(np.abs(metres[there] - metres[here])[near])
     changes = np.concatenate(found)
     return float(np.median(changes)) if changes.size else 0.0
-
-
-def _misfit(places: FloatArray, held: FloatArray, unit: float) -> float:
-    """How badly ranges (E, A), in units of m, fit a place at hand height, in the median, m."""
-    height = min(HAND_M, float(places[:, 2].mean()))
-    found = []
-    for row in held[:: max(1, len(held) // FITTED)] * unit:
-        known = np.isfinite(row)
-        if known.sum() < FEWEST_ANCHORS:
-            continue
-        at, rise = places[known, :2], places[known, 2] - height
-        flat = np.sqrt(np.maximum(row[known] ** 2 - rise**2, 0.0))
-        # Differences of squares are linear in the place; from there Gauss-Newton.
-        square = (at**2).sum(axis=1) - flat**2
-        place = np.linalg.lstsq(2.0 * (at[1:] - at[0]), square[1:] - square[0], rcond=None)[0]
-        for _ in range(GAUSS_NEWTON):
-            away = place - at
-            distance = np.maximum(np.linalg.norm(away, axis=1), 0.01)
-            step = np.linalg.lstsq(away / distance[:, None], flat - distance, rcond=None)[0]
-            place = place + step
-        found.append(np.median(np.abs(flat - np.linalg.norm(place - at, axis=1))))
-    return float(np.median(found)) if found else 0.0
-
-
-def _fitting(places: FloatArray, held: FloatArray) -> str:
-    """The unit in which ranges (E, A) fit a place best; empty: too few at a time to tell."""
-    misfits = {unit: _misfit(places, held, metres) for unit, metres in RANGE_UNITS_M.items()}
-    return min(misfits, key=lambda unit: misfits[unit]) if any(misfits.values()) else ""
 
 
 def check_closeness(anchors: Anchors, where: str) -> None:
@@ -253,7 +197,7 @@ def check_lengths(
 
     times (T,) s, ranges (T, A) m of the anchors `ids`; pairs (P, 2): between which anchors.
     """
-    held = _held(times, ranges)
+    held = held_of(times, ranges)
     if not len(pairs) or len(held) < FEWEST_EPOCHS:
         return
     together = held[:, pairs[:, 0]] + held[:, pairs[:, 1]]
@@ -354,17 +298,6 @@ def out_of_reach(site: Site, ranges: FloatArray) -> bool:
     shorter = np.count_nonzero(np.where(heard, ranges, np.inf) < rise, axis=0)
     known = counts >= FEWEST_EPOCHS
     return int((shorter[known] > 0.25 * counts[known]).sum()) > 0.5 * max(int(known.sum()), 1)
-
-
-def _held(times: FloatArray, ranges: FloatArray) -> FloatArray:
-    """Each anchor's last range (E, A) m at MOST_LOOKED_AT epochs; NaN: older than TOGETHER_S."""
-    rows = np.where(np.isfinite(ranges), np.arange(len(ranges))[:, None], -1)
-    # Looked at where a range arrived, for what is held.
-    heard = np.flatnonzero((rows >= 0).any(axis=1))
-    chosen = heard[:: max(1, math.ceil(heard.size / MOST_LOOKED_AT))]
-    last = np.maximum.accumulate(rows, axis=0)[chosen]
-    fresh = (last >= 0) & (np.abs(times[chosen, None] - times[last]) <= TOGETHER_S)
-    return np.where(fresh, ranges[last, np.arange(ranges.shape[1])], np.nan)
 
 
 def _pairs(anchors: int) -> IntArray:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.scales import TICK_M
 from locdreamer_ros.types import Anchors, FloatArray, Site
 from locdreamer_ros.units import (
-    TICK_M,
     check_odometry,
     check_places,
     check_site,

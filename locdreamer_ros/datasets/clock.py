@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from locdreamer_ros.scales import TICKS_PER_S
 from locdreamer_ros.stamps import SECOND_NS
 from locdreamer_ros.types import FloatArray, IntArray
-from locdreamer_ros.units import QUICKEST_S, TICKS_PER_S
+from locdreamer_ros.units import QUICKEST_S
 
 PER_SECOND = {
     "s": 1.0,

@@ -16,9 +16,9 @@ from locdreamer_ros.datasets.cells import GYRO, ODOMETRY, TRUTH, find_columns, p
 from locdreamer_ros.datasets.clock import NAMES, PER_SECOND, counted_on, row_order, unit_of
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import LATEST_S
+from locdreamer_ros.scales import TICK_M
 from locdreamer_ros.stamps import to_nanoseconds, to_seconds
 from locdreamer_ros.types import LONGEST_ID, Anchors, FloatArray, IntArray
-from locdreamer_ros.units import TICK_M
 
 log = logging.getLogger(__name__)
 

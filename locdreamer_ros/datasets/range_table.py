@@ -76,8 +76,9 @@ from locdreamer_ros.datasets.truth import (
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import anchors_of, open_text, replaced, write_atomically
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.scales import FEWEST_EPOCHS
 from locdreamer_ros.types import Anchors, BoolArray, FloatArray
-from locdreamer_ros.units import FEWEST_EPOCHS, check_places
+from locdreamer_ros.units import check_places
 
 __all__ = [
     "MAX_RANGE_M",

@@ -36,9 +36,9 @@ from locdreamer_ros.datasets.columns import (
 from locdreamer_ros.datasets.rows import read_rows
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import open_text
+from locdreamer_ros.scales import FEWEST_EPOCHS
 from locdreamer_ros.stamps import to_nanoseconds
 from locdreamer_ros.types import BoolArray, FloatArray
-from locdreamer_ros.units import FEWEST_EPOCHS
 
 NAMED_TRUTH = re.compile(
     r"(?:gt|ground_?truth|truth|true|actual|mocap|vicon|optitrack)[ _.]*"

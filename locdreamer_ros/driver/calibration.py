@@ -18,8 +18,8 @@ import numpy as np
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import open_text, write_atomically
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.scales import TICK_M
 from locdreamer_ros.types import Anchors, FloatArray, IntArray
-from locdreamer_ros.units import TICK_M
 
 MIN_RANGES = 20
 MAX_OFFSET_M = 10.0

@@ -12,8 +12,8 @@ import numpy as np
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.oddities import oddities
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.scales import LIKELY, in_feet, twofold
 from locdreamer_ros.types import FloatArray
-from locdreamer_ros.units import twofold
 
 STRANGE_M = 0.7
 """Ranges of right anchors are nearer to the estimates in the median, what they share taken off."""
@@ -38,6 +38,13 @@ def doubts(recording: Recording, track: Track, tag_height: float) -> list[str]:
             said.append(
                 f"the ranges are {much} of what fits the anchors: is the way there and back "
                 f"{halved} halved?"
+            )
+        given = recording.anchors, recording.times, recording.ranges
+        if fits := in_feet(*given, LIKELY):
+            said.append(
+                f"the ranges fit the anchors in feet, to {fits.in_feet:.2g} m, better than in "
+                f"metres, to {fits.as_metres:.2g} m: are they in feet? then call them r_<id>_ft, "
+                "range_ft"
             )
     if not np.array_equal(track.times, recording.times):
         recording = recording.near(track.times, NEAR_S)

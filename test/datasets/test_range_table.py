@@ -25,9 +25,10 @@ from locdreamer_ros.datasets.range_table import (
 )
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
+from locdreamer_ros.scales import TICKS_PER_S
 from locdreamer_ros.stamps import to_seconds
 from locdreamer_ros.types import Anchors, FloatArray
-from locdreamer_ros.units import LEAST_M, TICKS_PER_S
+from locdreamer_ros.units import LEAST_M
 
 SITE = "id,x,y,z\n1,0,0,2\n2,5,0,2\n"
 TABLE = "t_s,gt_x,gt_y,gt_z,r_1,r_2\n0.0,1,2,1,2.5,\n0.1,,nan,,2.6,4.5\n"

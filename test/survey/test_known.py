@@ -13,11 +13,11 @@ import pytest
 from locdreamer_ros.cli import main
 from locdreamer_ros.datasets.range_table import load_anchors, save_range_table
 from locdreamer_ros.recording import Recording
+from locdreamer_ros.scales import TICK_M
 from locdreamer_ros.survey.advice import advice
 from locdreamer_ros.survey.problem import Known
 from locdreamer_ros.survey.solve import survey
 from locdreamer_ros.types import Anchors, FloatArray
-from locdreamer_ros.units import TICK_M
 
 PLACES = np.array(
     [[0.0, 0.0, 2.4], [8.0, 0.3, 2.2], [8.2, 6.0, 2.5], [0.2, 6.2, 2.3], [4.0, 7.0, 1.4]]
