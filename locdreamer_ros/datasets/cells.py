@@ -20,11 +20,17 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import LONGEST_ID
 from locdreamer_ros.units import FARTHEST_M
 
-MISSING = ("", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "-", "--")
+MISSING = (
+    *("", "nan", "-nan", "na", "n/a", "n.a.", "<na>", "nat"),
+    *("null", "(null)", "\\n", "none", "nil"),
+    *("missing", "undefined", "-", "--", "?", ".", "*", "[]"),
+    *("#n/a", "#value!", "#num!", "#ref!", "#div/0!"),  # of spreadsheets
+    *("1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "nan(ind)", "-nan(ind)"),  # of Windows
+)
 """Words for a cell without a value, in lower case."""
 DATE = re.compile(
-    r"(\d{4})-(\d\d?)-(\d\d?)[T ]+(\d\d?):(\d\d):(\d\d)([.,]\d+)?"
-    r"(?: ?(?:Z|UTC|([+-]\d\d):?(\d\d)))?"
+    r"(\d{4})([-/])(\d\d?)\2(\d\d?)[Tt ]+(\d\d?):(\d\d):(\d\d)([.,]\d+)?"
+    r"(?: ?(?:[Zz]|UTC|([+-]\d\d)(?::?(\d\d))?))?"
 )
 """ISO 8601, to any fraction of a second, with a zone or not, also without leading zeros."""
 OF_DAY = re.compile(r"(\d\d?):(\d\d):(\d\d)([.,]\d+)?")
@@ -63,10 +69,7 @@ def number(
     """
     if missing and text.lower() in MISSING:
         return float("nan")
-    try:
-        value = float(text)
-    except ValueError:
-        raise InputError(f"{where}: expected a number, got {short(text)}") from None
+    value = plain_float(text, where)
     if not np.isfinite(value):
         raise InputError(f"{where}: expected a finite number, got {short(text)}")
     if abs(value) > most:
@@ -74,6 +77,19 @@ def number(
     if value < least:
         raise InputError(f"{where}: expected a number from {least:g}, got {short(text)}")
     return value
+
+
+def plain_float(text: str, where: str) -> float:
+    """What a cell says, NaN and infinity too. Raises InputError where it is no number.
+
+    Python takes 2_5 for 25.
+    """
+    try:
+        if "_" not in text:
+            return float(text)
+    except ValueError:
+        pass
+    raise InputError(f"{where}: expected a number, got {short(text)}")
 
 
 def short(text: str) -> str:
@@ -126,10 +142,10 @@ class TimeCells:
 
 def _seconds_of(text: str) -> float | None:
     """Seconds since 1970 of a date, in UTC where it names no zone; None: it is none."""
-    found = DATE.fullmatch(text) if text[4:5] == "-" else None
+    found = DATE.fullmatch(text) if text[4:5] in ("-", "/") else None
     if found is None:
         return None
-    year, *parts, fraction, hours, minutes = found.groups()
+    year, _, *parts, fraction, hours, minutes = found.groups()
     month, day, hour, minute, second = (part.zfill(2) for part in parts)
     text = f"{year}-{month}-{day} {hour}:{minute}:{second}{hours or '+00'}:{minutes or '00'}"
     try:

@@ -49,6 +49,10 @@ LATE_ROWS = 3
 """So many rows may be late by more than that without the clock having been set back."""
 LAST_TICK = 2.0**40
 """At which the clock of a DW1000 begins anew."""
+OVERFLOWS = (2.0**32, 2.0**32 / 1e6, 2.0**32 / 1e3, 2.0**16)
+"""Where counters of 32 and 16 bits begin anew, in what they count; micro- or milliseconds in s."""
+USUAL_STEPS = 10.0
+"""Between two stamps there are at most so many usual steps where one ran over."""
 BEGUN_ANEW = 0.8
 """And from there to 0 its stamps go back by more than this share."""
 RARE_S = 3.0
@@ -82,6 +86,24 @@ def unit_of(stamps: FloatArray, column: str, whole: bool) -> str:
         if anew or step > RARE_S * PER_SECOND["ns"]:
             return "ticks"
     return min(BY_STEP, key=lambda unit: abs(math.log(step / PER_SECOND[unit] / USUAL_S)))
+
+
+def without_overflow(stamps: FloatArray) -> FloatArray:
+    """Stamps (N,) that go on where a counter of 32 or 16 bits ran over, whatever it counts.
+
+    One that was begun anew is not at its end before: the stamps would not go on in their usual
+    steps.
+    """
+    steps = np.diff(stamps)
+    if not (steps < 0.0).any():
+        return stamps
+    usual = float(np.median(steps[steps > 0.0])) if (steps > 0.0).any() else 0.0
+    for period in OVERFLOWS:
+        over = steps < -BEGUN_ANEW * period
+        on = steps[over] + period
+        if over.any() and (on >= 0.0).all() and (on <= USUAL_STEPS * usual).all():
+            return np.asarray(stamps + period * np.append(0, np.cumsum(over)))
+    return stamps
 
 
 def counted_on(ticks: FloatArray) -> FloatArray:

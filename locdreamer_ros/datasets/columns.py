@@ -13,7 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from locdreamer_ros.datasets.cells import GYRO, ODOMETRY, TRUTH, find_columns, plain_header
-from locdreamer_ros.datasets.clock import NAMES, PER_SECOND, counted_on, row_order, unit_of
+from locdreamer_ros.datasets.clock import (
+    NAMES,
+    PER_SECOND,
+    counted_on,
+    row_order,
+    unit_of,
+    without_overflow,
+)
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.recording import LATEST_S
 from locdreamer_ros.scales import TICK_M
@@ -23,6 +30,8 @@ from locdreamer_ros.types import LONGEST_ID, Anchors, FloatArray, IntArray
 log = logging.getLogger(__name__)
 
 TIME, ANCHOR, RANGE = "t_s", "anchor", "range"
+HEIGHT = ("height", "h", "elevation")
+"""What others call the z of an anchor."""
 SIZE_OF_SITE = 10_000
 """Anchors of one file, at most."""
 ANCHOR_ID = ("id", "anchor", "name")
@@ -177,7 +186,7 @@ def anchors_header(path: Path, header: Sequence[str]) -> tuple[list[str], dict[s
 
     Raises InputError where there is no id, or no place.
     """
-    plain, unit = plain_lengths(path, plain_header(header, ANCHOR_ID))
+    plain, unit = plain_lengths(path, _with_heights(plain_header(header, ANCHOR_ID)))
     said = [name for name in plain if OTHERS_SAY[ANCHOR].fullmatch(name)]
     name = next((name for name in (*ANCHOR_ID, *said) if name in plain), None)
     found = {} if name is None else find_columns(path, plain, (name, "x", "y", "z"), {})
@@ -185,6 +194,16 @@ def anchors_header(path: Path, header: Sequence[str]) -> tuple[list[str], dict[s
         raise InputError(f"{path}: row 1: expected the header id,x,y,z; it has {some(header)}")
     found["id"] = found.pop(name)
     return plain, found, unit
+
+
+def _with_heights(header: Sequence[str]) -> list[str]:
+    """The header with `z` for `height` and the like, where there is no z and one of these."""
+    stems = [without_unit(name)[0].lower() for name in header]
+    high = [i for i, stem in enumerate(stems) if stem in HEIGHT]
+    plain = list(header)
+    if "z" not in stems and len(high) == 1:
+        plain[high[0]] = "z" + header[high[0]][len(stems[high[0]]) :]
+    return plain
 
 
 def _alone(keys: Sequence[str]) -> dict[str, int]:
@@ -265,6 +284,9 @@ def read_times(
     To the nanosecond, as a ROS stamp: so that replayed epochs are found by their stamp. whole,
     group: see `clock.unit_of` and `clock.row_order`.
     """
+    counted, stamps = stamps, without_overflow(stamps)
+    if counted is not stamps:
+        note(path, f"column {column} is of a counter that ran over: it is counted on")
     unit = unit_of(stamps, column, whole)
     if unit != "s":
         note(path, f"column {column} is in {NAMES[unit]}")

@@ -71,7 +71,9 @@ WHOLE_EPOCHS = 0.5
 """Share of the anchors that have one stamp on average, below which stamps are of ranges."""
 TAG = ("tag", "tag_id")
 SENDER = re.compile(
-    r"(?:tag|mobile|device|source|src)[ _]?(?:id|name|addr|address)?", re.IGNORECASE
+    r"(?:tag|mobile|device|source|src|from|node|sender|initiator|requester|robot|drone|uav|agent"
+    r"|person|t(?=id))[ _]?(?:id|name|addr|address)?",
+    re.IGNORECASE,
 )
 """Other columns that may say whose ranges they are."""
 NLOS = "nlos"

@@ -13,7 +13,7 @@ from collections import Counter
 
 import numpy as np
 
-from locdreamer_ros.datasets.cells import MISSING, short
+from locdreamer_ros.datasets.cells import MISSING, plain_float, short
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.types import FloatArray
 
@@ -23,6 +23,11 @@ NO_ANSWER = (65.535, 65535.0, float("inf"))
 """What modules write where there is no range, besides 0 and what lies below it."""
 NO_ANSWER_M = (655.35, 999.0, 9999.0, 99999.0)
 """And where a column is in metres."""
+SAID = (
+    *("timeout", "time out", "err", "error", "fail", "failed", "lost", "oor", "out of range"),
+    *("x", "no", "false", "invalid", "1.#inf", "-1.#inf", "\u221e"),
+)
+"""The same in words, in lower case."""
 LARGEST = 3.4e38
 """Numbers beyond are the largest that there are: the same as `inf`."""
 FULL = [2**bits - short_of for bits in (13, 15, 16, 24, 31, 32, 63, 64) for short_of in (0, 1, 2)]
@@ -67,10 +72,10 @@ class RangeCells:
         """A range in m, NaN where there was none. Raises InputError where it is no range."""
         if isinstance(cell, str) and cell.lower() in MISSING:
             return float("nan")
-        try:
-            value = float(cell)
-        except ValueError:
-            raise InputError(f"{where}: expected a number, got {short(str(cell))}") from None
+        if isinstance(cell, str) and cell.lower() in SAID:
+            self.unanswered[cell] += 1
+            return float("nan")
+        value = plain_float(cell, where) if isinstance(cell, str) else cell
         if value != value or (not self._signed and (value <= 0.0 or value in self._no_answer)):
             named = value == 0.0 or value != value or value in self._no_answer
             self.unanswered[f"{value:.10g}" if named else "< 0"] += 1

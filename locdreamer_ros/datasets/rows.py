@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""CSV as people write it, row by row in bounded memory: comma, semicolon, tab or spaces.
+"""CSV as people write it, row by row in bounded memory: comma, semicolon, tab, | or spaces.
 
 Comments, a header that is a comment, a header that comes again, and a last row that was cut.
 """
@@ -19,9 +19,10 @@ from locdreamer_ros.errors import InputError
 
 log = logging.getLogger(__name__)
 
-DELIMITERS = ",;\t"
+DELIMITERS = ",;\t|"
 QUOTED = re.compile(r'"[^"]*"')
-COMMENT = ("#", "//")
+COMMENT = ("#", "//", "%")
+MARKS = "#/% "
 SEPARATOR = re.compile(r"sep=.\s*", re.IGNORECASE)
 """A first line for Excel."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
@@ -36,11 +37,11 @@ def read_rows(
 ) -> Iterator[tuple[int, list[str]]]:
     """The rows that are not blank, header first, each with its number in the file, stripped.
 
-    Lines that begin with # or // are comments where they are not as wide as the header; one right
-    before the numbers may be the header itself. The header again (a logger that was restarted) is
-    left out, and said; logged: so is a last row that was cut. Where commas do not part cells a
-    number may have a decimal comma. Raises InputError where it is not CSV, is empty, or has a row
-    without end.
+    Lines that begin with #, // or % are comments where they are not as wide as the header; one
+    right before the numbers may be the header itself. The header again (a logger that was
+    restarted) is left out, and said; logged: so is a last row that was cut. Where commas do not
+    part cells a number may have a decimal comma. Raises InputError where it is not CSV, is empty,
+    or has a row without end.
     """
     lines = _Lines(path, stream)
     above = ""
@@ -53,7 +54,7 @@ def read_rows(
     number = lines.count
     table: Iterator[str] = chain([first], lines)
     if _is_header(above, first):
-        first = above.lstrip("#/ ")
+        first = above.lstrip(MARKS)
         number, table = number - 1, chain([first], table)
     delimiter = _delimiter(first)
     if delimiter == " ":
@@ -118,7 +119,7 @@ def _is_header(above: str, first: str) -> bool:
     """Whether a comment holds the names of the columns below it, as numpy.savetxt writes them."""
     if not above.startswith(COMMENT):
         return False
-    names, values = above.lstrip("#/ ").strip(), first.strip()
+    names, values = above.lstrip(MARKS).strip(), first.strip()
     named, valued = (
         line.split(None if delimiter == " " else delimiter)
         for line, delimiter in ((names, _delimiter(names)), (values, _delimiter(values)))

@@ -40,16 +40,19 @@ from locdreamer_ros.scales import FEWEST_EPOCHS
 from locdreamer_ros.stamps import to_nanoseconds
 from locdreamer_ros.types import BoolArray, FloatArray
 
+TRULY = "(?:gt|ground_?truth|truth|true|actual|mocap|vicon|optitrack)"
 NAMED_TRUTH = re.compile(
-    r"(?:gt|ground_?truth|truth|true|actual|mocap|vicon|optitrack)[ _.]*"
-    r"(?:(?:p|pos|position)[ _.]+)?([xyz])",
+    rf"{TRULY}[ _.]*(?:(?:pose[ _.]+)?(?:p|pos|position)[ _.]+)?([xyz])|([xyz])[ _.]*{TRULY}",
     re.IGNORECASE,
 )
 PLACE = re.compile(r"([xyz])", re.IGNORECASE)
 OWN_PLACE = re.compile(r"(?:t|p|(?:pos|position)[ _.]+)?([xyz])", re.IGNORECASE)
 """In a file of its own."""
-LOST_M = 0.5
-"""A tag does not jump so far to 0, 0 and back: a motion capture writes that where it lost it."""
+LOST_M, LOST_STEPS = 0.5, 5.0
+"""A tag does not jump so far, in m and in usual steps, to 0, 0 and back: a motion capture writes
+that where it lost it."""
+LOST = (0.0, -1.0, *(sign * (10.0**digits - 1.0) for digits in (2, 3, 4, 5) for sign in (-1, 1)))
+"""Or one of these twice."""
 
 
 def with_truth(
@@ -73,7 +76,7 @@ def with_truth(
         for name in header:
             axis = said.fullmatch(without_unit(name)[0])
             if axis and name not in found.values() and name not in others:
-                there.setdefault(f"gt_{axis[1].lower()}", []).append(name)
+                there.setdefault(f"gt_{axis[axis.lastindex or 0].lower()}", []).append(name)
         if {*TRUTH[:2]} <= {*there} and all(len(names) == 1 for names in there.values()):
             taken = {role: names[0] for role, names in sorted(there.items())}
             found |= taken
@@ -89,26 +92,38 @@ def with_truth(
 
 
 def without_lost(path: Path, truth: FloatArray | None) -> FloatArray | None:
-    """The truth (T, 3) with NaN for 0, 0 where it jumps there and back, and says so."""
+    """The truth (T, 3) with NaN for 0, 0 and its like where it jumps there and back; says so."""
     if truth is None:
         return None
-    zero = (truth[:, :2] == 0.0).all(axis=1) & ~(np.abs(truth[:, 2]) > 0.0)
-    known = np.flatnonzero(np.isfinite(truth[:, :2]).all(axis=1) & ~zero)
-    rows = np.flatnonzero(zero)
-    if not rows.size or known.size < FEWEST_EPOCHS:
-        return truth
-    after = np.searchsorted(known, rows)
-    far = np.linalg.norm(truth[:, :2], axis=1) > LOST_M
-    # Before the first and after the last known place one row may be a walk that begins at 0, 0.
-    alone = np.bincount(after)[after] == 1
-    lost: BoolArray = ~(alone & ((after == 0) | (after == known.size)))
-    for near, there in ((after - 1, after > 0), (after, after < known.size)):
-        lost &= ~there | far[known[near.clip(0, known.size - 1)]]
-    if lost.any():
-        note(path, f"the truth jumps to 0, 0 in {int(lost.sum())} rows: taken as unknown there")
-        truth = truth.copy()
-        truth[rows[lost]] = np.nan
+    for value in LOST:
+        lost = _jumps_to(truth, value)
+        if lost.any():
+            said = f"the truth jumps to {value:g}, {value:g} in {int(lost.sum())} rows"
+            note(path, f"{said}: taken as unknown there")
+            truth = np.where(lost[:, None], np.nan, truth)
     return truth
+
+
+def _jumps_to(truth: FloatArray, value: float) -> BoolArray:
+    """Where (T,) the truth (T, 3) leaps to a value, twice (its height the same, 0 or unknown)."""
+    height = truth[:, 2]
+    there = (truth[:, :2] == value).all(axis=1)
+    there &= np.isnan(height) | (height == 0.0) | (height == value)
+    known = np.flatnonzero(np.isfinite(truth[:, :2]).all(axis=1) & ~there)
+    rows = np.flatnonzero(there)
+    lost = np.zeros(len(truth), dtype=np.bool_)
+    if not rows.size or known.size < FEWEST_EPOCHS:
+        return lost
+    step = float(np.median(np.linalg.norm(np.diff(truth[known, :2], axis=0), axis=1)))
+    far = np.linalg.norm(truth[:, :2] - value, axis=1) > max(LOST_M, LOST_STEPS * step)
+    after = np.searchsorted(known, rows)
+    # Before the first and after the last known place one row may be a walk that begins there.
+    alone = np.bincount(after)[after] == 1
+    jumps: BoolArray = ~(alone & ((after == 0) | (after == known.size)))
+    for near, exists in ((after - 1, after > 0), (after, after < known.size)):
+        jumps &= ~exists | far[known[near.clip(0, known.size - 1)]]
+    lost[rows[jumps]] = True
+    return lost
 
 
 def read_truth(path: Path, times: FloatArray) -> FloatArray:
