@@ -55,8 +55,9 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
     from locdreamer_ros.locdreamer.device import device_of
     from locdreamer_ros.zero_shot.model_file import Weights, save_weights
     from locdreamer_ros.zero_shot.training.dreams import FAMILIES, HELD_OUT, without
-    from locdreamer_ros.zero_shot.training.pools import shortened
+    from locdreamer_ros.zero_shot.training.pools import LESSONS, shortened
     from locdreamer_ros.zero_shot.training.train import train
+    from locdreamer_ros.zero_shot.training.trust import DREAMS, trusting
 
     begin = perf_counter()
     lessons = shortened(options.updates)
@@ -89,6 +90,16 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
             workers=min(WORKERS, os.cpu_count() or 1),
             device=device,
         )
+        bar.set_description("weighing its errors")
+        weighed = -(-DREAMS * updates // sum(lesson.updates for lesson in LESSONS))
+        model = trusting(
+            model,
+            seed=options.seed,
+            pool=pool,
+            held_out=held_out,
+            dreams=weighed,
+            device=device,
+        )
     header = {
         "version": __version__,
         "seed": options.seed,
@@ -97,6 +108,7 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
         "families": list(without(held_out)),
         "device": device,
         "pool": pool,
+        "weighed": weighed,
     }
     seconds = perf_counter() - begin
     arrays = {name: value.numpy() for name, value in model.state_dict().items()}

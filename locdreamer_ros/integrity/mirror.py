@@ -23,7 +23,7 @@ LINE_M, WIDE_M = 0.15, 2.0
 those who compare places: ranges of some seconds tell."""
 LEVEL = 0.9
 """So much of a level plane's normal is upright, at least."""
-NEAR_M = 0.75
+NEAR_M = 0.5
 """A tag so near to a ceiling of anchors may go on, or turn back: from then on nobody knows."""
 FLOOR_M = -0.5
 """No tag is lower where anchors and the tag's height are counted from a floor."""

@@ -174,7 +174,7 @@ def test_bad_parameter_file(recording, tmp_path, capsys, text, expected):
 BAD_TABLES = {
     "missing column": ("t_s,r_A1\n0,1\n", "missing column r_A2"),
     "unknown anchor": (None, "no anchor 'B9' in the anchors file"),
-    "not a number": ("{head}\n0,x{rest}\n", "row 2, column r_A1: expected a number, got 'x'"),
+    "not a number": ("{head}\n0,1o5{rest}\n", "row 2, column r_A1: expected a number, got '1o5'"),
     "absurd range": ("{head}\n0,52345{rest}\n", "row 2, column r_A1: expected a range of at most"),
     "no time": ("{head}\nnan,1{rest}\n", "row 2, column t_s"),
     "ragged": ("{head}\n0,1\n", "row 2: expected 9 columns, got 2"),

@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 from elsewhere import ELSEWHERE, Elsewhereness, Recording  # noqa: E402
 
 from locdreamer_ros.zero_shot.model_file import load_weights  # noqa: E402
-from locdreamer_ros.zero_shot.training import pools, walks  # noqa: E402
+from locdreamer_ros.zero_shot.training import pools, trust, walks  # noqa: E402
 from locdreamer_ros.zero_shot.training import train as module  # noqa: E402
 from locdreamer_ros.zero_shot.training.chunk import chunk, learner, tamed  # noqa: E402
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, dream  # noqa: E402
@@ -76,6 +76,33 @@ def test_the_loss_falls(monkeypatch):
     )
     assert len(found) == 24, "whole pools"
     assert loss_on_held_out(model) < before - 0.05
+
+
+def test_the_ellipse_holds_its_share_of_errors_of_each_kind():
+    """Errors three times as large where a number of the context says so, and with tails."""
+    torch.manual_seed(0)
+    model = Hybrid().to(walks.PRECISION)
+    look = torch.zeros(20_000, model.trust.in_features, dtype=walks.PRECISION)
+    look[::2, 3] = 1.0
+    tails = torch.distributions.StudentT(3.0).sample((len(look), 2)).square().sum(dim=1)
+    trust.fit(model, look, tails * (1.0 + 9.0 * look[:, 3]), seed=0)
+    with torch.no_grad():
+        held = tails * (1.0 + 9.0 * look[:, 3]) / model.scale(look) < trust.ELLIPSE
+    for kind in (held[::2], held[1::2]):
+        assert float(kind.double().mean()) == pytest.approx(trust.HELD, abs=0.02)
+
+
+def test_trust_changes_only_what_it_says_of_its_errors(short):
+    torch.manual_seed(0)
+    model = Hybrid()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = trust.trusting(model, seed=1, pool=3, dreams=4).state_dict()
+    changed = {name for name in before if not torch.equal(before[name], found[name])}
+    assert {name.split(".")[0] for name in changed} == {"trust", "trust_head"}
+    again = Hybrid()
+    again.load_state_dict(before)
+    for name, value in trust.trusting(again, seed=1, pool=3, dreams=4).state_dict().items():
+        assert torch.equal(value, found[name]), "the seed decides"
 
 
 def test_no_track_outweighs_all_others():
@@ -197,7 +224,13 @@ def test_the_command_writes_a_model_with_its_story(
         options["curve"](sum(given["updates"]) - 1, 1.0, 0.5)
         return Hybrid()
 
+    def trusting(model, **options):
+        trusted.update(options)
+        return model
+
+    trusted = {}
     monkeypatch.setattr(module, "train", quick)
+    monkeypatch.setattr(trust, "trusting", trusting)
     model = tmp_path / "m.safetensors"
     command = ["train", "--preset", "zero-shot", "--output", str(model), "--seed", "7"]
     assert main([*command, *options, "--updates", "3", "--json", str(tmp_path / "r.json")]) == 0
@@ -205,7 +238,8 @@ def test_the_command_writes_a_model_with_its_story(
     header = load_weights(model).header
     assert (header["seed"], header["updates"], header["lessons"]) == (7, 3, [2, 1])
     assert header["families"] == families
-    assert given["held_out"] not in families
+    assert given["held_out"] == trusted["held_out"] not in families
+    assert (trusted["seed"], trusted["dreams"]) == (7, 8), "as few as there are updates"
     assert {"version", "seed", "updates", "families"} <= set(header)
     assert json.loads((tmp_path / "r.json").read_text())["curve"] == [[2, 1.0, 0.5]]
     assert "3 updates" in capsys.readouterr().out

@@ -22,7 +22,7 @@ from locdreamer_ros.zero_shot.training.hybrid import Hybrid
 from locdreamer_ros.zero_shot.training.walks import Fixes, Walks, lost
 
 FREEDOM = 5.0
-"""Of Student's t that scores the covariance: its 95 % ellipse is found on held-out dreams."""
+"""Of Student's t that scores the covariance; `training/trust.py` finds its 95 % ellipse."""
 FARTHEST_M = 4.0
 """A track lost farther than this is not worse than lost."""
 HEIGHT_SHARE = 0.2
@@ -164,6 +164,23 @@ def tamed(belief: Belief) -> Belief:
     return belief
 
 
+def stepped(model: Hybrid, walk: Walks, belief: Belief, order: Tensor, t: int) -> Belief:
+    """The belief after step t of a walk; order (B, A): of this step."""
+    belief = model.predict(belief, walk.dt[:, t])
+    with torch.no_grad():
+        asked = choose(model, belief, walk, order)
+    measured, ahead = walk.distance[:, t], walk.ahead[:, t]
+    asked = asked & ~torch.isnan(measured)
+    belief, measured, asked = freed(model, belief, measured, ahead, asked, walk.free)
+    return model.update(belief, measured, ahead, asked, walk.blocked[:, t])
+
+
+def counts(walk: Walks, belief: Belief, fixes: Fixes, t: int) -> Tensor:
+    """(B,) bool: whose error after step t counts."""
+    known = ~lost(walk, belief, t)
+    return known & ~fixes.new if t < SETTLE else known
+
+
 def chunk(
     model: Hybrid, walk: Walks, belief: Belief, fixes: Fixes, order: Tensor
 ) -> tuple[Tensor, Tensor, Belief]:
@@ -175,19 +192,9 @@ def chunk(
     steps = walk.dt.shape[1]
     total, errors = torch.zeros_like(walk.dt[:, 0]), torch.zeros_like(walk.dt[:, 0])
     for t in range(steps):
-        belief = model.predict(belief, walk.dt[:, t])
-        with torch.no_grad():
-            asked = choose(model, belief, walk, order[:, t])
-        measured, ahead = walk.distance[:, t], walk.ahead[:, t]
-        asked = asked & ~torch.isnan(measured)
-        belief, measured, asked = freed(model, belief, measured, ahead, asked, walk.free)
-        belief = model.update(belief, measured, ahead, asked, walk.blocked[:, t])
-        belief = tamed(belief)
+        belief = tamed(stepped(model, walk, belief, order[:, t], t))
         found = score(model, belief, walk.truth[:, t])
-        counts = ~lost(walk, belief, t)
-        if t < SETTLE:
-            counts = counts & ~fixes.new
-        total = total + only(counts, loss_of(found))
+        total = total + only(counts(walk, belief, fixes, t), loss_of(found))
         errors = errors + found.error.detach()
     return total.mean() / steps, errors / steps, detached(belief)
 

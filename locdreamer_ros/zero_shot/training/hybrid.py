@@ -403,7 +403,15 @@ class Hybrid(nn.Module):
         rooms than in others: a scale is learned, from how ranges were off so far.
         """
         covariance = belief.covariance[:, :SPACE, :SPACE]
+        return covariance * self.scale(self.impression(belief))[:, None, None]
+
+    def impression(self, belief: Belief) -> Tensor:
+        """What the scale of the covariance is read off, (B, CONTEXT + 1)."""
+        covariance = belief.covariance
         spread = 0.5 * (covariance[:, 0, 0] + covariance[:, 1, 1]).log() + 1.0
-        look = torch.cat([belief.context, spread[:, None]], dim=-1)
-        scale = self.trust_head(nn.functional.silu(self.trust(look)))[:, 0]
-        return covariance * torch.exp(4.0 * torch.tanh(scale / 4.0))[:, None, None]
+        return torch.cat([belief.context, spread[:, None]], dim=-1)
+
+    def scale(self, impression: Tensor) -> Tensor:
+        """(B,): what the covariance is multiplied by before it is told."""
+        told = self.trust_head(nn.functional.silu(self.trust(impression)))[:, 0]
+        return torch.exp(4.0 * torch.tanh(told / 4.0))

@@ -1,0 +1,91 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a training: how large an error the model says it has, fitted to its own in dreams.
+
+While it learns to track, Student's t scores the covariance, so that an error far out does not
+decide how large it is. Read as a Gaussian's, its ellipse is too small where errors have tails, just
+where it matters. So the scale alone is fitted again: to the share of errors in the ellipse.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from locdreamer_ros.zero_shot.training.belief import Belief
+from locdreamer_ros.zero_shot.training.chunk import begun, counts, score, stepped
+from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, without
+from locdreamer_ros.zero_shot.training.hybrid import Hybrid
+from locdreamer_ros.zero_shot.training.pools import POOL, dreams_of
+from locdreamer_ros.zero_shot.training.train import followed
+from locdreamer_ros.zero_shot.training.walks import PRECISION, Fixes, Walks, walks
+
+ELLIPSE, HELD = 5.991, 0.9
+"""Squared Mahalanobis length at the edge of the 95 % ellipse, and the share of dreamt errors that
+it shall hold: dreams are worse than most rooms (docs/notebook.md)."""
+DREAMS = 4608
+FIRST_POOL = 1_000_000
+"""Nothing before was learned in these dreams."""
+UPDATES, BATCH, RATE = 1200, 4096, 3e-3
+
+
+def trusting(
+    model: Hybrid,
+    *,
+    seed: int = 0,
+    pool: int = POOL,
+    held_out: str = HELD_OUT,
+    dreams: int = DREAMS,
+    device: torch.device | str = "cpu",
+) -> Hybrid:
+    """The model, its ellipse in the right size; it tracks as before. See `train` for the others."""
+    model = model.to(device, PRECISION)
+    looks, squares = [], []
+    for number in range(FIRST_POOL, FIRST_POOL + -(-dreams // pool)):
+        found = dreams_of(number, seed=seed, size=pool, families=without(held_out))
+        generator = torch.Generator().manual_seed(1_000_003 * seed + number)
+        look, square = errors(model, walks(found, generator).to(device), generator)
+        looks.append(look)
+        squares.append(square)
+    fit(model, torch.cat(looks), torch.cat(squares), seed)
+    return model.to("cpu", torch.float32)
+
+
+def errors(model: Hybrid, walk: Walks, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """What the scale is read off, (N, CONTEXT + 1); squared Mahalanobis lengths (N,) without it."""
+    looks, squares = [], []
+
+    @torch.no_grad()
+    def watched(
+        part: Walks, belief: Belief, fixes: Fixes, order: Tensor
+    ) -> tuple[Tensor, Tensor, Belief]:
+        belief = begun(model, belief, fixes)
+        for t in range(part.dt.shape[1]):
+            belief = stepped(model, part, belief, order[:, t], t)
+            look, some = model.impression(belief), counts(part, belief, fixes, t)
+            square = score(model, belief, part.truth[:, t]).square * model.scale(look)
+            looks.append(look[some])
+            squares.append(square[some])
+        nothing = torch.zeros(len(part))
+        return nothing.sum(), nothing, belief
+
+    for _ in followed(watched, model, walk, generator):
+        pass
+    return torch.cat(looks), torch.cat(squares)
+
+
+def fit(model: Hybrid, look: Tensor, square: Tensor, seed: int) -> None:
+    """Fit the scale so that the ellipse holds `HELD` of errors like each: a quantile, by Adam."""
+    parameters = [*model.trust.parameters(), *model.trust_head.parameters()]
+    optimiser = torch.optim.Adam(parameters, lr=RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, UPDATES)
+    needed = torch.log(square / ELLIPSE + 1e-6)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(UPDATES):
+        some = torch.randint(len(look), (BATCH,), generator=generator).to(look.device)
+        short = needed[some] - model.scale(look[some]).log()
+        loss = torch.maximum(HELD * short, (HELD - 1.0) * short).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
