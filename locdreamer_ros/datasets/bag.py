@@ -39,7 +39,7 @@ from locdreamer_ros.datasets.bag_tags import OneTag
 from locdreamer_ros.datasets.bag_writer import VERSIONS, BagWriter
 from locdreamer_ros.datasets.blink_bag import DIFFERENCES, difference_array, read_differences
 from locdreamer_ros.datasets.cells import LeftOut
-from locdreamer_ros.datasets.clock import at_epochs, row_order
+from locdreamer_ros.datasets.clock import at_epochs, dated, pace_of, row_order
 from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, TIME, VARIANCE, note
 from locdreamer_ros.datasets.foreign_bag import ids_heard, read_places, read_ranges, topic_named
 from locdreamer_ros.datasets.range_cells import RangeCells
@@ -48,6 +48,7 @@ from locdreamer_ros.datasets.rosbag2 import (
     find_topic,
     open_bag,
     read_messages,
+    received_messages,
     typestore,
 )
 from locdreamer_ros.errors import InputError
@@ -213,10 +214,12 @@ def _read_range_arrays(
     times: list[int] = []
     # Per epoch and anchor: stamp s, range m, and `QUALITY`.
     rows: list[FloatArray] = []
-    goes_on = False
+    arrived: list[int] = []
+    asked = goes_on = False
     cells = RangeCells(no_answer=(math.inf,))  # a status says what 65.535 says in a table
     number, left_out = 0, LeftOut()
-    for number, body in enumerate(read_messages(path, topic, RANGES[1]), start=1):
+    messages = received_messages(path, topic, RANGES[1])
+    for number, (received, body) in enumerate(messages, start=1):
         where = f"{path}: {topic}: message {number}"
         time = nanoseconds(body.header.stamp)
         if not tag.takes(getattr(body, "tag", ""), where):
@@ -230,23 +233,30 @@ def _read_range_arrays(
             left_out.add(reason)
             continue
         goes_on = getattr(body, "more", False)
+        asked = asked or bool(getattr(body, "session", 0) or getattr(body, "sequence", 0))
         if not again:
             times.append(time)
             rows.append(epoch)
+            arrived.append(received)
     for said in left_out.notes(number, anchors.ids):
         note(path, said)
     if not times:
         kind = f"{RANGES[1]}){tag.missing()}"
         raise InputError(f"{path}: no message on {topic} ({kind}; {holds(bag)}")
     note(path, cells.note())
-    epochs, table = np.array([to_seconds(time) for time in times]), np.array(rows)
+    epochs, came = (np.array([to_seconds(time) for time in x]) for x in (times, arrived))
+    table = np.array(rows)
+    if not asked:  # else stamps are of the time of who asked
+        epochs, why = dated(epochs, np.nan_to_num(table[:, :, 0]).max(axis=1), came)
+        note(path, why)
+        note(path, pace_of(epochs, came))
     order, why = row_order(epochs)
     note(path, why)
     if order is not None:
         epochs, table = epochs[order], table[order]
     stamps, ranges, *rest = np.moveaxis(table, 2, 0)
     nlos, rx_power, first_path_power, variance = (None if np.isnan(v).all() else v for v in rest)
-    stamps = np.where(np.isnan(stamps), epochs[:, None], stamps)
+    stamps = np.where(np.isnan(stamps) | (stamps == 0.0), epochs[:, None], stamps)
     return Recording(
         path.stem,
         anchors,

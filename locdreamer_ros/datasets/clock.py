@@ -57,6 +57,11 @@ BEGUN_ANEW = 0.8
 """And from there to 0 its stamps go back by more than this share."""
 RARE_S = 3.0
 """Ticks below LAST_TICK, taken for nanoseconds, are of so rare fixes."""
+MOST_PACE, TRIMMED = 20.0, 0.05
+"""Stamps that go on so many times as fast as their bag, or as slowly, are in another unit; the
+longest steps, as large a share, do not count."""
+BEGINS_S, MOST_BEGINNINGS = 10.0, 2
+"""A time after 0 that is nearer than this goes on from there; so few others may be of that time."""
 GAP_S = 0.5
 """What has other stamps than the epochs is interpolated over gaps up to this."""
 
@@ -142,6 +147,32 @@ def _in_blocks(group: IntArray, back: IntArray) -> bool:
     """Whether each group's rows lie together and time goes back only where one follows another."""
     changes = np.flatnonzero(np.diff(group)) + 1
     return changes.size == np.unique(group).size - 1 > 0 and bool(np.isin(back, changes).all())
+
+
+def dated(times: FloatArray, latest: FloatArray, received: FloatArray) -> tuple[FloatArray, str]:
+    """Times (N,) s of messages that nobody asked for, with one for those stamped 0; and a note.
+
+    latest s: the last stamp of its ranges, 0 where they have none; received s: when it was
+    recorded. One or two are a clock's beginning, and so is one after which time goes on.
+    """
+    after = np.append(times[1:], 0.0)
+    bare = (times == 0.0) & ~((after > 0.0) & (after < BEGINS_S))
+    if np.count_nonzero(bare) <= MOST_BEGINNINGS:
+        return times, ""
+    told = np.where(latest > 0.0, latest, received)
+    said = "they have that of their last range, or of their arrival"
+    return np.where(bare, told, times), f"{np.count_nonzero(bare)} messages have no stamp; {said}"
+
+
+def pace_of(times: FloatArray, received: FloatArray) -> str:
+    """A note where times (N,) s, in the order they were received s, are in another unit."""
+    if times.size < MANY_ROWS:
+        return ""
+    kept = math.ceil((1.0 - TRIMMED) * (times.size - 1))
+    went, took = (float(np.sort(np.abs(np.diff(x)))[:kept].sum()) for x in (times, received))
+    if took <= 0.0 or took / MOST_PACE < went < MOST_PACE * took:
+        return ""
+    return f"stamps go on by {went / took:.1g} s in a second of the bag: are they in another unit?"
 
 
 def at_epochs(stamps: Sequence[int], values: FloatArray, times: Sequence[int]) -> FloatArray:

@@ -266,13 +266,20 @@ def read_messages(path: Path, topic: str, name: str, *, beside: str = "") -> Ite
     `path` is a bag's folder or its .mcap or .db3 file. Raises InputError where it is no bag or a
     damaged one, has the topic under several namespaces, or with another definition of the type.
     """
+    yield from (body for _, body in received_messages(path, topic, name, beside=beside))
+
+
+def received_messages(
+    path: Path, topic: str, name: str, *, beside: str = ""
+) -> Iterator[tuple[int, Any]]:
+    """As `read_messages`, each with the time ns at which it was received."""
     bag = open_bag(path)
     channel = find_topic(bag, topic, beside)
     if channel is None:
         return
     if channel.type != name:
         raise InputError(f"{path}: {channel.topic}: expected {name}, got {channel.type}")
-    yield from (body for _, body in decoded(bag, channel))
+    yield from decoded(bag, channel)
 
 
 def decoded(bag: Bag, channel: Channel) -> Iterator[tuple[int, Any]]:

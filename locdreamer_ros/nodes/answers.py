@@ -6,8 +6,14 @@ from __future__ import annotations
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import RangeArray
-from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS
+from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS, to_stamp
 from locdreamer_ros.stamps import nanoseconds
+
+
+def date_answer(message: RangeArray, ns: int) -> None:
+    """Let an answer to the schedule of `ns`, of a source without a clock, have its stamp."""
+    if not nanoseconds(message.header.stamp):
+        message.header.stamp = to_stamp(ns)
 
 
 def check_answer(message: RangeArray, ns: int) -> None:

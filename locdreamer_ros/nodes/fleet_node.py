@@ -184,6 +184,8 @@ class FleetNode(SitedNode):
         if self.asking and is_forgotten(message, self._session, last):
             return
         strange = ""
+        if asked is not None:
+            asked.date(message)
         if not self.asking:
             give_time(message, self, first=known is None)
             strange = leave_strangers(message, self.known_site.anchors)

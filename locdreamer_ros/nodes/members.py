@@ -20,6 +20,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.loop import Plan
+from locdreamer_ros.msg import RangeArray
+from locdreamer_ros.nodes.answers import date_answer
 from locdreamer_ros.nodes.clocks import Clocks
 from locdreamer_ros.nodes.conversions import point
 from locdreamer_ros.nodes.estimate_publisher import anchor_markers, ball, ellipse_marker, label
@@ -80,6 +82,12 @@ class Member:
 
     forgotten: int = 0
     """Answers to schedules up to this sequence are of no use any more."""
+
+    def date(self, message: RangeArray) -> None:
+        """Let an answer of a source without a clock have its schedule's stamp."""
+        for each in (self.asked, self.given_up):
+            if each is not None and each.sequence == message.sequence:
+                date_answer(message, each.ns)
 
     def give_up(self) -> None:
         """Wait no longer for an answer; one that comes yet is used, if it is the last's."""

@@ -22,7 +22,13 @@ from locdreamer_ros.loop import Plan
 from locdreamer_ros.methods import Method
 from locdreamer_ros.msg import AnchorSchedule, RangeArray
 from locdreamer_ros.nodes import foreign
-from locdreamer_ros.nodes.answers import check_answer, check_session, is_forgotten, not_asked
+from locdreamer_ros.nodes.answers import (
+    check_answer,
+    check_session,
+    date_answer,
+    is_forgotten,
+    not_asked,
+)
 from locdreamer_ros.nodes.conversions import from_ranges, to_schedule
 from locdreamer_ros.nodes.lifecycle import new_session
 from locdreamer_ros.nodes.listening import hear, not_asked_for
@@ -248,6 +254,7 @@ class TrackerNode(PassiveNode):
 
     def _ranges_for(self, message: RangeArray, asked: Pending) -> Ranges:
         """The ranges of the answer to a schedule. Raises InputError."""
+        date_answer(message, asked.ns)
         ranges = from_ranges(message, self.known_site.anchors)
         check_answer(message, asked.ns)
         self._patience.answered(asked.since)

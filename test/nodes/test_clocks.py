@@ -225,3 +225,25 @@ def test_a_fleet_names_the_clock_of_a_tag_that_is_tracked_well() -> None:
             ranges.publish(message)
         fleet.until(lambda: "0.7 s ahead" in fleet.node.health()[0], "the clock's name")
         assert "tag 'robin'" in fleet.node.health()[0]
+
+
+@pytest.mark.parametrize("make", [TrackerNode, FleetNode])
+def test_an_answer_of_a_source_without_a_clock_has_its_schedules_time(make: Any) -> None:
+    asks: dict[str, Any] = {"rate": 20.0, "dimensions": "'2'"}
+    asks |= {} if make is TrackerNode else {"passive": False, "tags": "robin"}
+    with hosting(make, **asks) as hosted:
+        hosted.place()
+        asked = hosted.hear(AnchorSchedule, "uwb/schedule")
+        ranges = hosted.say(RangeArray, "uwb/ranges")
+
+        def fixes() -> int:
+            while asked:
+                answer = answer_to(schedule := asked.pop(0))
+                answer.tag = schedule.tag
+                for header in (answer.header, *answer.ranges):
+                    header.stamp = c.to_stamp(0)
+                ranges.publish(answer)
+            return int(hosted.node.counts["fixes"])
+
+        hosted.until(lambda: fixes() > 3, "fixes")
+        assert not hosted.node.counts["messages_dropped"], hosted.node.problem
