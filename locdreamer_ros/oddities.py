@@ -40,11 +40,6 @@ def oddities(times: FloatArray, ranges: FloatArray, ids: Sequence[str]) -> list[
             f"the ranges change by {speed:.3g} m in a second, and come {rate:.3g} times a second: "
             "is the time in minutes? then call its column t_min"
         )
-    if _stepped(times, ranges):
-        said.append(
-            "in most rows an anchor has another range at the very time of the row before: does the "
-            "clock count by steps? a tag that moves is off by as much as it goes in one"
-        )
     lasting = [(ids[a], longest) for a, longest in enumerate(_repeated(times, ranges)) if longest]
     if lasting:
         lasting.sort(key=lambda each: -each[1])
@@ -55,13 +50,6 @@ def oddities(times: FloatArray, ranges: FloatArray, ids: Sequence[str]) -> list[
             "last one repeated where an anchor does not answer? such cells should be empty"
         )
     return said
-
-
-def _stepped(times: FloatArray, ranges: FloatArray) -> bool:
-    """Whether most rows bring other ranges of the same anchors at the same time."""
-    changed = (ranges[1:] != ranges[:-1]) & np.isfinite(ranges[1:]) & np.isfinite(ranges[:-1])
-    count = int(np.count_nonzero((np.diff(times) == 0.0) & changed.any(axis=1)))
-    return count > max(0.5 * len(times), FEWEST_RANGES)
 
 
 def _pace(times: FloatArray, ranges: FloatArray) -> tuple[float, float]:

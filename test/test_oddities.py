@@ -51,17 +51,3 @@ def test_one_anchor_and_no_ranges() -> None:
     times, nothing = np.arange(50) / 10.0, np.full((50, 3), np.nan)
     assert oddities(times, nothing, ["a", "b", "c"]) == []
     assert oddities(times, np.full((50, 1), 3.0), ["a"]) == []
-
-
-def test_stamps_that_count_by_steps() -> None:
-    walk = simulate("hall", duration=60.0, rate=10.0, seed=1)
-    (line,) = oddities(np.floor(walk.times), walk.ranges, walk.anchors.ids)
-    assert "does the clock count by steps?" in line
-    # A row for each anchor, several at one time, is no such clock; nor is a row that comes twice.
-    rows = np.arange(walk.ranges.size)
-    times = np.repeat(walk.times, walk.ranges.shape[1])
-    alone = np.full((rows.size, walk.ranges.shape[1]), np.nan)
-    alone[rows, rows % walk.ranges.shape[1]] = walk.ranges.ravel()
-    assert oddities(times, alone, walk.anchors.ids) == []
-    twice = np.repeat(walk.times, 2), np.repeat(walk.ranges, 2, axis=0)
-    assert oddities(*twice, walk.anchors.ids) == []

@@ -39,9 +39,10 @@ from locdreamer_ros.datasets.bag_tags import OneTag
 from locdreamer_ros.datasets.bag_writer import VERSIONS, BagWriter
 from locdreamer_ros.datasets.blink_bag import DIFFERENCES, difference_array, read_differences
 from locdreamer_ros.datasets.cells import LeftOut
-from locdreamer_ros.datasets.clock import at_epochs, dated, pace_of, row_order
+from locdreamer_ros.datasets.clock import BEGINS_S, at_epochs, dated, pace_of, row_order
 from locdreamer_ros.datasets.columns import ANCHOR, RANGE_UNITS, TIME, VARIANCE, note
 from locdreamer_ros.datasets.foreign_bag import ids_heard, read_places, read_ranges, topic_named
+from locdreamer_ros.datasets.long_table import say_shared
 from locdreamer_ros.datasets.range_cells import RangeCells
 from locdreamer_ros.datasets.rosbag2 import (
     Bag,
@@ -254,9 +255,14 @@ def _read_range_arrays(
     note(path, why)
     if order is not None:
         epochs, table = epochs[order], table[order]
+    both = np.isfinite(table[1:, :, 1]) & np.isfinite(table[:-1, :, 1])
+    other = (both & (table[1:, :, 1] != table[:-1, :, 1])).any(axis=1)
+    shared = int(np.count_nonzero((np.diff(epochs) == 0.0) & other))
+    say_shared(path, shared, epochs.size, "the row before")
     stamps, ranges, *rest = np.moveaxis(table, 2, 0)
     nlos, rx_power, first_path_power, variance = (None if np.isnan(v).all() else v for v in rest)
-    stamps = np.where(np.isnan(stamps) | (stamps == 0.0), epochs[:, None], stamps)
+    none = np.isnan(stamps) | ((stamps == 0.0) & (epochs[:, None] > BEGINS_S))
+    stamps = np.where(none, epochs[:, None], stamps)
     return Recording(
         path.stem,
         anchors,

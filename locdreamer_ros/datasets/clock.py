@@ -153,10 +153,11 @@ def dated(times: FloatArray, latest: FloatArray, received: FloatArray) -> tuple[
     """Times (N,) s of messages that nobody asked for, with one for those stamped 0; and a note.
 
     latest s: the last stamp of its ranges, 0 where they have none; received s: when it was
-    recorded. One or two are a clock's beginning, and so is one after which time goes on.
+    recorded. One or two are a clock's beginning, and so are those after which time goes on.
     """
-    after = np.append(times[1:], 0.0)
-    bare = (times == 0.0) & ~((after > 0.0) & (after < BEGINS_S))
+    known = np.flatnonzero(times != 0.0)
+    after = np.append(times[known], np.inf)[np.searchsorted(known, np.arange(times.size))]
+    bare = (times == 0.0) & (after > BEGINS_S)
     if np.count_nonzero(bare) <= MOST_BEGINNINGS:
         return times, ""
     told = np.where(latest > 0.0, latest, received)

@@ -24,24 +24,12 @@ def unasked(message: RangeArray) -> bool:
     return not (message.session or message.sequence)
 
 
-def give_time(message: RangeArray, node: Node, *, first: bool) -> None:
-    """A stamp for a message that came unasked without one: its last range's, else that of now.
-
-    Where no range has one either, a first message is of the time 0: a clock may begin there.
-    """
-    if not unasked(message) or nanoseconds(message.header.stamp):
-        return
-    last = max((each.stamp for each in message.ranges), key=nanoseconds, default=None)
-    if last is not None and nanoseconds(last):
-        message.header.stamp = last
-    elif not first:
-        message.header.stamp = node.get_clock().now().to_msg()
-
-
 class Clocks:
     """What the stamps of one sender say of its clock, against that of the node which hears it."""
 
     def __init__(self) -> None:
+        self._messages = 0
+        """Those that came unasked."""
         self._begun: tuple[float, float] | None = None
         """When the present window began, by the steady clock and by the stamps, s."""
         self._nearest = math.inf
@@ -49,6 +37,23 @@ class Clocks:
         self._apart = self._paced = 0
         """Windows in a row with clocks apart; with another pace."""
         self._offset, self._pace = 0.0, 1.0
+
+    def give_time(self, message: RangeArray, node: Node, anchors: int) -> None:
+        """A stamp for a message that came unasked without one: its last range's, else that of now.
+
+        Where no range has one either, the first ones, as many as there are anchors, are of the time
+        0: a clock may begin there.
+        """
+        if not unasked(message):
+            return
+        self._messages += 1
+        if nanoseconds(message.header.stamp):
+            return
+        last = max((each.stamp for each in message.ranges), key=nanoseconds, default=None)
+        if last is not None and nanoseconds(last):
+            message.header.stamp = last
+        elif self._messages > anchors:
+            message.header.stamp = node.get_clock().now().to_msg()
 
     def hear(self, ns: int, node: Node) -> None:
         """Take in the stamp (ns) of a message that came now."""

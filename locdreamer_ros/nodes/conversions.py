@@ -227,7 +227,8 @@ def from_ranges(message: RangeArray, anchors: Anchors) -> Ranges:
         raise InputError(f"{where}: an anchor answers twice")
     rows = anchors.rows(ids)
     epoch = nanoseconds(message.header.stamp)
-    stamps = [nanoseconds(entry.stamp) or epoch for entry in entries]  # 0: only the header has one
+    none = epoch if epoch > MAX_OFFSET_NS else 0  # what 0 is: of who leaves it to the header
+    stamps = [nanoseconds(entry.stamp) or none for entry in entries]
     value, variance = _column(entries, "range"), _column(entries, "variance")
     for entry, stamp in zip(entries, stamps, strict=True):
         if entry.status > max(RangeStatus):

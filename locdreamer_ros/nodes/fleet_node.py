@@ -27,7 +27,7 @@ from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.loop import Plan
 from locdreamer_ros.msg import AnchorSchedule, RangeArray, RangeDifferenceArray
 from locdreamer_ros.nodes.answers import check_answer, check_session, is_forgotten, not_asked
-from locdreamer_ros.nodes.clocks import give_time, unasked
+from locdreamer_ros.nodes.clocks import Clocks, unasked
 from locdreamer_ros.nodes.conversions import (
     from_differences,
     from_ranges,
@@ -187,7 +187,8 @@ class FleetNode(SitedNode):
         if asked is not None:
             asked.date(message)
         if not self.asking:
-            give_time(message, self, first=known is None)
+            clocks = known.clocks if known else Clocks()
+            clocks.give_time(message, self, len(self.known_site.anchors))
             strange = leave_strangers(message, self.known_site.anchors)
         ranges = from_ranges(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)

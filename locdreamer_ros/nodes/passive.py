@@ -17,7 +17,7 @@ from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import RangeArray, RangeDifferenceArray
 from locdreamer_ros.nodes import foreign
-from locdreamer_ros.nodes.clocks import give_time, unasked
+from locdreamer_ros.nodes.clocks import unasked
 from locdreamer_ros.nodes.conversions import MAX_ANCHORS, from_differences, from_ranges
 from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
@@ -97,8 +97,6 @@ class PassiveNode(TrackingNode):
     _gathered: Gathered | None = None
     _blink: int | None = None
     """Stamp of the last blink, ns."""
-    _first = True
-    """Whether no ranges came since it began."""
 
     def configure(self) -> None:
         """Read the mapping too."""
@@ -108,7 +106,6 @@ class PassiveNode(TrackingNode):
     def begin(self) -> None:
         """Listen, with no memory of an earlier time."""
         self._gathered = self._blink = None
-        self._first = True
         super().begin()
         if not self.asking:
             hear(self, RangeDifferenceArray, "uwb/range_differences", self._on_differences)
@@ -141,8 +138,7 @@ class PassiveNode(TrackingNode):
         """Take in whatever was answered for one fix, when it is complete."""
         if strange := leave_strangers(message, self.known_site.anchors):
             self.drop(strange)
-        give_time(message, self, first=self._first)
-        self._first = False
+        self._clocks.give_time(message, self, len(self.known_site.anchors))
         ranges = from_ranges(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
         if unasked(message):

@@ -91,3 +91,26 @@ def test_stamps_in_another_unit_than_seconds_are_said(
     read_bag(copy_as(tmp_path / "bag", tmp_path / "x", edit=edit))
     assert said in caplog.text
     assert ("another unit" in caplog.text) == bool(said)
+
+
+def test_stamps_that_count_by_steps_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_bag(tmp_path / "bag", day(10.0))
+    whole = stamped(lambda number, ns: ns // 10**9 * 10**9)
+    read = read_bag(copy_as(tmp_path / "bag", tmp_path / "x", edit=whole))
+    assert len(read) == 100
+    assert "90 rows have the stamp of the row before" in caplog.text
+    caplog.clear()
+    alone = count()
+
+    def a_message_for_each(topic: str, body: Any) -> Any:
+        if topic == "/uwb/ranges":
+            number = next(alone)
+            body.ranges = [body.ranges[number % 4]]
+            body.header.stamp.sec, body.header.stamp.nanosec = number // 4, 0
+            body.ranges[0].stamp = body.header.stamp
+        return body
+
+    assert len(read_bag(copy_as(tmp_path / "bag", tmp_path / "y", edit=a_message_for_each))) == 100
+    assert caplog.text == ""
