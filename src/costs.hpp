@@ -1,8 +1,8 @@
 // Copyright 2026 The locdreamer_ros authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// What residuals cost: rho and least_cost of integrity/snapshot.py, of four places at once, each of
-// which has residuals of its own (count, 4).
+// What residuals cost: rho and least_cost of integrity/snapshot.py, of several places at once, each
+// of which has residuals of its own (count, lanes of Vector).
 
 #ifndef LOCDREAMER_ROS__COSTS_HPP_
 #define LOCDREAMER_ROS__COSTS_HPP_
@@ -24,24 +24,55 @@ struct Run
   double weight;
 };
 
-// More of them up to `end`.
-inline void add_runs(std::vector<Run> & runs, int begin, int end, double weight)
+// Ranges in the order of their runs, and the weights that there are.
+struct Votes
 {
-  constexpr int few = 8;
-  for (begin += few; begin < end; begin += few) {runs.push_back({begin, weight});}
-  runs.push_back({end, weight});
-}
+  std::vector<Run> runs;
+  std::vector<int64_t> kind;  // of each range: the row of its weight in `weight`
+  Numbers weight;             // as many as bits can tell, those beyond the last unused
+  int64_t mask = 0;           // of these bits
+
+  void clear()
+  {
+    runs.clear();
+    kind.clear();
+    weight.clear();
+    mask = 0;
+  }
+  int count() const {return static_cast<int>(kind.size());}
+
+  // More ranges of one weight.
+  void add(int more, double one)
+  {
+    constexpr int few = 8;
+    const int64_t here = std::find(weight.begin(), weight.end(), one) - weight.begin();
+    if (here == static_cast<int64_t>(weight.size())) {weight.push_back(one);}
+    for (int end = count() + more, at = count(); at < end; at += few) {
+      runs.push_back({std::min(at + few, end), one});
+    }
+    kind.resize(kind.size() + more, here);
+  }
+
+  // All ranges are there.
+  void close()
+  {
+    for (mask = 7; mask < static_cast<int64_t>(weight.size()); mask = 2 * mask + 1) {}
+    weight.resize(mask + 1, 0.0);
+  }
+};
 
 // Sum of weights times log(1 + (r / s)^2) of residuals less a shift; narrow: 1 / s.
-INLINE Four cost_at(
-  const double * residual, const double * narrow, const std::vector<Run> & runs, const Four & shift)
+template<class Vector>
+INLINE Vector cost_at(
+  const double * residual, const double * narrow, const std::vector<Run> & runs,
+  const Vector & shift)
 {
-  Four sum = {};
+  Vector sum = {};
   int i = 0;
   for (const Run & run : runs) {
-    Four product = {1.0, 1.0, 1.0, 1.0};
+    Vector product = Vector{} + 1.0;
     for (; i < run.end; i++) {
-      const Four off = (load(residual + 4 * i) - shift) * narrow[i];
+      const Vector off = (load<Vector>(residual + LANES<Vector> * i) - shift) * narrow[i];
       product *= 1.0 + off * off;
     }
     sum += run.weight * logarithm(product);
@@ -49,17 +80,20 @@ INLINE Four cost_at(
   return sum;
 }
 
-INLINE void exchange_where(const FourBits & which, Four & one, Four & other)
+template<class Vector>
+INLINE void exchange_where(const Bits<Vector> & which, Vector & one, Vector & other)
 {
-  const Four kept = one;
+  const Vector kept = one;
   one = which ? other : one;
   other = which ? kept : other;
 }
 
+using Exchanges = std::vector<std::pair<int, int>>;
+
 // Batcher's network: which rows of so many to compare, one after the other, until all are in order.
-inline std::vector<std::pair<int, int>> sorting_network(int count)
+inline Exchanges sorting_network(int count)
 {
-  std::vector<std::pair<int, int>> found;
+  Exchanges found;
   for (int p = 1; p < count; p *= 2) {
     for (int k = p; k >= 1; k /= 2) {
       for (int j = k % p; j + k < count; j += 2 * k) {
@@ -72,51 +106,84 @@ inline std::vector<std::pair<int, int>> sorting_network(int count)
   return found;
 }
 
-// Put values (count, 4) in order, increasing, and weights with them, without branches.
-INLINE void sort_weighted(double * value, double * weight, int count)
+// The same, kept: it takes as long as putting in order.
+inline const Exchanges & known_network(int count)
 {
-  static int known = 0;
-  static std::vector<std::pair<int, int>> network;
-  if (known != count) {network = sorting_network(known = count);}
-  for (const auto & [one, other] : network) {
-    Four a = load(value + 4 * one), b = load(value + 4 * other);
-    Four c = load(weight + 4 * one), d = load(weight + 4 * other);
-    const FourBits less = b < a;
-    exchange_where(less, a, b);
-    exchange_where(less, c, d);
-    store(a, value + 4 * one);
-    store(b, value + 4 * other);
-    store(c, weight + 4 * one);
-    store(d, weight + 4 * other);
+  constexpr int most = 128;
+  static Exchanges known[most], large;
+  Exchanges & found = count < most ? known[count] : large;
+  if (found.empty() || count >= most) {found = sorting_network(count);}
+  return found;
+}
+
+// Put rows (count, lanes) in order, increasing in each lane, without branches.
+template<class Vector>
+INLINE void sort_lanes(double * rows, int count)
+{
+  constexpr int lanes = LANES<Vector>;
+  for (const auto & [one, other] : known_network(count)) {
+    double * const low = rows + lanes * one, * const high = rows + lanes * other;
+    const Vector a = load<Vector>(low), b = load<Vector>(high);
+    store(lesser(a, b), low);
+    store(greater(a, b), high);
   }
 }
 
-// Least cost of residuals over no common offset or their weighted median, and which it was.
-INLINE Four least_cost(
-  const double * residual, const double * narrow, const std::vector<Run> & runs,
-  double offset_scale, Four & offset)
+// Of each lane the number in a row of its own.
+template<class Vector>
+INLINE Vector looked_up(const Numbers & table, const Bits<Vector> & row)
 {
-  static Numbers sorted, sums;
-  const int count = runs.back().end;
-  sorted.assign(residual, residual + 4 * count);
-  sums.resize(4 * count);
-  int i = 0;
-  for (const Run & run : runs) {
-    for (; i < run.end; i++) {store(Four{} + run.weight, &sums[4 * i]);}
+#if defined(__GNUC__) && !defined(__clang__)
+  if (LANES<Vector> == 8 && table.size() == 8) {
+    return __builtin_shuffle(load<Vector>(table.data()), row);
   }
-  sort_weighted(sorted.data(), sums.data(), count);
-  Four whole = {}, median;
-  for (i = 0; i < count; i++) {
-    whole += load(&sums[4 * i]);
-    store(whole, &sums[4 * i]);
+#endif
+  Vector found;
+  for (int i = 0; i < LANES<Vector>; i++) {found[i] = table[row[i]];}
+  return found;
+}
+
+// The weighted median of each lane's residuals, to the last bits, which say their weights meanwhile.
+template<class Vector>
+INLINE Vector weighted_median(const double * residual, const Votes & votes)
+{
+  using Integers = Bits<Vector>;
+  constexpr int lanes = LANES<Vector>;
+  static Blocks room_of_sorted, room_of_sums;
+  const int count = votes.count();
+  double * const sorted = room(room_of_sorted, lanes * count);
+  double * const sums = room(room_of_sums, lanes * count);
+  for (int i = 0; i < count; i++) {
+    const Integers bits = (Integers)load<Vector>(residual + lanes * i);
+    store((Vector)((bits & ~votes.mask) | votes.kind[i]), sorted + lanes * i);
   }
-  FourBits middle = {};
-  for (i = 0; i < count - 1; i++) {middle -= load(&sums[4 * i]) < 0.5 * whole;}
-  for (i = 0; i < 4; i++) {median[i] = sorted[4 * middle[i] + i];}
-  const Four plain = cost_at(residual, narrow, runs, Four{});
-  const Four moved = cost_at(residual, narrow, runs, median) +
+  sort_lanes<Vector>(sorted, count);
+  // Which one is in the middle hangs on the sum of weights in this order, as numpy makes it.
+  Vector whole = {};
+  for (int i = 0; i < count; i++) {
+    const Integers bits = (Integers)load<Vector>(sorted + lanes * i);
+    whole += looked_up<Vector>(votes.weight, bits & votes.mask);
+    store(whole, sums + lanes * i);
+  }
+  Vector median = load<Vector>(sorted);
+  for (int i = 1; i < count; i++) {
+    median = load<Vector>(sums + lanes * (i - 1)) < 0.5 * whole ?
+      load<Vector>(sorted + lanes * i) : median;
+  }
+  return median;
+}
+
+// Least cost of residuals over no common offset or their weighted median, and which it was.
+template<class Vector>
+INLINE Vector least_cost(
+  const double * residual, const double * narrow, const Votes & votes, double offset_scale,
+  Vector & offset)
+{
+  const Vector median = weighted_median<Vector>(residual, votes);
+  const Vector plain = cost_at(residual, narrow, votes.runs, Vector{});
+  const Vector moved = cost_at(residual, narrow, votes.runs, median) +
     log_of_one_and_square(median / offset_scale);
-  offset = moved < plain ? median : Four{};
+  offset = moved < plain ? median : Vector{};
   return moved < plain ? moved : plain;
 }
 

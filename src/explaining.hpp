@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "snapshot.hpp"
 #include "watching.hpp"
@@ -54,13 +55,21 @@ inline int explained(
   const Window & window, const Scales & scales, double floor, const double * seeds, int count,
   bool still, bool shared, const Explained & to)
 {
-  const auto run = [&](auto explanation) {
+  const auto look = [&](auto && explanation, const auto & run) {
       explanation.candidates(seeds, count);
-      return run_alike(
+      return run(
         [&] {return explanation.polish(to.states, to.costs, to.covariances, to.residuals);});
     };
-  return window.axes == 2 ? run(Explanation<2>(window, scales, still, shared, floor)) :
-         run(Explanation<3>(window, scales, still, shared, floor));
+  const auto in_space = [&](auto axes) {
+      constexpr int D = decltype(axes)::value;
+      const auto in_fours = [](const auto & work) {return run_alike(work);};
+      const auto in_eights = [](const auto & work) {return run_alike_in_eights(work);};
+      return EIGHTS_ALIKE ?
+             look(Explanation<D, Eight>(window, scales, still, shared, floor), in_eights) :
+             look(Explanation<D, Four>(window, scales, still, shared, floor), in_fours);
+    };
+  return window.axes == 2 ? in_space(std::integral_constant<int, 2>()) :
+         in_space(std::integral_constant<int, SPACE>());
 }
 
 // explain(places (A, 3), height, floor, age, anchor, value, weight (N,), seeds (M, D), still, shared,

@@ -52,7 +52,7 @@ inline bool predict(
   for (int i = 0; i < 4; i++) {
     climate[i] = dot(net.climate_head[i], inner, HIDDEN) + net.climate_head_bias[i];
   }
-  in_fours(climate, 4, [](Four & x) {x = exponential(limited(x, 2.0));});
+  in_vectors(climate, 4, [](auto & x) {x = exponential(limited(x, 2.0));});
   const double own = std::exp(-dt / net.own_time);
   const double local =
     std::exp(-dt / net.local_time - way / net.local_way / climate[1]);

@@ -57,7 +57,7 @@ inline void look_at(
   Row both[2], pooled = net.pool_bias, shared = net.mix_bias;
   found.token.assign(before.begin(), before.end());
   found.late = residual;
-  in_fours(found.late.data(), count, [](Four & x) {x = squash(x);});
+  in_vectors(found.late.data(), count, [](auto & x) {x = squash(x);});
   for (int k = 0; k < count; k++) {
     const double late[] = {found.late[k], again};
     accumulate(late, 2, 1, SEEN - KNOWN, net.token + KNOWN, &found.token[k]);
@@ -92,9 +92,9 @@ inline void look_at(
   for (int i = 0; i < 2; i++) {
     motion[i] = dot(net.motion_head[i].at, pooled.at, WIDTH) + net.motion_bias[i];
   }
-  in_fours(head.data(), 3 * count + 2, [](Four & x) {x = limited(x, 4.0);});
+  in_vectors(head.data(), 3 * count + 2, [](auto & x) {x = limited(x, 4.0);});
   large = head;
-  in_fours(large.data(), 3 * count + 2, [](Four & x) {x = exponential(x);});
+  in_vectors(large.data(), 3 * count + 2, [](auto & x) {x = exponential(x);});
   for (Numbers * each : {&found.sigma, &found.shift, &found.jump}) {each->resize(count);}
   for (int k = 0; k < count; k++) {
     found.sigma[k] = 0.02 + net.sigma * large[k];

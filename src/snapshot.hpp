@@ -1,8 +1,8 @@
 // Copyright 2026 The locdreamer_ros authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The places that explain a window of ranges: candidates and polish of integrity/snapshot.py. Four
-// places at once: each number of theirs is a Four.
+// The places that explain a window of ranges: candidates and polish of integrity/snapshot.py. Several
+// places at once: each number of theirs is a Vector.
 
 #ifndef LOCDREAMER_ROS__SNAPSHOT_HPP_
 #define LOCDREAMER_ROS__SNAPSHOT_HPP_
@@ -45,18 +45,18 @@ inline std::vector<int> sorted_rows(const double * values, int count)
 }
 
 // Solve a (N, N) x = b (N, COLUMNS) with partial pivoting, all in place; false: one is singular.
-template<int N, int COLUMNS>
-INLINE bool solve_general(Four (& a)[N][N], Four (& b)[N][COLUMNS])
+template<class Vector, int N, int COLUMNS>
+INLINE bool solve_general(Vector (& a)[N][N], Vector (& b)[N][COLUMNS])
 {
   for (int i = 0; i < N; i++) {
     for (int k = i + 1; k < N; k++) {
-      const FourBits larger = magnitude(a[k][i]) > magnitude(a[i][i]);
-      for (int j = i; j < N; j++) {exchange_where(larger, a[i][j], a[k][j]);}
-      for (int j = 0; j < COLUMNS; j++) {exchange_where(larger, b[i][j], b[k][j]);}
+      const Bits<Vector> larger = magnitude(a[k][i]) > magnitude(a[i][i]);
+      for (int j = i; j < N; j++) {exchange_where<Vector>(larger, a[i][j], a[k][j]);}
+      for (int j = 0; j < COLUMNS; j++) {exchange_where<Vector>(larger, b[i][j], b[k][j]);}
     }
     if (!all(magnitude(a[i][i]) > 0.0)) {return false;}
     for (int k = i + 1; k < N; k++) {
-      const Four factor = a[k][i] / a[i][i];
+      const Vector factor = a[k][i] / a[i][i];
       for (int j = i; j < N; j++) {a[k][j] -= factor * a[i][j];}
       for (int j = 0; j < COLUMNS; j++) {b[k][j] -= factor * b[i][j];}
     }
@@ -71,37 +71,38 @@ INLINE bool solve_general(Four (& a)[N][N], Four (& b)[N][COLUMNS])
 }
 
 // What explains a window in D dimensions. The state: position (D), velocity (D), offset.
-template<int D>
+template<int D, class Vector>
 class Explanation
 {
 public:
-  static constexpr int SIZE = 2 * D + 1;
+  static constexpr int SIZE = 2 * D + 1, AT_ONCE = LANES<Vector>;
 
+  Explanation(const Explanation &) = delete;
+  Explanation & operator=(const Explanation &) = delete;
   Explanation(const Window & window, const Scales & scales, bool still, bool shared, double floor)
   : w_(window), s_(scales), shared_(shared), floor_(floor),
-    calm_(still ? 1e6 : 1.0 / square(scales.speed)), order_(window.count), ranges_(window.count),
-    residual_(4 * window.count)
+    calm_(still ? 1e6 : 1.0 / square(scales.speed)),
+    residual_(room(blocks_, AT_ONCE * window.count))
   {
-    std::iota(order_.begin(), order_.end(), 0);
-    std::sort(
-      order_.begin(), order_.end(), [&](int a, int b) {
-        const int64_t one = w_.anchor[a], other = w_.anchor[b];
-        return one != other ? one < other : w_.age[a] != w_.age[b] ? w_.age[a] > w_.age[b] : a < b;
-      });
+    put_in_order();
+    ranges_.reserve(w_.count);
     for (int n = 0, begin = 0; n < w_.count; n++) {
       const int row = order_[n];
       const double * at = w_.places + w_.anchor[row] * SPACE;
       const double weight = w_.weight[row], scale = s_.scale + s_.scale_age * square(w_.age[row]);
-      ranges_[n] = {{at[0], at[1], at[2]}, w_.age[row], w_.value[row], weight, scale};
+      const bool first = n == 0 || w_.anchor[order_[n - 1]] != w_.anchor[row];
+      ranges_.push_back(
+        {{at[0], at[1], at[2]}, w_.age[row], w_.value[row], weight, scale, first});
       wide_.push_back(1.0 / (3.0 * scale));
       narrow_.push_back(1.0 / scale);
       const bool alike = n + 1 < w_.count && w_.anchor[order_[n + 1]] == w_.anchor[row] &&
         w_.weight[order_[n + 1]] == weight;
       if (!alike) {
-        add_runs(runs_, begin, n + 1, weight);
+        votes_.add(n + 1 - begin, weight);
         begin = n + 1;
       }
     }
+    votes_.close();
   }
 
   // Candidates (M, D): where circles meet, then the seeds.
@@ -117,14 +118,14 @@ public:
   {
     const int many = static_cast<int>(places_.size()) / D;
     if (!finite(places_.data(), places_.size())) {return -1;}
-    Numbers cost(many + 3), offset(many + 3);
-    for (int m = 0; m < many; m += 4) {
-      Four position[D], still[D] = {}, moved = {};
+    Numbers cost(many + AT_ONCE - 1), offset(many + AT_ONCE - 1);
+    for (int m = 0; m < many; m += AT_ONCE) {
+      Vector position[D], moved = {};
       for (int i = 0; i < D; i++) {position[i] = column_of(places_.data(), D, i, m, many);}
-      look(position, still, Four{});
-      const Four spent = shared_ ?
-        least_cost(residual_.data(), wide_.data(), runs_, s_.offset, moved) :
-        cost_at(residual_.data(), wide_.data(), runs_, Four{});
+      look_still(position);
+      const Vector spent = shared_ ?
+        least_cost(residual_, wide_.data(), votes_, s_.offset, moved) :
+        cost_at(residual_, wide_.data(), votes_.runs, Vector{});
       store(spent, &cost[m]);
       store(moved, &offset[m]);
     }
@@ -146,16 +147,16 @@ public:
       std::copy_n(&places_[static_cast<size_t>(chosen[c]) * D], D, state);
       state[SIZE - 1] = offset[chosen[c]];
     }
-    for (int c = 0; c < found; c += 4) {
-      Four state[SIZE], spent, covariance[D * D];
+    for (int c = 0; c < found; c += AT_ONCE) {
+      Vector state[SIZE], spent, covariance[D * D];
       for (int i = 0; i < SIZE; i++) {state[i] = column_of(states, SIZE, i, c, found);}
       if (!settle(state, spent, covariance)) {return -1;}
-      for (int m = c; m < std::min(c + 4, found); m++) {
+      for (int m = c; m < std::min(c + AT_ONCE, found); m++) {
         const int lane = m - c;
         for (int i = 0; i < SIZE; i++) {states[m * SIZE + i] = state[i][lane];}
         for (int i = 0; i < D * D; i++) {covariances[m * D * D + i] = covariance[i][lane];}
         for (int n = 0; n < w_.count; n++) {
-          residuals[m * w_.count + order_[n]] = residual_[4 * n + lane];
+          residuals[m * w_.count + order_[n]] = residual_[AT_ONCE * n + lane];
         }
         costs[m] = spent[lane];
       }
@@ -168,13 +169,35 @@ private:
   struct Told
   {
     double place[SPACE], age, value, weight, scale;
+    bool first;  // of its anchor
   };
 
-  // A column of the four rows (count, width) from one on; the last once more, where there are no more.
-  static Four column_of(const double * rows, int width, int column, int from, int count)
+  // Rows by anchor, then the latest first.
+  void put_in_order()
   {
-    Four found;
-    for (int lane = 0; lane < 4; lane++) {
+    const auto begin = w_.anchor, end = begin + w_.count;
+    std::vector<int> place(*std::max_element(begin, end) + 2, 0);
+    for (auto each = begin; each < end; each++) {place[*each + 1]++;}
+    std::partial_sum(place.begin(), place.end(), place.begin());
+    order_.resize(w_.count);
+    for (int n = w_.count - 1; n >= 0; n--) {order_[place[w_.anchor[n]]++] = n;}
+    const auto later = [&](int a, int b) {
+        return w_.age[a] != w_.age[b] ? w_.age[a] > w_.age[b] : a < b;
+      };
+    for (int from = 0, to; from < w_.count; from = to) {
+      to = place[w_.anchor[order_[from]]];
+      const auto rows = order_.begin();  // mostly in order: the latest came last
+      if (!std::is_sorted(rows + from, rows + to, later)) {
+        std::sort(rows + from, rows + to, later);
+      }
+    }
+  }
+
+  // A column of the rows (count, width) from one on; the last once more, where there are no more.
+  static Vector column_of(const double * rows, int width, int column, int from, int count)
+  {
+    Vector found;
+    for (int lane = 0; lane < AT_ONCE; lane++) {
       found[lane] = rows[static_cast<size_t>(std::min(from + lane, count - 1)) * width + column];
     }
     return found;
@@ -222,49 +245,60 @@ private:
   }
 
   // Distance from a range's anchor to where the tag is at the range's own stamp, and the way (3).
-  Four away(const Told & range, const Four * position, const Four * velocity, Four * way) const
+  Vector away(const Told & range, const Vector * position, const Vector * velocity, Vector * way) const
   {
-    Four sum = {};
+    Vector sum = {};
     for (int i = 0; i < SPACE; i++) {
       way[i] = i < D ? position[i] + range.age * velocity[i] - range.place[i] :
-        Four{} + (w_.height - range.place[i]);
+        Vector{} + (w_.height - range.place[i]);
       sum += way[i] * way[i];
     }
-    const Four length = root(sum);
-    return length > floor_ ? length : Four{} + floor_;
+    const Vector length = root(sum);
+    return length > floor_ ? length : Vector{} + floor_;
   }
 
-  void look(const Four * position, const Four * velocity, const Four & offset)
+  // Residuals of places that stand still: the ranges of an anchor have one distance.
+  void look_still(const Vector * position)
   {
-    Four unused[SPACE];
+    const Vector still[D] = {};
+    Vector distance = {}, unused[SPACE];
     for (int n = 0; n < w_.count; n++) {
-      const Four distance = away(ranges_[n], position, velocity, unused);
-      store(ranges_[n].value - distance - offset, &residual_[4 * n]);
+      if (ranges_[n].first) {distance = away(ranges_[n], position, still, unused);}
+      store(ranges_[n].value - distance, residual_ + AT_ONCE * n);
+    }
+  }
+
+  void look(const Vector * position, const Vector * velocity, const Vector & offset)
+  {
+    Vector unused[SPACE];
+    for (int n = 0; n < w_.count; n++) {
+      const Vector distance = away(ranges_[n], position, velocity, unused);
+      store(ranges_[n].value - distance - offset, residual_ + AT_ONCE * n);
     }
   }
 
   // Gauss-Newton from states to where they end, their costs and the covariances of their positions.
-  bool settle(Four * state, Four & cost, Four * covariance)
+  bool settle(Vector * state, Vector & cost, Vector * covariance)
   {
     constexpr int n = SIZE;
     const double level = D == SPACE ? 1.0 / square(s_.height) : 0.0;
-    Four hessian[n][n], slope[n][1], kept[n][n];
+    Vector hessian[n][n], slope[n][1], kept[n][n];
     for (double factor : s_.steps) {
-      std::fill(hessian[0], hessian[0] + n * n, Four{});
-      std::fill(slope[0], slope[0] + n, Four{});
+      std::fill(hessian[0], hessian[0] + n * n, Vector{});
+      std::fill(slope[0], slope[0] + n, Vector{});
       for (const Told & range : ranges_) {
-        Four gradient[2 * SPACE + 1];
-        const Four distance = away(range, state, state + D, gradient);
+        Vector gradient[2 * SPACE + 1];
+        const Vector distance = away(range, state, state + D, gradient);
         const double wide = factor * range.scale;
-        const Four left = range.value - distance - state[n - 1], near = 1.0 / distance;
-        const Four pull = 2.0 * range.weight / (wide * wide + left * left);
+        const Vector left = range.value - distance - state[n - 1], near = 1.0 / distance;
+        const Vector pull = 2.0 * range.weight / (wide * wide + left * left);
         for (int i = 0; i < D; i++) {
           gradient[i] *= near;
           gradient[D + i] = range.age * gradient[i];
         }
-        gradient[n - 1] = Four{} + 1.0;
+        gradient[n - 1] = Vector{} + 1.0;
         for (int i = 0; i < n; i++) {
-          const Four scaled = gradient[i] * pull;
+          const Vector scaled = gradient[i] * pull;
           for (int j = i; j < n; j++) {hessian[i][j] += scaled * gradient[j];}
           slope[i][0] += scaled * left;
         }
@@ -272,9 +306,9 @@ private:
       for (int i = 0; i < n; i++) {
         for (int j = 0; j < i; j++) {hessian[i][j] = hessian[j][i];}
       }
-      const Four away = state[n - 1] / s_.offset;
-      const Four tie = shared_ ?
-        2.0 / (1.0 + away * away) / square(s_.offset) : Four{} + 1e9;
+      const Vector away = state[n - 1] / s_.offset;
+      const Vector tie = shared_ ?
+        2.0 / (1.0 + away * away) / square(s_.offset) : Vector{} + 1e9;
       for (int i = 0; i < D; i++) {
         hessian[D + i][D + i] += calm_;
         hessian[i][i] += 1e-4;
@@ -294,13 +328,13 @@ private:
       }
     }
     look(state, state + D, state[n - 1]);
-    Four speed = {};
+    Vector speed = {};
     for (int i = 0; i < D; i++) {speed += state[D + i] * state[D + i];}
-    cost = cost_at(residual_.data(), narrow_.data(), runs_, Four{}) +
+    cost = cost_at(residual_, narrow_.data(), votes_.runs, Vector{}) +
       log_of_one_and_square(state[n - 1] / s_.offset) + 0.5 * calm_ * speed;
     if (D == SPACE) {cost += 0.5 * level * (state[2] - w_.height) * (state[2] - w_.height);}
-    Four inverse[n][D] = {};
-    for (int i = 0; i < D; i++) {inverse[i][i] = Four{} + 1.0;}
+    Vector inverse[n][D] = {};
+    for (int i = 0; i < D; i++) {inverse[i][i] = Vector{} + 1.0;}
     if (!solve_general(kept, inverse)) {return false;}
     bool good = all(magnitude(cost) < HUGE_VAL);
     for (int i = 0; i < D; i++) {
@@ -318,8 +352,10 @@ private:
   const double floor_, calm_;
   std::vector<int> order_;
   std::vector<Told> ranges_;
-  std::vector<Run> runs_;
-  Numbers residual_, wide_, narrow_, places_;
+  Votes votes_;
+  Blocks blocks_;
+  double * const residual_;
+  Numbers wide_, narrow_, places_;
 };
 
 }  // namespace locdreamer_ros

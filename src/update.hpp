@@ -144,7 +144,7 @@ public:
     double * biases = left + count_;
     biases[0] = std::sqrt(slow + 1e-6);
     biases[1] = std::sqrt(local_square + 1e-6);
-    in_fours(seen, 2 * count_ + 2, [](Four & x) {x = squash(x);});
+    in_vectors(seen, 2 * count_ + 2, [](auto & x) {x = squash(x);});
     for (int k = 0; k < count_; k++) {
       const double off = std::fabs(seen[k]);
       news[0] += off / count_;
@@ -354,8 +354,8 @@ private:
     level[0] = variance(COMMON);
     level[1] = variance(0) + variance(1);
     level[2] = memory_.since + 0.05;
-    in_fours(bent, BENT * count_, [](Four & x) {x = inverse_sinh(x);});
-    in_fours(logs, LOGS * count_ + 3, [](Four & x) {x = logarithm(x);});
+    in_vectors(bent, BENT * count_, [](auto & x) {x = inverse_sinh(x);});
+    in_vectors(logs, LOGS * count_ + 3, [](auto & x) {x = logarithm(x);});
     const double many = std::log(double(count_));
     work_.before.assign(count_, net_.token_bias);
     for (int k = 0; k < count_; k++) {

@@ -137,7 +137,7 @@ inline Held hold(
   double now, const double * scales)
 {
   static Numbers residual, scale, narrow, trusted;
-  static std::vector<Run> runs;
+  static Votes votes;
   static std::vector<int> end;  // of each anchor's ranges, once they are put beside each other
   end.resize(seen.size());
   std::exclusive_scan(seen.begin(), seen.end(), end.begin(), 0);
@@ -157,22 +157,22 @@ inline Held hold(
   Held found;
   trusted.clear();
   narrow.clear();
-  runs.clear();
+  votes.clear();
   for (size_t anchor = 0; anchor < seen.size(); anchor++) {
     if (seen[anchor] == 0 || named[anchor]) {continue;}
-    const int before = static_cast<int>(narrow.size());
     for (int i = end[anchor] - seen[anchor]; i < end[anchor]; i++) {
       trusted.insert(trusted.end(), 4, residual[i]);  // one place, where four are looked at
       narrow.push_back(1.0 / scale[i]);
     }
-    add_runs(runs, before, static_cast<int>(narrow.size()), 1.0 / seen[anchor]);
+    votes.add(seen[anchor], 1.0 / seen[anchor]);
     found.anchors++;
   }
   if (found.anchors == 0) {return found;}
+  votes.close();
   run_alike(
     [&] {
       Four offset;
-      found.cost = least_cost(trusted.data(), narrow.data(), runs, scales[2], offset)[0];
+      found.cost = least_cost(trusted.data(), narrow.data(), votes, scales[2], offset)[0];
       found.offset = offset[0];
     });
   for (double & each : residual) {each -= found.offset;}
