@@ -118,31 +118,54 @@ inline double square(double x) {return x * x;}
 // to (count) += factor * from (count)
 INLINE void add(const double * from, double factor, int count, double * to)
 {
-  int i = 0;
-  for (; i + 4 <= count; i += 4) {store(load(to + i) + factor * load(from + i), to + i);}
-  for (; i < count; i++) {to[i] += factor * from[i];}
+  across(
+    count, [&](int i, auto some) {
+      using Some = decltype(some);
+      store(load<Some>(to + i) + factor * load<Some>(from + i), to + i);
+    });
 }
 
 // to (count) = from (count) * (factor * each (count))
 INLINE void scaled(
   const double * from, const double * each, double factor, int count, double * to)
 {
-  int i = 0;
-  for (; i + 4 <= count; i += 4) {store(load(from + i) * (factor * load(each + i)), to + i);}
-  for (; i < count; i++) {to[i] = from[i] * (factor * each[i]);}
+  across(
+    count, [&](int i, auto some) {
+      using Some = decltype(some);
+      store(load<Some>(from + i) * (factor * load<Some>(each + i)), to + i);
+    });
+}
+
+// Sum of numbers of a vector.
+template<class Vector>
+INLINE double total(const Vector & values)
+{
+  double found = 0.0;
+  for (int i = 0; i < LANES<Vector>; i++) {found += values[i];}
+  return found;
+}
+
+template<class Vector>
+INLINE bool finite_in(const double * values, size_t count)
+{
+  constexpr size_t step = 4 * LANES<Vector>;
+  Vector a = {}, b = {}, c = {}, d = {};  // four, so that none waits for the one before
+  double rest = 0.0;
+  size_t i = 0;
+  for (; i + step <= count; i += step) {
+    a += 0.0 * load<Vector>(values + i);
+    b += 0.0 * load<Vector>(values + i + LANES<Vector>);
+    c += 0.0 * load<Vector>(values + i + 2 * LANES<Vector>);
+    d += 0.0 * load<Vector>(values + i + 3 * LANES<Vector>);
+  }
+  for (; i < count; i++) {rest += 0.0 * values[i];}
+  return total((a + b) + (c + d)) + rest == 0.0;  // NaN where one was none
 }
 
 INLINE bool finite(const double * values, size_t count)
 {
-  Four sum[4] = {};  // so that none waits for the one before
-  double rest = 0.0;
-  size_t i = 0;
-  for (; i + 16 <= count; i += 16) {
-    for (int k = 0; k < 4; k++) {sum[k] += 0.0 * load(values + i + 4 * k);}
-  }
-  for (; i < count; i++) {rest += 0.0 * values[i];}
-  const Four all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-  return (all[0] + all[1]) + (all[2] + all[3]) + rest == 0.0;  // NaN where one was none
+  return VECTORS == Vectors::AVX512 ? finite_in<Eight>(values, count) :
+         finite_in<Four>(values, count);
 }
 
 // Lower Cholesky factor of a (n, n), in place; false where it is not positive.

@@ -80,14 +80,13 @@ inline void foresee(
     double * less = (slot[rows[k]] == 0 ? between_strangers : nothing).data();
     const double kept = std::exchange(less[k], 0.0);  // but with itself it shares it
     const double shared = bias[usual];
-    int m = 0;
-    for (; m + 4 <= count; m += 4) {
-      const Four along = near[0] * load(x + m) + near[1] * load(y + m) + near[2] * load(z + m);
-      store(along + shared - load(less + m), row + m);
-    }
-    for (; m < count; m++) {
-      row[m] = near[0] * x[m] + near[1] * y[m] + near[2] * z[m] + shared - less[m];
-    }
+    across(
+      count, [&](int m, auto along) {
+        using Some = decltype(along);
+        along = near[0] * load<Some>(x + m) + near[1] * load<Some>(y + m);
+        along += near[2] * load<Some>(z + m);
+        store(along + shared - load<Some>(less + m), row + m);
+      });
     for (int other : others) {row[other] += bias[where[other]] - shared;}
     less[k] = kept;
   }

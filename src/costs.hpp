@@ -8,6 +8,7 @@
 #define LOCDREAMER_ROS__COSTS_HPP_
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -185,6 +186,69 @@ INLINE Vector least_cost(
     log_of_one_and_square(median / offset_scale);
   offset = moved < plain ? median : Vector{};
   return moved < plain ? moved : plain;
+}
+
+// Rows of values (count) in their order, increasing.
+INLINE void put_in_order(const double * values, int count, std::vector<int> & order)
+{
+  constexpr int few = 256;
+  order.resize(count);
+  if (count > few) {
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(
+      order.begin(), order.end(), [values](int a, int b) {return values[a] < values[b];});
+    return;
+  }
+  // Of each how many are less, of four at once: no branch hangs on the values.
+  double padded[few + 4];
+  std::copy_n(values, count, padded);
+  std::fill_n(padded + count, 4, 0.0);
+  std::fill_n(order.begin(), count, -1);
+  for (int i = 0; i < count; i += 4) {
+    const Four here = load(padded + i);
+    Bits<Four> less = {};
+    for (int j = 0; j < count; j++) {less -= padded[j] < here;}
+    for (int k = i; k < std::min(i + 4, count); k++) {
+      int place = static_cast<int>(less[k - i]);
+      while (order[place] >= 0) {place = place + 1 < count ? place + 1 : 0;}  // as many as others
+      order[place] = k;
+    }
+  }
+}
+
+// The same of one place, whose residuals are (count).
+INLINE double least_cost_of_one(
+  const double * residual, const double * narrow, const Votes & votes, double offset_scale,
+  double & offset)
+{
+  static std::vector<int> order;
+  static Numbers sums, products;
+  const int count = votes.count(), runs = static_cast<int>(votes.runs.size());
+  put_in_order(residual, count, order);
+  sums.resize(count);
+  double whole = 0.0;
+  for (int i = 0; i < count; i++) {sums[i] = whole += votes.weight[votes.kind[order[i]]];}
+  int middle = 0;
+  while (middle < count - 1 && sums[middle] < 0.5 * whole) {middle++;}
+  const double median = residual[order[middle]];
+  products.assign(2 * runs + 1, 1.0);
+  double * const moved = products.data() + runs;
+  for (int run = 0, i = 0; run < runs; run++) {
+    for (; i < votes.runs[run].end; i++) {
+      products[run] *= 1.0 + square(residual[i] * narrow[i]);
+      moved[run] *= 1.0 + square((residual[i] - median) * narrow[i]);
+    }
+  }
+  moved[runs] = 1.0 + square(median / offset_scale);
+  in_vectors(products.data(), 2 * runs + 1, [](auto & x) {x = logarithm(x);});
+  double plain = 0.0, with = 0.0;
+  for (int run = 0; run < runs; run++) {
+    plain += votes.runs[run].weight * products[run];
+    with += votes.runs[run].weight * moved[run];
+  }
+  with += moved[runs];
+  offset = with < plain ? median : 0.0;
+  return std::min(with, plain);
 }
 
 }  // namespace locdreamer_ros

@@ -63,16 +63,18 @@ inline void look_at(
     accumulate(late, 2, 1, SEEN - KNOWN, net.token + KNOWN, &found.token[k]);
   }
   silu(found.token[0].at, count * WIDTH);
-  for (int j = 0; j < WIDTH; j += 4) {
-    Four sum = load(found.token[0].at + j), most = sum;
-    for (int k = 1; k < count; k++) {
-      const Four one = load(found.token[k].at + j);
-      sum += one;
-      most = one > most ? one : most;
-    }
-    store(sum / static_cast<double>(count), both[0].at + j);
-    store(most, both[1].at + j);
-  }
+  across(
+    WIDTH, [&](int j, auto sum) {
+      using Some = decltype(sum);
+      Some most = sum = load<Some>(found.token[0].at + j);
+      for (int k = 1; k < count; k++) {
+        const Some one = load<Some>(found.token[k].at + j);
+        sum += one;
+        most = one > most ? one : most;
+      }
+      store(sum / static_cast<double>(count), both[0].at + j);
+      store(most, both[1].at + j);
+    });
   accumulate(both[0].at, 0, 1, 2 * WIDTH, net.pool, &pooled);
   silu(pooled.at, WIDTH);
   accumulate(pooled.at, 0, 1, WIDTH, net.mix + WIDTH, &shared);
@@ -107,12 +109,13 @@ inline void look_at(
 inline void hidden(
   const double (*weight)[HIDDEN], const double * bias, const double * in, int count, double * out)
 {
-  Four sum[HIDDEN / 4];
-  for (int j = 0; j < HIDDEN / 4; j++) {sum[j] = load(bias + 4 * j);}
-  for (int i = 0; i < count; i++) {
-    for (int j = 0; j < HIDDEN / 4; j++) {sum[j] += in[i] * load(weight[i] + 4 * j);}
-  }
-  for (int j = 0; j < HIDDEN / 4; j++) {store(sum[j], out + 4 * j);}
+  across(
+    HIDDEN, [&](int j, auto sum) {
+      using Some = decltype(sum);
+      sum = load<Some>(bias + j);
+      for (int i = 0; i < count; i++) {sum += in[i] * load<Some>(weight[i] + j);}
+      store(sum, out + j);
+    });
   silu(out, HIDDEN);
 }
 

@@ -176,6 +176,43 @@ inline PyObject * empty(PyObject * shape, char kind = 'd')
   return PyObject_Vectorcall(numpy.empty, given, 2, nullptr);
 }
 
+// Arrays of one shape for what comes out, given again once nobody else has them: a new one takes as
+// long as choosing anchors does.
+class Shelf
+{
+public:
+  Shelf() = default;
+  ~Shelf() {for (PyObject * each : kept_) {Py_XDECREF(each);}}
+  Shelf(const Shelf &) = delete;
+  Shelf & operator=(const Shelf &) = delete;
+
+  // As `empty`; the shape is the same each time.
+  PyObject * take(PyObject * shape, char kind = 'd')
+  {
+    const char kinds[] = {kind, kind == 'l' ? 'q' : '\0', '\0'};
+    for (PyObject * each : kept_) {
+      if (each && Py_REFCNT(each) == 1 &&
+        Array(each, kinds, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE).ok())
+      {
+        Py_INCREF(each);
+        return each;
+      }
+    }
+    PyObject * made = empty(shape, kind);
+    if (made) {
+      PyObject * & place = kept_[oldest_++ % MOST];
+      Py_INCREF(made);
+      Py_XSETREF(place, made);
+    }
+    return made;
+  }
+
+private:
+  static constexpr int MOST = 4;
+  PyObject * kept_[MOST] = {};
+  unsigned oldest_ = 0;
+};
+
 inline bool arguments(Py_ssize_t given, Py_ssize_t expected)
 {
   if (given == expected) {return true;}

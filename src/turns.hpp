@@ -62,6 +62,7 @@ struct Seat
 
   PyObject * const filter, * const choice, * const watch;
   PyObject * stands[Room::ARGUMENTS], * shapes[Room::ARGUMENTS];
+  Shelf shelves[Room::ARGUMENTS], rows;
   double at;
 };
 
@@ -88,14 +89,14 @@ inline PyObject * make_seat(PyObject *, PyObject * const * given, Py_ssize_t cou
   return capsule;
 }
 
-// Where a turn goes, until the seat takes it: new arrays.
+// Where a turn goes, until the seat takes it: arrays that nobody else has.
 struct Next
 {
-  explicit Next(const Seat & seat)
+  explicit Next(Seat & seat)
   {
     good = true;
     for (int i = 0; i < Room::ARGUMENTS; i++) {
-      arrays[i] = good && seat.shapes[i] ? empty(seat.shapes[i]) : nullptr;
+      arrays[i] = good && seat.shapes[i] ? seat.shelves[i].take(seat.shapes[i]) : nullptr;
       good = arrays[i];
     }
   }
@@ -195,7 +196,7 @@ inline PyObject * plan_one(Seat & seat, PyObject * const * one, bool choose)
   PyObject * const * choice = Seat::items(seat.choice);
   const Out pace(choice[3]);
   AheadCall then(choice, pace.holds(4) ? paced(pace.data<double>(), seat.at + dt) : 0.0);
-  PyObject * rows = then.good ? empty(choice[2], 'l') : nullptr;
+  PyObject * rows = then.good ? seat.rows.take(choice[2], 'l') : nullptr;
   if (!rows) {return nullptr;}
   const Indices out(rows, PyBUF_WRITABLE);
   const int said = run(

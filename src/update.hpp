@@ -220,16 +220,13 @@ private:
       const double factor[] = {u[0], u[1], u[2], ahead * u[0], ahead * u[1], ahead * u[2], 1.0};
       const double * o = p + own(k) * size, * l = p + local(k) * size;
       double * row = &spread[k * size];
-      size_t j = 0;
-      for (; j + 4 <= size; j += 4) {
-        Four sum = load(o + j) + load(l + j);
-        for (int i = 0; i < FIRST; i++) {sum += factor[i] * load(p + i * size + j);}
-        store(sum, row + j);
-      }
-      for (; j < size; j++) {
-        row[j] = o[j] + l[j];
-        for (int i = 0; i < FIRST; i++) {row[j] += factor[i] * p[i * size + j];}
-      }
+      across(
+        size, [&](int j, auto some) {
+          using Some = decltype(some);
+          some = load<Some>(o + j) + load<Some>(l + j);
+          for (int i = 0; i < FIRST; i++) {some += factor[i] * load<Some>(p + i * size + j);}
+          store(some, row + j);
+        });
     }
   }
 
@@ -288,19 +285,15 @@ private:
     for (size_t i = 0; i < size; i++) {
       const double * from = before + i * size;
       double * to = covariance + i * size;
-      size_t j = 0;
-      for (; j + 4 <= size; j += 4) {
-        Four left = load(from + j);
-        for (size_t k = 0; k < count; k++) {
-          left -= gained[k * size + i] * load(gained + k * size + j);
-        }
-        store(left, to + j);
-      }
-      for (; j < size; j++) {
-        double left = from[j];
-        for (size_t k = 0; k < count; k++) {left -= gained[k * size + i] * gained[k * size + j];}
-        to[j] = left;
-      }
+      across(
+        size, [&](int j, auto left) {
+          using Some = decltype(left);
+          left = load<Some>(from + j);
+          for (size_t k = 0; k < count; k++) {
+            left -= gained[k * size + i] * load<Some>(gained + k * size + j);
+          }
+          store(left, to + j);
+        });
     }
   }
 

@@ -16,7 +16,7 @@
 #if defined(__GNUC__) && defined(__x86_64__)
 #define WIDEST __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma"), flatten))
 #define WIDER __attribute__((target("avx2,fma"), flatten))
-#define WIDE_ALONE __attribute__((target("avx2"), flatten))
+#define WIDE_ALONE __attribute__((target("avx2"), flatten, noinline))
 #else
 #define WIDEST
 #define WIDER
@@ -236,6 +236,19 @@ INLINE Vector limited(const Vector & x, double limit)
 {
   const Vector size = magnitude(x) / limit;
   return signed_as(limit - 2.0 * limit / (exponential(2.0 * size) + 1.0), x);
+}
+
+// Work on numbers 0 to count, as many at once as the processor has: it is told the first of them, and
+// given a Vector or a number.
+template<class Work>
+INLINE void across(int count, const Work & work)
+{
+  int i = 0;
+  if (VECTORS == Vectors::AVX512) {
+    for (; i + 8 <= count; i += 8) {work(i, Eight{});}
+  }
+  for (; i + 4 <= count; i += 4) {work(i, Four{});}
+  for (; i < count; i++) {work(i, 0.0);}
 }
 
 // A function of fours or eights, in place, for values (count).

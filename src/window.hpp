@@ -161,7 +161,7 @@ inline Held hold(
   for (size_t anchor = 0; anchor < seen.size(); anchor++) {
     if (seen[anchor] == 0 || named[anchor]) {continue;}
     for (int i = end[anchor] - seen[anchor]; i < end[anchor]; i++) {
-      trusted.insert(trusted.end(), 4, residual[i]);  // one place, where four are looked at
+      trusted.push_back(residual[i]);
       narrow.push_back(1.0 / scale[i]);
     }
     votes.add(seen[anchor], 1.0 / seen[anchor]);
@@ -171,9 +171,8 @@ inline Held hold(
   votes.close();
   run_alike(
     [&] {
-      Four offset;
-      found.cost = least_cost(trusted.data(), narrow.data(), votes, scales[2], offset)[0];
-      found.offset = offset[0];
+      found.cost = least_cost_of_one(
+        trusted.data(), narrow.data(), votes, scales[2], found.offset);
     });
   for (double & each : residual) {each -= found.offset;}
   for (size_t anchor = 0; anchor < seen.size(); anchor++) {
