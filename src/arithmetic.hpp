@@ -197,6 +197,19 @@ inline void solve(const double * factor, int n, double * x)
   }
 }
 
+// A lower factor (n, n) becomes its inverse, in place.
+inline void invert_lower(double * a, int n)
+{
+  for (int i = 0; i < n; i++) {
+    const double share = a[i * n + i] = 1.0 / a[i * n + i];
+    for (int j = 0; j < i; j++) {
+      double sum = 0.0;
+      for (int k = j; k < i; k++) {sum += a[i * n + k] * a[k * n + j];}
+      a[i * n + j] = -sum * share;
+    }
+  }
+}
+
 // Distance m and direction (3) of an offset (3).
 inline double slant(const double * offset, double floor, double * direction)
 {

@@ -226,12 +226,12 @@ INLINE double least_cost_of_one(
   const int count = votes.count(), runs = static_cast<int>(votes.runs.size());
   put_in_order(residual, count, order);
   sums.resize(count);
-  double whole = 0.0;
-  for (int i = 0; i < count; i++) {sums[i] = whole += votes.weight[votes.kind[order[i]]];}
+  double all = 0.0;
+  for (int i = 0; i < count; i++) {sums[i] = all += votes.weight[votes.kind[order[i]]];}
   int middle = 0;
-  while (middle < count - 1 && sums[middle] < 0.5 * whole) {middle++;}
+  while (middle < count - 1 && sums[middle] < 0.5 * all) {middle++;}
   const double median = residual[order[middle]];
-  products.assign(2 * runs + 1, 1.0);
+  products.assign(whole(2 * runs + 1), 1.0);
   double * const moved = products.data() + runs;
   for (int run = 0, i = 0; run < runs; run++) {
     for (; i < votes.runs[run].end; i++) {

@@ -44,7 +44,7 @@ inline bool predict(
 {
   const int size = FIRST + 2 * slots;
   const double way = std::sqrt(square(before[VX]) + square(before[VX + 1]) + 1e-4) * dt;
-  double look[CONTEXT + 2], inner[HIDDEN], climate[4];
+  double look[CONTEXT + 2], inner[HIDDEN], climate[whole(4)] = {};
   std::copy(context, context + CONTEXT, look);
   look[CONTEXT] = std::log(dt + 1e-3);
   look[CONTEXT + 1] = way;

@@ -56,7 +56,8 @@ inline void look_at(
   const int count = static_cast<int>(residual.size());
   Row both[2], pooled = net.pool_bias, shared = net.mix_bias;
   found.token.assign(before.begin(), before.end());
-  found.late = residual;
+  found.late.resize(whole(count));
+  std::copy_n(residual.data(), count, found.late.data());
   in_vectors(found.late.data(), count, [](auto & x) {x = squash(x);});
   for (int k = 0; k < count; k++) {
     const double late[] = {found.late[k], again};
@@ -83,7 +84,7 @@ inline void look_at(
   silu(found.mixed[0].at, count * WIDTH);
   // Of each range the three heads, then the two of the motion.
   Numbers & head = found.head, & large = found.large;
-  head.resize(3 * count + 2);
+  head.resize(whole(3 * count + 2));
   for (int i = 0; i < 3; i++) {
     for (int k = 0; k < count; k++) {
       head[i * count + k] =

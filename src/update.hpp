@@ -61,8 +61,8 @@ struct Workspace
     spread.resize(count * size);
     inner.resize(count * count);
     features.resize(count * KNOWN);
-    bent.resize(count * BENT);
-    logs.resize(count * LOGS + 3);
+    bent.resize(whole(count * BENT));
+    logs.resize(whole(count * LOGS + 3));
   }
 };
 
@@ -307,19 +307,23 @@ private:
     for (int k = 0; k < count_; k++) {inner_[k * (count_ + 1)] += square(net_.sigma);}
     for (int k = 0; k < count_; k++) {whitened_[k] = std::sqrt(inner_[k * (count_ + 1)]);}
     if (!cholesky(inner_.data(), count_)) {return false;}
-    Numbers & weighted = work_.weight, & column = work_.column, & all = work_.features;
-    weighted = innovation_;
-    solve(inner_.data(), count_, weighted.data());
+    invert_lower(inner_.data(), count_);
+    Numbers & whitened = work_.column, & all = work_.features;
+    for (int k = 0; k < count_; k++) {
+      whitened[k] = dot(&inner_[k * count_], innovation_.data(), k + 1);
+    }
     const double mean_off =
       std::accumulate(innovation_.begin(), innovation_.end(), 0.0) / count_;
     auto variance = [&](int row) {return std::max(p[row * (size + 1)], 1e-8);};
     double * bent = work_.bent.data(), * logs = work_.logs.data();
     double * level = logs + LOGS * count_;
     for (int k = 0; k < count_; k++) {
-      std::fill(column.begin(), column.end(), 0.0);
-      column[k] = 1.0;
-      solve(inner_.data(), count_, column.data());
-      const double precision = std::max(column[k], 1e-6), alone = weighted[k] / precision;
+      double own_precision = 0.0, weighted = 0.0;  // of the inverse, and of it times the innovation
+      for (int i = k; i < count_; i++) {
+        own_precision += square(inner_[i * count_ + k]);
+        weighted += inner_[i * count_ + k] * whitened[i];
+      }
+      const double precision = std::max(own_precision, 1e-6), alone = weighted / precision;
       const double * u = &direction_[k * SPACE];
       const double along = (u[0] * p[0] + u[1] * p[size]) * u[0] +
         (u[0] * p[1] + u[1] * p[size + 1]) * u[1];

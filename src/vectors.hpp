@@ -251,29 +251,22 @@ INLINE void across(int count, const Work & work)
   for (; i < count; i++) {work(i, 0.0);}
 }
 
-// A function of fours or eights, in place, for values (count).
+// So many numbers, or a few more: whole vectors.
+constexpr int whole(int count) {return (count + 7) / 8 * 8;}
+
+// A function of fours or eights, in place, for values (whole(count)): of those beyond it does not matter.
 template<class Function>
 INLINE void in_vectors(double * values, int count, const Function & function)
 {
-  int i = 0;
-  const auto step = [&](auto some) {
+  const auto step = [&](auto some, int i) {
       some = load<decltype(some)>(values + i);
       function(some);
       store(some, values + i);
-      i += LANES<decltype(some)>;
     };
   if (VECTORS == Vectors::AVX512) {
-    while (i + 8 <= count) {step(Eight{});}
-  }
-  while (i + 4 <= count) {step(Four{});}
-  if (i == count) {return;}
-  Four rest = {1.0, 1.0, 1.0, 1.0};
-  for (int j = 0; j < 3; j++) {
-    if (i + j < count) {rest[j] = values[i + j];}
-  }
-  function(rest);
-  for (int j = 0; j < 3; j++) {
-    if (i + j < count) {values[i + j] = rest[j];}
+    for (int i = 0; i < count; i += 8) {step(Eight{}, i);}
+  } else {
+    for (int i = 0; i < count; i += 4) {step(Four{}, i);}
   }
 }
 

@@ -237,6 +237,33 @@ def test_an_ordinary_turn_is_the_turn_by_parts(
     assert made > turns(60), "the kernel itself made turns"
 
 
+def test_what_was_said_stays() -> None:
+    """Whatever the kernel uses again, nobody has any more: plans, estimates and their foresight."""
+    rng = np.random.default_rng(5)
+    site = place(rng, 8, 2)
+    everybody = np.arange(8)
+    method = Method()
+    loop = Loop(method.make_tracker(site), method.make_scheduler(site), site, budget=3)
+
+    def told(plan: Plan, posterior: Any) -> list[Any]:
+        said: list[Any] = [plan.anchor]
+        for each in (plan.prediction, posterior):
+            if each is not None:
+                foreseen = each.foresight(everybody)
+                said += [each.mean, each.covariance, foreseen.cross, foreseen.ranges]
+        return [values.copy() for values in said]
+
+    kept = []
+    for step in range(40):
+        plan = loop.plan(0.1 * step)
+        posterior = loop.absorb(plan, walker(site, 0.1 * step, plan.anchor, rng))
+        if step % 3:
+            kept.append((plan, posterior, told(plan, posterior)))
+    for plan, posterior, said in kept:
+        for now, then in zip(told(plan, posterior), said, strict=True):
+            np.testing.assert_array_equal(now, then)
+
+
 WRONG = [None, "x", -1, 10**30, np.nan, np.empty(0), np.full((7, 7), np.nan), object()]
 WRONG += [np.arange(6)[::2], np.full(6, 10**12), np.zeros(6, dtype=bool), np.full(6, -1)]
 WRONG += [np.array(3.0), np.empty((6, 0)), np.full(6, np.inf), np.zeros(6)]
