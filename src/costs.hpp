@@ -91,38 +91,86 @@ INLINE void exchange_where(const Bits<Vector> & which, Vector & one, Vector & ot
 
 using Exchanges = std::vector<std::pair<int, int>>;
 
-// Batcher's network: which rows of so many to compare, one after the other, until all are in order.
-inline Exchanges sorting_network(int count)
+// Batcher's network: which rows of so many to compare, one after the other, until all are in order,
+// where blocks of so many are already.
+template<class Compare>
+constexpr void sorting_network(int count, int block, const Compare & compare)
 {
-  Exchanges found;
-  for (int p = 1; p < count; p *= 2) {
+  for (int p = block; p < count; p *= 2) {
     for (int k = p; k >= 1; k /= 2) {
       for (int j = k % p; j + k < count; j += 2 * k) {
-        for (int i = j; i < std::min(j + k, count - k); i++) {
-          if ((i ^ (i + k)) < 2 * p) {found.emplace_back(i, i + k);}
+        for (int i = j; i < j + k && i < count - k; i++) {
+          if ((i ^ (i + k)) < 2 * p) {compare(i, i + k);}
         }
       }
     }
   }
-  return found;
 }
 
-// The same, kept: it takes as long as putting in order.
-inline const Exchanges & known_network(int count)
+struct Exchange
+{
+  int one, other;
+};
+
+// The network of a block, known when it is compiled.
+constexpr int BLOCK = 8, IN_BLOCK = 19;
+struct BlockNetwork
+{
+  constexpr BlockNetwork()
+  : exchanges()
+  {
+    int at = 0;
+    sorting_network(
+      BLOCK, 1, [&](int one, int other) {
+        exchanges[at].one = one;
+        exchanges[at++].other = other;
+      });
+  }
+  Exchange exchanges[IN_BLOCK];
+};
+inline constexpr BlockNetwork WITHIN;
+
+// What is left of the network once blocks are in order, kept: it takes as long as putting in order.
+inline const std::vector<Exchange> & between_blocks(int count)
 {
   constexpr int most = 128;
-  static Exchanges known[most], large;
-  Exchanges & found = count < most ? known[count] : large;
-  if (found.empty() || count >= most) {found = sorting_network(count);}
+  static std::vector<Exchange> known[most], large;
+  std::vector<Exchange> & found = count < most ? known[count] : large;
+  if (found.empty() || count >= most) {
+    found.clear();
+    sorting_network(count, BLOCK, [&](int one, int other) {found.push_back({one, other});});
+  }
   return found;
 }
 
-// Put rows (count, lanes) in order, increasing in each lane, without branches.
+template<class Vector>
+INLINE void exchange(Vector & one, Vector & other)
+{
+  const Vector less = lesser(one, other);
+  other = greater(one, other);
+  one = less;
+}
+
+template<class Vector, size_t... I>
+INLINE void sort_block(Vector (& held)[BLOCK], std::index_sequence<I...>)
+{
+  (exchange(held[WITHIN.exchanges[I].one], held[WITHIN.exchanges[I].other]), ...);
+}
+
+// Put rows (whole blocks, lanes) in order, increasing in each lane, without branches: blocks in
+// registers, then all of them. Of the rows those from `count` on are infinite.
 template<class Vector>
 INLINE void sort_lanes(double * rows, int count)
 {
   constexpr int lanes = LANES<Vector>;
-  for (const auto & [one, other] : known_network(count)) {
+  for (int begin = 0; begin < count; begin += BLOCK) {
+    double * const block = rows + lanes * begin;
+    Vector held[BLOCK];
+    for (int i = 0; i < BLOCK; i++) {held[i] = load<Vector>(block + lanes * i);}
+    sort_block(held, std::make_index_sequence<IN_BLOCK>());
+    for (int i = 0; i < BLOCK; i++) {store(held[i], block + lanes * i);}
+  }
+  for (const auto & [one, other] : between_blocks(count)) {
     double * const low = rows + lanes * one, * const high = rows + lanes * other;
     const Vector a = load<Vector>(low), b = load<Vector>(high);
     store(lesser(a, b), low);
@@ -152,12 +200,13 @@ INLINE Vector weighted_median(const double * residual, const Votes & votes)
   constexpr int lanes = LANES<Vector>;
   static Blocks room_of_sorted, room_of_sums;
   const int count = votes.count();
-  double * const sorted = room(room_of_sorted, lanes * count);
+  double * const sorted = room(room_of_sorted, lanes * (count + BLOCK));
   double * const sums = room(room_of_sums, lanes * count);
   for (int i = 0; i < count; i++) {
     const Integers bits = (Integers)load<Vector>(residual + lanes * i);
     store((Vector)((bits & ~votes.mask) | votes.kind[i]), sorted + lanes * i);
   }
+  for (int i = count; i % BLOCK != 0; i++) {store(Vector{} + HUGE_VAL, sorted + lanes * i);}
   sort_lanes<Vector>(sorted, count);
   // Which one is in the middle hangs on the sum of weights in this order, as numpy makes it.
   Vector whole = {};
