@@ -16,6 +16,27 @@ namespace locdreamer_ros
 
 constexpr const char * SEAT = "locdreamer_ros._compiled.seat";
 
+// Of a seat's watch the arrays, as long as the seat is there: a turn needs them all.
+struct Watched
+{
+  explicit Watched(PyObject * const * of)
+  : places(of[0]), gate(of[1]), used(of[2]), last(of[3]), rows(of[4]), counts(of[5]), track(of[6]),
+    tracked(of[7]), constants(of[8]), named(of[9]), spikes(of[10], PyBUF_WRITABLE), fit(of[11]),
+    silence(of[12]), due(of[13]), limits(of[14]), looked(of[15]), searching(of + 16),
+    calm(of[19] == Py_True), wide(of[20]) {}
+
+  const In places, gate;
+  const Out used, last, rows, counts, track, tracked;
+  const In constants;
+  const Indices named, spikes;
+  const Out fit, silence, due;
+  const In limits;
+  const Out looked;
+  const Searching searching;
+  const bool calm;
+  const Indices wide;
+};
+
 // What the turns of one tag work on, from one to the next: tuples of arrays, and where the filter
 // stands, all of which it keeps.
 struct Seat
@@ -46,6 +67,7 @@ struct Seat
     shapes[0] = PyLong_FromLongLong(In(stands[0]).ok() ? In(stands[0]).count() : 0);
     shapes[1] = PyLong_FromSsize_t(shown);
     shapes[2] = Py_BuildValue("(nn)", shown, shown);
+    if (watch != Py_None) {watched = std::make_unique<Watched>(items(watch));}
   }
   ~Seat()
   {
@@ -58,11 +80,12 @@ struct Seat
 
   static PyObject * const * items(PyObject * tuple) {return &PyTuple_GET_ITEM(tuple, 0);}
   bool chooses() const {return choice != Py_None;}
-  bool watches() const {return watch != Py_None;}
+  bool watches() const {return watched != nullptr;}
 
   PyObject * const filter, * const choice, * const watch;
   PyObject * stands[Room::ARGUMENTS], * shapes[Room::ARGUMENTS];
   Shelf shelves[Room::ARGUMENTS], rows;
+  std::unique_ptr<const Watched> watched;
   double at;
 };
 
@@ -176,8 +199,7 @@ inline PyObject * plan_one(Seat & seat, PyObject * const * one, bool choose)
   const double dt = time - seat.at;
   bool ordinary = dt > 0.0;
   if (seat.watches()) {
-    PyObject * const * watch = Seat::items(seat.watch);
-    const In silence(watch[12]), limits(watch[14]);
+    const Array & silence = seat.watched->silence, & limits = seat.watched->limits;
     ordinary = ordinary && silence.holds(2) && limits.holds(LIMITS) &&
       dt <= silence.data<double>()[0] + limits.data<double>()[COAST] - seat.at;
   }
@@ -262,11 +284,10 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
     if (!heard) {Py_RETURN_NONE;}
     return next.taken(seat, at, PyLong_FromLong(heard));
   }
-  PyObject * const * watch = Seat::items(seat.watch);
-  const Out counts(watch[5]), track(watch[6]), tracked(watch[7]), fit(watch[11]), silence(watch[12]),
-  due(watch[13]), looked(watch[15]);
-  const Indices named(watch[9]), spikes(watch[10], PyBUF_WRITABLE), wide(watch[20]);
-  const In limits(watch[14]);
+  const Watched & watch = *seat.watched;
+  const Array & counts = watch.counts, & track = watch.track, & tracked = watch.tracked,
+    & fit = watch.fit, & silence = watch.silence, & due = watch.due, & looked = watch.looked,
+    & named = watch.named, & spikes = watch.spikes, & wide = watch.wide, & limits = watch.limits;
   const int64_t anchors = update.from.model->anchors(), axes = update.from.model->axes;
   if (!counts.holds(2) || !tracked.holds(1) || !fit.holds(anchors) || !silence.holds(2) ||
     !due.holds(1) || !looked.holds(1) || !named.ok() || !spikes.holds(anchors) ||
@@ -278,9 +299,10 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
   double * in_window = counts.data<double>(), * since = silence.data<double>();
   if (!is_count(in_window[0]) || !is_count(*tracked.data<double>())) {Py_RETURN_NONE;}
   const AttendCall attend(
-    watch, time, told, at, seat.stands[1], seat.stands[2], update.from.now().mean[COMMON], watch + 2,
+    watch.places, watch.gate, time, told, at, seat.stands[1], seat.stands[2],
+    update.from.now().mean[COMMON], watch.used, watch.last, watch.rows,
     static_cast<int64_t>(in_window[0]));
-  const HoldCall hold(watch[0], watch[8], watch[4], watch[6], watch[9]);
+  const HoldCall hold(watch.places, watch.constants, watch.rows, track, named);
   const double reach = std::max(limit[REACH], std::min(limit[REACH_ROWS] * since[1], limit[OLDEST]));
   const bool open = time - since[0] > std::max(limit[OPEN], 1.5 * since[1]);
   const bool tests = time >= *due.data<double>() || time < *due.data<double>() - limit[TEST];
@@ -320,7 +342,7 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
     } else {
       in_window[0] = left;
       in_window[1] = time;
-      bool calm = watch[19] == Py_True && held.cost < limit[SUSPECT] * held.anchors &&
+      bool calm = watch.calm && held.cost < limit[SUSPECT] * held.anchors &&
         wide.holds(held.fit.size());
       for (size_t i = 0; calm && i < held.fit.size(); i++) {
         const double off = held.fit[i].second;
@@ -333,7 +355,7 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
         const double common =
           State(update.to.state.data<double>(), update.from.slots).mean[COMMON];
         calm = held.anchors >= 3 && std::fabs(common) < limit[OFFSET] && !may_have_rival(
-          held, hold, Searching(watch + 16), time, shown, update.to.shown_covariance.data<double>(),
+          held, hold, watch.searching, time, shown, update.to.shown_covariance.data<double>(),
           static_cast<int>(axes), limit);
         if (calm) {*looked.data<double>() = time;}
       }

@@ -33,12 +33,12 @@ struct AttendCall
   // places and limits; time s; anchor, value, stamp, status; of the prior its time s, mean, covariance
   // and offset m; used, last, rows (R, 3) of the window, of which `count` are there.
   AttendCall(
-    PyObject * const * known, double time_, PyObject * const * told, double at_, PyObject * mean_,
-    PyObject * covariance_, double common_, PyObject * const * memory, int64_t count_)
-  : places(known[0]), fixed(known[1]), mean(mean_), covariance(covariance_), used(memory[0]),
-    last(memory[1]), rows(memory[2]), anchor(told[0], "lq"), value(told[1], "d"),
-    stamp(told[2], "d"), status(told[3], "B"), time(time_), at(at_), common(common_),
-    count(count_) {}
+    const Array & places_, const Array & limits_, double time_, PyObject * const * told, double at_,
+    PyObject * mean_, PyObject * covariance_, double common_, const Array & used_,
+    const Array & last_, const Array & rows_, int64_t count_)
+  : places(places_), fixed(limits_), used(used_), last(last_), rows(rows_), mean(mean_),
+    covariance(covariance_), anchor(told[0], "lq"), value(told[1], "d"), stamp(told[2], "d"),
+    status(told[3], "B"), time(time_), at(at_), common(common_), count(count_) {}
 
   bool usable(int64_t i) const
   {
@@ -110,8 +110,8 @@ struct AttendCall
     return now;
   }
 
-  const In places, fixed, mean, covariance;
-  const Out used, last, rows;
+  const Array & places, & fixed, & used, & last, & rows;
+  const In mean, covariance;
   const Line anchor, value, stamp, status;
   const double time, at, common;
   const int64_t count;
@@ -133,8 +133,10 @@ inline PyObject * attend(PyObject *, PyObject * const * given, Py_ssize_t count)
   }
   const int64_t rows = PyLong_AsLong(given[15]);
   if (PyErr_Occurred()) {return nullptr;}
+  const In places(given[0]), limits(given[1]);
+  const Out used(given[12]), last(given[13]), window(given[14]);
   const AttendCall call(
-    given, time, given + 3, at, given[8], given[9], common, given + 12, rows);
+    places, limits, time, given + 3, at, given[8], given[9], common, used, last, window, rows);
   uint64_t beyond = 0;
   int unused = 0;
   if (!call.plain(beyond, unused, false)) {Py_RETURN_NONE;}
@@ -143,7 +145,7 @@ inline PyObject * attend(PyObject *, PyObject * const * given, Py_ssize_t count)
 }
 
 // A track (R, 1 + axes) that is written on: whether there is room for one row more.
-inline bool has_room(const Out & track, int64_t before, int64_t axes)
+inline bool has_room(const Array & track, int64_t before, int64_t axes)
 {
   return axes && track.ok() && track.last_axis() == 1 + axes && before >= 0 &&
          (before + 1) * (1 + axes) <= track.count();
@@ -151,7 +153,7 @@ inline bool has_room(const Out & track, int64_t before, int64_t axes)
 
 // How many rows the track has with this one, and without those from before time - reach s.
 inline int64_t remembered(
-  const Out & track, int64_t before, int64_t axes, double time, const double * mean, double reach)
+  const Array & track, int64_t before, int64_t axes, double time, const double * mean, double reach)
 {
   const int64_t width = 1 + axes;
   double * rows = track.data<double>(), * end = rows + before * width;
@@ -214,8 +216,8 @@ inline PyObject * medians_of(PyObject *, PyObject * const * given, Py_ssize_t co
 struct HoldCall
 {
   HoldCall(
-    PyObject * places_, PyObject * constants_, PyObject * rows_, PyObject * track_,
-    PyObject * named_)
+    const Array & places_, const Array & constants_, const Array & rows_, const Array & track_,
+    const Array & named_)
   : places(places_), constants(constants_), track(track_), rows(rows_), named(named_) {}
 
   // Of the window's `many` rows `left` are left; false: numpy's turn.
@@ -258,9 +260,7 @@ struct HoldCall
     return std::isfinite(held.cost);
   }
 
-  const In places, constants, track;
-  const Out rows;
-  const Indices named;
+  const Array & places, & constants, & track, & rows, & named;
 };
 
 // hold(places (A, 3), constants (10,), rows (R, 3), how many, track (R, 1 + D), how many, now,
@@ -274,7 +274,10 @@ inline PyObject * hold_track(PyObject *, PyObject * const * given, Py_ssize_t co
   if (!arguments(count, 8) || !number(given[6], now)) {return nullptr;}
   const int64_t many = PyLong_AsLong(given[3]), tracked = PyLong_AsLong(given[5]);
   if (PyErr_Occurred()) {return nullptr;}
-  const HoldCall call(given[0], given[1], given[2], given[4], given[7]);
+  const In places(given[0]), constants(given[1]), track(given[4]);
+  const Out rows(given[2]);
+  const Indices named(given[7]);
+  const HoldCall call(places, constants, rows, track, named);
   Held held;
   int left = 0;
   if (!run([&] {return call.run(many, tracked, now, left, held);})) {Py_RETURN_NONE;}
@@ -293,7 +296,7 @@ public:
 
   // Of the ranges beyond the gate, as bits, those that are but spikes, and of others those of anchors
   // of late in doubt, into `without`; false: it is Python's to name an anchor.
-  bool run(uint64_t beyond, bool open, const Indices & named, uint64_t & without)
+  bool run(uint64_t beyond, bool open, const Array & named, uint64_t & without)
   {
     for (int64_t i = 0; i < attend_.value.last_axis(); i++) {
       if (!attend_.usable(i)) {continue;}
