@@ -27,6 +27,9 @@ from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.roles import RangeSource, Scheduler, Stepped, Tracker
 from locdreamer_ros.types import Estimate, IntArray, Motion, Ranges, Site, unchanging
 
+MOST_ANCHORS = 64
+"""Of more that answer at once the nearest are used: farther ones say little more, and filters'
+steps grow with the cube of them."""
 RETRY_S = 2.0
 """An anchor that is held back is asked again this often, in another's place."""
 ASK_S, REST_S = 5.0, 20.0
@@ -179,6 +182,7 @@ class Loop:
     def absorb_by_parts(self, plan: Plan, ranges: Ranges) -> Estimate | None:
         """`absorb` as it reads; of an ordinary turn the kernel makes the same at once."""
         self._seat = None
+        ranges = nearest(ranges)
         if ranges.free:
             known = None if self.watch.seeking else self.tracker.estimate
             ranges = lifted(self.site, ranges, known, self.tracker.offset)
@@ -308,6 +312,19 @@ class Loop:
         return Step(time, schedule, ranges, estimate, self.status())
 
 
+def nearest(ranges: Ranges) -> Ranges:
+    """The ranges of the `MOST_ANCHORS` anchors with the shortest ones that may be used."""
+    if len(ranges) <= MOST_ANCHORS:
+        return ranges
+    usable = ranges.usable()
+    order = np.argsort(usable.value, kind="stable")
+    anchors, first = np.unique(usable.anchor[order], return_index=True)
+    if anchors.size <= MOST_ANCHORS:
+        return ranges
+    kept = anchors[np.argsort(first)[:MOST_ANCHORS]]
+    return usable[np.flatnonzero(np.isin(usable.anchor, kept))]
+
+
 def plan_all(asked: Sequence[tuple[Loop, float]], *, choose: bool = True) -> list[Plan | None]:
     """`Loop.plan` at its time s of each loop whose turn is ordinary, in one call of the kernel.
 
@@ -328,6 +345,7 @@ def absorb_all(answered: Sequence[tuple[Loop, Plan, Ranges]]) -> list[Estimate |
     """
     if compiled.kernel is None:
         return [None] * len(answered)
+    answered = [(loop, plan, nearest(ranges)) for loop, plan, ranges in answered]
     turns = [loop._absorbing(plan, ranges) for loop, plan, ranges in answered]
     made = compiled.kernel.absorb(turns)
     return [

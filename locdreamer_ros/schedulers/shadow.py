@@ -16,6 +16,7 @@ import numpy as np
 
 from locdreamer_ros.schedulers.gdop import directions
 from locdreamer_ros.trackers.kalman import transition, white_acceleration
+from locdreamer_ros.trackers.own_states import MOST_KEPT, OwnStates, moved
 from locdreamer_ros.types import Estimate, FloatArray, Foresight, IntArray, Site
 
 ACC_PSD = 0.3
@@ -27,14 +28,20 @@ LOCAL_S, LOCAL_WAY_M = 20.0, 1.5
 
 
 class Shadow:
-    """Covariance (2 D + 1 + A square) of position, velocity, common bias, local biases."""
+    """Covariance (2 D + 1 + A square) of position, velocity, common bias, local biases.
+
+    On a site of more than `MOST_KEPT` anchors only those heard last have a local bias there.
+    """
 
     def __init__(self, site: Site, start: Estimate) -> None:
         self._site = site
         self._time = start.time
         d, count = site.dimensions, len(site.anchors)
         self._common = 2 * d
-        size = self._common + 1 + count
+        self._own = OwnStates(count, self._common + 1)
+        if count <= MOST_KEPT:
+            self._own.meet(np.arange(count))
+        size = self._common + 1 + int((self._own.place >= 0).sum())
         self._covariance = np.zeros((size, size))
         self._covariance[: 2 * d, : 2 * d] = start.covariance
         own = np.arange(self._common + 1, size)
@@ -62,7 +69,9 @@ class Shadow:
         jacobian = np.zeros((rows.size, len(self._covariance)))
         jacobian[:, :d] = directions(self._site, estimate.position, rows)
         jacobian[:, self._common] = 1.0
-        jacobian[np.arange(rows.size), self._common + 1 + rows] = 1.0
+        own = self._own.place[rows]
+        there = np.flatnonzero(own >= 0)
+        jacobian[there, own[there]] = 1.0
         return jacobian
 
     def foresee(self, prediction: Estimate, rows: IntArray) -> Foresight:
@@ -71,12 +80,18 @@ class Shadow:
         d = self._site.dimensions
         jacobian = self._jacobian(prediction, rows)
         spread = jacobian @ self._covariance
-        return Foresight(self._covariance[:d, :d].copy(), spread[:, :d], spread @ jacobian.T)
+        ranges = spread @ jacobian.T
+        strange = np.flatnonzero(self._own.place[rows] < 0)
+        ranges[strange, strange] += LOCAL_M**2
+        return Foresight(self._covariance[:d, :d].copy(), spread[:, :d], ranges)
 
     def heard(self, posterior: Estimate, rows: IntArray) -> None:
         """Anchors `rows` answered."""
         if rows.size == 0:
             return
+        was = self._own.meet(rows)
+        if was is not None:
+            self._covariance = moved(self._covariance, was, LOCAL_M**2)
         jacobian = self._jacobian(posterior, rows)
         spread = jacobian @ self._covariance
         inner = spread @ jacobian.T

@@ -6,7 +6,8 @@ State: position (D), velocity (D), a bias c common to all ranges, and a bias b_k
 that a range of anchor k is expected to be |p - p^k| + c + b_k. c is a slow random walk (antenna
 delays, temperature); b_k is one that is drawn back to zero, so anchors share what they can.
 An anchor gets its b_k when it is first heard: until then it has the one that any such anchor has,
-and nothing to do with the rest. So this is exact, and a site's other anchors cost nothing.
+and nothing to do with the rest. So this is exact, and a site's other anchors cost nothing; of more
+than 64 heard, those heard last keep theirs (`own_states`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from locdreamer_ros.trackers.kalman import (
     transition,
     white_acceleration,
 )
+from locdreamer_ros.trackers.own_states import OwnStates, moved
 from locdreamer_ros.types import Estimate, FloatArray, IntArray, Motion, Ranges, Site
 
 
@@ -54,8 +56,7 @@ class BiasEkf(Tracker):
         self.site = site
         self.config = config
         self._common = 2 * site.dimensions
-        self._own = np.full(len(site.anchors), -1)
-        """Where each anchor's own bias is in the state; -1: it was not heard yet."""
+        self._own = OwnStates(len(site.anchors), self._common + 1)
         self._estimate: Estimate | None = None
         self._mean = np.zeros(self._common + 1)
         self._covariance = np.eye(self._common + 1)
@@ -73,12 +74,13 @@ class BiasEkf(Tracker):
     @property
     def biases(self) -> FloatArray:
         """(A,) m: what each anchor's ranges are thought to be too long by."""
-        return np.where(self._own < 0, 0.0, self._mean[self._own]) + self.offset
+        own = self._own.place
+        return np.where(own < 0, 0.0, self._mean[own]) + self.offset
 
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix; the biases start unknown."""
         kinematic = self._common
-        self._own = np.full(len(self.site.anchors), -1)
+        self._own = OwnStates(len(self.site.anchors), kinematic + 1)
         self._mean = np.append(fix.mean, fix.offset)
         self._covariance = np.zeros((kinematic + 1, kinematic + 1))
         self._covariance[:kinematic, :kinematic] = fix.covariance
@@ -86,14 +88,11 @@ class BiasEkf(Tracker):
         self._publish(fix.time)
 
     def _meet(self, anchor: IntArray) -> None:
-        """Anchors heard for the first time get biases of their own."""
-        fresh = np.unique(anchor[self._own[anchor] < 0])
-        known, size = self._mean.size, self._mean.size + fresh.size
-        self._own[fresh] = np.arange(known, size)
-        self._mean = np.append(self._mean, np.zeros(fresh.size))
-        covariance = self.config.anchor_sigma**2 * np.eye(size)
-        covariance[:known, :known] = self._covariance
-        self._covariance = covariance
+        """Anchors that have no bias of their own get one."""
+        was = self._own.meet(anchor)
+        if was is not None:
+            self._mean = np.where(was < 0, 0.0, self._mean[was])
+            self._covariance = moved(self._covariance, was, self.config.anchor_sigma**2)
 
     def _publish(self, time: float) -> Estimate:
         kinematic = self._common
@@ -130,9 +129,8 @@ class BiasEkf(Tracker):
         if len(used) == 0:
             return now
         common, n = self._common, np.arange(len(used))
-        if (self._own[used.anchor] < 0).any():
-            self._meet(used.anchor)
-        own = self._own[used.anchor]
+        self._meet(used.anchor)
+        own = self._own.place[used.anchor]
 
         def linearise(state: FloatArray) -> tuple[FloatArray, FloatArray]:
             distance, kinematic = linearise_ranges(self.site, state, now.time, used)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from locdreamer_ros.geometry import slant
+from locdreamer_ros.trackers.own_states import MOST_KEPT
 from locdreamer_ros.types import FloatArray, IntArray, Motion, Ranges, Site
 from locdreamer_ros.zero_shot import odometry_frame as frame
 from locdreamer_ros.zero_shot.layout import (
@@ -240,11 +241,42 @@ def _remember(
     )
 
 
+def _forget(state: State, slot: IntArray, rows: IntArray, count: int) -> tuple[State, IntArray]:
+    """The state and the slots without those `count` that are unheard for longest; not of `rows`."""
+    if count <= 0:
+        return state, slot
+    age = state.age.copy()
+    age[0] = age[slot[rows]] = -1.0
+    oldest = np.argsort(-age, kind="stable")[:count]
+    kept = np.delete(np.arange(state.slots), oldest[age[oldest] >= 0.0])
+    place = np.zeros(state.slots, dtype=np.intp)
+    place[kept] = np.arange(kept.size)
+    states = np.concatenate(
+        [
+            np.arange(FIRST_BIAS),
+            FIRST_BIAS + kept,
+            FIRST_BIAS + state.slots + kept,
+            np.arange(state.plain, state.size),
+        ]
+    )
+    left = state.changed(
+        age=state.age[kept],
+        surprise=state.surprise[kept],
+        mean=state.mean[states],
+        covariance=state.covariance[np.ix_(states, states)],
+    )
+    return left, place[slot]
+
+
 def meet(state: State, slot: IntArray, rows: IntArray) -> tuple[State, IntArray]:
-    """The state and the slots (A,) once anchors `rows` (K,) all have a slot of their own."""
+    """The state and the slots (A,) once anchors `rows` (K,) all have a slot of their own.
+
+    Of more than `MOST_KEPT` anchors those heard last keep theirs.
+    """
     new = np.unique(rows[slot[rows] == 0])
     if new.size == 0:
         return state, slot
+    state, slot = _forget(state, slot, rows, state.slots - 1 + new.size - MOST_KEPT)
     known = state.slots
     slot = slot.copy()
     slot[new] = known + np.arange(new.size)
