@@ -59,6 +59,13 @@ inline bool choose_in(
          exchange(choice, anchors, budget, present, clearly, best);
 }
 
+// The same in two dimensions or three, in the vectors of whoever asks.
+template<class... Given>
+INLINE bool choose_in_space(int64_t axes, Given && ... given)
+{
+  return axes == 2 ? choose_in<2>(given ...) : choose_in<3>(given ...);
+}
+
 // choose(position, cross, ranges, weights of the axes, budget, sigma, most subsets, clearly;
 //        rows (budget,))
 inline PyObject * choose(PyObject *, PyObject * const * given, Py_ssize_t count)
@@ -85,11 +92,10 @@ inline PyObject * choose(PyObject *, PyObject * const * given, Py_ssize_t count)
     return answer(false);
   }
   std::vector<int> best;
-  const auto in_space = axes == 2 ? choose_in<2> : choose_in<3>;
   const bool done = run(
     [&] {
-      return in_space(
-        position.data<double>(), cross.data<double>(), ranges.data<double>(),
+      return choose_in_space(
+        axes, position.data<double>(), cross.data<double>(), ranges.data<double>(),
         weights.data<double>(), static_cast<int>(anchors), static_cast<int>(budget), sigma, most,
         clearly, best);
     });
@@ -171,9 +177,8 @@ struct AheadCall
 
   bool choose(std::vector<int> & best) const
   {
-    const auto in_space = axes == 2 ? choose_in<2> : choose_in<3>;
-    return budget < candidates && in_space(
-      position.data(), cross.data(), ranges.data(), weights.data<double>(),
+    return budget < candidates && choose_in_space(
+      axes, position.data(), cross.data(), ranges.data(), weights.data<double>(),
       static_cast<int>(candidates), static_cast<int>(budget), sigma, most, clearly, best);
   }
 
