@@ -35,6 +35,8 @@ RETRY_S = 2.0
 ASK_S, REST_S = 5.0, 20.0
 """Doubt has the anchors unheard for longest asked for so long, then not again until so much later:
 what lasts for ever is no fault that asking mends."""
+CHECK_FIXES = 5
+"""Anchors suspected of being long for long are asked in one fix of so many, in another's place."""
 
 
 @unchanging
@@ -81,6 +83,7 @@ class Loop:
         self._leaps = Leaps()
         self._retried = -np.inf
         self._doubted = -np.inf
+        self._unchecked = 0
 
     @property
     def tracker(self) -> Tracker:
@@ -140,11 +143,11 @@ class Loop:
     def _mended(self, chosen: IntArray, time: float) -> IntArray:
         """The choice without anchors that are held back, and with those unheard while in doubt."""
         count = len(self.site.anchors)
-        named = self.watch.naming.named
+        named, suspects = self.watch.naming.named, self.watch.naming.suspects
         if self.watch.doubt.suspect and not 0.0 <= time - self._doubted < REST_S:
             self._doubted = time
         doubts = self.watch.doubt.suspect and time - self._doubted < ASK_S
-        if chosen.size >= count or not (named or doubts):
+        if chosen.size >= count or not (named or doubts or suspects):
             return chosen
         heard = self.watch.window.last
         unheard = [a for a in np.argsort(heard, kind="stable").tolist() if a not in named]
@@ -156,6 +159,13 @@ class Loop:
         if named and time - self._retried >= RETRY_S and kept:
             self._retried = time
             kept[-1] = min(named, key=lambda anchor: heard[anchor])
+        elif suspects.isdisjoint(kept):
+            self._unchecked += 1
+            if self._unchecked >= CHECK_FIXES and kept and suspects - named:
+                kept[-1] = min(suspects - named, key=lambda anchor: heard[anchor])
+                self._unchecked = 0
+        else:
+            self._unchecked = 0
         return np.sort(np.array(kept, dtype=np.intp))
 
     def may_ask_on(self, plan: Plan) -> bool:

@@ -23,7 +23,7 @@ struct Watched
   : places(of[0]), gate(of[1]), used(of[2]), last(of[3]), rows(of[4]), counts(of[5]), track(of[6]),
     tracked(of[7]), constants(of[8]), named(of[9]), spikes(of[10], PyBUF_WRITABLE), fit(of[11]),
     silence(of[12]), due(of[13]), limits(of[14]), looked(of[15]), searching(of + 16),
-    calm(of[19] == Py_True), wide(of[20]) {}
+    calm(of[19] == Py_True), wide(of[20]), lasting(of[21]) {}
 
   const In places, gate;
   const Out used, last, rows, counts, track, tracked;
@@ -35,6 +35,7 @@ struct Watched
   const Searching searching;
   const bool calm;
   const Indices wide;
+  const Out lasting;
 };
 
 // What the turns of one tag work on, from one to the next: tuples of arrays, and where the filter
@@ -46,12 +47,12 @@ struct Seat
   // What `AheadCall` takes, with the pace (4,) in place of sigma: last fix and interval s, sigma m of
   // a range, how long what lasts is shared s.
   static constexpr int CHOICE = AheadCall::ARGUMENTS;
-  // places (A, 3), limits of the gate (6,); used (A, 2), last (A,), window (R, 3); window's counts
+  // places (A, 3), limits of the gate (7,); used (A, 2), last (A,), window (R, 3); window's counts
   // (2,): rows, and when it was pruned; track (T, 1 + D), its count (1,), constants of `hold` (10,),
   // anchors named (N,), spikes (A,), fit (A,), silence (2,): since when, and how often; when the track
   // is held next (1,), limits (LIMITS,); when other places were looked at last (1,), and `Searching`;
-  // whether all is calm, and of which anchors, increasing (C,).
-  static constexpr int WATCH = 21;
+  // whether all is calm, and of which anchors, increasing (C,); long ranges of each (A, 4).
+  static constexpr int WATCH = 22;
   // state, mean (2D,) and covariance (2D, 2D) that are shown of it; and its time s.
   static constexpr int STANDING = Room::ARGUMENTS + 1;
 
@@ -301,7 +302,7 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
   const AttendCall attend(
     watch.places, watch.gate, time, told, at, seat.stands[1], seat.stands[2],
     update.from.now().mean[COMMON], watch.used, watch.last, watch.rows,
-    static_cast<int64_t>(in_window[0]));
+    static_cast<int64_t>(in_window[0]), watch.lasting);
   const HoldCall hold(watch.places, watch.constants, watch.rows, track, named);
   const double reach = std::max(limit[REACH], std::min(limit[REACH_ROWS] * since[1], limit[OLDEST]));
   const bool open = time - since[0] > std::max(limit[OPEN], 1.5 * since[1]);
@@ -348,6 +349,9 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
         const double off = held.fit[i].second;
         calm = off + std::max(held.offset, 0.0) >= limit[SHRINKS] && off <= limit[LINGERS] &&
           held.fit[i].first == wide.data<int64_t>()[i];
+      }
+      for (int64_t i = 0; calm && i < anchors; i++) {
+        calm = !(time - attend.lasting.data<double>()[4 * i] > limit[LASTS]);
       }
       const double least = std::max(limit[RIVALLED], limit[RIVALLED_EACH] * held.anchors);
       const double wait = held.cost >= least ? limit[LOOK] : limit[GLANCE];

@@ -24,21 +24,24 @@ namespace locdreamer_ros
 enum Limit
 {
   COAST, OPEN, TEST, SUSPECT, LINGERS, AGREES, SPIKES, ACCUSED, REACH, REACH_ROWS, OLDEST, RIVALLED,
-  RIVALLED_EACH, LOOK, GLANCE, RIVAL, BEST, ELSEWHERE, SIGMAS, OFFSET, SHRINKS, LIMITS
+  RIVALLED_EACH, LOOK, GLANCE, RIVAL, BEST, ELSEWHERE, SIGMAS, OFFSET, SHRINKS, LASTS,
+  LIMITS
 };
 
 // Ranges that are looked at: their arguments, borrowed while it lives.
 struct AttendCall
 {
   // places and limits; time s; anchor, value, stamp, status; of the prior its time s, mean, covariance
-  // and offset m; used, last, rows (R, 3) of the window, of which `count` are there.
+  // and offset m; used, last, rows (R, 3) of the window, of which `count` are there; of each anchor its
+  // long ranges (A, 4), as Lasting of integrity/lasting.py has them.
   AttendCall(
     const Array & places_, const Array & limits_, double time_, PyObject * const * told, double at_,
     PyObject * mean_, PyObject * covariance_, double common_, const Array & used_,
-    const Array & last_, const Array & rows_, int64_t count_)
-  : places(places_), fixed(limits_), used(used_), last(last_), rows(rows_), mean(mean_),
-    covariance(covariance_), anchor(told[0], "lq"), value(told[1], "d"), stamp(told[2], "d"),
-    status(told[3], "B"), time(time_), at(at_), common(common_), count(count_) {}
+    const Array & last_, const Array & rows_, int64_t count_, const Array & lasting_)
+  : places(places_), fixed(limits_), used(used_), last(last_), rows(rows_), lasting(lasting_),
+    mean(mean_), covariance(covariance_), anchor(told[0], "lq"), value(told[1], "d"),
+    stamp(told[2], "d"), status(told[3], "B"), time(time_), at(at_), common(common_),
+    count(count_) {}
 
   bool usable(int64_t i) const
   {
@@ -51,7 +54,7 @@ struct AttendCall
   bool plain(uint64_t & beyond, int & good_ones, bool loose) const
   {
     const int64_t axes = mean.holds(4) ? 2 : mean.holds(6) ? SPACE : 0;
-    if (!axes || !places.ok() || !value.ok() || !fixed.holds(6) || !rows.ok() ||
+    if (!axes || !places.ok() || !value.ok() || !fixed.holds(7) || !rows.ok() ||
       !covariance.holds(4 * axes * axes))
     {
       return false;
@@ -59,7 +62,8 @@ struct AttendCall
     const int64_t ranges = value.last_axis(), anchors = places.count() / SPACE;
     if (ranges < 1 || ranges > 64 || count < 0 || (count + ranges) * 3 > rows.count() ||
       !anchor.is_line(ranges) || !value.is_line(ranges) || !stamp.is_line(ranges) ||
-      !status.is_line(ranges) || !used.holds(2 * anchors) || !last.holds(anchors))
+      !status.is_line(ranges) || !used.holds(2 * anchors) || !last.holds(anchors) ||
+      !lasting.holds(4 * anchors))
     {
       return false;
     }
@@ -82,7 +86,7 @@ struct AttendCall
       double offset[SPACE] = {0.0, 0.0, height}, unused[SPACE];
       for (int j = 0; j < axes; j++) {offset[j] = state[j] + (when - at) * state[axes + j];}
       for (int j = 0; j < SPACE; j++) {offset[j] -= places.data<double>()[row * SPACE + j];}
-      const double off = metres - slant(offset, floor, unused) - common;
+      const double off = off_[i] = metres - slant(offset, floor, unused) - common;
       if (!(off < limits[3] + sigmas && off > limits[2] - sigmas)) {beyond |= uint64_t{1} << i;}
     }
     std::sort(asked, asked + good_ones);
@@ -92,7 +96,7 @@ struct AttendCall
   // Take them into the window, but what comes faster than the limit; how many rows it has then.
   int64_t take() const
   {
-    const double spaced = fixed.data<double>()[5];
+    const double * limits = fixed.data<double>(), spaced = limits[5];
     int64_t now = count;
     for (int64_t i = 0; i < value.last_axis(); i++) {
       if (!usable(i)) {continue;}
@@ -100,6 +104,17 @@ struct AttendCall
       const double metres = value.at<double>(i), when = stamp.at<double>(i);
       used.data<double>()[2 * row] = when;
       used.data<double>()[2 * row + 1] = metres;
+      double * lasts = lasting.data<double>() + 4 * row;
+      if (off_[i] > limits[6]) {
+        if (std::isnan(lasts[0])) {
+          lasts[0] = when;
+          lasts[1] = 0.0;
+          std::copy_n(mean.data<double>(), 2, lasts + 2);
+        }
+        lasts[1] += 1.0;
+      } else if (off_[i] >= limits[2]) {
+        lasts[0] = std::nan("");
+      }
       if (when - last.data<double>()[row] < spaced) {continue;}
       last.data<double>()[row] = when;
       double * to = rows.data<double>() + 3 * now++;
@@ -110,23 +125,26 @@ struct AttendCall
     return now;
   }
 
-  const Array & places, & fixed, & used, & last, & rows;
+  const Array & places, & fixed, & used, & last, & rows, & lasting;
   const In mean, covariance;
   const Line anchor, value, stamp, status;
   const double time, at, common;
   const int64_t count;
+
+private:
+  mutable double off_[64];
 };
 
-// attend(places (A, 3), limits (6,), time, anchor, value, stamp, status (N,), time, mean (2D) and
+// attend(places (A, 3), limits (7,), time, anchor, value, stamp, status (N,), time, mean (2D) and
 //        covariance (2D, 2D) of the prior, offset, keep; used (A, 2), last (A,), rows (R, 3),
-//        how many): how many rows the window has with these ranges, and which of them are beyond the
-// gate, as bits; None where one of them is not plain: then numpy looks.
-// limits: height, floor, low and high gate m, how far from `time` s a stamp may be, and how far
-// apart those of an anchor are kept. Without `keep` nothing changes.
+//        how many, lasting (A, 4)): how many rows the window has with these ranges, and which of them
+// are beyond the gate, as bits; None where one of them is not plain: then numpy looks.
+// limits: height, floor, low and high gate m, how far from `time` s a stamp may be, how far apart those
+// of an anchor are kept, and what is long m. Without `keep` nothing changes.
 inline PyObject * attend(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   double time = 0.0, at = 0.0, common = 0.0;
-  if (!arguments(count, 16) || !number(given[2], time) || !number(given[7], at) ||
+  if (!arguments(count, 17) || !number(given[2], time) || !number(given[7], at) ||
     !number(given[10], common))
   {
     return nullptr;
@@ -134,9 +152,10 @@ inline PyObject * attend(PyObject *, PyObject * const * given, Py_ssize_t count)
   const int64_t rows = PyLong_AsLong(given[15]);
   if (PyErr_Occurred()) {return nullptr;}
   const In places(given[0]), limits(given[1]);
-  const Out used(given[12]), last(given[13]), window(given[14]);
+  const Out used(given[12]), last(given[13]), window(given[14]), lasting(given[16]);
   const AttendCall call(
-    places, limits, time, given + 3, at, given[8], given[9], common, used, last, window, rows);
+    places, limits, time, given + 3, at, given[8], given[9], common, used, last, window, rows,
+    lasting);
   uint64_t beyond = 0;
   int unused = 0;
   if (!call.plain(beyond, unused, false)) {Py_RETURN_NONE;}

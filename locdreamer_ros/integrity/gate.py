@@ -13,6 +13,7 @@ import numpy as np
 
 from locdreamer_ros import compiled
 from locdreamer_ros.geometry import FLOOR_M
+from locdreamer_ros.integrity.lasting import LASTS_M
 from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.snapshot import gaps
 from locdreamer_ros.integrity.times import APART_S, Times
@@ -34,7 +35,7 @@ class Gate:
         self._site = site
         self._naming = naming
         limits = (site.tag_height, FLOOR_M, -SHORT_GATE_M, LONG_GATE_M, APART_S, SPACED_S)
-        self._known = (site.anchors.positions, np.array(limits))
+        self._known = (site.anchors.positions, np.array([*limits, LASTS_M]))
         self.excluded: Counter[str] = Counter()
         """Ranges held back, by anchor."""
         self.times = Times(len(site.anchors))
@@ -65,6 +66,7 @@ class Gate:
             *(*self._known, time, ranges.anchor, ranges.value, ranges.stamp, ranges.status),
             *(prior.time, prior.mean, prior.covariance, offset, count),
             *(self.times.newest, window.last, window.rows, window.count),
+            self._naming.lasting.rows,
         )
         if found is None:
             return None
@@ -75,14 +77,19 @@ class Gate:
             return ALL_NEAR
         return np.array([not found[1] >> row & 1 for row in range(len(ranges))])
 
-    def near(self, ranges: Ranges, prior: Estimate, offset: float) -> BoolArray:
+    def near(
+        self, ranges: Ranges, prior: Estimate, offset: float, *, count: bool = False
+    ) -> BoolArray:
         """Which ranges (N,) are near what the track expects.
 
-        offset m: what the tracker thinks that all ranges are too long by.
+        offset m: what the tracker thinks that all ranges are too long by; count: whether those that
+        are long are remembered.
         """
         ahead = ranges.stamp - prior.time
         at = prior.position + ahead[:, None] * prior.velocity
         off = gaps(self._site, ranges.anchor, ranges.value, at) - offset
+        if count:
+            self._naming.lasting.hear(ranges, off, -SHORT_GATE_M, prior.position)
         sigmas = 3.0 * math.sqrt(max(float(np.trace(prior.position_covariance)), 0.0))
         return np.asarray((off < LONG_GATE_M + sigmas) & (off > -SHORT_GATE_M - sigmas))
 

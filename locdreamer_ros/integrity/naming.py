@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping
 
+from locdreamer_ros.integrity.lasting import Lasting
 from locdreamer_ros.integrity.snapshot import Snapshot
 from locdreamer_ros.types import FloatArray, Site
 
@@ -45,12 +46,20 @@ class Naming:
         self._voted: dict[int, float] = {}
         self._long: dict[int, float] = {}
         self._short: dict[int, tuple[float, int]] = {}
+        self.lasting = Lasting(len(site.anchors))
+        self.suspects: frozenset[int] = frozenset()
+        """Whose ranges all are long of late; a named anchor among them is not cleared."""
         self.named: frozenset[int] = frozenset()
 
     @property
     def calm(self) -> bool:
         """Whether there is nothing against anybody."""
-        return not (self.named or self._votes or self._long or self._short)
+        return not (self.named or self._votes or self._long or self._short or self.suspects)
+
+    def begin(self) -> None:
+        """The track begins here."""
+        self.lasting.clear()
+        self.suspects = frozenset()
 
     def judges(self, snapshot: Snapshot) -> bool:
         """Whether a snapshot has the redundancy to blame an anchor."""
@@ -130,6 +139,28 @@ class Naming:
         if tests >= SHRINKS_TESTS:
             self.accuse(anchor, residual)
 
+    def last(
+        self,
+        residual: Mapping[int, float],
+        heard: Mapping[int, float] | FloatArray,
+        now: float,
+        place: FloatArray,
+    ) -> None:
+        """Name an anchor all of whose ranges have been long for long, wherever the tag went.
+
+        Unless another is short: that one may have dragged the track. heard: when each was heard
+        last, s; place m: where the track is at `now` s.
+        """
+        self.suspects = self.lasting.suspects(now, heard)
+        suspects = sorted(self.suspects - self.named)
+        if not suspects or len(residual) < self._site.dimensions + 3:
+            return
+        if min(v for anchor, v in residual.items() if anchor not in self.named) < SHRINKS_M:
+            return
+        for anchor in suspects:
+            if self.lasting.lasts(anchor, now, place) and self.others_agree(anchor, residual):
+                self.accuse(anchor, residual)
+
     def others_agree(self, anchor: int, residual: Mapping[int, float]) -> bool:
         """Whether the track fits the other anchors of the window, by residual m."""
         others = [off for other, off in residual.items() if other != anchor]
@@ -152,8 +183,8 @@ class Naming:
             self._forgive(anchor, value)
 
     def _forgive(self, anchor: int, value: float) -> None:
-        if not self._votes.get(anchor):  # nor is it named
-            return
+        if not self._votes.get(anchor) or anchor in self.named & self.suspects:
+            return  # nor is it named; or it is, and still long
         low, high = FITS_M if anchor in self.named else (SHORT_M, LONG_M)
         if low <= value <= high:
             self._votes[anchor] -= 1

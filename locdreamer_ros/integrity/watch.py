@@ -20,6 +20,7 @@ from locdreamer_ros.integrity.doubt import RIVALS, Doubt, dear
 from locdreamer_ros.integrity.elsewhere import Elsewhere, elsewhere
 from locdreamer_ros.integrity.first_fix import OFFSET_M, fix_of, sought
 from locdreamer_ros.integrity.gate import ACCUSED, ALL_NEAR, SPIKES, Gate
+from locdreamer_ros.integrity.lasting import SELDOM_S, SUSPECT_S
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import AGREES_M, LINGERS_M, SHRINKS_M, Naming
 from locdreamer_ros.integrity.silence import COAST_S, OPEN_S, Silence
@@ -50,7 +51,7 @@ UNEXPLAINED = 1.0
 LIMITS = np.array(
     [
         *(COAST_S, OPEN_S, TEST_S, SUSPECT, LINGERS_M, AGREES_M, SPIKES, ACCUSED),
-        *(REACH_S, REACH_ROWS, OLDEST_S, *RIVALS, OFFSET_M, SHRINKS_M),
+        *(REACH_S, REACH_ROWS, OLDEST_S, *RIVALS, OFFSET_M, SHRINKS_M, SUSPECT_S),
     ]
 )
 """What the kernel has to know of what is ordinary."""
@@ -95,6 +96,7 @@ class Watch:
         self._track = Track(self.site.dimensions)
         self._twin: Twin | None = None
         self.gate.spikes.fill(0)
+        self.naming.begin()
         self._fits.fill(np.nan)
         self._due[0] = -math.inf
         self._better.clear()
@@ -213,7 +215,7 @@ class Watch:
     @property
     def quiet(self) -> bool:
         """Whether the choice of anchors is nobody's but the scheduler's."""
-        return not (self.doubt.suspect or self.naming.named)
+        return not (self.doubt.suspect or self.naming.named or self.naming.suspects)
 
     def chosen_by(self, prior: Estimate) -> Estimate:
         """What anchors are chosen by: in space no choice tells a place from its mirror image."""
@@ -234,7 +236,7 @@ class Watch:
             *(self._track.rows, self._track.counts, constants(self.site.tag_height)),
             *(rows_of(self.naming.named), self.gate.spikes, self._fits),
             *(self._silence.times, self._due, LIMITS, self.doubt.looked, *FOR_KERNEL),
-            *(calm, self._mirror.wide_of),
+            *(calm, self._mirror.wide_of, self.naming.lasting.rows),
         )
 
     @property
@@ -319,7 +321,7 @@ class Watch:
         if prior is None or len(ranges) == 0:
             return ranges
         if near is None:
-            near = self.gate.near(ranges, prior, self.tracker.offset)
+            near = self.gate.near(ranges, prior, self.tracker.offset, count=count)
             near = ALL_NEAR if near.all() else near
         if near is ALL_NEAR and not (self.gate.spikes.any() or self.naming.named):
             return ranges
@@ -352,6 +354,9 @@ class Watch:
         self.naming.shrink(held.fit, self.window.last, held.offset)
         estimate = self.tracker.estimate
         assert estimate is not None
+        self.naming.suspects = frozenset()
+        if self._silence.usual <= SELDOM_S:
+            self.naming.last(held.fit, self.window.last, now, estimate.position)
         if self._twin is not None:
             named = self.naming.named
             self._decide(self._twin, self._twin.vote(held.cost, estimate, self.window, now, named))

@@ -109,6 +109,10 @@ def test_they_watch_alike(dimensions: int, anchors: int) -> None:
         assert list(medians[0].items()) == list(medians[1].items())
         other.window.gathered(0.05 * step)
         same(one.gate.times.newest, other.gate.times.newest)
+        long_, long_there = one.naming.lasting.rows, other.naming.lasting.rows
+        lasts = ~np.isnan(long_[:, 0])
+        np.testing.assert_array_equal(lasts, ~np.isnan(long_there[:, 0]))
+        same(long_[lasts], long_there[lasts])
         same(one.window.last, other.window.last)
         assert vars(one.status()) == vars(other.status())
         assert one.used == other.used
@@ -140,7 +144,7 @@ def ordinary_turn(site: Site) -> tuple[Any, list[Any]]:
     _, *turn = with_kernel(KERNEL, loop._absorbing, plan, answer)
     stepped, kept = loop.tracker.seat()
     kept += stepped.standing()
-    *watched, calm, wide = loop.watch.seat()
+    *watched, calm, wide, lasting = loop.watch.seat()
     next_, tracked, looked = watched[13], watched[7], watched[15]
     watched[14] = watched[14].copy()
     watched[14][11:13] = 0.0  # whatever the ranges cost, other places are looked at
@@ -154,17 +158,17 @@ def ordinary_turn(site: Site) -> tuple[Any, list[Any]]:
 
     before = tracked.item()
     next_[0] = loop.estimate.time
-    assert absorb(*kept, *turn, *watched, True, wide)[4] == 3
+    assert absorb(*kept, *turn, *watched, True, wide, lasting)[4] == 3
     assert np.count_nonzero(~np.isnan(watched[11])) == 6, "the track was held against all anchors"
     assert next_[0] > loop.estimate.time
     assert looked[0] == loop.estimate.time, "and no other place was near"
     assert tracked.item() == before + 1
     next_[0] = loop.estimate.time
-    used, cost, anchors, fit, offset = absorb(*kept, *turn, *watched, False, wide)[4]
+    used, cost, anchors, fit, offset = absorb(*kept, *turn, *watched, False, wide, lasting)[4]
     assert (used, anchors, len(fit)) == (3, 6, 6)
     assert cost < 1.0
     assert abs(offset) < 0.1
-    return absorb, [*kept, *turn, *watched, True, wide]
+    return absorb, [*kept, *turn, *watched, True, wide, lasting]
 
 
 @pytest.mark.parametrize("kernel", [KERNEL, None])
@@ -234,6 +238,7 @@ def test_an_ordinary_turn_is_the_turn_by_parts(
         assert (count, watch.used) == (other_watch.window.count, other_watch.used)
         np.testing.assert_array_equal(watch.window.rows[:count], other_watch.window.rows[:count])
         assert watch._fit == other_watch._fit
+        np.testing.assert_array_equal(watch.naming.lasting.rows, other_watch.naming.lasting.rows)
     assert made > turns(60), "the kernel itself made turns"
 
 
@@ -280,10 +285,11 @@ def test_the_kernel_refuses_what_is_no_window() -> None:
     rooms = [np.empty((6, 5)), np.empty(6), np.empty((6, 2, 2)), np.empty((6, 6))]
     explain = [*known, *of_window, np.zeros((1, 2)), False, True, *snapshot.FOR_KERNEL, *rooms]
     assert KERNEL.explain(*explain) > 0
-    limits = np.array([1.0, FLOOR_M, -1e9, 1e9, 9.0, 0.1])
+    limits = np.array([1.0, FLOOR_M, -1e9, 1e9, 9.0, 0.1, 0.7])
     good, rows = np.zeros(6, dtype=np.uint8), np.zeros((9, 3))
     attend = [known[0], limits, 0.0, np.arange(6), gathered.value, gathered.age, good]
     attend += [0.0, np.zeros(4), np.eye(4), 0.0, True, np.zeros((6, 2)), np.full(6, -9.0), rows, 1]
+    attend += [np.full((6, 4), np.nan)]
     assert KERNEL.attend(*attend) == (7, 0)
     track = np.zeros((4, 3))
     remember = [track, 2, 0.0, np.zeros(4), 7.0]

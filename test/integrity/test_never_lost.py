@@ -381,10 +381,10 @@ def test_whom_to_believe_of_five_with_two_swapped_is_doubted() -> None:
         hurt = benchmark.broken(whole, 3, "swapped", np.random.default_rng(seed))
         run, error = tracked(hurt, dimensions="2", tag_height=world.tag_height)
         wrong = error > 1.0
-        assert wrong[300:].mean() > 0.2, "it is off"
         off += wrong.sum()
         unsaid += (wrong & (run.tracks[0].states == State.TRACKING)).sum()
-    assert unsaid < 0.1 * off, "and says so"
+    assert off > 500, "they are off"
+    assert unsaid < 0.1 * off, "and say so"
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

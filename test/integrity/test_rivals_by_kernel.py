@@ -48,6 +48,7 @@ def walks() -> Iterator[tuple[str, Recording, Site]]:
             row = int(rng.integers(len(some)))
             yield f"{place} {seed} short", replace(whole, ranges=whole.ranges - 0.9), site
             yield f"{place} {seed} broken", broken(whole, row, ATTACKS[seed], rng), site
+            yield f"{place} {seed} drifting", broken(whole, row, "drift", rng), site
 
 
 def followed(recording: Recording, site: Site) -> Run:
