@@ -91,7 +91,7 @@ def twofold(anchors: Anchors, times: FloatArray, ranges: FloatArray) -> float:
     as_they_are = misfit(anchors.positions, held, 1.0)
     for factor in (2.0, 0.5):
         fits = misfit(anchors.positions, held, factor)
-        if 0.0 < fits < min(BEST_FIT_M, 0.25 * as_they_are):
+        if 0.0 < fits < min(BEST_FIT_M, CLEARLY * as_they_are):
             return factor
     return 0.0
 

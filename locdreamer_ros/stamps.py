@@ -8,6 +8,8 @@ import math
 from typing import Protocol
 
 SECOND_NS = 1_000_000_000
+MOST_PACE = 20.0
+"""Stamps that go on so many times as fast as time does, or as slowly, are in another unit."""
 
 
 class Stamp(Protocol):

@@ -72,6 +72,13 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
     checkpoint = options.output.with_suffix(checkpoint_suffix)
     if not options.resume:
         checkpoint.unlink(missing_ok=True)
+    how: dict[str, Any] = {
+        "seed": options.seed,
+        "pool": pool,
+        "held_out": held_out,
+        "workers": min(WORKERS, os.cpu_count() or 1),
+        "device": device,
+    }
     curve: list[list[float]] = []
     with tqdm(total=updates, desc="dreaming", unit="update", mininterval=1.0, leave=False) as bar:
 
@@ -80,26 +87,10 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
             bar.set_postfix(error_m=f"{error:.3f}", refresh=False)
             bar.update(update + 1 - bar.n)
 
-        model = train(
-            lessons,
-            seed=options.seed,
-            curve=shown,
-            checkpoint=checkpoint,
-            pool=pool,
-            held_out=held_out,
-            workers=min(WORKERS, os.cpu_count() or 1),
-            device=device,
-        )
-        bar.set_description("weighing its errors")
-        weighed = -(-DREAMS * updates // sum(lesson.updates for lesson in LESSONS))
-        model = trusting(
-            model,
-            seed=options.seed,
-            pool=pool,
-            held_out=held_out,
-            dreams=weighed,
-            device=device,
-        )
+        model = train(lessons, curve=shown, checkpoint=checkpoint, **how)
+    weighed = -(-DREAMS * updates // sum(lesson.updates for lesson in LESSONS))
+    with tqdm(total=weighed, desc="weighing its errors", unit="dream", leave=False) as bar:
+        model = trusting(model, dreams=weighed, curve=bar.update, **how)
     header = {
         "version": __version__,
         "seed": options.seed,

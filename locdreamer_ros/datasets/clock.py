@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from locdreamer_ros.scales import TICKS_PER_S
-from locdreamer_ros.stamps import SECOND_NS
+from locdreamer_ros.stamps import MOST_PACE, SECOND_NS
 from locdreamer_ros.types import FloatArray, IntArray
 from locdreamer_ros.units import QUICKEST_S
 
@@ -57,9 +57,8 @@ BEGUN_ANEW = 0.8
 """And from there to 0 its stamps go back by more than this share."""
 RARE_S = 3.0
 """Ticks below LAST_TICK, taken for nanoseconds, are of so rare fixes."""
-MOST_PACE, TRIMMED = 20.0, 0.05
-"""Stamps that go on so many times as fast as their bag, or as slowly, are in another unit; the
-longest steps, as large a share, do not count."""
+TRIMMED = 0.05
+"""Of the pace of stamps the longest steps, as large a share, do not count."""
 BEGINS_S, MOST_BEGINNINGS = 10.0, 2
 """A time after 0 that is nearer than this goes on from there; so few others may be of that time."""
 GAP_S = 0.5

@@ -11,12 +11,10 @@ from rclpy.node import Node
 
 from locdreamer_ros.integrity.times import APART_S
 from locdreamer_ros.msg import RangeArray
-from locdreamer_ros.stamps import nanoseconds, to_seconds
+from locdreamer_ros.stamps import MOST_PACE, nanoseconds, to_seconds
 
 WINDOW_S, WINDOWS = 1.0, 3
 """Clocks are compared over windows of at least so long, and so many in a row tell."""
-MOST_PACE = 20.0
-"""Stamps that go on so many times as fast as time does, or as slowly, are in another unit."""
 
 
 def unasked(message: RangeArray) -> bool:

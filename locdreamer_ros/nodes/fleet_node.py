@@ -100,7 +100,6 @@ class FleetNode(SitedNode):
     def begin(self) -> None:
         """Listen, last of all: a source starts when its listeners are there."""
         self._forgotten = self._sequence
-        self._simulated = bool(self.get_parameter("use_sim_time").value)
         self._patience = Patience()
         self._saved = 0.0
         """ms on air that were not used yet; less than 0: used beforehand."""
@@ -199,7 +198,7 @@ class FleetNode(SitedNode):
             return
         member = self._member(message.tag)
         if unasked(message):
-            self._hear_clock(member, ns)
+            self.hear_clock(member.clocks, ns)
         if strange:
             self._dropped(message.tag, strange)
         whole, member.part = gather(member.part, new, more=message.more)
@@ -238,13 +237,8 @@ class FleetNode(SitedNode):
         if ns == member.blink:
             raise InputError("uwb/range_differences: the same blink again")
         member.blink = ns
-        self._hear_clock(member, ns)
+        self.hear_clock(member.clocks, ns)
         self._wait(message.tag, Gathered(ns, ranges, (0, 0), perf_counter()), None)
-
-    def _hear_clock(self, member: Member, ns: int) -> None:
-        """Compare a stamp with the time of now, where that is a clock's."""
-        if not self._simulated:
-            member.clocks.hear(ns, self)
 
     def _member(self, tag: str) -> Member:
         return self._members.get(tag, most=self.config.most_tags, now=perf_counter())

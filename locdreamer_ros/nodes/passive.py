@@ -131,7 +131,7 @@ class PassiveNode(TrackingNode):
         if ns == self._blink:
             raise InputError("uwb/range_differences: the same blink again")
         self._blink = ns
-        self.hear_clock(ns)
+        self.hear_clock(self._clocks, ns)
         self._take_in(Gathered(ns, ranges, (0, 0), received))
 
     def on_ranges(self, message: RangeArray, received: float) -> None:
@@ -142,7 +142,7 @@ class PassiveNode(TrackingNode):
         ranges = from_ranges(message, self.known_site.anchors)
         ns = nanoseconds(message.header.stamp)
         if unasked(message):
-            self.hear_clock(ns)
+            self.hear_clock(self._clocks, ns)
         new = Gathered(ns, ranges, (message.session, message.sequence), received)
         whole, self._gathered = gather(self._gathered, new, more=message.more)
         for each in whole:

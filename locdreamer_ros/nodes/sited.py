@@ -23,6 +23,7 @@ from locdreamer_ros.methods import (
     config_of,
 )
 from locdreamer_ros.msg import AnchorArray
+from locdreamer_ros.nodes.clocks import Clocks
 from locdreamer_ros.nodes.conversions import from_anchors
 from locdreamer_ros.nodes.frames import Frames
 from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode
@@ -95,6 +96,7 @@ class SitedNode(UwbNode):
         """Read the method and, where a file gives them, the anchors."""
         self.method = self._read_method()
         self.site = None
+        self._simulated = bool(self.get_parameter("use_sim_time").value)
         self._frames = Frames(self)
         self._unplaced: AnchorArray | None = None
         self._unfit = ""
@@ -113,6 +115,11 @@ class SitedNode(UwbNode):
         """Begin, as soon as the anchors are known."""
         if self.site is not None:
             self.begin()
+
+    def hear_clock(self, clocks: Clocks, ns: int) -> None:
+        """Compare the stamp of what came unasked with the time of now, where that is a clock's."""
+        if not self._simulated:
+            clocks.hear(ns, self)
 
     def _read_method(self) -> Method:
         """What the parameters say. Raises InputError for names that are not known.

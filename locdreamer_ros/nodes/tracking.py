@@ -132,7 +132,6 @@ class TrackingNode(SitedNode):
         """Listen to ranges: last of all, because a source starts when its listeners are there."""
         self._heard_ranges = False
         self._clocks = Clocks()
-        self._simulated = bool(self.get_parameter("use_sim_time").value)
         self.counts["restarts"] = 0  # those since the activation
         self._motion = MotionBuffer()
         self._unmoved = 0
@@ -150,11 +149,6 @@ class TrackingNode(SitedNode):
         if self.is_mine(message.tag):
             self._heard_ranges = True
             self.on_ranges(message, perf_counter())
-
-    def hear_clock(self, ns: int) -> None:
-        """Compare the stamp of what came unasked with the time of now, where that is a clock's."""
-        if not self._simulated:
-            self._clocks.hear(ns, self)
 
     def is_mine(self, tag: str) -> bool:
         """Whether a message is of the tag to track."""

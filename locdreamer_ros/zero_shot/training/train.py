@@ -81,7 +81,7 @@ def train(
         with closing(drawn(dreamt, count(done.pools), workers=workers)) as found:
             while update < lesson.updates:
                 number, dreams = next(found)
-                generator = torch.Generator().manual_seed(1_000_003 * seed + number)
+                generator = chances(seed, number)
                 walk = walks(dreams, generator).to(device)
                 for loss, error in followed(learn, model, walk, generator):
                     _step(learning, lesson.rate * scheduled(update, lesson.updates))
@@ -91,6 +91,11 @@ def train(
                     save(checkpoint, learning, Done(index, number + 1, update), run)
     kept_model: Hybrid = learning.kept.module
     return kept_model.to("cpu", torch.float32)
+
+
+def chances(seed: int, number: int) -> torch.Generator:
+    """What a pool's tracks leave to chance: it depends on nothing else."""
+    return torch.Generator().manual_seed(1_000_003 * seed + number)
 
 
 def followed(

@@ -9,6 +9,11 @@ where it matters. So the scale alone is fitted again: to the share of errors in 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from itertools import count, islice
+
 import torch
 from torch import Tensor
 
@@ -16,8 +21,8 @@ from locdreamer_ros.zero_shot.training.belief import Belief
 from locdreamer_ros.zero_shot.training.chunk import begun, counts, score, stepped
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, without
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid
-from locdreamer_ros.zero_shot.training.pools import POOL, dreams_of
-from locdreamer_ros.zero_shot.training.train import followed
+from locdreamer_ros.zero_shot.training.pools import POOL, drawn, dreams_of
+from locdreamer_ros.zero_shot.training.train import chances, followed
 from locdreamer_ros.zero_shot.training.walks import PRECISION, Fixes, Walks, walks
 
 ELLIPSE, HELD = 5.991, 0.9
@@ -36,17 +41,24 @@ def trusting(
     pool: int = POOL,
     held_out: str = HELD_OUT,
     dreams: int = DREAMS,
+    curve: Callable[[int], object] = lambda size: None,
+    workers: int = 0,
     device: torch.device | str = "cpu",
 ) -> Hybrid:
-    """The model, its ellipse in the right size; it tracks as before. See `train` for the others."""
+    """The model, its ellipse in the right size; it tracks as before.
+
+    curve(size) after each pool of so many dreams. See `train` for the others.
+    """
     model = model.to(device, PRECISION)
     looks, squares = [], []
-    for number in range(FIRST_POOL, FIRST_POOL + -(-dreams // pool)):
-        found = dreams_of(number, seed=seed, size=pool, families=without(held_out))
-        generator = torch.Generator().manual_seed(1_000_003 * seed + number)
-        look, square = errors(model, walks(found, generator).to(device), generator)
-        looks.append(look)
-        squares.append(square)
+    imagine = partial(dreams_of, seed=seed, size=pool, families=without(held_out))
+    with closing(drawn(imagine, count(FIRST_POOL), workers=workers)) as found:
+        for number, dreamt in islice(found, -(-dreams // pool)):
+            generator = chances(seed, number)
+            look, square = errors(model, walks(dreamt, generator).to(device), generator)
+            looks.append(look)
+            squares.append(square)
+            curve(pool)
     fit(model, torch.cat(looks), torch.cat(squares), seed)
     return model.to("cpu", torch.float32)
 
