@@ -22,16 +22,13 @@ def first_path_power(
 
     Raises InputError for a `prf` other than 16 or 64 MHz.
     """
+    if prf not in PRF_CONSTANT_DB:
+        raise InputError(f"prf: expected 16 or 64 MHz, got {prf!r}")
     energy = np.square(f1, dtype=float) + np.square(f2, dtype=float) + np.square(f3, dtype=float)
-    return _power(energy, preamble_count, prf)
-
-
-def receive_power(cir_power: FloatArray, preamble_count: FloatArray, prf: int = 64) -> FloatArray:
-    """Received power (N,) dBm from CIR_PWR and RXPACC, both (N,); NaN where undefined.
-
-    Raises InputError for a `prf` other than 16 or 64 MHz.
-    """
-    return _power(np.asarray(cir_power, dtype=float) * 2.0**17, preamble_count, prf)
+    count = np.asarray(preamble_count, dtype=float)
+    valid = (energy > 0.0) & (count > 0.0)
+    ratio = np.divide(energy, np.square(count), out=np.full(valid.shape, np.nan), where=valid)
+    return np.asarray(10.0 * np.log10(ratio) - PRF_CONSTANT_DB[prf])
 
 
 def nlos_probability(rx_power: FloatArray, fp_power: FloatArray) -> FloatArray:
@@ -42,12 +39,3 @@ def nlos_probability(rx_power: FloatArray, fp_power: FloatArray) -> FloatArray:
     """
     gap = np.asarray(rx_power, dtype=float) - np.asarray(fp_power, dtype=float)
     return np.asarray(np.clip((gap - LOS_BELOW_DB) / (NLOS_ABOVE_DB - LOS_BELOW_DB), 0.0, 1.0))
-
-
-def _power(energy: FloatArray, preamble_count: FloatArray, prf: int) -> FloatArray:
-    if prf not in PRF_CONSTANT_DB:
-        raise InputError(f"prf: expected 16 or 64 MHz, got {prf!r}")
-    count = np.asarray(preamble_count, dtype=float)
-    valid = (energy > 0.0) & (count > 0.0)
-    ratio = np.divide(energy, np.square(count), out=np.full(valid.shape, np.nan), where=valid)
-    return np.asarray(10.0 * np.log10(ratio) - PRF_CONSTANT_DB[prf])

@@ -48,26 +48,12 @@ def mean_interval(values: Sequence[float] | FloatArray) -> Interval:
     return Interval(float(sample.mean()), quantile * float(sample.std(ddof=1)) / n**0.5, n)
 
 
-def paired_difference(
-    values: Sequence[float] | FloatArray, reference: Sequence[float] | FloatArray
-) -> Interval:
-    """Mean of values - reference, both (n,) in the same order of seeds."""
-    return mean_interval(_pair(values, reference)[0] - _pair(values, reference)[1])
-
-
 def paired_reduction(
     values: Sequence[float] | FloatArray, reference: Sequence[float] | FloatArray
 ) -> Interval:
     """How far values lie below reference, %, seed by seed: one bad seed cannot carry the mean."""
-    sample, base = _pair(values, reference)
-    return mean_interval(100.0 * (1.0 - sample / base))
-
-
-def _pair(
-    values: Sequence[float] | FloatArray, reference: Sequence[float] | FloatArray
-) -> tuple[FloatArray, FloatArray]:
     sample = np.asarray(values, dtype=np.float64)
     base = np.asarray(reference, dtype=np.float64)
     if sample.shape != base.shape:
         raise ValueError(f"pairs need equal lengths, got {sample.shape} and {base.shape}")
-    return sample, base
+    return mean_interval(100.0 * (1.0 - sample / base))

@@ -64,8 +64,6 @@ OF_TRACKER = {
     "markers": MarkerArray,
     "status": TrackerStatus,
 }
-OF_REPLAY = ("/clock", "ground_truth/pose")
-"""Published by sources that own the time; a real module does neither."""
 VOLATILE = ("/tf", "/diagnostics")
 LATCHED_TOPICS = ("uwb/anchors", "/tf_static")
 PATIENCE_S = 5.0

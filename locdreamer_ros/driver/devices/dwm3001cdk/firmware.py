@@ -20,7 +20,6 @@ IDENTITY = (
     b'JS004E{"Info":{\r\n"Device":"DWM3001CDK - DW3_QM33_SDK - FreeRTOS",\r\n'
     b'"Current App":"%b"}}\r\n'
 )
-PARAMETERS = "FiRa Session Parameters: {\r\nSESSION_ID: 42\r\n}\r\nok\r\n"
 
 _INITF = re.compile(r"INITF -MULTI(?: -ADDR=(\d+))? -PADDR=\[([\d,]+)\](?: -BLOCK=(\d+))?", re.I)
 
