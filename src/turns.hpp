@@ -351,7 +351,7 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
           held.fit[i].first == wide.data<int64_t>()[i];
       }
       for (int64_t i = 0; calm && i < anchors; i++) {
-        calm = !(time - attend.lasting.data<double>()[4 * i] > limit[LASTS]);
+        calm = !(time - attend.lasting.data<double>()[AttendCall::LASTING * i] > limit[LASTS]);
       }
       const double least = std::max(limit[RIVALLED], limit[RIVALLED_EACH] * held.anchors);
       const double wait = held.cost >= least ? limit[LOOK] : limit[GLANCE];

@@ -31,9 +31,11 @@ enum Limit
 // Ranges that are looked at: their arguments, borrowed while it lives.
 struct AttendCall
 {
+  static constexpr int64_t LASTING = 8;
+
   // places and limits; time s; anchor, value, stamp, status; of the prior its time s, mean, covariance
-  // and offset m; used, last, rows (R, 3) of the window, of which `count` are there; of each anchor its
-  // long ranges (A, 4), as Lasting of integrity/lasting.py has them.
+  // and offset m; used, last, rows (R, 3) of the window, of which `count` are there; of each anchor what
+  // lasts of its ranges (A, LASTING), as Lasting of integrity/lasting.py has it.
   AttendCall(
     const Array & places_, const Array & limits_, double time_, PyObject * const * told, double at_,
     PyObject * mean_, PyObject * covariance_, double common_, const Array & used_,
@@ -54,7 +56,7 @@ struct AttendCall
   bool plain(uint64_t & beyond, int & good_ones, bool loose) const
   {
     const int64_t axes = mean.holds(4) ? 2 : mean.holds(6) ? SPACE : 0;
-    if (!axes || !places.ok() || !value.ok() || !fixed.holds(7) || !rows.ok() ||
+    if (!axes || !places.ok() || !value.ok() || !fixed.holds(9) || !rows.ok() ||
       !covariance.holds(4 * axes * axes))
     {
       return false;
@@ -63,7 +65,7 @@ struct AttendCall
     if (ranges < 1 || ranges > 64 || count < 0 || (count + ranges) * 3 > rows.count() ||
       !anchor.is_line(ranges) || !value.is_line(ranges) || !stamp.is_line(ranges) ||
       !status.is_line(ranges) || !used.holds(2 * anchors) || !last.holds(anchors) ||
-      !lasting.holds(4 * anchors))
+      !lasting.holds(LASTING * anchors))
     {
       return false;
     }
@@ -88,6 +90,10 @@ struct AttendCall
       for (int j = 0; j < SPACE; j++) {offset[j] -= places.data<double>()[row * SPACE + j];}
       const double off = off_[i] = metres - slant(offset, floor, unused) - common;
       if (!(off < limits[3] + sigmas && off > limits[2] - sigmas)) {beyond |= uint64_t{1} << i;}
+      const double * lasts = lasting.data<double>() + LASTING * row;
+      if (lasts[4] == metres && lasts[5] + 1.0 >= limits[7] && std::fabs(off - lasts[6]) > limits[8]) {
+        return false;
+      }
     }
     std::sort(asked, asked + good_ones);
     return std::adjacent_find(asked, asked + good_ones) == asked + good_ones;
@@ -104,7 +110,15 @@ struct AttendCall
       const double metres = value.at<double>(i), when = stamp.at<double>(i);
       used.data<double>()[2 * row] = when;
       used.data<double>()[2 * row + 1] = metres;
-      double * lasts = lasting.data<double>() + 4 * row;
+      double * lasts = lasting.data<double>() + LASTING * row;
+      if (lasts[4] == metres) {
+        lasts[5] += 1.0;
+      } else {
+        lasts[4] = metres;
+        lasts[5] = 0.0;
+        lasts[6] = off_[i];
+      }
+      lasts[7] = off_[i];
       if (off_[i] > limits[6]) {
         if (std::isnan(lasts[0])) {
           lasts[0] = when;
@@ -135,12 +149,13 @@ private:
   mutable double off_[64];
 };
 
-// attend(places (A, 3), limits (7,), time, anchor, value, stamp, status (N,), time, mean (2D) and
+// attend(places (A, 3), limits (9,), time, anchor, value, stamp, status (N,), time, mean (2D) and
 //        covariance (2D, 2D) of the prior, offset, keep; used (A, 2), last (A,), rows (R, 3),
-//        how many, lasting (A, 4)): how many rows the window has with these ranges, and which of them
+//        how many, lasting (A, LASTING)): how many rows the window has with these ranges, and which of them
 // are beyond the gate, as bits; None where one of them is not plain: then numpy looks.
 // limits: height, floor, low and high gate m, how far from `time` s a stamp may be, how far apart those
-// of an anchor are kept, and what is long m. Without `keep` nothing changes.
+// of an anchor are kept, what is long m, and how many of its ranges may repeat the one before while the
+// track moves by how much m. Without `keep` nothing changes.
 inline PyObject * attend(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
   double time = 0.0, at = 0.0, common = 0.0;

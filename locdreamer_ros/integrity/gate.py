@@ -13,7 +13,7 @@ import numpy as np
 
 from locdreamer_ros import compiled
 from locdreamer_ros.geometry import FLOOR_M
-from locdreamer_ros.integrity.lasting import LASTS_M
+from locdreamer_ros.integrity.lasting import LASTS_M, REPEATS, STUCK_M
 from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.snapshot import gaps
 from locdreamer_ros.integrity.times import APART_S, Times
@@ -35,7 +35,7 @@ class Gate:
         self._site = site
         self._naming = naming
         limits = (site.tag_height, FLOOR_M, -SHORT_GATE_M, LONG_GATE_M, APART_S, SPACED_S)
-        self._known = (site.anchors.positions, np.array([*limits, LASTS_M]))
+        self._known = (site.anchors.positions, np.array([*limits, LASTS_M, REPEATS, STUCK_M]))
         self.excluded: Counter[str] = Counter()
         """Ranges held back, by anchor."""
         self.times = Times(len(site.anchors))
@@ -91,7 +91,9 @@ class Gate:
         if count:
             self._naming.lasting.hear(ranges, off, -SHORT_GATE_M, prior.position)
         sigmas = 3.0 * math.sqrt(max(float(np.trace(prior.position_covariance)), 0.0))
-        return np.asarray((off < LONG_GATE_M + sigmas) & (off > -SHORT_GATE_M - sigmas))
+        near = np.asarray((off < LONG_GATE_M + sigmas) & (off > -SHORT_GATE_M - sigmas))
+        near[[self._naming.lasting.stuck(anchor) for anchor in ranges.anchor.tolist()]] = False
+        return near
 
     def screened(
         self,
@@ -113,6 +115,11 @@ class Gate:
         if near is not ALL_NEAR or self.spikes.any():
             spikes = self.spikes if count else self.spikes.copy()
             for row, anchor in enumerate(anchors):
+                if self._naming.lasting.stuck(anchor):
+                    keep[row] = False
+                    if count:
+                        self._naming.accuse(anchor, fit)
+                    continue
                 many = max(spikes.item(anchor) + (-1 if keep[row] else 1), 0)
                 spikes[anchor] = many
                 if not many:

@@ -1,9 +1,10 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whose ranges are all long, and since when.
+"""Whose ranges are all long, and since when; and who repeats its last one.
 
 Walls let a range go every few steps: it is about right again for a moment. A clock that drifts does
-not. Times in s.
+not. And where the tag goes, no range comes again to the last digit: firmware repeats what it last
+heard of an anchor that is gone. Times in s.
 """
 
 from __future__ import annotations
@@ -26,17 +27,21 @@ SELDOM_S = 0.5
 and none is to spare."""
 FORGOTTEN_S = 6.0
 """Of an anchor unheard for so long nothing is known."""
+REPEATS, STUCK_M = 8, 0.3
+"""Ranges that repeat the one before, so many in a row, are stale where the track has another
+distance than at the first of them by so much."""
 
 
 class Lasting:
-    """What is known of it: rows (A, 4), which the kernel writes into too.
+    """What is known of it: rows (A, 8), which the kernel writes into too.
 
     Of each anchor the stamp of the first of its long ranges, NaN where its last one was not; how
-    many there are; where the tag was then, m.
+    many there are; where the tag was then, m. Then its last range, m; how many before it were the
+    same; by how much it was off by the track at the first of these, and now, m.
     """
 
     def __init__(self, anchors: int) -> None:
-        self.rows = np.empty((anchors, 4))
+        self.rows = np.empty((anchors, 8))
         self.clear()
 
     def clear(self) -> None:
@@ -48,13 +53,20 @@ class Lasting:
 
         Those that are off by less than `least` m say nothing.
         """
-        for anchor, stamp, metres in zip(
-            ranges.anchor.tolist(), ranges.stamp.tolist(), off.tolist(), strict=True
+        for anchor, stamp, value, metres in zip(
+            *(ranges.anchor.tolist(), ranges.stamp.tolist(), ranges.value.tolist()),
+            off.tolist(),
+            strict=True,
         ):
             row = self.rows[anchor]
+            if value == row[4]:
+                row[5] += 1.0
+            else:
+                row[4:7] = value, 0.0, metres
+            row[7] = metres
             if metres > LASTS_M:
                 if math.isnan(row[0]):
-                    row[:] = stamp, 0.0, *place[:2]
+                    row[:4] = stamp, 0.0, *place[:2]
                 row[1] += 1.0
             elif metres >= least:
                 row[0] = math.nan
@@ -71,6 +83,14 @@ class Lasting:
 
     def lasts(self, anchor: int, now: float, place: FloatArray) -> bool:
         """Whether one of them is to be named, with the tag at `place` m."""
-        since, count, *then = self.rows[anchor].tolist()
+        since, count, *then = self.rows[anchor, :4].tolist()
         walked = math.dist(then, place[:2].tolist())
         return now - since >= LASTS_S and count >= LASTS_RANGES and walked >= WALKED_M
+
+    def stuck(self, anchor: int) -> bool:
+        """Whether it repeats a stale range; not where most do: a tag that stands, coarse ranges."""
+        since, now = self.rows[anchor, 6:].tolist()
+        if not (self.rows[anchor, 5] >= REPEATS and abs(now - since) > STUCK_M):
+            return False
+        repeats = self.rows[:, 5]
+        return bool(2 * (repeats >= REPEATS).sum() <= (repeats >= 0.0).sum())

@@ -113,6 +113,7 @@ def test_they_watch_alike(dimensions: int, anchors: int) -> None:
         lasts = ~np.isnan(long_[:, 0])
         np.testing.assert_array_equal(lasts, ~np.isnan(long_there[:, 0]))
         same(long_[lasts], long_there[lasts])
+        same(long_[:, 4:], long_there[:, 4:])
         same(one.window.last, other.window.last)
         assert vars(one.status()) == vars(other.status())
         assert one.used == other.used
@@ -238,7 +239,7 @@ def test_an_ordinary_turn_is_the_turn_by_parts(
         assert (count, watch.used) == (other_watch.window.count, other_watch.used)
         np.testing.assert_array_equal(watch.window.rows[:count], other_watch.window.rows[:count])
         assert watch._fit == other_watch._fit
-        np.testing.assert_array_equal(watch.naming.lasting.rows, other_watch.naming.lasting.rows)
+        same(watch.naming.lasting.rows, other_watch.naming.lasting.rows)
     assert made > turns(60), "the kernel itself made turns"
 
 
@@ -285,11 +286,11 @@ def test_the_kernel_refuses_what_is_no_window() -> None:
     rooms = [np.empty((6, 5)), np.empty(6), np.empty((6, 2, 2)), np.empty((6, 6))]
     explain = [*known, *of_window, np.zeros((1, 2)), False, True, *snapshot.FOR_KERNEL, *rooms]
     assert KERNEL.explain(*explain) > 0
-    limits = np.array([1.0, FLOOR_M, -1e9, 1e9, 9.0, 0.1, 0.7])
+    limits = np.array([1.0, FLOOR_M, -1e9, 1e9, 9.0, 0.1, 0.7, 3.0, 0.3])
     good, rows = np.zeros(6, dtype=np.uint8), np.zeros((9, 3))
     attend = [known[0], limits, 0.0, np.arange(6), gathered.value, gathered.age, good]
     attend += [0.0, np.zeros(4), np.eye(4), 0.0, True, np.zeros((6, 2)), np.full(6, -9.0), rows, 1]
-    attend += [np.full((6, 4), np.nan)]
+    attend += [np.full((6, 8), np.nan)]
     assert KERNEL.attend(*attend) == (7, 0)
     track = np.zeros((4, 3))
     remember = [track, 2, 0.0, np.zeros(4), 7.0]
