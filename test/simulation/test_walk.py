@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from locdreamer_ros.errors import InputError
@@ -17,21 +17,27 @@ from locdreamer_ros.simulation.world import box, crossings
 from locdreamer_ros.types import FloatArray
 
 RATE = 10.0
+FINE = 100
+"""So many places are looked at in each tenth of a second."""
+AN_ABOUT_TURN = 1431992125
+"""A random building in which somebody turns about on the spot: a chord of a tenth of a second is a
+third as long there as what was walked."""
 
 
-def walk(environment: str, seed: int, duration: float = 120.0) -> FloatArray:
+def walk(environment: str, seed: int, duration: float = 120.0, rate: float = RATE) -> FloatArray:
     world = make_world(environment, seed)
-    return draw_walk(world, duration=duration, rate=RATE, rng=np.random.default_rng(seed))
+    return draw_walk(world, duration=duration, rate=rate, rng=np.random.default_rng(seed))
 
 
 def check_walk(environment: str, seed: int, duration: float) -> None:
-    """No wall crossed, and 0.5 to 1 m/s: chords of a tenth of a second are a little short."""
-    floor = walk(environment, seed, duration)[:, :2]
+    """No wall crossed, and 0.5 to 1 m/s along the path, about-turns and all."""
+    fine = walk(environment, seed, duration, RATE * FINE)[:, :2]
+    floor = fine[::FINE]
     assert not crossings(floor[:-1], floor[1:], make_world(environment, seed).walls).any()
-    speed = np.linalg.norm(np.diff(floor, axis=0), axis=1) * RATE
+    steps = np.linalg.norm(np.diff(fine, axis=0), axis=1)
+    speed = steps[: steps.size // FINE * FINE].reshape(-1, FINE).sum(axis=1) * RATE
     assert speed.max() <= 1.0 + 1e-9
-    assert np.quantile(speed, 0.01) >= 0.48
-    assert speed.min() >= 0.3
+    assert speed.min() >= 0.49  # a step across a corner is a little short
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -42,6 +48,7 @@ def test_no_wall_is_crossed_and_speed_is_held(environment: str) -> None:
 
 @settings(max_examples=25)
 @given(st.integers(0, 2**32))
+@example(AN_ABOUT_TURN)
 def test_the_same_in_any_building(seed: int) -> None:
     check_walk("random", seed, 60.0)
 
