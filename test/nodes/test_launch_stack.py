@@ -228,14 +228,18 @@ def test_a_robot_on_anothers_clock_asks_by_it_and_waits_while_it_stands(tmp_path
         asked = probe.hear(AnchorSchedule, "/robot1/uwb/schedule")
         clock = probe.publisher(Clock, "/clock", QoSProfile(depth=10))
         probe.until(lambda: probe.node.count_publishers("/robot1/uwb/schedule"), "the tracker")
-        for tick in range(1000):  # 4 s at 250 Hz
-            clock.publish(Clock(clock=c.to_stamp(100 * 10**9 + tick * 4 * 10**6)))
+        ticks = 0
+        while len(asked) < 20:  # however busy the machine is: some 4 s at 250 Hz
+            assert ticks < 10_000, launch.text
+            clock.publish(Clock(clock=c.to_stamp(100 * 10**9 + ticks * 4 * 10**6)))
+            ticks += 1
+            probe.executor.spin_once(timeout_sec=0.0)
             sleep(0.004)
-        probe.rest(0.3)
+        probe.rest(1.0)  # what is on its way
         count = len(asked)
-        assert 15 <= count <= 21, launch.text
         times = [c.nanoseconds(schedule.header.stamp) / 1e9 for schedule in asked]
-        assert 100.0 <= times[0] < times[-1] <= 104.0
+        assert 100.0 <= times[0] < times[-1] <= 100.0 + 0.004 * ticks
+        assert count <= 0.004 * ticks * 5.0 + 1.0, launch.text
         probe.rest(2.0)  # it stands
         assert len(asked) == count
 
