@@ -224,14 +224,13 @@ class Loop:
     def hear_by_parts(self, time: float, motion: Motion | None = None) -> Plan | None:
         """`hear` as it reads; of an ordinary turn the kernel makes the same at once."""
         self._seat = None
-        last = self._time
-        if last is not None and not self._leaps.believe(time, last):
+        last, times = self._time, self.watch.gate.times
+        if last is not None and not self._leaps.believe(time, last, times.lately(last)):
             self.counts["time_strange"] += 1
             return None
         if last is not None and time < last - BACK_S:
             self.counts["time_back"] += 1
             self.restart()
-        times = self.watch.gate.times
         times.remembers, times.looks_back = True, self._time is not None and time <= self._time
         now = time if self._time is None else max(time, self._time)
         self._time = now
@@ -240,6 +239,7 @@ class Loop:
 
     def pass_over(self, time: float, ranges: Ranges) -> None:
         """Count ranges that come with a time which `hear` does not believe: late, of the past."""
+        self._leaps.passed(ranges.anchor.tolist())
         if self._time is not None and time < self._time:
             self.watch.gate.times.late += len(ranges.usable())
 

@@ -8,6 +8,7 @@ All times in s.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Set
 
 import numpy as np
 
@@ -22,9 +23,11 @@ MOST_TURNS = 20
 
 JUMP_S, BACK_S = 10.0, 1.0
 """A time so far ahead of the last, or so far back, is a leap."""
-FEWEST_AGREE, MOST_AGREE = 2, 16
-"""So many times in a row that agree make a leap believed; where leaps went to and fro, up to so
-many."""
+FEWEST_AGREE, FEW_AGREE, MOST_AGREE = 2, 50, 100
+"""So many times in a row that agree make a leap believed; so many a leap back of no more than half
+of the anchors; up to so many where leaps went to and fro."""
+LATELY_S = 2.0
+"""How long before the last time an anchor was heard of late."""
 SETTLED = 50
 """So many times after a leap it was none to and fro."""
 
@@ -32,49 +35,66 @@ SETTLED = 50
 class Leaps:
     """Whether a time of others, which nobody here asked for, is believed.
 
-    A driver whose clock is set, or whose bag is played again, goes on from there. Stamps of a few
-    that are late, or by another clock, come among those of the others: after the first time that
-    this was taken for a leap, more must agree.
+    A driver whose clock is set, or whose bag is played again, goes on from there, with all anchors.
+    Stamps of a few that are late, or by another clock, come among those of the others, or all at
+    once: then more must agree, and after the first time that this was taken for a leap at least
+    twice as many as had come before the return.
     """
 
     def __init__(self) -> None:
         self._needed = FEWEST_AGREE
         self._left: float | None = None
         """The last time before the last leap, while a return is looked for."""
+        self._by = 0.0
+        """By how much that leap was ahead, s."""
         self._since = 0
-        """Times since that leap."""
+        """Times since before that leap."""
         self.settle()
 
     def settle(self) -> None:
         """The present time is as the last."""
         self._strange: float | None = None
         self._agreed = 0
+        self._who: set[int] = set()
+        """Whose ranges came with times that agree and are not believed yet."""
 
     @property
     def looks(self) -> bool:
         """Whether a return is looked for."""
         return self._left is not None
 
-    def believe(self, time: float, last: float) -> bool:
-        """Whether `time` is the present one, after `last`."""
+    def passed(self, anchors: Iterable[int]) -> None:
+        """Whose ranges (rows) came with a time that was not believed."""
+        self._who.update(anchors)
+
+    def believe(self, time: float, last: float, lately: Set[int]) -> bool:
+        """Whether `time` is the present one, after `last`; lately: anchors (rows) heard before."""
         leaps = not -BACK_S <= time - last <= JUMP_S
+        returns = self._left is not None and abs(time - self._left) <= JUMP_S
+        returns = returns and 2.0 * (last - time) / self._by >= 1.0
         if leaps:
             strange, self._strange = self._strange, time
             agrees = strange is not None and strange <= time
             agrees = agrees and (time > last or time - (strange or 0.0) <= JUMP_S)
-            self._agreed = self._agreed + 1 if agrees else 1
-            if self._agreed < self._needed:
+            if not agrees:
+                self._agreed = 0
+                self._who.clear()
+            self._agreed += 1
+            few = time < last and 0 < len(self._who) <= len(lately - self._who)
+            needed = max(self._needed, FEW_AGREE) if few else self._needed
+            if self._agreed < (FEWEST_AGREE if returns else needed):
                 return False
+        agreed = self._agreed
         self.settle()
-        left, self._left = self._left, last if leaps else self._left
-        if left is not None:
+        if returns:
+            self._needed = min(max(4 * self._needed, 2 * self._since), MOST_AGREE)
+            self._left = None
+        elif leaps:
+            self._left, self._by, self._since = last, time - last, agreed
+        else:
             self._since += 1
-            if abs(time - last) > BACK_S and abs(time - left) <= JUMP_S:
-                self._needed = min(2 * self._needed, MOST_AGREE)
+            if self._since > SETTLED:
                 self._left = None
-            elif self._since > SETTLED and not leaps:
-                self._left = None
-        self._since = 0 if leaps else self._since
         return True
 
 
@@ -113,6 +133,10 @@ class Times:
     def odd(self) -> bool:
         """Whether stamps are odd, or were of late: the turn is no ordinary one."""
         return self.looks_back or self._apart > 0 or self._coarse > 0
+
+    def lately(self, time: float) -> set[int]:
+        """Rows of the anchors that were heard in the last seconds up to `time`."""
+        return set(np.flatnonzero(self.newest[:, 0] >= time - LATELY_S).tolist())
 
     def ordinary(self, ranges: Ranges, time: float) -> None:
         """Take in a turn whose ranges are all of about `time` and new."""

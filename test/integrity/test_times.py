@@ -156,6 +156,51 @@ def test_two_whose_stamps_are_far_from_the_others_turn_no_time_to_and_fro(apart:
     assert passed_over > 200 if apart < 0.0 else passed_over < 10
 
 
+@pytest.mark.parametrize("late", [0.5, 1.5, 3.0])
+@pytest.mark.parametrize("whose", [(0,), (0, 1)])
+def test_a_burst_of_late_messages_of_some_begins_nothing_anew(
+    whose: tuple[int, ...], late: float
+) -> None:
+    """What half of the anchors say comes all at once, again and again."""
+    recording = walk(20.0)
+    others = tuple(row for row in range(4) if row not in whose)
+    loop = loop_of(recording)
+    many = round(10.0 * late)
+    for row in range(len(recording)):
+        epoch(loop, recording, row, rows=others)
+        if row % many == many - 1:
+            for old in range(row - many + 1, row + 1):
+                epoch(loop, recording, old, rows=whose)
+    assert loop.restarts == 0
+    assert off(loop, recording) < 0.3
+
+
+def test_bursts_of_late_messages_of_all_begin_anew_once() -> None:
+    recording = walk(19.5)
+    loop = loop_of(recording)
+    for row in range(len(recording)):
+        if row % 40 < 35:
+            epoch(loop, recording, row)
+        if row >= 60 and row % 40 == 20:  # what was held back 3 s ago
+            for old in range(row - 25, row - 20):
+                epoch(loop, recording, old)
+    assert loop.restarts == 1
+    assert off(loop, recording) < 0.3
+
+
+@pytest.mark.parametrize("back", [3.0, 60.0])
+def test_a_clock_set_back_is_followed_where_each_message_is_of_one_anchor(back: float) -> None:
+    recording = walk(20.0)
+    loop = loop_of(recording)
+    believed = [
+        epoch(loop, recording, row, rows=(row % 4,), stamp=START_S - back * (row > 99) + row / 10.0)
+        for row in range(len(recording))
+    ]
+    assert believed.count(False) == 3, "until most anchors agree"
+    assert loop.restarts == 1
+    assert off(loop, recording) < 0.5
+
+
 def test_a_clock_that_is_set_again_and_again_is_followed() -> None:
     recording = walk(20.0)
     loop = loop_of(recording)
