@@ -15,17 +15,18 @@ import torch
 from torch import Tensor
 
 from locdreamer_ros.locdreamer.learning.actor import Actor, State, all_subsets, membership
-from locdreamer_ros.locdreamer.learning.critic import (
-    Critic,
-    actor_loss,
-    critic_loss,
-    discounted,
-    expected_loss,
-    mean_over,
-)
+from locdreamer_ros.locdreamer.learning.critic import Critic
 from locdreamer_ros.locdreamer.learning.data import Batch
 from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig
 from locdreamer_ros.locdreamer.learning.imagination import Dream
+from locdreamer_ros.locdreamer.learning.losses import (
+    actor_loss,
+    critic_loss,
+    discounted,
+    expected_actor_loss,
+    mean_over,
+    sleep_loss,
+)
 from locdreamer_ros.locdreamer.world_model.chance import Source, uniform
 from locdreamer_ros.locdreamer.world_model.elbo import elbo, reconstruction
 from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian, stack
@@ -49,7 +50,7 @@ def real_loss(model: WorldModel, batch: Batch, source: Source, seeds: int = 1) -
     size, rows = batch.anchor.shape[0], batch.anchor.shape[1]
     posterior, hidden = batch.start, model.sequence.initial(size)  # line 3
     memory = first_memory(size, rows, batch.dt.device)
-    priors, posteriors, memories = [], [], []
+    priors, posteriors, hiddens = [], [], []
     for t in range(batch.steps):  # line 4
         prior = model.predict(posterior, hidden, batch.dt[:, t])  # line 5
         seen = batch.at(t, memory)
@@ -57,10 +58,10 @@ def real_loss(model: WorldModel, batch: Batch, source: Source, seeds: int = 1) -
         posterior = model.passed_on(belief, source)
         priors.append(prior)
         posteriors.append(belief)
-        memories.append(hidden[-1])
+        hiddens.append(hidden[-1])
         hidden = model.remember(posterior, hidden)  # line 8
         memory = remember_ranges(memory, residuals(belief.mean.detach(), seen), seen.asked)
-    prior, belief, past = stack(priors), stack(posteriors), torch.stack(memories, dim=1)
+    prior, belief, past = stack(priors), stack(posteriors), torch.stack(hiddens, dim=1)
     anchor = batch.anchor[:, None].expand(-1, batch.steps, -1, -1)
     state = belief.sample(source)  # z~_t
     log_prob = model.reconstruct(state, past, anchor).log_prob(batch.distance)  # lines 7 and 10
@@ -103,6 +104,57 @@ def minus_error(belief: Gaussian, truth: Tensor, dt: Tensor, gamma: float) -> Te
     return -now - gamma * then.clamp(max=LARGEST_ERROR_M)
 
 
+@dataclass(frozen=True, eq=False)
+class Rollout:
+    """A dream that was tracked from its first step to its last, before any loss.
+
+    prior, posterior (B, T, S); hidden (B, T, H): h_t of the last layer; states: s_t of each step;
+    chosen (B, T, K): rows; distance (B, T, A) m imagined, came, asked (B, T, A) bool.
+    """
+
+    prior: Gaussian
+    posterior: Gaussian
+    hidden: Tensor
+    states: Sequence[State]
+    chosen: Tensor
+    distance: Tensor
+    came: Tensor
+    asked: Tensor
+
+
+def roll_out(
+    model: WorldModel, actor: Actor, dream: Dream, role: Tensor, config: TrainConfig, source: Source
+) -> Rollout:
+    """Track through a dream (lines 13 to 20); role (B,): who chooses in each sequence."""
+    size, steps = dream.dt.shape
+    rows = dream.anchor.shape[1]
+    posterior, hidden = dream.start, model.sequence.initial(size)  # line 13
+    memory = first_memory(size, rows, dream.dt.device)
+    priors, posteriors, hiddens, states, choices, distances, asks = [], [], [], [], [], [], []
+    came: list[Tensor] = []
+    for t in range(steps):  # line 14
+        prior = model.predict(posterior, hidden, dream.dt[:, t])  # line 15
+        distance, comes = dream.ranges(t, prior, hidden)  # line 16
+        state = look(model, prior, hidden, dream.anchor, memory)
+        chosen = choose(actor, state, role, min(config.budget, rows), source, config)  # line 17
+        asked = chosen_mask(chosen, rows, everybody=role == ALL) & comes
+        seen = Observation(distance, asked, dream.anchor, memory)
+        belief = model.infer(prior, hidden, seen, dream.dt[:, t])  # line 18
+        posterior = model.passed_on(belief, source)
+        memory = remember_ranges(memory, residuals(belief.mean.detach(), seen), asked)
+        priors.append(prior)
+        posteriors.append(belief)
+        hiddens.append(hidden[-1])
+        states.append(state)
+        choices.append(chosen)
+        distances.append(distance)
+        came.append(comes)
+        asks.append(asked)
+        hidden = model.remember(posterior, hidden)  # line 20
+    tables = (torch.stack(each, dim=1) for each in (choices, distances, came, asks))
+    return Rollout(stack(priors), stack(posteriors), torch.stack(hiddens, dim=1), states, *tables)
+
+
 def dream_loss(
     model: WorldModel,
     actor: Actor,
@@ -121,77 +173,88 @@ def dream_loss(
     reward_of: as in `all_rewards`.
     """
     size, steps = dream.dt.shape
-    rows = dream.anchor.shape[1]
-    budget = min(config.budget, rows)
     role = _roles(size, config, source).to(dream.dt.device)
-    posterior, hidden = dream.start, model.sequence.initial(size)  # line 13
-    memory = first_memory(size, rows, dream.dt.device)
-    exact = dream.truth is not None and actor.head == "categorical" and config.subsets != "all"
-    priors, posteriors, memories, states, choices, distances, asks = [], [], [], [], [], [], []
-    came: list[Tensor] = []
-    for t in range(steps):  # line 14
-        prior = model.predict(posterior, hidden, dream.dt[:, t])  # line 15
-        distance, comes = dream.ranges(t, prior, hidden)  # line 16
-        state = look(model, prior, hidden, dream.anchor, memory)
-        chosen = choose(actor, state, role, budget, source, config)  # line 17
-        asked = chosen_mask(chosen, rows, everybody=role == ALL) & comes
-        seen = Observation(distance, asked, dream.anchor, memory)
-        belief = model.infer(prior, hidden, seen, dream.dt[:, t])  # line 18
-        posterior = model.passed_on(belief, source)
-        memory = remember_ranges(memory, residuals(belief.mean.detach(), seen), asked)
-        priors.append(prior)
-        posteriors.append(belief)
-        memories.append(hidden[-1])
-        states.append(state)
-        choices.append(chosen)
-        distances.append(distance)
-        came.append(comes)
-        asks.append(asked)
-        hidden = model.remember(posterior, hidden)  # line 20
-    prior, belief, past = stack(priors), stack(posteriors), torch.stack(memories, dim=1)
-    distance, asked = torch.stack(distances, dim=1), torch.stack(asks, dim=1)
-    if dream.truth is None:  # literal: lines 19, 21 and 22 explain R's real and A's imagined ranges
-        assert real is not None
-        distance = torch.cat([real.distance, distance], dim=2)
-        asked = torch.cat([real.asked, asked], dim=2)
-        anchor = torch.cat([real.anchor, dream.anchor], dim=1)[:, None].expand(-1, steps, -1, -1)
-        sample = belief.sample(source)
-        log_prob = model.reconstruct(sample, past, anchor).log_prob(distance)
-        bound = elbo(log_prob, asked, belief, prior)
-        loss = -_by_seed(bound, seeds).mean(dim=1) / steps
-        reward = reconstruction(log_prob, asked).detach()  # R_t = L_t^recon
-    else:  # grounded: the dream knows where its tag is
+    rollout = roll_out(model, actor, dream, role, config, source)
+    tracker, reward = _tracker_loss(model, dream, rollout, real, source, seeds)
+    nothing = torch.zeros_like(tracker)
+    if config.subsets == "all":
+        return DreamLoss(tracker, nothing, nothing, torch.full_like(nothing, math.nan))
+    on_policy = _by_seed((role == POLICY)[:, None].expand(-1, steps), seeds)  # (E, M)
+    cost = -mean_over(_by_seed(reward, seeds), on_policy)
+    if not judge:
+        return DreamLoss(tracker, nothing, nothing, cost)
+    states = _flat(rollout.states)
+    policy = actor.policy(states, rollout.chosen.shape[2])
+    returns = _by_seed(discounted(reward, config.gamma), seeds)
+    value = _by_seed(critic(states), seeds)
+    judged = critic_loss(value, returns, on_policy)
+    if dream.truth is not None and actor.head == "categorical":
+        scores = policy.scores.view(size, steps, -1)
+        acted, gain = _actor_loss_by_all(
+            model, actor, dream, rollout, scores, config, seeds, reward_of
+        )
+        return DreamLoss(tracker, acted, judged, cost, gain)
+    log_prob = policy.log_prob(rollout.chosen.flatten(0, 1))
+    log_prob, entropy = (_by_seed(x, seeds) for x in (log_prob, policy.entropy()))
+    acted = actor_loss(log_prob, (returns - value).detach(), entropy, on_policy)  # line 23
+    return DreamLoss(tracker, acted, judged, cost)
+
+
+def _tracker_loss(
+    model: WorldModel,
+    dream: Dream,
+    rollout: Rollout,
+    real: Batch | None,
+    source: Source,
+    seeds: int,
+) -> tuple[Tensor, Tensor]:
+    """The tracker's loss (E,), and what the policy is rewarded with at each step (B, T).
+
+    Grounded, the dream knows where its tag is. Literal (lines 19, 21 and 22): the ELBO of R's real
+    and A's imagined ranges, R_t = L_t^recon.
+    """
+    belief = rollout.posterior
+    if dream.truth is not None:
         loss = _by_seed(sleep_loss(belief, dream.truth), seeds).mean(dim=1)
         error = (belief.mean[..., :2] - dream.truth[..., :2]).norm(dim=-1)
-        reward = -error.detach().clamp(max=LARGEST_ERROR_M)
-    nothing = torch.zeros_like(loss)
-    if config.subsets == "all":
-        return DreamLoss(loss, nothing, nothing, torch.full_like(nothing, math.nan))
-    mine = _by_seed((role == POLICY)[:, None].expand(-1, steps), seeds)  # (E, M)
-    cost = -mean_over(_by_seed(reward, seeds), mine)
-    if not judge:
-        return DreamLoss(loss, nothing, nothing, cost)
-    flat = _flat(states)
-    policy = actor.policy(flat, budget)
-    returns = _by_seed(discounted(reward, config.gamma), seeds)
-    value = _by_seed(critic(flat), seeds)
-    judged = critic_loss(value, returns, mine)
-    gain = None
-    if exact:  # line 23: the expectation of (16) as a sum over all subsets
-        scores = policy.scores.view(size, steps, -1)[:, ::REPLAY_EVERY]
-        came_all = torch.stack(came, dim=1)
-        tried = all_rewards(model, states, dream, distance, came_all, config, seeds, reward_of)
-        acted = expected_loss(*(x.reshape(seeds, -1, x.shape[-1]) for x in (scores, tried)))
-        if not actor.literal:
-            physics = actor.physics(flat, all_subsets(rows, budget, tried.device))
-            physics = physics.view(size, steps, -1)[:, ::REPLAY_EVERY]
-            best, plain = (tried.gather(2, s.argmax(2, keepdim=True)) for s in (scores, physics))
-            gain = (best - plain).mean(dim=(1, 2)).detach()
-    else:  # line 23: as the mean over what the policy drew
-        log_prob = policy.log_prob(torch.stack(choices, dim=1).flatten(0, 1))
-        log_prob, entropy = (_by_seed(x, seeds) for x in (log_prob, policy.entropy()))
-        acted = actor_loss(log_prob, (returns - value).detach(), entropy, mine)
-    return DreamLoss(loss, acted, judged, cost, gain)
+        return loss, -error.detach().clamp(max=LARGEST_ERROR_M)
+    assert real is not None
+    steps = dream.dt.shape[1]
+    distance = torch.cat([real.distance, rollout.distance], dim=2)
+    asked = torch.cat([real.asked, rollout.asked], dim=2)
+    anchor = torch.cat([real.anchor, dream.anchor], dim=1)[:, None].expand(-1, steps, -1, -1)
+    sample = belief.sample(source)
+    log_prob = model.reconstruct(sample, rollout.hidden, anchor).log_prob(distance)
+    bound = elbo(log_prob, asked, belief, rollout.prior)
+    loss = -_by_seed(bound, seeds).mean(dim=1) / steps
+    return loss, reconstruction(log_prob, asked).detach()
+
+
+def _actor_loss_by_all(
+    model: WorldModel,
+    actor: Actor,
+    dream: Dream,
+    rollout: Rollout,
+    scores: Tensor,
+    config: TrainConfig,
+    seeds: int,
+    reward_of: Reward,
+) -> tuple[Tensor, Tensor | None]:
+    """Line 23 with the expectation of (16) as a sum over all subsets: (E,); and `DreamLoss.gain`.
+
+    scores (B, T, N) of the policy.
+    """
+    rewards = all_rewards(
+        model, rollout.states, dream, rollout.distance, rollout.came, config, seeds, reward_of
+    )
+    scores = scores[:, ::REPLAY_EVERY]
+    loss = expected_actor_loss(*(x.reshape(seeds, -1, x.shape[-1]) for x in (scores, rewards)))
+    if actor.literal:
+        return loss, None
+    subsets = all_subsets(dream.anchor.shape[1], rollout.chosen.shape[2], rewards.device)
+    physics = actor.physics(_flat(rollout.states[::REPLAY_EVERY]), subsets).view(scores.shape)
+    best, plain = (rewards.gather(2, s.argmax(2, keepdim=True)) for s in (scores, physics))
+    return loss, (best - plain).mean(dim=(1, 2)).detach()
 
 
 def all_rewards(
@@ -287,25 +350,6 @@ def chosen_mask(rows: Tensor, anchors: int, *, everybody: Tensor) -> Tensor:
     """alpha_t (B, A) bool from rows (B, K); all of them where `everybody` (B,)."""
     mask = torch.zeros(rows.shape[0], anchors, dtype=torch.bool, device=rows.device)
     return mask.scatter(1, rows, True) | everybody[:, None]
-
-
-def sleep_loss(belief: Gaussian, truth: Tensor) -> Tensor:
-    """How badly (B, T) the posterior (B, T, S) recovers the dream's own state (B, T, S).
-
-    The sleep phase of wake-sleep (Hinton et al. 1995): the recognition model learns from dreams
-    whose cause is known. A Student-t score (4 dof) keeps the covariance honest, the distance
-    itself the mean; a lost track does not outweigh the rest.
-    """
-    deviation = belief.mean - truth
-    error = (deviation[..., :2].square().sum(-1) + 1e-4).sqrt()
-    speed_error = (deviation[..., 2:].square().sum(-1) + 1e-4).sqrt()
-    covariance = belief.covariance[..., :2, :2]
-    a, b, c = covariance[..., 0, 0], covariance[..., 0, 1], covariance[..., 1, 1]
-    determinant = (a * c - b * b).clamp(min=1e-9)
-    dx, dy = deviation[..., 0], deviation[..., 1]
-    square = (c * dx * dx - 2.0 * b * dx * dy + a * dy * dy) / determinant
-    score = 0.5 * determinant.log() + 3.0 * (square / 4.0).log1p()
-    return error + 0.2 * speed_error + 0.3 * score
 
 
 def _flat(states: Sequence[State]) -> State:

@@ -19,7 +19,8 @@ from locdreamer_ros.locdreamer.learning.actor import (  # noqa: E402
     expected_variance,
     head_for,
 )
-from locdreamer_ros.locdreamer.learning.critic import Critic, critic_loss, discounted  # noqa: E402
+from locdreamer_ros.locdreamer.learning.critic import Critic  # noqa: E402
+from locdreamer_ros.locdreamer.learning.losses import critic_loss, discounted  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian  # noqa: E402
 
 

@@ -21,13 +21,6 @@ from locdreamer_ros.locdreamer.learning.algorithm1 import (  # noqa: E402
     dream_loss,
     look,
     real_loss,
-    sleep_loss,
-)
-from locdreamer_ros.locdreamer.learning.critic import (  # noqa: E402
-    ENTROPY,
-    actor_loss,
-    critic_loss,
-    expected_loss,
 )
 from locdreamer_ros.locdreamer.learning.data import Batch, Walks, anchor_rows  # noqa: E402
 from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig  # noqa: E402
@@ -37,6 +30,13 @@ from locdreamer_ros.locdreamer.learning.imagination import (  # noqa: E402
     LiteralDream,
     ResidualNoise,
     residuals_along,
+)
+from locdreamer_ros.locdreamer.learning.losses import (  # noqa: E402
+    ENTROPY,
+    actor_loss,
+    critic_loss,
+    expected_actor_loss,
+    sleep_loss,
 )
 from locdreamer_ros.locdreamer.learning.train import clearly_better  # noqa: E402
 from locdreamer_ros.locdreamer.world_model.decoder import RangeNoise  # noqa: E402
@@ -232,7 +232,7 @@ def test_the_actors_loss_makes_what_was_better_more_probable() -> None:
 def test_the_expected_loss_is_the_mean_reward_turned_round() -> None:
     logits = torch.tensor([[0.0, 0.0, math.log(2.0)]], requires_grad=True)
     reward = torch.tensor([[1.0, 0.0, -1.0]])
-    loss = expected_loss(logits, reward)
+    loss = expected_actor_loss(logits, reward)
     assert float(loss.detach()) == pytest.approx(-(0.25 - 0.5), rel=1e-4)
     (slope,) = torch.autograd.grad(loss, logits)
     assert slope[0, 0] < 0.0 < slope[0, 2]

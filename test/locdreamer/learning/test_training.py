@@ -18,7 +18,7 @@ from locdreamer_ros import tensor_file  # noqa: E402
 from locdreamer_ros.checkpoint import KEY  # noqa: E402
 from locdreamer_ros.errors import InputError  # noqa: E402
 from locdreamer_ros.locdreamer.learning import checkpoint  # noqa: E402
-from locdreamer_ros.locdreamer.learning.algorithm1 import dream_loss, real_loss, sleep_loss  # noqa: E402
+from locdreamer_ros.locdreamer.learning.algorithm1 import dream_loss, real_loss  # noqa: E402
 from locdreamer_ros.locdreamer.learning.data import Walks, anchor_rows, moved  # noqa: E402
 from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig  # noqa: E402
 from locdreamer_ros.locdreamer.learning.imagination import (  # noqa: E402
@@ -30,6 +30,7 @@ from locdreamer_ros.locdreamer.learning.imagination import (  # noqa: E402
     lasting_sigma,
     rank_correlation,
 )
+from locdreamer_ros.locdreamer.learning.losses import sleep_loss  # noqa: E402
 from locdreamer_ros.locdreamer.learning.train import Task, begin, train  # noqa: E402
 from locdreamer_ros.locdreamer.model_file import Trained  # noqa: E402
 from locdreamer_ros.locdreamer.tracker import LocDreamerTracker  # noqa: E402
