@@ -45,11 +45,12 @@ def remaining_variance(foresight: Foresight, subsets: IntArray, sigma: float) ->
 
     sigma m: fresh noise of any range.
     """
-    inner = foresight.ranges[subsets[:, :, None], subsets[:, None, :]]
+    innovation_covariance = foresight.ranges[subsets[:, :, None], subsets[:, None, :]]
     index = np.arange(subsets.shape[1])
-    inner[:, index, index] += sigma**2
+    innovation_covariance[:, index, index] += sigma**2
     cross = foresight.cross[subsets]  # (M, K, D)
-    gained = (cross * np.linalg.solve(inner, cross)).sum(axis=1) @ AXES[: cross.shape[-1]]
+    gain = np.linalg.solve(innovation_covariance, cross)
+    gained = (cross * gain).sum(axis=1) @ AXES[: cross.shape[-1]]
     return np.asarray(present_variance(foresight) - gained)
 
 

@@ -79,11 +79,11 @@ class Shadow:
         self._move(prediction)
         d = self._site.dimensions
         jacobian = self._jacobian(prediction, rows)
-        spread = jacobian @ self._covariance
-        ranges = spread @ jacobian.T
+        cross = jacobian @ self._covariance
+        projected = cross @ jacobian.T
         strange = np.flatnonzero(self._own.place[rows] < 0)
-        ranges[strange, strange] += LOCAL_M**2
-        return Foresight(self._covariance[:d, :d].copy(), spread[:, :d], ranges)
+        projected[strange, strange] += LOCAL_M**2
+        return Foresight(self._covariance[:d, :d].copy(), cross[:, :d], projected)
 
     def heard(self, posterior: Estimate, rows: IntArray) -> None:
         """Anchors `rows` answered."""
@@ -93,8 +93,8 @@ class Shadow:
         if was is not None:
             self._covariance = moved(self._covariance, was, LOCAL_M**2)
         jacobian = self._jacobian(posterior, rows)
-        spread = jacobian @ self._covariance
-        inner = spread @ jacobian.T
-        inner[np.diag_indices(rows.size)] += FRESH_M**2
-        covariance = self._covariance - spread.T @ np.linalg.solve(inner, spread)
+        cross = jacobian @ self._covariance
+        innovation_covariance = cross @ jacobian.T
+        innovation_covariance[np.diag_indices(rows.size)] += FRESH_M**2
+        covariance = self._covariance - cross.T @ np.linalg.solve(innovation_covariance, cross)
         self._covariance = 0.5 * (covariance + covariance.T)

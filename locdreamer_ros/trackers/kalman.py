@@ -100,30 +100,31 @@ def huber_update(
     if free and measured.size < 2:
         return prior, covariance
     each = np.eye(measured.size)
-    pairs = each[1:] - each[0] if free else None
+    differences = each[1:] - each[0] if free else None  # (N - 1, N): to the first
     for _ in range(iterations):
         expected, jacobian = linearise(state)
-        residual = measured - expected - jacobian @ (prior - state)
-        spread = jacobian @ covariance
-        innovation_covariance = spread @ jacobian.T
+        innovation = measured - expected - jacobian @ (prior - state)
+        cross = jacobian @ covariance
+        innovation_covariance = cross @ jacobian.T
         noise = sigma**2
         if np.isfinite(huber):
-            off = measured - expected
-            off = off - np.median(off) if free else off  # from what most of them say of the offset
+            residual = measured - expected
+            if free:  # from what most of them say of the offset
+                residual = residual - np.median(residual)
             scale = np.sqrt(np.diag(innovation_covariance) + noise)
-            noise = noise * np.maximum(1.0, np.abs(off) / (huber * scale))
+            noise = noise * np.maximum(1.0, np.abs(residual) / (huber * scale))
         innovation_covariance[np.diag_indices_from(innovation_covariance)] += noise
-        if pairs is not None:
-            residual, jacobian, spread = pairs @ residual, pairs @ jacobian, pairs @ spread
-            innovation_covariance = pairs @ innovation_covariance @ pairs.T
-        gain = np.linalg.solve(innovation_covariance, spread).T
-        moved = prior + gain @ residual
-        converged = float(np.abs(moved - state).max()) < 1e-3
-        state = moved
+        if differences is not None:
+            innovation, jacobian, cross = (differences @ x for x in (innovation, jacobian, cross))
+            innovation_covariance = differences @ innovation_covariance @ differences.T
+        gain = np.linalg.solve(innovation_covariance, cross).T
+        updated = prior + gain @ innovation
+        converged = float(np.abs(updated - state).max()) < 1e-3
+        state = updated
         if converged:
             break
     # Joseph's form keeps the covariance symmetric and positive however the gain was rounded.
     keep = np.eye(prior.size) - gain @ jacobian
-    weighed = gain if pairs is None else gain @ pairs
-    posterior = keep @ covariance @ keep.T + (weighed * noise) @ weighed.T
+    of_ranges = gain if differences is None else gain @ differences
+    posterior = keep @ covariance @ keep.T + (of_ranges * noise) @ of_ranges.T
     return state, 0.5 * (posterior + posterior.T)

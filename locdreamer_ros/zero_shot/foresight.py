@@ -22,11 +22,11 @@ def foresee(
     count, axes = int(slot.max()) + 1, site.dimensions
     _, direction = slant(mean[:SPACE] - site.anchors.positions[rows])
     own = FIRST_BIAS + slot[rows]
-    spread, ranges = project(covariance, direction, np.zeros(rows.size), own, own + count)
+    cross, projected = project(covariance, direction, np.zeros(rows.size), own, own + count)
     # Strangers share a place in the state, and no bias.
     stranger = slot[rows] == 0
     shared = stranger[:, None] & stranger & ~np.eye(rows.size, dtype=bool)
-    ranges[shared] -= (
+    projected[shared] -= (
         covariance[FIRST_BIAS, FIRST_BIAS] + covariance[FIRST_BIAS + count, FIRST_BIAS + count]
     )
-    return Foresight(covariance[:axes, :axes].copy(), spread[:, :axes], ranges)
+    return Foresight(covariance[:axes, :axes].copy(), cross[:, :axes], projected)

@@ -72,16 +72,16 @@ def project(
     own, local (K,): where in the state the biases of their anchors are.
     """
     kinematic = np.concatenate([direction, ahead[:, None] * direction], axis=1)
-    spread = (
+    cross = (
         kinematic @ covariance[:KINEMATIC]
         + covariance[COMMON]
         + covariance[own]
         + covariance[local]
     )
-    inner = (
-        spread[:, :KINEMATIC] @ kinematic.T
-        + spread[:, COMMON, None]
-        + spread[:, own]
-        + spread[:, local]
+    projected = (
+        cross[:, :KINEMATIC] @ kinematic.T
+        + cross[:, COMMON, None]
+        + cross[:, own]
+        + cross[:, local]
     )
-    return spread, inner
+    return cross, projected

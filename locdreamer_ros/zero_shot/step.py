@@ -140,20 +140,20 @@ def update(
             moved = point[:KINEMATIC] - prior[:KINEMATIC]
             moved = moved[:SPACE] + ahead[:, None] * moved[SPACE:]
             innovation = seen.value - distance - bias + (direction * moved).sum(axis=1)
-        wide = covariance.copy()
+        inflated = covariance.copy()
         if riding:
             motion = motion * RIDING_SHARE
         level = np.array([0, 1, VX, VX + 1])
-        wide[level, level] += motion[[0, 0, 1, 1]]
-        wide[seen.local, seen.local] += jump
-        spread, inner = project(wide, direction, ahead, seen.own, seen.local)
-        inner[np.diag_indices(len(used))] += sigma**2
-        gain = np.linalg.solve(inner, spread).T
+        inflated[level, level] += motion[[0, 0, 1, 1]]
+        inflated[seen.local, seen.local] += jump
+        cross, innovation_covariance = project(inflated, direction, ahead, seen.own, seen.local)
+        innovation_covariance[np.diag_indices(len(used))] += sigma**2
+        gain = np.linalg.solve(innovation_covariance, cross).T
         point = prior + gain @ (innovation - shift)
         residual = seen.value - _geometry(point, seen)[0]
         residual -= point[COMMON] + point[seen.own] + point[seen.local] + near
-    gained = gain @ spread
-    posterior = wide - gained
+    gained = gain @ cross
+    posterior = inflated - gained
     state = state.changed(mean=point, covariance=0.5 * (posterior + posterior.T))
     return _remember(state, first, features[:, 1], residual, seen), gained
 
@@ -173,22 +173,22 @@ def _features(
 ) -> FloatArray:
     """What the network sees of each range, in the order of `Hybrid.features`."""
     covariance, mean = state.covariance, state.mean
-    inner = project(covariance, direction, seen.ahead, seen.own, seen.local)[1]
+    innovation_covariance = project(covariance, direction, seen.ahead, seen.own, seen.local)[1]
     k = len(innovation)
-    inner[np.diag_indices(k)] += SIGMA_M**2
-    inverse = np.linalg.inv(inner)
-    precision = np.maximum(np.diag(inverse), 1e-6)
-    alone = inverse @ innovation / precision
+    innovation_covariance[np.diag_indices(k)] += SIGMA_M**2
+    information = np.linalg.inv(innovation_covariance)
+    precision = np.maximum(np.diag(information), 1e-6)
+    left_out = information @ innovation / precision  # the leave-one-out residual
     variance = np.maximum(np.diag(covariance), 1e-8)
     level = direction[:, :2]
     along = np.maximum(((level @ covariance[:2, :2]) * level).sum(axis=1), 1e-6)
     known = ~np.isnan(seen.blocked)
     features = np.empty((k, 21 + len(SEEN_CONTEXT)))
     features[:, 0] = squash(innovation)
-    features[:, 1] = np.arcsinh(innovation / np.sqrt(np.diag(inner)))
+    features[:, 1] = np.arcsinh(innovation / np.sqrt(np.diag(innovation_covariance)))
     features[:, 2] = squash(innovation - innovation.mean())
-    features[:, 3] = squash(alone)
-    features[:, 4] = np.arcsinh(alone * np.sqrt(precision))
+    features[:, 3] = squash(left_out)
+    features[:, 4] = np.arcsinh(left_out * np.sqrt(precision))
     features[:, 5] = squash(mean[seen.own])
     features[:, 6] = squash(mean[seen.local])
     features[:, 7] = 0.5 * np.log(variance[seen.own]) + 2.0
@@ -304,7 +304,7 @@ def meet(state: State, slot: IntArray, rows: IntArray) -> tuple[State, IntArray]
 def trust(w: Weights, state: State) -> float:
     """By what the covariance is multiplied where it is shown."""
     covariance = state.covariance
-    spread = 0.5 * np.log(covariance[0, 0] + covariance[1, 1]) + 1.0
-    hidden = silu(w["trust.weight"] @ np.append(state.context, spread) + w["trust.bias"])
+    log_sigma = 0.5 * np.log(covariance[0, 0] + covariance[1, 1]) + 1.0
+    hidden = silu(w["trust.weight"] @ np.append(state.context, log_sigma) + w["trust.bias"])
     scale = float(w["trust_head.weight"][0] @ hidden + w["trust_head.bias"][0])
     return float(np.exp(4.0 * np.tanh(scale / 4.0)))

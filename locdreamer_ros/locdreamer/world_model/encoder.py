@@ -103,13 +103,13 @@ class InnovationEncoder(nn.Module):
 class Linearised:
     """Ranges as linear functions of the state around the prior; rows not asked are zero.
 
-    innovation (B, A) m; with H (B, A, S) their Jacobian: shared = H P (B, A, S); spread = H P H^T
+    innovation (B, A) m; with H (B, A, S) their Jacobian: cross = H P (B, A, S), projected = H P H^T
     (B, A, A), how the prior makes ranges vary; asked (B, A).
     """
 
     innovation: Tensor
-    shared: Tensor
-    spread: Tensor
+    cross: Tensor
+    projected: Tensor
     asked: Tensor
 
     @classmethod
@@ -120,9 +120,9 @@ class Linearised:
         """
         jacobian = jacobian * asked[..., None]
         parts = jacobian.shape[-1]
-        shared = torch.bmm(jacobian, prior.covariance[:, :parts])
-        spread = torch.bmm(shared[..., :parts], jacobian.transpose(1, 2))
-        return cls(torch.where(asked, innovation, 0.0), shared, spread, asked)
+        cross = torch.bmm(jacobian, prior.covariance[:, :parts])
+        projected = torch.bmm(cross[..., :parts], jacobian.transpose(1, 2))
+        return cls(torch.where(asked, innovation, 0.0), cross, projected, asked)
 
 
 def linearise(prior: Gaussian, seen: Observation) -> tuple[Linearised, Tensor]:
@@ -144,7 +144,7 @@ def innovation_features(ranges: Linearised, distance: Tensor, seen: Observation)
     left_out, left_out_variance = leave_one_out(ranges)
     centred = innovation - innovation.sum(1, keepdim=True) / count.clamp(min=1.0)
     residual = torch.stack([innovation, left_out, centred], dim=-1)
-    own = torch.diagonal(ranges.spread, dim1=1, dim2=2)
+    own = torch.diagonal(ranges.projected, dim1=1, dim2=2)
     variance = torch.stack([own, left_out_variance], dim=-1)
     plain = [distance / 10.0, seen.anchor[..., 2], (count / 4.0).expand_as(innovation)]
     features = [
@@ -164,7 +164,7 @@ def leave_one_out(ranges: Linearised) -> tuple[Tensor, Tensor]:
     of which the last still holds the noise of the range itself.
     """
     noise = SIGMA_START_M**2
-    precision = torch.linalg.inv_ex(ranges.spread + noise * _eye(ranges.spread)).inverse
+    precision = torch.linalg.inv_ex(ranges.projected + noise * _eye(ranges.projected)).inverse
     variance = 1.0 / torch.diagonal(precision, dim1=1, dim2=2)
     residual = torch.bmm(precision, ranges.innovation[..., None])[..., 0] * variance
     return residual, (variance - noise).clamp(min=0.0)
@@ -175,10 +175,12 @@ def kalman_update(
 ) -> Gaussian:
     """Posterior from innovations (B, A) m of sigma (B, A) m; rows not asked do nothing."""
     noise = torch.where(ranges.asked, sigma**2, 1.0)
-    expected = ranges.spread + torch.diag_embed(noise)  # (B, A, A)
-    gain = torch.bmm(torch.linalg.inv_ex(expected).inverse, ranges.shared)  # K^T (B, A, S)
+    innovation_covariance = ranges.projected + torch.diag_embed(noise)  # (B, A, A)
+    gain = torch.bmm(
+        torch.linalg.inv_ex(innovation_covariance).inverse, ranges.cross
+    )  # K^T (B, A, S)
     mean = torch.baddbmm(prior.mean[:, None], innovation[:, None], gain)[:, 0]
-    covariance = torch.baddbmm(prior.covariance, ranges.shared.transpose(1, 2), gain, alpha=-1.0)
+    covariance = torch.baddbmm(prior.covariance, ranges.cross.transpose(1, 2), gain, alpha=-1.0)
     covariance = 0.5 * (covariance + covariance.transpose(1, 2))
     return Gaussian(mean, covariance + 1e-5 * _eye(covariance))
 

@@ -48,19 +48,19 @@ def greedy_foresight(model: Hybrid, belief: Belief) -> Tensor:
     """As `greedy_gdop`, by what leaves least of the position's variance, biases included."""
     now = torch.zeros_like(belief.age)
     _, direction = model.geometry(belief, belief.mean, now)
-    spread, inner = model.project(belief.covariance, direction, now)
-    cross = spread[..., :2]  # (B, A, 2)
+    cross, projected = model.project(belief.covariance, direction, now)
+    cross = cross[..., :2]  # (B, A, 2)
     count = direction.shape[1]
     rank = torch.full_like(direction[..., 0], count)
     for turn in range(min(ANCHORS_CHOSEN, count)):
-        variance = inner.diagonal(dim1=1, dim2=2) + FRESH_M**2
+        variance = projected.diagonal(dim1=1, dim2=2) + FRESH_M**2
         gained = cross.square().sum(-1) / variance
         best = only(rank == count, gained, -torch.inf).argmax(dim=1, keepdim=True)
         rank = rank.scatter(1, best, float(turn))
-        row = inner.gather(1, best[..., None].expand(-1, 1, count))[:, 0]  # (B, A)
+        row = projected.gather(1, best[..., None].expand(-1, 1, count))[:, 0]  # (B, A)
         gain = row / variance.gather(1, best)
         cross = cross - gain[..., None] * cross.gather(1, best[..., None].expand(-1, 1, 2))
-        inner = inner - gain[..., None] * row[:, None]
+        projected = projected - gain[..., None] * row[:, None]
     return rank
 
 

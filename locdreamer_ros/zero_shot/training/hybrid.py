@@ -196,19 +196,19 @@ class Hybrid(nn.Module):
         kinematic = torch.cat([direction, ahead[..., None] * direction], dim=-1)
         count = direction.shape[1]
         own, local = slice(FIRST_BIAS, FIRST_BIAS + count), slice(FIRST_BIAS + count, None)
-        spread = (
+        cross = (
             kinematic @ covariance[:, :KINEMATIC]
             + covariance[:, COMMON : COMMON + 1]
             + covariance[:, own]
             + covariance[:, local]
         )
-        inner = (
-            spread[:, :, :KINEMATIC] @ kinematic.transpose(1, 2)
-            + spread[:, :, COMMON : COMMON + 1]
-            + spread[:, :, own]
-            + spread[:, :, local]
+        projected = (
+            cross[:, :, :KINEMATIC] @ kinematic.transpose(1, 2)
+            + cross[:, :, COMMON : COMMON + 1]
+            + cross[:, :, own]
+            + cross[:, :, local]
         )
-        return spread, inner
+        return cross, projected
 
     def update(
         self, belief: Belief, measured: Tensor, ahead: Tensor, asked: Tensor, blocked: Tensor
@@ -252,14 +252,14 @@ class Hybrid(nn.Module):
                 ],
                 dim=-1,
             )
-            wide = covariance + torch.diag_embed(diagonal)
+            inflated = covariance + torch.diag_embed(diagonal)
             direction = only(asked[..., None], direction)
-            spread, inner = self.project(wide, direction, ahead)
-            spread = only(asked[..., None], spread)
+            cross, innovation_covariance = self.project(inflated, direction, ahead)
+            cross = only(asked[..., None], cross)
             both = asked[:, :, None] & asked[:, None, :]
             noise = torch.diag_embed(only(asked, sigma.square(), 1.0))
-            inner = only(both, inner) + noise
-            gain = spread.transpose(1, 2) @ inverse(inner)  # (B, N, A)
+            innovation_covariance = only(both, innovation_covariance) + noise
+            gain = cross.transpose(1, 2) @ inverse(innovation_covariance)  # (B, N, A)
             off = only(asked, innovation - shift)
             point = prior + (gain @ off[..., None])[..., 0]
             residual = only(
@@ -271,7 +271,7 @@ class Hybrid(nn.Module):
                 - point[:, FIRST_BIAS + count :]
                 - near,
             )
-        posterior = wide - gain @ spread
+        posterior = inflated - gain @ cross
         posterior = 0.5 * (posterior + posterior.transpose(1, 2))
         return self.remember(belief, point, posterior, first, features[..., 1], residual, asked)
 
@@ -288,14 +288,15 @@ class Hybrid(nn.Module):
         """What the network sees of each range (B, A, F - 2): relative geometry only."""
         count = belief.anchor.shape[1]
         covariance = belief.covariance
-        _, inner = self.project(covariance, direction, ahead)
+        _, projected = self.project(covariance, direction, ahead)
         both = asked[:, :, None] & asked[:, None, :]
         noise = only(asked, torch.full_like(innovation, SIGMA_M**2), 1.0)
-        plain = only(both, inner) + torch.diag_embed(noise)
-        inverted = inverse(plain)
-        spread = plain.diagonal(dim1=1, dim2=2).sqrt()
-        precision = inverted.diagonal(dim1=1, dim2=2).clamp(min=1e-6)
-        alone = (inverted @ innovation[..., None])[..., 0] / precision  # leave-one-out residual
+        innovation_covariance = only(both, projected) + torch.diag_embed(noise)
+        information = inverse(innovation_covariance)
+        sigma = innovation_covariance.diagonal(dim1=1, dim2=2).sqrt()
+        precision = information.diagonal(dim1=1, dim2=2).clamp(min=1e-6)
+        # The leave-one-out residual.
+        left_out = (information @ innovation[..., None])[..., 0] / precision
         number = asked.sum(dim=1, keepdim=True).clamp(min=1)
         middle = innovation - innovation.sum(dim=1, keepdim=True) / number
         level = direction[..., :2]
@@ -305,10 +306,10 @@ class Hybrid(nn.Module):
         known = ~torch.isnan(blocked)
         row = [
             squash(innovation),
-            torch.asinh(innovation / spread),
+            torch.asinh(innovation / sigma),
             squash(middle),
-            squash(alone),
-            torch.asinh(alone * precision.sqrt()),
+            squash(left_out),
+            torch.asinh(left_out * precision.sqrt()),
             squash(belief.mean[:, FIRST_BIAS : FIRST_BIAS + count]),
             squash(belief.mean[:, FIRST_BIAS + count :]),
             0.5 * variance[:, FIRST_BIAS : FIRST_BIAS + count].log() + 2.0,
@@ -408,8 +409,8 @@ class Hybrid(nn.Module):
     def impression(self, belief: Belief) -> Tensor:
         """What the scale of the covariance is read off, (B, CONTEXT + 1)."""
         covariance = belief.covariance
-        spread = 0.5 * (covariance[:, 0, 0] + covariance[:, 1, 1]).log() + 1.0
-        return torch.cat([belief.context, spread[:, None]], dim=-1)
+        log_sigma = 0.5 * (covariance[:, 0, 0] + covariance[:, 1, 1]).log() + 1.0
+        return torch.cat([belief.context, log_sigma[:, None]], dim=-1)
 
     def scale(self, impression: Tensor) -> Tensor:
         """(B,): what the covariance is multiplied by before it is told."""
