@@ -238,10 +238,10 @@ class Loop:
         return Plan(now, prediction, NOBODY)
 
     def pass_over(self, time: float, ranges: Ranges) -> None:
-        """Count ranges that come with a time which `hear` does not believe: late, of the past."""
+        """Take note of ranges that come with a time which `hear` does not believe."""
         self._leaps.passed(ranges.anchor.tolist())
-        if self._time is not None and time < self._time:
-            self.watch.gate.times.late += len(ranges.usable())
+        if self._time is not None:
+            self.watch.gate.times.pass_over(ranges, self._time, past=time < self._time)
 
     # Ordinary turns: see `plan_all` and `absorb_all`.
 

@@ -17,7 +17,7 @@ from locdreamer_ros.differences import lifted
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import SKIP, Asking, Track, as_dict, score
 from locdreamer_ros.integrity.mirror import is_unsided
-from locdreamer_ros.integrity.status import Status
+from locdreamer_ros.integrity.status import Status, far_off
 from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import LISTENS, UNKNOWN_HEIGHT, Method
 from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
@@ -76,6 +76,7 @@ def run_offline(
     table = (epochs, len(site.anchors))
     asking = Asking(np.zeros(table, bool), np.full(table, np.nan), np.zeros(table, bool))
     seconds = np.empty((len(loops), epochs))
+    far: dict[int, float] = {}
 
     def note(number: int, row: int, estimate: Estimate | None, status: Status) -> None:
         states[number, row] = status.state
@@ -98,6 +99,7 @@ def run_offline(
             if heard.free and step.estimate is not None:  # as ranges, to be compared with
                 heard = lifted(site, heard, step.estimate)
             asking.heard[row, heard.anchor] = heard.value
+            far |= dict(step.status.far)
             if step.status.excluded:
                 asking.excluded[row, list(step.status.excluded)] = True
             for number, listener in enumerate(listeners, start=1):
@@ -106,6 +108,8 @@ def run_offline(
                 estimate = listener.absorb(plan, step.ranges)
                 seconds[number, row] = perf_counter() - begin
                 note(number, row, estimate, listener.status())
+    if far:
+        log.warning("%s: %s", recording.where, far_off(far.items(), site.anchors.ids))
     truth = np.full((epochs, 3), np.nan) if recording.truth is None else recording.truth
     tracks = [
         Track(recording.times, mean, covariance, truth, asked, said)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 from locdreamer_ros.types import unchanging
@@ -30,7 +31,8 @@ class Status:
     excluded: rows of the anchors whose ranges are held back; restarts: new beginnings so far;
     mirror: two places explain the ranges alike; silence s: since a range was used; skew s: stamps
     less the tracker's time, where they are more than half a second apart, turn after turn; coarse:
-    an anchor's ranges differ at one and the same time, turn after turn.
+    an anchor's ranges differ at one and the same time, turn after turn; far: rows of the anchors
+    whose ranges alone are passed over for their stamps, and these less the tracker's time, s.
     """
 
     state: State = State.WAITING
@@ -40,3 +42,13 @@ class Status:
     silence: float = 0.0
     skew: float = 0.0
     coarse: bool = False
+    far: tuple[tuple[int, float], ...] = ()
+
+
+def far_off(far: Iterable[tuple[int, float]], ids: Sequence[str]) -> str:
+    """What `Status.far` says, in words; empty: nothing. ids: of the anchors."""
+    said = [
+        f"{ids[row]!r} are stamped {abs(off):.1f} s {'ahead' if off > 0.0 else 'behind'}"
+        for row, off in far
+    ]
+    return f"ranges of {', of '.join(said)}, and passed over: do the clocks agree?" if said else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Set
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +21,9 @@ TURNS = 3
 """So many such turns in a row tell; so many more turns than others, where stamps are coarse."""
 MOST_TURNS = 20
 """What coarse stamps count up to."""
+FAR_S, FORGOTTEN_S = 2.0, 10.0
+"""An anchor whose ranges are over a second off, and by the same, for so long has another clock or a
+slow way; not heard for so long it is no longer said."""
 
 JUMP_S, BACK_S = 10.0, 1.0
 """A time so far ahead of the last, or so far back, is a leap."""
@@ -98,6 +102,24 @@ class Leaps:
         return True
 
 
+@dataclass(frozen=True)
+class Far:
+    """Ranges of one anchor in a row that were passed over.
+
+    off s: the first one's stamp less the tracker's time; since, last s: from when to when; many.
+    """
+
+    off: float
+    since: float
+    last: float
+    many: int
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is no burst of late ones."""
+        return self.many >= TURNS and self.last - self.since >= FAR_S
+
+
 class Times:
     """Ranges by their stamps, and what was odd about them."""
 
@@ -118,6 +140,15 @@ class Times:
         self._heard: deque[tuple[float, Ranges]] = deque()
         self._apart = self._coarse = 0
         self._nearest = 0.0
+        self._far: dict[int, Far] = {}
+
+    @property
+    def far(self) -> tuple[tuple[int, float], ...]:
+        """Anchors (rows) whose ranges are passed over, all off by the same: stamps less time, s."""
+        if not self._far:
+            return ()
+        found = [(anchor, far.off) for anchor, far in self._far.items() if far.lasts]
+        return tuple(sorted(found))
 
     @property
     def skew(self) -> float:
@@ -132,7 +163,7 @@ class Times:
     @property
     def odd(self) -> bool:
         """Whether stamps are odd, or were of late: the turn is no ordinary one."""
-        return self.looks_back or self._apart > 0 or self._coarse > 0
+        return self.looks_back or self._apart > 0 or self._coarse > 0 or bool(self._far)
 
     def lately(self, time: float) -> set[int]:
         """Rows of the anchors that were heard in the last seconds up to `time`."""
@@ -141,7 +172,32 @@ class Times:
     def ordinary(self, ranges: Ranges, time: float) -> None:
         """Take in a turn whose ranges are all of about `time` and new."""
         self._apart, self._coarse = 0, max(self._coarse - 1, 0)
+        if self._far:
+            for anchor in ranges.anchor.tolist():
+                self._far.pop(anchor, None)
+            self._forget(time)
         self.remember(ranges, time)
+
+    def pass_over(self, ranges: Ranges, time: float, *, past: bool) -> None:
+        """Ranges whose whole message is of another time; `past`: of an earlier one."""
+        usable = ranges.usable()
+        self.late += len(usable) if past else 0
+        for anchor, stamp in zip(usable.anchor.tolist(), usable.stamp.tolist(), strict=True):
+            if abs(stamp - time) > MAX_AGE_S:
+                self._note_far(anchor, stamp - time, time)
+
+    def _note_far(self, anchor: int, off: float, time: float) -> None:
+        """A range of the anchor is stamped so far off, s, at `time`."""
+        known = self._far.get(anchor)
+        if known is None or abs(off - known.off) > APART_S:
+            self._far[anchor] = Far(off, time, time, 1)
+        else:
+            self._far[anchor] = Far(known.off, known.since, time, known.many + 1)
+
+    def _forget(self, time: float) -> None:
+        """No longer speak of anchors that were not heard for long."""
+        for anchor in [a for a, far in self._far.items() if far.last < time - FORGOTTEN_S]:
+            del self._far[anchor]
 
     def remember(self, ranges: Ranges, time: float) -> None:
         """These are used at `time`, and not again."""
@@ -169,6 +225,10 @@ class Times:
                 coarse = coarse or (near and stamp == last and not known)
             if count and near and not (self.looks_back and stamp < last):
                 self.newest[anchor] = stamp, value
+            if count and near:
+                self._far.pop(anchor, None)
+            elif count:
+                self._note_far(anchor, stamp - time, time)
             late += not near
             old += near and known
             keep.append(near and not known)
@@ -176,6 +236,7 @@ class Times:
         if count:
             self.late += late
             self.duplicates += old
+            self._forget(time)
             self._note(usable, time, coarse)
             if len(fresh):
                 self.remember(fresh, time)

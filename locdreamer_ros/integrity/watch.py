@@ -123,7 +123,7 @@ class Watch:
         silence, mirror = self._silent_s, self._twin is not None or self._mirror.flat
         named = tuple(sorted(self.naming.named)) if self.naming.named else ()
         times = self.gate.times
-        clocks = (times.skew, times.coarse)
+        clocks = (times.skew, times.coarse, times.far)
         return Status(self._state, named, self.restarts, mirror, silence, *clocks)
 
     @property

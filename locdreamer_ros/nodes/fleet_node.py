@@ -23,7 +23,7 @@ from locdreamer_ros.airtime import grant, slot_ms
 from locdreamer_ros.driver.devices import get_device
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.fleet import Fleet
-from locdreamer_ros.integrity.status import State, Status
+from locdreamer_ros.integrity.status import State, Status, far_off
 from locdreamer_ros.loop import Plan
 from locdreamer_ros.msg import AnchorSchedule, RangeArray, RangeDifferenceArray
 from locdreamer_ros.nodes.answers import check_answer, check_session, is_forgotten, not_asked
@@ -385,7 +385,11 @@ class FleetNode(SitedNode):
         members = self._members.by_tag.items()
         impossible = [f"tag {tag!r}: {m.impossible}" for tag, m in members if m.impossible]
         wrong = [tag for tag, status in found.items() if status.state != State.TRACKING]
-        said = [(tag, off_time(found[tag]) or m.clocks.wrong()) for tag, m in members]
+        ids = self.known_site.anchors.ids
+        said = [
+            (tag, off_time(found[tag]) or far_off(found[tag].far, ids) or m.clocks.wrong())
+            for tag, m in members
+        ]
         clocks = [f"tag {tag!r}: {words}" for tag, words in said if words]
         values: dict[str, object] = {
             "tracker": self.config.tracker,

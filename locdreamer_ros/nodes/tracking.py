@@ -16,7 +16,7 @@ from rclpy.qos import QoSProfile
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.integrity.status import State, Status
+from locdreamer_ros.integrity.status import State, Status, far_off
 from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import (
     LISTENS,
@@ -86,14 +86,15 @@ def trouble(status: Status, ids: Sequence[str]) -> str:
     """What is wrong with ranges or estimate, in words; empty: nothing. ids: of the anchors."""
     if said := off_time(status):
         return said
-    if status.excluded:
-        names = ", ".join(ids[row] for row in status.excluded)
-        return f"ranges of {names} do not fit and are held back"
-    return {
+    said = {
         State.DOUBTFUL: "the ranges do not agree with the estimate, or with two alike",
         State.COASTING: f"no usable range for {status.silence:.1f} s",
         State.LOST: f"no usable range for {status.silence:.1f} s: looking for a new first fix",
     }.get(status.state, "")
+    if status.excluded:
+        names = ", ".join(ids[row] for row in status.excluded)
+        said = f"ranges of {names} do not fit and are held back"
+    return "; ".join(filter(None, (said, far_off(status.far, ids))))
 
 
 class TrackingNode(SitedNode):

@@ -168,6 +168,16 @@ def test_anchors_whose_z_is_over_the_sea(level, dimensions):
         site_of(high, dataclasses.replace(method, tag_height=1.0))
 
 
+def test_an_anchor_whose_clock_is_seconds_off_is_named_in_one_line(caplog):
+    recording = circle_recording(duration=10.0)
+    stamps = np.repeat(recording.times[:, None], len(recording.anchors), axis=1)
+    stamps[:, 1] += 4.0
+    evaluate(dataclasses.replace(recording, stamps=stamps), Method(scheduler="all", budget=9))
+    name = recording.anchors.ids[1]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"circle: ranges of '{name}' are stamped 4.0 s ahead")
+
+
 def test_too_short_to_score_is_said():
     recording = circle_recording(duration=0.8)
     with pytest.raises(InputError, match="circle: no epoch to score"):

@@ -156,6 +156,41 @@ def test_two_whose_stamps_are_far_from_the_others_turn_no_time_to_and_fro(apart:
     assert passed_over > 200 if apart < 0.0 else passed_over < 10
 
 
+@pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize("off_s", [-3.0, 1.2, 20.0])
+def test_one_of_four_clocks_far_off_is_named_until_it_agrees(
+    off_s: float, kernel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not kernel:
+        monkeypatch.setattr(compiled, "kernel", None)
+    elif compiled.kernel is None:
+        pytest.skip("the kernel was not built")
+    recording = walk(8.0)
+    loop = loop_of(recording)
+    for row in range(len(recording)):
+        time = START_S + float(recording.times[row])
+        ranges = Ranges.of(np.arange(4), recording.ranges[row], time)
+        ranges.stamp[2] += off_s if row < 40 else 0.0
+        plan = loop.hear(time)
+        assert plan is not None
+        loop.absorb(plan, ranges)
+        said = dict(loop.status().far)
+        assert said == ({2: pytest.approx(off_s)} if 20 <= row < 40 else {}), row
+    assert off(loop, recording) < 0.3
+
+
+def test_one_whose_messages_are_late_is_named_and_forgotten_when_it_is_gone() -> None:
+    recording = walk(24.0)
+    loop = loop_of(recording)
+    for row in range(len(recording)):
+        epoch(loop, recording, row, rows=(0, 1, 3))
+        if 30 <= row < 100:
+            epoch(loop, recording, row - 30, rows=(2,))
+        said = dict(loop.status().far)
+        assert (2 in said) == (50 <= row < 200), row
+    assert loop.watch.gate.times.late == 70
+
+
 @pytest.mark.parametrize("late", [0.5, 1.5, 3.0])
 @pytest.mark.parametrize("whose", [(0,), (0, 1)])
 def test_a_burst_of_late_messages_of_some_begins_nothing_anew(
@@ -171,6 +206,7 @@ def test_a_burst_of_late_messages_of_some_begins_nothing_anew(
         if row % many == many - 1:
             for old in range(row - many + 1, row + 1):
                 epoch(loop, recording, old, rows=whose)
+                assert not loop.status().far, "a burst is no clock"
     assert loop.restarts == 0
     assert off(loop, recording) < 0.3
 

@@ -166,6 +166,20 @@ def test_what_is_far_too_late_is_counted_as_late() -> None:
             assert loop.restarts == 0
 
 
+def test_an_anchor_whose_clock_is_seconds_off_is_named_in_the_diagnostics() -> None:
+    for make in (EkfNode, FleetNode):
+        with hosting(make, dimensions="'2'") as hosted:
+            hosted.place()
+            ranges = hosted.say(RangeArray, "uwb/ranges")
+            for tenth in range(25):
+                message = said_at(1000.0 + tenth / 10.0)
+                message.ranges[2].stamp.sec -= 3
+                ranges.publish(message)
+            hosted.until(lambda h=hosted: "stamped" in h.node.health()[0], "a word")
+            said = hosted.node.health()[0]
+            assert "ranges of 'c' are stamped 3.0 s behind, and passed over" in said
+
+
 class Hand:
     """A node's clock and the steady one, set by hand."""
 
