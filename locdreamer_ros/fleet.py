@@ -4,9 +4,8 @@
 
 Each tag has its own `Loop`, watch and all, and gets from it what it would get alone. Ordinary turns
 of `zero-shot` are made for all tags in one call of the kernel (`loop.plan_all`, `absorb_all`),
-steps of `locdreamer` in one batch (`move_together`, `take_together`); other trackers, and what is
-not ordinary, go their own way.
-What one tag's numbers break begins anew for that tag alone.
+steps of `locdreamer` in one batch (`predict_together`, `update_together`); other trackers, and what
+is not ordinary, go their own way. What one tag's numbers break begins anew for that tag alone.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import TypeVar
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.integrity.status import Status
-from locdreamer_ros.loop import Loop, Plan, absorb_all, move_together, plan_all, take_together
+from locdreamer_ros.loop import Loop, Plan, absorb_all, plan_all, predict_together, update_together
 from locdreamer_ros.methods import Method
 from locdreamer_ros.types import Estimate, Ranges, Site
 
@@ -91,41 +90,41 @@ class Fleet:
     def plan(self, times: Mapping[str, float]) -> dict[str, Plan]:
         """`Loop.plan` of each tag at its time s."""
         asked = list(zip(self._of(times), times.values(), strict=True))
-        made = plan_all(asked)
-        move_together(_left(asked, made))
-        return self._each(times, made, lambda tag, loop: loop.plan_by_parts(times[tag]))
+        done = plan_all(asked)
+        predict_together(_left(asked, done))
+        return self._each(times, done, lambda tag, loop: loop.plan_by_parts(times[tag]))
 
     def hear(self, times: Mapping[str, float]) -> dict[str, Plan]:
         """`Loop.hear` of each tag: for ranges that nobody asked for; without strange times."""
         asked = list(zip(self._of(times), times.values(), strict=True))
-        made = plan_all(asked, choose=False)
-        move_together(_left(asked, made))
-        return self._each(times, made, lambda tag, loop: loop.hear_by_parts(times[tag]))
+        done = plan_all(asked, choose=False)
+        predict_together(_left(asked, done))
+        return self._each(times, done, lambda tag, loop: loop.hear_by_parts(times[tag]))
 
     def absorb(self, answers: Mapping[str, tuple[Plan, Ranges]]) -> dict[str, Estimate]:
         """`Loop.absorb` of each tag's answer to its plan; tags without a first fix are left out."""
         loops = self._of(answers)
         answered = [(loop, *answer) for loop, answer in zip(loops, answers.values(), strict=True)]
-        made = absorb_all(answered)
-        take_together(_left(answered, made))
+        done = absorb_all(answered)
+        update_together(_left(answered, done))
 
         def by_parts(tag: str, loop: Loop) -> Estimate | None:
             return _finite(loop.absorb_by_parts(*answers[tag]))
 
-        return self._each(answers, made, by_parts)
+        return self._each(answers, done, by_parts)
 
     def _each(
         self,
         tags: Iterable[str],
-        made: Iterable[Result | None],
+        done: Iterable[Result | None],
         work: Callable[[str, Loop], Result | None],
     ) -> dict[str, Result]:
-        """What was made for each tag, or what `work` gives; without those for whom that is None.
+        """What was done for each tag, or what `work` gives; without those for whom that is None.
 
         A tag whose numbers fail begins anew.
         """
-        found = dict(zip(tags, made, strict=True))
-        for tag in [tag for tag, done in found.items() if done is None]:
+        found = dict(zip(tags, done, strict=True))
+        for tag in [tag for tag, result in found.items() if result is None]:
             loop = self._loops[tag]
             try:
                 found[tag] = work(tag, loop)
@@ -135,12 +134,12 @@ class Fleet:
                 self._given_up[tag] += 1 + loop.restarts
                 self._loops.pop(tag).close()
                 self.add(tag)
-        return {tag: done for tag, done in found.items() if done is not None}
+        return {tag: result for tag, result in found.items() if result is not None}
 
 
-def _left(asked: Sequence[Asked], made: Sequence[object]) -> list[Asked]:
-    """What was not made."""
-    return [each for each, done in zip(asked, made, strict=True) if done is None]
+def _left(asked: Sequence[Asked], done: Sequence[object]) -> list[Asked]:
+    """Of what was asked the part that was not done."""
+    return [each for each, result in zip(asked, done, strict=True) if result is None]
 
 
 def _finite(estimate: Estimate | None) -> Estimate | None:

@@ -122,8 +122,8 @@ class Loop:
         `time` is the caller's own clock: where it goes back, the track begins anew. motion: from
         the tracker's time to `time`, where wheels or gyro know it.
         """
-        made = plan_all([(self, time)])[0] if motion is None else None
-        return self.plan_by_parts(time, motion) if made is None else made
+        plan = plan_all([(self, time)])[0] if motion is None else None
+        return self.plan_by_parts(time, motion) if plan is None else plan
 
     def plan_by_parts(self, time: float, motion: Motion | None = None) -> Plan:
         """`plan` as it reads; of an ordinary turn the kernel makes the same at once."""
@@ -175,19 +175,18 @@ class Loop:
 
     def further(self, plan: Plan, ranges: Ranges) -> IntArray:
         """Whom a sequential scheduler asks next, having looked at `ranges`; nobody: it is due."""
-        nobody = NOBODY
         if not self.may_ask_on(plan):
-            return nobody
+            return NOBODY
         looked = self.watch.look(ranges, plan.time)
         more = self.scheduler.more(looked, plan.anchor, self.site.anchors, self.budget)
         asked = set(plan.anchor.tolist())
         mended = self._mended(more, plan.time) if more.size else more
-        return mended[[a not in asked for a in mended.tolist()]] if more.size else nobody
+        return mended[[a not in asked for a in mended.tolist()]] if more.size else NOBODY
 
     def absorb(self, plan: Plan, ranges: Ranges) -> Estimate | None:
         """Update with the answer to `plan`; None until the answers so far give a first fix."""
-        made = absorb_all([(self, plan, ranges)])[0]
-        return self.absorb_by_parts(plan, ranges) if made is None else made
+        posterior = absorb_all([(self, plan, ranges)])[0]
+        return self.absorb_by_parts(plan, ranges) if posterior is None else posterior
 
     def absorb_by_parts(self, plan: Plan, ranges: Ranges) -> Estimate | None:
         """`absorb` as it reads; of an ordinary turn the kernel makes the same at once."""
@@ -218,8 +217,8 @@ class Loop:
         A time that leaps is believed when others agree with it (`integrity.times.Leaps`); until
         then None. Ranges from a little before are taken as late.
         """
-        made = plan_all([(self, time)], choose=False)[0] if motion is None else None
-        return self.hear_by_parts(time, motion) if made is None else made
+        plan = plan_all([(self, time)], choose=False)[0] if motion is None else None
+        return self.hear_by_parts(time, motion) if plan is None else plan
 
     def hear_by_parts(self, time: float, motion: Motion | None = None) -> Plan | None:
         """`hear` as it reads; of an ordinary turn the kernel makes the same at once."""
@@ -245,7 +244,7 @@ class Loop:
 
     # Ordinary turns: see `plan_all` and `absorb_all`.
 
-    def _sits(self) -> bool:
+    def _take_seat(self) -> bool:
         """Take a seat at the kernel; false: the next turn is no ordinary one."""
         found, watched = self.tracker.seat(), self.watch.seat()
         if found is None or watched is None:
@@ -256,58 +255,63 @@ class Loop:
         self._quiet = self.watch.quiet
         return True
 
-    def _planning(self, time: float, choose: bool) -> tuple[Any, ...] | None:
+    def _plan_request(self, time: float, choose: bool) -> tuple[Any, ...] | None:
         """What the kernel's `plan` takes; None: it is no ordinary turn."""
         last = self._time
         if last is not None and (time < last or (time == last and not choose)):
             return None
         if self._leaps.looks and not choose:
             return None
-        if self._seat is None and not self._sits():
+        if self._seat is None and not self._take_seat():
             return None
         return self._seat, time
 
-    def _planned(self, time: float, made: tuple[Any, ...] | None, choose: bool) -> Plan | None:
-        """The plan of what the kernel made."""
-        if made is None:
+    def _finish_plan(
+        self, time: float, result: tuple[Any, ...] | None, choose: bool
+    ) -> Plan | None:
+        """The plan of the kernel's result: a `Standing`, and the rows chosen or None."""
+        if result is None:
             return None
-        prior = self.watch.publish(self._stepped.stepped(made[:4]))
+        prior = self.watch.publish(self._stepped.stepped(result[:4]))
         self._time = time
         if not choose:
             self._leaps.settle()
             return Plan(time, prior, NOBODY)
-        rows = made[4]
+        rows = result[4]
         if rows is None:
             known = self.watch.chosen_by(prior)
             rows = self.scheduler.select(known, self.site.anchors, self.budget)
         return Plan(time, prior, rows if self._quiet else self._mended(rows, time))
 
-    def _absorbing(self, plan: Plan, ranges: Ranges) -> tuple[Any, ...] | None:
+    def _absorb_request(self, plan: Plan, ranges: Ranges) -> tuple[Any, ...] | None:
         """What the kernel's `absorb` takes; None: it is no ordinary turn."""
         if ranges.free or plan.prediction is None or not self._keeps_all:
             return None
-        if self._seat is None and not self._sits():
+        if self._seat is None and not self._take_seat():
             return None
-        told = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
-        return self._seat, plan.time, *told, ranges.nlos_probability, ranges.variance
+        measured = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
+        return self._seat, plan.time, *measured, ranges.nlos_probability, ranges.variance
 
-    def _absorbed(
-        self, plan: Plan, ranges: Ranges, made: tuple[Any, ...] | None
+    def _finish_absorb(
+        self, plan: Plan, ranges: Ranges, result: tuple[Any, ...] | None
     ) -> Estimate | None:
-        """The posterior of what the kernel made."""
-        if made is None or plan.prediction is None:
+        """The posterior of the kernel's result: a `Standing`, and how many ranges it used.
+
+        Or these and what `Held` has, where the watch has to look.
+        """
+        if result is None or plan.prediction is None:
             return None
         self.watch.gate.times.remember(ranges, plan.time)
-        posterior, said = self._stepped.stepped(made[:4]), made[4]
-        if isinstance(said, int):
-            posterior = self.watch.conclude(posterior, said, plan.time, False)
+        posterior, outcome = self._stepped.stepped(result[:4]), result[4]
+        if isinstance(outcome, int):
+            posterior = self.watch.conclude(posterior, outcome, plan.time, False)
             if self.watch.seeking:
                 self._seat = None
         else:  # the track is not explained as it should be, or not held yet
             self._seat = None
-            used, *held = said
-            told = Held(*held) if held else None
-            posterior = self.watch.conclude(posterior, used, plan.time, True, told)
+            used, *costs = outcome
+            held = Held(*costs) if costs else None
+            posterior = self.watch.conclude(posterior, used, plan.time, True, held)
         self.scheduler.observe(plan.prediction, ranges, posterior)
         return posterior
 
@@ -343,9 +347,12 @@ def plan_all(asked: Sequence[tuple[Loop, float]], *, choose: bool = True) -> lis
     """
     if compiled.kernel is None:
         return [None] * len(asked)
-    turns = [loop._planning(time, choose) for loop, time in asked]
-    made = compiled.kernel.plan(turns, choose)
-    return [loop._planned(time, one, choose) for (loop, time), one in zip(asked, made, strict=True)]
+    turns = [loop._plan_request(time, choose) for loop, time in asked]
+    results = compiled.kernel.plan(turns, choose)
+    return [
+        loop._finish_plan(time, result, choose)
+        for (loop, time), result in zip(asked, results, strict=True)
+    ]
 
 
 def absorb_all(answered: Sequence[tuple[Loop, Plan, Ranges]]) -> list[Estimate | None]:
@@ -356,15 +363,15 @@ def absorb_all(answered: Sequence[tuple[Loop, Plan, Ranges]]) -> list[Estimate |
     if compiled.kernel is None:
         return [None] * len(answered)
     answered = [(loop, plan, nearest(ranges)) for loop, plan, ranges in answered]
-    turns = [loop._absorbing(plan, ranges) for loop, plan, ranges in answered]
-    made = compiled.kernel.absorb(turns)
+    turns = [loop._absorb_request(plan, ranges) for loop, plan, ranges in answered]
+    results = compiled.kernel.absorb(turns)
     return [
-        loop._absorbed(plan, ranges, one)
-        for (loop, plan, ranges), one in zip(answered, made, strict=True)
+        loop._finish_absorb(plan, ranges, result)
+        for (loop, plan, ranges), result in zip(answered, results, strict=True)
     ]
 
 
-def move_together(asked: Sequence[tuple[Loop, float]]) -> None:
+def predict_together(asked: Sequence[tuple[Loop, float]]) -> None:
     """Make the predictions that `plan` or `hear` at each time s is about to ask trackers for.
 
     Of trackers of one batch; whatever is asked otherwise each makes itself, so nothing is changed.
@@ -376,7 +383,7 @@ def move_together(asked: Sequence[tuple[Loop, float]]) -> None:
         batch.predict(*zip(*due, strict=True))
 
 
-def take_together(answered: Sequence[tuple[Loop, Plan, Ranges]]) -> None:
+def update_together(answered: Sequence[tuple[Loop, Plan, Ranges]]) -> None:
     """Make the updates that `absorb` is about to ask trackers for, in the same way."""
     batch = answered[0][0].tracker.batch if answered else None
     due = [

@@ -28,20 +28,20 @@ AXIS = Carried(0, 0, 1, 0)
 
 
 @dataclass(frozen=True, eq=False)
-class Ahead:
-    """A step made beforehand: from which state, for what was to be asked, and what it gave.
+class Precomputed:
+    """A step made beforehand: from which state, by which request, and the state it led to.
 
     seconds: processor time of the whole batch, for which each of its tags waits.
     """
 
     state: Carried
-    asked: tuple[Any, ...]
+    request: tuple[Any, ...]
     found: Carried
     seconds: float
 
-    def answers(self, state: Carried | None, asked: tuple[Any, ...]) -> bool:
-        """Whether it is the step that is asked for."""
-        return state is self.state and all(map(np.array_equal, asked, self.asked))
+    def answers(self, state: Carried | None, request: tuple[Any, ...]) -> bool:
+        """Whether it is the step from this state by this request."""
+        return state is self.state and all(map(np.array_equal, request, self.request))
 
 
 class Member(Protocol):
@@ -49,62 +49,63 @@ class Member(Protocol):
 
     carried: Carried | None
     """What the model carries of its tag; None while it does not answer."""
-    ahead: Ahead | None
+    precomputed: Precomputed | None
     """Its next step, where it was made with others'."""
 
-    def would_move(self, dt: float) -> bool:
+    def would_predict(self, dt: float) -> bool:
         """Whether the model would answer `predict` of dt s from where it stands."""
 
-    def would_take(self, ranges: Ranges) -> tuple[Any, ...] | None:
-        """What `update` by ranges asks of the model; None: nothing."""
+    def would_update(self, ranges: Ranges) -> tuple[Any, ...] | None:
+        """The request that `update` by ranges makes of the model; None: none."""
 
 
 class Batch(Unchanging):
     """Steps of a model at anchors (A, 3), where the model is; on CUDA they are played from graphs.
 
-    move(mean, covariance, hidden, dt) -> mean, covariance is equation (9); take(*carried, rows,
-    distance, ahead, since) -> carried is (11) with (7).
+    predict_step(mean, covariance, hidden, dt) -> mean, covariance is equation (9);
+    update_step(*carried, rows, distance, ahead, since) -> carried is (11) with (7).
+    A request is what either takes of a tag beside what is carried: (dt,), or rows and so on.
     """
 
     def __init__(self, model: WorldModel, anchor: Tensor) -> None:
         self._captured = anchor.is_cuda
-        self.move, self.take = steps(model, anchor, captured=self._captured)
+        self.predict_step, self.update_step = steps(model, anchor, captured=self._captured)
 
-    def alone(self, carried: Carried, asked: tuple[Any, ...]) -> Carried:
-        """The step of one tag: by what `would_move`, or `would_take`, makes of what is asked."""
-        given = [tensor(np.stack([x])) for x in asked]
+    def alone(self, carried: Carried, request: tuple[Any, ...]) -> Carried:
+        """The step of one tag, by a request as `predict` and `update` make them."""
+        given = [tensor(np.stack([x])) for x in request]
         if len(given) > 1:
-            return here(Carried(*self.take(*carried, *given)))
-        mean, covariance = self.move(*carried[:3], *given)
+            return here(Carried(*self.update_step(*carried, *given)))
+        mean, covariance = self.predict_step(*carried[:3], *given)
         return here(carried._replace(mean=mean, covariance=covariance))
 
     def predict(self, trackers: Sequence[Member], dts: Sequence[float]) -> None:
         """Make the prediction of dt s that each tracker will be asked for."""
-        every = [(t, (dt,)) for t, dt in zip(trackers, dts, strict=True) if t.would_move(dt)]
+        every = [(t, (dt,)) for t, dt in zip(trackers, dts, strict=True) if t.would_predict(dt)]
         if len(every) > 1:
             start = thread_time()
             carried, (dt,) = self._stacked(every)
-            mean, covariance = self.move(*carried[:3], dt)
+            mean, covariance = self.predict_step(*carried[:3], dt)
             moved = carried._replace(mean=mean, covariance=covariance)
-            _deal(every, moved, start)
+            _hand_out(every, moved, start)
 
     def update(self, trackers: Sequence[Member], ranges: Sequence[Ranges]) -> None:
         """Make the update by ranges that each tracker will be asked for."""
         alike: dict[int, list[tuple[Member, tuple[Any, ...]]]] = {}
         for tracker, each in zip(trackers, ranges, strict=True):
-            asked = tracker.would_take(each)
-            if asked is not None:
-                alike.setdefault(len(asked[0]), []).append((tracker, asked))
+            request = tracker.would_update(each)
+            if request is not None:
+                alike.setdefault(len(request[0]), []).append((tracker, request))
         for every in alike.values():  # of as many ranges
             if len(every) > 1:
                 start = thread_time()
                 carried, heard = self._stacked(every)
-                _deal(every, Carried(*self.take(*carried, *heard)), start)
+                _hand_out(every, Carried(*self.update_step(*carried, *heard)), start)
 
     def _stacked(
         self, every: Sequence[tuple[Member, tuple[Any, ...]]]
     ) -> tuple[Carried, list[Tensor]]:
-        """All tags' states and what they are asked, as one batch.
+        """All tags' states and requests, as one batch.
 
         Of graphs there is one for each size, so sizes are powers of two: the first tag fills up.
         """
@@ -113,17 +114,19 @@ class Batch(Unchanging):
         states = zip(*(t.carried for t, _ in filled), strict=True)
         carried = Carried(*(torch.cat(x, axis) for x, axis in zip(states, AXIS, strict=True)))
         return carried, [
-            tensor(np.stack(x)) for x in zip(*(asked for _, asked in filled), strict=True)
+            tensor(np.stack(x)) for x in zip(*(request for _, request in filled), strict=True)
         ]
 
 
-def _deal(every: Sequence[tuple[Member, tuple[Any, ...]]], found: Carried, start: float) -> None:
+def _hand_out(
+    every: Sequence[tuple[Member, tuple[Any, ...]]], found: Carried, start: float
+) -> None:
     """To each tracker its own."""
     apart = zip(*(x.split(1, axis) for x, axis in zip(here(found), AXIS, strict=True)), strict=True)
     seconds = thread_time() - start
-    for (tracker, asked), own in zip(every, apart, strict=False):  # the rest fills up
+    for (tracker, request), own in zip(every, apart, strict=False):  # the rest fills up
         assert tracker.carried is not None
-        tracker.ahead = Ahead(tracker.carried, asked, Carried(*own), seconds)
+        tracker.precomputed = Precomputed(tracker.carried, request, Carried(*own), seconds)
 
 
 def here(carried: Carried) -> Carried:
@@ -137,16 +140,17 @@ def tensor(values: NDArray[Any]) -> Tensor:
 
 
 def steps(model: WorldModel, anchor: Tensor, *, captured: bool) -> tuple[Step, Step]:
-    """`Batch.move` and `Batch.take`; captured: played from graphs."""
+    """`Batch.predict_step` and `Batch.update_step`; captured: played from graphs."""
 
-    def move(*given: Tensor) -> Sequence[Tensor]:
+    def predict_step(*given: Tensor) -> Sequence[Tensor]:
         mean, covariance, hidden, dt = (value.to(anchor.device) for value in given)
         return predict(model, Carried(mean, covariance, hidden, hidden), dt)[:2]
 
-    def take(*given: Tensor) -> Sequence[Tensor]:
+    def update_step(*given: Tensor) -> Sequence[Tensor]:
         *carried, rows, distance, ahead, since = (value.to(anchor.device) for value in given)
         asked = torch.ones_like(distance, dtype=torch.bool)
         heard = Heard(rows, distance, asked, ahead, since)
         return update(model, anchor, Carried(*carried), heard)
 
-    return (Captured(move), Captured(take)) if captured else (move, take)
+    steps_of_model = (predict_step, update_step)
+    return (Captured(predict_step), Captured(update_step)) if captured else steps_of_model

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.locdreamer.batch import Ahead, Batch, here, tensor
+from locdreamer_ros.locdreamer.batch import Batch, Precomputed, here, tensor
 from locdreamer_ros.locdreamer.device import device_of, quicker
 from locdreamer_ros.locdreamer.learning.data import anchor_rows
 from locdreamer_ros.locdreamer.model_file import Trained, load_model
@@ -82,7 +82,7 @@ class LocDreamerTracker(Tracker):
         self.batch = self._steps = Batch(self.model, self._anchor)
         self.carried: Carried | None = None
         """What the model carries of the tag; None while it does not answer."""
-        self.ahead: Ahead | None = None
+        self.precomputed: Precomputed | None = None
         """The next step, where it was made with others'."""
         self._step = 1.0
         self._since_update = 0.0
@@ -123,34 +123,34 @@ class LocDreamerTracker(Tracker):
         self.carried = here(begin(self.model, mean, covariance, len(self.site.anchors)))
         self._heard = np.zeros(len(self.site.anchors))
 
-    def would_move(self, dt: float) -> bool:
+    def would_predict(self, dt: float) -> bool:
         """Whether the model would answer `predict` of dt s from where it stands."""
         fits = self._shortest <= self._since_update + dt <= self._longest
         return self.carried is not None and fits and self._pause == 0
 
-    def would_take(self, ranges: Ranges) -> tuple[Any, ...] | None:
-        """What `update` by ranges asks of the model; None: nothing.
+    def would_update(self, ranges: Ranges) -> tuple[Any, ...] | None:
+        """The request that `update` by ranges makes of the model; None: none.
 
         Rows (K,), distances (K,) m, stamps ahead of now (K,) s, s since the last ranges.
         """
         if self.carried is None or ranges.free:
             return None
         used = recent(ranges, started(self._estimate).time)
-        return self._asked(used) if len(used) else None
+        return self._request(used) if len(used) else None
 
-    def _asked(self, used: Ranges) -> tuple[Any, ...]:
+    def _request(self, used: Ranges) -> tuple[Any, ...]:
         ahead = used.stamp - started(self._estimate).time
         return used.anchor, used.value, ahead, self._step
 
-    def _made(self, asked: tuple[Any, ...]) -> float:
+    def _step_model(self, request: tuple[Any, ...]) -> float:
         """Make the step, if it was not made with others'; the processor seconds that it took."""
         assert self.carried is not None
-        ahead, self.ahead = self.ahead, None
-        if ahead is not None and ahead.answers(self.carried, asked):
-            self.carried = ahead.found
-            return ahead.seconds
+        precomputed, self.precomputed = self.precomputed, None
+        if precomputed is not None and precomputed.answers(self.carried, request):
+            self.carried = precomputed.found
+            return precomputed.seconds
         start = thread_time()
-        self.carried = self._steps.alone(self.carried, asked)
+        self.carried = self._steps.alone(self.carried, request)
         return thread_time() - start
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
@@ -165,7 +165,7 @@ class LocDreamerTracker(Tracker):
         if not reason:
             if self.carried is None:
                 self._begin(Estimate(now.time, now.mean, now.covariance))
-            reason = self._settle(self._made((dt,)), dt)
+            reason = self._settle(self._step_model((dt,)), dt)
         return self._answer(standby, reason)
 
     def update(self, ranges: Ranges) -> Estimate:
@@ -184,7 +184,7 @@ class LocDreamerTracker(Tracker):
         self._heard[used.anchor] = 1.0
         reason = self.fallback
         if not reason and self.carried is not None:
-            reason = self._settle(self._made(self._asked(used)), self._since_update)
+            reason = self._settle(self._step_model(self._request(used)), self._since_update)
         if reason:
             self.fallbacks[reason] += 1
         self._since_update = 0.0

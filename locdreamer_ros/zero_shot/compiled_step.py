@@ -79,7 +79,7 @@ class CompiledStep(Unchanging):
         return Foresight(*found) if done else None
 
 
-class Ahead(Foreseen):
+class CompiledForesight(Foreseen):
     """An estimate's foresight by the kernel, which can choose by it too."""
 
     __slots__ = ("_site", "_slot", "_state", "_step")
@@ -109,10 +109,10 @@ class Ahead(Foreseen):
         return found
 
 
-class Made(Estimate):
+class CompiledEstimate(Estimate):
     """An estimate that the kernel made: two of these in each turn, and few ask for all of it.
 
-    of: what its foresight is of, as `Ahead` takes it.
+    of: what its foresight is of, as `CompiledForesight` takes it.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Made(Estimate):
     @cached_property
     def foresight(self) -> Foreseen:
         """Of the state at that time."""
-        return Ahead(*self.of)
+        return CompiledForesight(*self.of)
 
     @cached_property
     def offset(self) -> float:

@@ -34,8 +34,8 @@ from locdreamer_ros.zero_shot import step
 from locdreamer_ros.zero_shot.compiled_step import (
     BOX_WITHOUT_END,
     STRANGER,
-    Ahead,
-    Made,
+    CompiledEstimate,
+    CompiledForesight,
     compiled_step,
 )
 from locdreamer_ros.zero_shot.foresight import foresee
@@ -141,7 +141,7 @@ class ZeroShotTracker(Tracker):
         seen = state.covariance[np.ix_(shown, shown)] * step.trust(self._w, state)
         ahead: Foreseen
         if self._compiled and state.size == state.plain:
-            ahead = Ahead(self._compiled, self.site, state, self._slot)
+            ahead = CompiledForesight(self._compiled, self.site, state, self._slot)
         else:
             look = partial(foresee, self.site, state.mean, state.covariance, self._slot)
             ahead = Foreseen(look)
@@ -169,7 +169,7 @@ class ZeroShotTracker(Tracker):
         assert self._compiled is not None
         self.state = State(packed, self.state.slots, self.state.size)
         of = self._compiled, self.site, self.state, self._slot
-        self._estimate = made = Made(time, mean, covariance, of)
+        self._estimate = made = CompiledEstimate(time, mean, covariance, of)
         return made
 
     def _room(self) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -142,7 +142,7 @@ def ordinary_turn(site: Site) -> tuple[Any, list[Any]]:
     at = loop.estimate.position[None]
     answer = Ranges.of([0, 1, 2], site.expected(at, np.arange(3)), loop.estimate.time)
     plan = Plan(loop.estimate.time, loop.estimate, answer.anchor)
-    _, *turn = with_kernel(KERNEL, loop._absorbing, plan, answer)
+    _, *turn = with_kernel(KERNEL, loop._absorb_request, plan, answer)
     stepped, kept = loop.tracker.seat()
     kept += stepped.standing()
     *watched, calm, wide, lasting = loop.watch.seat()

@@ -19,7 +19,7 @@ from locdreamer_ros.schedulers.foresight import present_variance
 from locdreamer_ros.schedulers.sequential import best_first
 from locdreamer_ros.types import Anchors, Estimate, Foresight, Motion, Ranges, Site
 from locdreamer_ros.zero_shot import step as in_numpy
-from locdreamer_ros.zero_shot.compiled_step import Ahead
+from locdreamer_ros.zero_shot.compiled_step import CompiledForesight
 from locdreamer_ros.zero_shot.model_file import Weights, shipped
 from locdreamer_ros.zero_shot.state import PARTS
 from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
@@ -173,7 +173,7 @@ def test_they_choose_ahead_as_by_foresight(count: int) -> None:
     for step in range(5):
         prior = tracker.predict(0.1)
         rows = subsets.near(prior, tracker.site.anchors)
-        assert isinstance(prior.foresight, Ahead)
+        assert isinstance(prior.foresight, CompiledForesight)
         by = (scheduler.AXES[:2], 3, 0.2, subsets.MOST_SUBSETS, subsets.CLEAR_SHARE)
         chosen = prior.foresight.choose(rows, *by)
         wanted = rows[scheduler.best_subset(prior.foresight(rows), 3, 0.2)]
