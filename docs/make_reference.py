@@ -16,7 +16,7 @@ from pathlib import Path
 
 from locdreamer_ros.benchmarks import BENCHMARKS
 from locdreamer_ros.cli import BAD_INPUT, parser
-from locdreamer_ros.cli.ending import SIGNALS, Told
+from locdreamer_ros.cli.ending import SIGNALS, Signalled
 from locdreamer_ros.nodes import catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -148,7 +148,7 @@ def claims_of(benchmark: str) -> list[str]:
 def page() -> str:
     """The whole page."""
     parts = [HEAD, "\n## Exit codes\n\n"]
-    ends = [f"| {Told(number).status} | {Told(number).word} |" for number in SIGNALS]
+    ends = [f"| {Signalled(number).status} | {Signalled(number).word} |" for number in SIGNALS]
     wrong = f"| {BAD_INPUT} | bad input, or something not installed: one line on stderr says what |"
     parts.append(table("| code | of every command |", ["| 0 | done |", wrong, *ends]))
     parts.append(ENDS)

@@ -89,11 +89,11 @@ def load(path: Path, run: Mapping[str, Any]) -> Checkpoint:
     import torch
 
     file = tensor_file.load(path, KEY, KIND_OF_FILE)
-    theirs, progress = file.header.get("run"), file.header.get("progress")
-    if not file.summed or not isinstance(theirs, dict) or not isinstance(progress, dict):
+    recorded, progress = file.header.get("run"), file.header.get("progress")
+    if not file.summed or not isinstance(recorded, dict) or not isinstance(progress, dict):
         raise InputError(f"{path}: expected {KIND_OF_FILE}: it is of another version; remove it")
     for key, value in run.items():
-        if theirs.get(key) != value:
+        if recorded.get(key) != value:
             raise InputError(
                 f"{path}: checkpoint of another run ({key} differs); remove it to start anew"
             )

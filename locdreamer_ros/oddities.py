@@ -33,10 +33,10 @@ MOST_NAMED = 4
 
 def oddities(times: FloatArray, ranges: FloatArray, ids: Sequence[str]) -> list[str]:
     """Sentences on times (T,) s and ranges (T, A) m of the anchors `ids`; none: nothing is odd."""
-    said = []
+    sentences = []
     speed, rate = _pace(times, ranges)
     if rate > RATE_HZ and speed * rate > MOST_HASTE:
-        said.append(
+        sentences.append(
             f"the ranges change by {speed:.3g} m in a second, and come {rate:.3g} times a second: "
             "is the time in minutes? then call its column t_min"
         )
@@ -45,11 +45,11 @@ def oddities(times: FloatArray, ranges: FloatArray, ids: Sequence[str]) -> list[
         lasting.sort(key=lambda each: -each[1])
         names = ", ".join(f"{name} (for {longest:.3g} s)" for name, longest in lasting[:MOST_NAMED])
         more = f" and {len(lasting) - MOST_NAMED} more" if len(lasting) > MOST_NAMED else ""
-        said.append(
+        sentences.append(
             f"ranges stay the same to the last digit while the tag moves: {names}{more}; is the "
             "last one repeated where an anchor does not answer? such cells should be empty"
         )
-    return said
+    return sentences
 
 
 def _pace(times: FloatArray, ranges: FloatArray) -> tuple[float, float]:

@@ -73,9 +73,9 @@ class Turns:
     def absorb(self, prior: Estimate, ranges: Ranges) -> Estimate:
         """Update."""
         if self._seat is not None:
-            told = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
+            measured = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
             more = (ranges.nlos_probability, ranges.variance)
-            made = compiled.kernel.absorb([(self._seat, self._now, *told, *more)])[0]
+            made = compiled.kernel.absorb([(self._seat, self._now, *measured, *more)])[0]
             if made is not None:
                 posterior = self._stepped.stepped(made[:4])
                 self._scheduler.observe(prior, ranges, posterior)

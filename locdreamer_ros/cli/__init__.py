@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from locdreamer_ros import __version__
-from locdreamer_ros.cli.ending import Told, heeding
+from locdreamer_ros.cli.ending import Signalled, heeding_signals
 from locdreamer_ros.errors import InputError, not_installed, refused_name
 from locdreamer_ros.files import NO_ROOM
 
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _open_streams()
     try:
-        with heeding(last=argv is None):
+        with heeding_signals(last=argv is None):
             options = _named(parser().parse_args(argv))
             code: int | None = options.run(options)
             # Written here, so that a reader who left is noticed while it can still be handled.
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as missing:
         print(f"locdreamer: {not_installed(missing)}", file=sys.stderr)
         return BAD_INPUT
-    except Told as reason:
+    except Signalled as reason:
         print(f"locdreamer: {reason.word}", file=sys.stderr)
         return reason.status
     except BrokenPipeError:

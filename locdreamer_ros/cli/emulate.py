@@ -76,13 +76,13 @@ def run(options: argparse.Namespace) -> None:
             save_anchors(options.anchors, tag.anchors)
         if options.json is not None:
             save_json(options.json, {"device": options.device, "port": port, "anchors": ids})
-        said = f"{options.device} on {port}; anchors {', '.join(ids)}; end it with Ctrl-C"
+        sentence = f"{options.device} on {port}; anchors {', '.join(ids)}; end it with Ctrl-C"
         if options.anchors is not None:
-            said += (
+            sentence += (
                 f"\ndriver_node: -p device:={options.device} -p port:={port} "
                 f"-p anchors_file:={options.anchors.resolve()}"
             )
-        print(said, flush=True)
+        print(sentence, flush=True)
         signal.sigwait(signals)
     finally:
         emulator.close()

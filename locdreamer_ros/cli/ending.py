@@ -16,7 +16,7 @@ AGAIN_S = 0.01
 """How soon a command is told again that could not unwind just then."""
 
 
-class Told(KeyboardInterrupt):
+class Signalled(KeyboardInterrupt):
     """A signal of `SIGNALS` came. Unwinds to `main`, and ends whatever a block of code holds."""
 
     def __init__(self, number: int) -> None:
@@ -37,21 +37,21 @@ class Told(KeyboardInterrupt):
 
 
 @contextmanager
-def heeding(*, last: bool) -> Iterator[None]:
-    """`Told` is raised in the block when a signal comes; what is ignored stays so (`nohup`).
+def heeding_signals(*, last: bool) -> Iterator[None]:
+    """`Signalled` is raised in the block when a signal comes; what is ignored stays so (`nohup`).
 
     last: the program ends with the block, so signals are not heard any more after it: Python would
     answer one that comes while it cleans up with a traceback.
     """
-    told = 0
+    received = 0
 
     def tell(number: int, frame: FrameType | None) -> None:
-        nonlocal told
-        told = number
-        raise Told(number)
+        nonlocal received
+        received = number
+        raise Signalled(number)
 
     def unraisable(what: sys.UnraisableHookArgs) -> None:
-        if not isinstance(what.exc_value, Told):
+        if not isinstance(what.exc_value, Signalled):
             hook(what)
             return
         # It came in a destructor, which cannot unwind.
@@ -70,11 +70,11 @@ def heeding(*, last: bool) -> Iterator[None]:
         try:
             yield
         except Exception:
-            if told:  # somebody made another exception of it, as an import in C does
-                raise Told(told) from None
+            if received:  # somebody made another exception of it, as an import in C does
+                raise Signalled(received) from None
             raise
-        if told:  # somebody caught it who should not have
-            raise Told(told)
+        if received:  # somebody caught it who should not have
+            raise Signalled(received)
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, heard)
         sys.unraisablehook = hook

@@ -30,18 +30,18 @@ def doubts(recording: Recording, track: Track, tag_height: float) -> list[str]:
 
     tag_height m: of a 2-D state.
     """
-    said = []
+    sentences = []
     if not recording.differences:
-        said += oddities(recording.times, recording.ranges, recording.anchors.ids)
+        sentences += oddities(recording.times, recording.ranges, recording.anchors.ids)
         if factor := twofold(recording.anchors, recording.times, recording.ranges):
             much, halved = ("half", "twice") if factor > 1.0 else ("twice", "never")
-            said.append(
+            sentences.append(
                 f"the ranges are {much} of what fits the anchors: is the way there and back "
                 f"{halved} halved?"
             )
         given = recording.anchors, recording.times, recording.ranges
         if fits := in_feet(*given, LIKELY):
-            said.append(
+            sentences.append(
                 f"the ranges fit the anchors in feet, to {fits.in_feet:.2g} m, better than in "
                 f"metres, to {fits.as_metres:.2g} m: are they in feet? then call them r_<id>_ft, "
                 "range_ft"
@@ -53,24 +53,24 @@ def doubts(recording: Recording, track: Track, tag_height: float) -> list[str]:
     track = track.only(np.arange(0, len(track), every))
     place = np.full((len(recording), 3), tag_height)
     place[:, : track.dimensions] = track.mean[:, : track.dimensions]
-    ours = _misfit(recording, place)
-    if ours > STRANGE_M:
-        said.append(
-            f"the ranges do not fit the anchors: they are {ours:.2f} m off the estimates in the "
+    misfit = _misfit(recording, place)
+    if misfit > STRANGE_M:
+        sentences.append(
+            f"the ranges do not fit the anchors: they are {misfit:.2f} m off the estimates in the "
             "median; are ids, places and units right?"
         )
     if recording.truth is None:
-        return said
+        return sentences
     truth = recording.truth.copy()
     truth[:, 2] = np.where(np.isnan(truth[:, 2]), place[:, 2], truth[:, 2])
-    theirs = _misfit(recording, truth)
-    if theirs > max(TRUTH_M, TIMES * ours):
-        said.append(
-            f"the truth does not fit the ranges: they are {theirs:.2f} m off it in the median, "
-            f"{ours:.2f} m off the estimates; are truth and anchors in one frame, truth and ranges "
-            "on one clock?"
+    truth_misfit = _misfit(recording, truth)
+    if truth_misfit > max(TRUTH_M, TIMES * misfit):
+        sentences.append(
+            f"the truth does not fit the ranges: they are {truth_misfit:.2f} m off it in the "
+            f"median, {misfit:.2f} m off the estimates; are truth and anchors in one frame, truth "
+            "and ranges on one clock?"
         )
-    return said
+    return sentences
 
 
 def _misfit(recording: Recording, place: FloatArray) -> float:

@@ -112,8 +112,8 @@ def run_offline(
         log.warning("%s: %s", recording.where, far_off(far.items(), site.anchors.ids))
     truth = np.full((epochs, 3), np.nan) if recording.truth is None else recording.truth
     tracks = [
-        Track(recording.times, mean, covariance, truth, asked, said)
-        for mean, covariance, said in zip(means, covariances, states, strict=True)
+        Track(recording.times, mean, covariance, truth, asked, state)
+        for mean, covariance, state in zip(means, covariances, states, strict=True)
     ]
     tracks[0] = replace(tracks[0], asking=asking)
     return Run(tracks, seconds, loops)

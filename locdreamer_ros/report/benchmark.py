@@ -54,7 +54,7 @@ def write_benchmark(
     )
     lines = [[row.get(key) for key in columns] for row in shown]
     whole = table(f"All rows of benchmark {name}", list(columns.values()), lines)
-    said = "".join(f"<p class='soft'>{escape(note)}</p>" for note in notes)
+    notes_html = "".join(f"<p class='soft'>{escape(note)}</p>" for note in notes)
     dot = "<p class='soft'>Dot: mean. Line: its interval over the seeds, where there is one.</p>"
     parts = [*charts[:MOST_CHARTS], section("Table", whole, "wide")]
     if drawing is not None:
@@ -64,7 +64,7 @@ def write_benchmark(
         )
         parts.append(section("Picture", image, "wide"))
     parts.append(
-        section("The run", f"{said}<p class='soft'>locdreamer_ros {__version__}</p>", "wide")
+        section("The run", f"{notes_html}<p class='soft'>locdreamer_ros {__version__}</p>", "wide")
     )
     body = f"<div class='tiles'>{tiles}</div>{dot if charts else ''}<div class='cards'>"
     write_page(path, f"Benchmark {name}", f"{body}{''.join(parts)}</div>")

@@ -179,16 +179,18 @@ def ecdf_chart(tracks: Mapping[str, Track]) -> str:
     errors = [np.sort(horizontal_errors(track)) for track in tracks.values()]
     top = max(float(np.percentile(e, 99.0)) for e in errors if e.size)
     axes = Axes((0.0, top), (0.0, 1.0), "horizontal error m", "share of epochs")
-    parts, said = [axes.frame(percent=True)], []
+    parts, sentences = [axes.frame(percent=True)], []
     for order, (name, error) in enumerate(zip(tracks, errors, strict=True)):
         share = np.linspace(0.0, 1.0, 101)
         quantiles = np.quantile(error, share)
         parts.append(
             path(axes.at(np.minimum(quantiles, top), share), f"line c{order}", DASHES[order % 4])
         )
-        said.append(f"{name}: half below {quantiles[50]:.2f} m, 90 % below {quantiles[90]:.2f} m")
+        sentences.append(
+            f"{name}: half below {quantiles[50]:.2f} m, 90 % below {quantiles[90]:.2f} m"
+        )
     return picture(
-        "ecdf", "Distribution of errors. " + "; ".join(said), "".join(parts), WIDTH, HEIGHT
+        "ecdf", "Distribution of errors. " + "; ".join(sentences), "".join(parts), WIDTH, HEIGHT
     )
 
 

@@ -108,9 +108,9 @@ def write_report(
     sections += _asking(first, anchors, height, section("Parameters and versions", parameters))
     sections.append(section("What answered", _answered(tracks, reports), "wide"))
     data = _data(floor, anchors, shown, first, rows, x)
-    said = "".join(f"<p class='note' role='note'>{escape(note)}</p>" for note in notes)
+    notes_html = "".join(f"<p class='note' role='note'>{escape(note)}</p>" for note in notes)
     body = (
-        f"{said}{_tiles(reports[0])}{_compared(tracks, reports)}"
+        f"{notes_html}{_tiles(reports[0])}{_compared(tracks, reports)}"
         f"<div class='cards'>{''.join(sections)}</div>"
         f"<script type='application/json' id='data'>{data}</script><script>{SCRIPT}</script>"
     )
@@ -134,8 +134,8 @@ def write_page(path: Path, title: str, body: str) -> None:
 def _axes(report: Mapping[str, Any]) -> str:
     """What a track in space says of each axis, if it does."""
     found = {axis: report.get(f"nees_{axis}") for axis in "xyz"}
-    said = ", ".join(f"{axis} {value:.2f}" for axis, value in found.items() if value is not None)
-    return f" Squared error over variance, 1 is right: {said}." if said else ""
+    values = ", ".join(f"{axis} {value:.2f}" for axis, value in found.items() if value is not None)
+    return f" Squared error over variance, 1 is right: {values}." if values else ""
 
 
 def section(heading: str, content: str, class_: str = "") -> str:
@@ -218,17 +218,17 @@ def _asking(track: Track, anchors: Anchors, height: float, about: str) -> list[s
 def _answered(tracks: Mapping[str, Track], reports: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for (name, track), report in zip(tracks.items(), reports, strict=True):
-        said = "-"
+        states = "-"
         if track.states is not None:
             shares = [(s.name.lower(), float((track.states == s).mean())) for s in State]
-            said = ", ".join(
+            states = ", ".join(
                 f"{name} {100 * share:.0f}\N{NO-BREAK SPACE}%" for name, share in shares if share
             )
         fallback = "; ".join(f"{n} x {why}" for why, n in report.get("fallback", {}).items())
         held = ", ".join(f"{a} ({n})" for a, n in report.get("excluded", {}).items())
         rows.append(
             [name, report.get("model"), fallback or "-", report.get("restarts"),
-             report.get("mirror"), held or "-", said]
+             report.get("mirror"), held or "-", states]
         )  # fmt: skip
     header = ["tracker", "model", "others answered", "restarts", "mirror", "held back", "states"]
     return table("Who answered, and what the watch did", header, rows, stacked=True)

@@ -26,21 +26,21 @@ REACH_M = 5.0
 
 def advice(found: Survey, known: Known) -> list[str]:
     """Sentences, the most important first; none where nothing is left to say."""
-    said = []
+    sentences = []
     # Where they did before the known places were held, these are what is wrong.
     if found.loose > ROUGH_M:
         other = "try --dimensions 3" if found.dimensions == 2 else "is the anchors' z right?"
-        said.append(
+        sentences.append(
             f"the ranges do not fit: their errors spread over {found.loose:.2f} m. Anchors at "
             f"other heights than the tag, or walls between, do that: {other}"
         )
-    said += _sides(found)
+    sentences += _sides(found)
     given = known.places[np.isfinite(known.places[:, 2]), 2]
     if found.dimensions == 2 and known.tag_height is None and given.size and np.ptp(given) > 0.0:
-        said.append("heights of anchors count in the plane only together with --tag-height")
+        sentences.append("heights of anchors count in the plane only together with --tag-height")
     misfit = found.misfit
     if misfit > max(4.0 * found.loose, 0.5):
-        said.append(
+        sentences.append(
             f"the known places do not fit the ranges: they are {misfit:.2f} m off in the mean "
             "(root mean square). Check ids, units, and which axis is x"
         )
@@ -48,25 +48,25 @@ def advice(found: Survey, known: Known) -> list[str]:
     for row in weak[np.argsort(-found.sigma[weak])][:3]:
         place = next_place(found, int(row))
         where = ", ".join(f"{value:.1f}" for value in place)
-        said.append(
+        sentences.append(
             f"anchor {found.anchors.ids[row]} is known to {found.sigma[row]:.2f} m only, along "
             f"{_direction(found, int(row))}: walk next near ({where})"
         )
     nothing = not np.isfinite(known.places[:, :2]).any()
     if found.free and nothing:
-        said.append(
+        sentences.append(
             f"nothing ties the places to the room: {found.anchors.ids[0]} is the origin and "
             f"{found.anchors.ids[1]} lies along x. Give places of three anchors with --anchors. "
             f"They are up to {_extent(found):.3g} m apart: as in the room?"
         )
     elif found.free:
-        said.append("the known places do not hold the whole: it can still turn or shift")
+        sentences.append("the known places do not hold the whole: it can still turn or shift")
     if found.mirrored:
-        said.append(
+        sentences.append(
             "the mirror image fits as well: compare with the room, and give the place of one more "
             "anchor (in space: one out of the plane of the others) where it is wrong"
         )
-    return said
+    return sentences
 
 
 def _extent(found: Survey) -> float:
@@ -78,9 +78,9 @@ def _extent(found: Survey) -> float:
 def _sides(found: Survey) -> list[str]:
     """Whether an anchor may be on the other side of the walk: one image of many, all as likely."""
     spread = np.linalg.svd(found.tag - found.tag.mean(axis=0), compute_uv=False)
-    said = []
+    sentences = []
     if spread[1] < LINE * spread[0]:
-        said.append(
+        sentences.append(
             "the walk is nearly a line: which side of it an anchor hangs on cannot be told, and "
             "places may be wrong by metres. Walk over the whole floor"
         )
@@ -89,11 +89,11 @@ def _sides(found: Survey) -> list[str]:
     pairs = np.argwhere(np.triu(apart < ONE_PLACE_M, 1))
     if pairs.size:
         named = ", ".join(f"{ids[i]} and {ids[j]}" for i, j in pairs[:3])
-        said.append(
+        sentences.append(
             f"{named} come out at one place: their ranges were alike all the way, as on a line "
             "midway between them. Walk nearer to one than to the other"
         )
-    return said
+    return sentences
 
 
 def _direction(found: Survey, row: int) -> str:
@@ -130,7 +130,7 @@ def next_place(found: Survey, row: int) -> FloatArray:
     good = (away >= NEAR_M) & (away <= FAR_M)
     places = places[good] if good.any() else places
     unit = (places - anchor) / np.maximum(np.linalg.norm(places - anchor, axis=1), 1e-6)[:, None]
-    told = np.einsum("ni,ij,nj->n", unit, block, unit)
+    variance = np.einsum("ni,ij,nj->n", unit, block, unit)
     walked = found.tag[:: max(1, len(found.tag) // 200)]
     off = np.linalg.norm(places[:, None] - walked, axis=2).min(axis=1)
-    return np.asarray(places[int(np.argmax(told * np.exp(-off / REACH_M)))])
+    return np.asarray(places[int(np.argmax(variance * np.exp(-off / REACH_M)))])

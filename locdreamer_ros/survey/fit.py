@@ -68,8 +68,11 @@ class Fit:
     cost: float
 
 
-class _Normal:
-    """Normal equations: band of the walk (K, 3, D, D), coupling (K, D, Y), the rest (Y, Y)."""
+class NormalEquations:
+    """Normal equations: band of the walk (K, 3, D, D), coupling (K, D, Y), the rest (Y, Y).
+
+    walk_slope (K, D), slope (Y,): their right-hand side, minus the gradient of the cost.
+    """
 
     def __init__(self, knots: int, d: int, rest: int) -> None:
         self.band = np.zeros((knots, 3, d, d))
@@ -183,7 +186,7 @@ class Problem:
         )
 
     def _further(self, state: State) -> list[tuple[FloatArray, FloatArray]]:
-        """Residuals (R,) without the walk, over their sigma, and slopes (R, Y): lengths, yaws."""
+        """Lengths and yaws, without the walk: residuals (R,) over their sigma, Jacobians (R, Y)."""
         between, d, n = self.known.between, self.d, self.count
         found = []
         if between.length.size:
@@ -195,86 +198,91 @@ class Problem:
             offset = state.offsets[i] + state.offsets[j] - state.delay
             sigma = np.where(between.taped > 0.0, TAPE_M, RANGED_M)
             rows = np.arange(i.size)
-            slope = np.zeros((i.size, self.size))
+            jacobian = np.zeros((i.size, self.size))
             for axis in range(d):
                 unit = delta[:, axis] / distance
-                slope[rows, i * d + axis] += unit
-                slope[rows, j * d + axis] -= unit
-            _add(slope, (rows, n * d + i), ranged)
-            _add(slope, (rows, n * d + j), ranged)
-            slope[rows, n * (d + 1)] -= ranged
+                jacobian[rows, i * d + axis] += unit
+                jacobian[rows, j * d + axis] -= unit
+            _add(jacobian, (rows, n * d + i), ranged)
+            _add(jacobian, (rows, n * d + j), ranged)
+            jacobian[rows, n * (d + 1)] -= ranged
             residual = (between.length - distance - ranged * offset) / sigma
-            found.append((residual, slope / sigma[:, None]))
-        slope = np.zeros((1 + max(self.yaws - 1, 0), self.size))
-        slope[0, n * (d + 1)] = 1.0 / COMMON_M
+            found.append((residual, jacobian / sigma[:, None]))
+        jacobian = np.zeros((1 + max(self.yaws - 1, 0), self.size))
+        jacobian[0, n * (d + 1)] = 1.0 / COMMON_M
         gone = [-state.delay / COMMON_M]
         for q in range(1, self.yaws):
             gone.append(-(state.yaws[q] - state.yaws[q - 1]) / YAW_RAD)
-            slope[q, n * (d + 1) + 1 + q], slope[q, n * (d + 1) + q] = 1 / YAW_RAD, -1 / YAW_RAD
-        found.append((np.array(gone), slope))
+            jacobian[q, n * (d + 1) + 1 + q], jacobian[q, n * (d + 1) + q] = (
+                1 / YAW_RAD,
+                -1 / YAW_RAD,
+            )
+        found.append((np.array(gone), jacobian))
         return found
 
-    def normal(self, state: State, weight: FloatArray, spread: float) -> _Normal:
+    def normal(self, state: State, weight: FloatArray, spread: float) -> NormalEquations:
         """The normal equations at `state`, ranges weighted by `weight` (N,) / spread^2."""
         walk, d, n, k = self.walk, self.d, self.count, len(state.knots)
-        made = _Normal(k, d, self.size)
+        equations = NormalEquations(k, d, self.size)
         error, unit = self.errors(state)
         w = weight / (spread**2 * self.repeated)
         near, far = 1.0 - walk.fraction, walk.fraction
         outer = w[:, None, None] * unit[:, :, None] * unit[:, None, :]
         ahead = np.minimum(walk.knot + 1, k - 1)
-        _add(made.band[:, 0], walk.knot, (near**2)[:, None, None] * outer)
-        _add(made.band[:, 0], ahead, (far**2)[:, None, None] * outer)
-        _add(made.band[:, 1], walk.knot, (near * far)[:, None, None] * outer)
+        _add(equations.band[:, 0], walk.knot, (near**2)[:, None, None] * outer)
+        _add(equations.band[:, 0], ahead, (far**2)[:, None, None] * outer)
+        _add(equations.band[:, 1], walk.knot, (near * far)[:, None, None] * outer)
         pull = (w * error)[:, None] * unit
-        _add(made.walk_slope, walk.knot, near[:, None] * pull)
-        _add(made.walk_slope, ahead, far[:, None] * pull)
-        place = made.rest[: n * d, : n * d].reshape(n, d, n, d)
+        _add(equations.walk_slope, walk.knot, near[:, None] * pull)
+        _add(equations.walk_slope, ahead, far[:, None] * pull)
+        place = equations.rest[: n * d, : n * d].reshape(n, d, n, d)
         a = walk.anchor
         own = np.zeros((n, d, d))
         _add(own, a, outer)
         place[np.arange(n), :, np.arange(n), :] += own
-        _add(made.slope[: n * d].reshape(n, d), a, -pull)
+        _add(equations.slope[: n * d].reshape(n, d), a, -pull)
         cross = np.zeros((n, d))
         _add(cross, a, -w[:, None] * unit)
         offset = n * d + np.arange(n)
         for axis in range(d):
-            made.rest[np.arange(n) * d + axis, offset] += cross[:, axis]
-            made.rest[offset, np.arange(n) * d + axis] += cross[:, axis]
-        made.rest[offset, offset] += np.bincount(a, w, n)
-        made.slope[offset] += np.bincount(a, w * error, n)
+            equations.rest[np.arange(n) * d + axis, offset] += cross[:, axis]
+            equations.rest[offset, np.arange(n) * d + axis] += cross[:, axis]
+        equations.rest[offset, offset] += np.bincount(a, w, n)
+        equations.slope[offset] += np.bincount(a, w * error, n)
         for at, share in ((walk.knot, near), (ahead, far)):
             for axis in range(d):
                 _add(
-                    made.coupling, (at, slice(None), a * d + axis), -share[:, None] * outer[:, axis]
+                    equations.coupling,
+                    (at, slice(None), a * d + axis),
+                    -share[:, None] * outer[:, axis],
                 )
-            _add(made.coupling, (at, slice(None), n * d + a), (share * w)[:, None] * unit)
-        made.rest[n * d : n * d + n, n * d : n * d + n] += self.stiff
-        made.slope[n * d : n * d + n] -= self.stiff @ state.offsets
-        for residual, slope in self._further(state):
-            made.rest += slope.T @ slope
-            made.slope += slope.T @ residual
-        self._add_smoothness(made, state)
-        self._add_steps(made, state)
-        self._hold(made)
-        return made
+            _add(equations.coupling, (at, slice(None), n * d + a), (share * w)[:, None] * unit)
+        equations.rest[n * d : n * d + n, n * d : n * d + n] += self.stiff
+        equations.slope[n * d : n * d + n] -= self.stiff @ state.offsets
+        for residual, jacobian in self._further(state):
+            equations.rest += jacobian.T @ jacobian
+            equations.slope += jacobian.T @ residual
+        self._add_smoothness(equations, state)
+        self._add_steps(equations, state)
+        self._hold(equations)
+        return equations
 
-    def _add_smoothness(self, made: _Normal, state: State) -> None:
+    def _add_smoothness(self, equations: NormalEquations, state: State) -> None:
         """A walk bends little; a tag that is put elsewhere may jump."""
         bent = self._bending(state)
         w = _weight(np.linalg.norm(bent, axis=1))
         eye = np.eye(self.d)
         for i in range(3):
-            _add(made.walk_slope, self.bend + i, -(w * self.bends[i])[:, None] * bent)
+            _add(equations.walk_slope, self.bend + i, -(w * self.bends[i])[:, None] * bent)
             for j in range(i, 3):
                 value = (w * self.bends[i] * self.bends[j])[:, None, None] * eye
-                _add(made.band[:, j - i], self.bend + i, value)
+                _add(equations.band[:, j - i], self.bend + i, value)
         middle = state.knots.mean(axis=0)
-        made.band[:, 0] += eye / FARTHEST_M**2
-        made.walk_slope -= (state.knots - middle) / FARTHEST_M**2
+        equations.band[:, 0] += eye / FARTHEST_M**2
+        equations.walk_slope -= (state.knots - middle) / FARTHEST_M**2
         if self.d == 3 and self.known.tag_height is not None:
-            made.band[:, 0, 2, 2] += HEIGHT_M**-2
-            made.walk_slope[:, 2] += (self.known.tag_height - state.knots[:, 2]) / HEIGHT_M**2
+            equations.band[:, 0, 2, 2] += HEIGHT_M**-2
+            equations.walk_slope[:, 2] += (self.known.tag_height - state.knots[:, 2]) / HEIGHT_M**2
 
     def _stepping(self, state: State) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
         """Of odometry: errors (R, 2) m, sigmas (R,) m, steps turned left (R, 2) m, knots (R,)."""
@@ -286,7 +294,7 @@ class Problem:
         sigma = STEP_M + STEP_SHARE * np.linalg.norm(step, axis=1)
         return error, sigma, np.stack([-y, x], axis=1), rows
 
-    def _add_steps(self, made: _Normal, state: State) -> None:
+    def _add_steps(self, equations: NormalEquations, state: State) -> None:
         """The odometry's steps, turned by the heading of their time."""
         error, sigma, across, rows = self._stepping(state)
         if not rows.size:
@@ -295,25 +303,25 @@ class Problem:
         w = _weight(np.linalg.norm(error, axis=1) / sigma) / sigma**2
         eye = np.zeros((self.d, self.d))
         eye[:2, :2] = np.eye(2)
-        made.band[rows, 0] += w[:, None, None] * eye
-        made.band[rows + 1, 0] += w[:, None, None] * eye
-        made.band[rows, 1] -= w[:, None, None] * eye
-        made.walk_slope[rows, :2] += w[:, None] * error
-        made.walk_slope[rows + 1, :2] -= w[:, None] * error
+        equations.band[rows, 0] += w[:, None, None] * eye
+        equations.band[rows + 1, 0] += w[:, None, None] * eye
+        equations.band[rows, 1] -= w[:, None, None] * eye
+        equations.walk_slope[rows, :2] += w[:, None] * error
+        equations.walk_slope[rows + 1, :2] -= w[:, None] * error
         at = self.count * (self.d + 1) + 1 + q
         for axis in range(2):
-            _add(made.coupling, (rows, axis, at), w * across[:, axis])
-            _add(made.coupling, (rows + 1, axis, at), -w * across[:, axis])
-        _add(made.rest, (at, at), w * (across**2).sum(axis=1))
-        _add(made.slope, at, w * (error * across).sum(axis=1))
+            _add(equations.coupling, (rows, axis, at), w * across[:, axis])
+            _add(equations.coupling, (rows + 1, axis, at), -w * across[:, axis])
+        _add(equations.rest, (at, at), w * (across**2).sum(axis=1))
+        _add(equations.slope, at, w * (error * across).sum(axis=1))
 
-    def _hold(self, made: _Normal) -> None:
+    def _hold(self, equations: NormalEquations) -> None:
         """Known coordinates do not move; nor does a delay or yaw that nothing depends on."""
         held = np.flatnonzero(self.fixed.ravel())
-        made.rest[held], made.rest[:, held] = 0.0, 0.0
-        made.rest[held, held] = 1e12
-        made.slope[held] = 0.0
-        made.coupling[:, :, held] = 0.0
+        equations.rest[held], equations.rest[:, held] = 0.0, 0.0
+        equations.rest[held, held] = 1e12
+        equations.slope[held] = 0.0
+        equations.coupling[:, :, held] = 0.0
 
 
 def _add(target: FloatArray, index: Any, value: FloatArray) -> None:
@@ -363,11 +371,11 @@ def fit(problem: Problem, start: State, *, steps: int = STEPS) -> Fit:
         spread = robust_spread(problem.errors(state)[0])
         before = problem.cost(state, spread)
         weight = _weight(problem.errors(state)[0] / spread)
-        made = problem.normal(state, weight, spread)
+        equations = problem.normal(state, weight, spread)
         better = False
         while damping < 1e8 and not better:
             try:
-                walk, rest, _ = made.solve(damping)
+                walk, rest, _ = equations.solve(damping)
                 tried = moved(state, walk, rest)
                 after = problem.cost(tried, spread)
                 better = bool(after < before)

@@ -50,9 +50,11 @@ def plot_survey(
 
     places = found.anchors.positions
     with rc_context(STYLE):
-        said = "\n".join(fill(note, LETTERS_IN_LINE, subsequent_indent="   ") for note in notes)
+        small_print = "\n".join(
+            fill(note, LETTERS_IN_LINE, subsequent_indent="   ") for note in notes
+        )
         drawn = np.concatenate([places[:, :2], found.tag[:, :2]])
-        figure = figure_of(WIDTH_IN, height_of(drawn) + LINE_IN * len(said.splitlines()))
+        figure = figure_of(WIDTH_IN, height_of(drawn) + LINE_IN * len(small_print.splitlines()))
         axes = figure.subplots()
         axes.plot(*found.tag[:, :2].T, color=FAINT, linewidth=1.0, label="the tag's walk", zorder=2)
         held = np.isfinite(known.places[:, :2]).all(axis=1)
@@ -88,8 +90,8 @@ def plot_survey(
         as_map(axes)
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, borderaxespad=0.2)
         figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
-        if said:
-            figure.supxlabel(said, x=0.02, ha="left", fontsize=8)
+        if small_print:
+            figure.supxlabel(small_print, x=0.02, ha="left", fontsize=8)
         draw_names(axes, names, np.array(named))
         save_figure(path, figure)
 

@@ -77,10 +77,14 @@ def expected_errors(
 
     drop m: how much higher the anchors hang than the tag.
     """
-    return _left(_told(cells, places, walls, drop), np.arange(len(places)), budget)
+    return _remaining_error(
+        _information(cells, places, walls, drop), np.arange(len(places)), budget
+    )
 
 
-def _told(cells: FloatArray, places: FloatArray, walls: FloatArray, drop: float) -> FloatArray:
+def _information(
+    cells: FloatArray, places: FloatArray, walls: FloatArray, drop: float
+) -> FloatArray:
     """Information (C, N, 3) of one range: xx, xy, yy in 1/m^2."""
     delta = cells[:, None] - places
     distance = np.sqrt((delta**2).sum(axis=-1) + drop**2 + 1e-4)
@@ -91,10 +95,10 @@ def _told(cells: FloatArray, places: FloatArray, walls: FloatArray, drop: float)
     return np.asarray(np.stack([x * x, x * y, y * y], axis=-1) / variance[..., None])
 
 
-def _left(told: FloatArray, chosen: IntArray, budget: int) -> FloatArray:
+def _remaining_error(information: FloatArray, chosen: IntArray, budget: int) -> FloatArray:
     """Error (C,) m after the `budget` of the chosen anchors that leave least."""
     sets = np.array(list(combinations(chosen.tolist(), min(budget, chosen.size))))
-    xx, xy, yy = np.moveaxis(told[:, sets].sum(axis=2), -1, 0)
+    xx, xy, yy = np.moveaxis(information[:, sets].sum(axis=2), -1, 0)
     xx, yy = xx + PRIOR_M**-2, yy + PRIOR_M**-2
     square = (xx + yy) / (xx * yy - xy**2)
     return np.asarray(np.sqrt(square.min(axis=1)))
@@ -134,10 +138,10 @@ def place(
         raise InputError(
             f"{where}: walls too short for {count} anchors: there are {len(hooks)} places"
         )
-    told = _told(cells, hooks, walls, drop)
+    information = _information(cells, hooks, walls, drop)
 
     def cost(rows: list[int]) -> float:
-        return float(_left(told, np.array(rows), budget).mean())
+        return float(_remaining_error(information, np.array(rows), budget).mean())
 
     chosen: list[int] = []
     for _ in range(count):
@@ -155,7 +159,7 @@ def place(
         if before - best < 1e-4:
             break
     rows = np.array(chosen)
-    return Placement(hooks[rows], cells, _left(told, rows, budget))
+    return Placement(hooks[rows], cells, _remaining_error(information, rows, budget))
 
 
 class Outside:

@@ -80,7 +80,7 @@ def survey(recording: Recording, known: Known, dimensions: int) -> Survey:
     if not np.isfinite(known.places[:, :2]).any():
         # On its way a fit turns and shifts a little what nothing ties to the room.
         best = fit(problem, _in_frame(best.state, known, dimensions)[0])
-    return _told(problem, best, ids, misfits, starts[0].spread)
+    return _result(problem, best, ids, misfits, starts[0].spread)
 
 
 def _heights_only(known: Known) -> FloatArray:
@@ -143,7 +143,7 @@ def _best_starts(walk: Walk, known: Known, d: int, name: str) -> list[Fit]:
     problem = Problem(few, unplaced, d, fixed=False, repeated=REPEATED)
     fits, at_places = [], []
     for _, tags, anchors, offset, at_known in [*found[:TRIED], *(f for f in found[TRIED:] if f[4])]:
-        tags, anchors = _lifted(table - offset, tags, anchors, known) if flat else (tags, anchors)
+        tags, anchors = _in_space(table - offset, tags, anchors, known) if flat else (tags, anchors)
         middle = np.nanmean(tags, axis=0)
         tags = np.where(np.isfinite(tags), tags, middle)
         state = State(tags[rows], anchors, np.full(len(anchors), offset), np.zeros(0))
@@ -206,7 +206,7 @@ def _few(times: FloatArray, table: FloatArray) -> tuple[Walk, IntArray]:
     return walk, rows
 
 
-def _lifted(
+def _in_space(
     table: FloatArray, tags: FloatArray, anchors: FloatArray, known: Known
 ) -> tuple[FloatArray, FloatArray]:
     """Tags and anchors in space from those in the tag's plane: the rest of a range is height."""
@@ -245,9 +245,10 @@ def _in_frame(state: State, known: Known, d: int) -> tuple[State, FloatArray]:
     return moved, misfits
 
 
-def _told(
+def _result(
     problem: Problem, best: Fit, ids: Sequence[str], misfits: FloatArray, loose: float
 ) -> Survey:
+    """The best fit, with the inverse of its information: free motions of the whole left out."""
     state, walk, d = best.state, problem.walk, problem.d
     n = problem.count
     level = (d == 3 and problem.known.tag_height is not None) or problem.yaws > 0
@@ -263,8 +264,8 @@ def _told(
     held = np.zeros(n * (d + 1), dtype=bool)
     held[: n * d] = problem.fixed.ravel()
     open_ = ~held
-    inner = information[np.ix_(open_, open_)] + gauge[open_] @ gauge[open_].T * 1e4
-    inverse = np.linalg.pinv(0.5 * (inner + inner.T), rcond=1e-12, hermitian=True)
+    constrained = information[np.ix_(open_, open_)] + gauge[open_] @ gauge[open_].T * 1e4
+    inverse = np.linalg.pinv(0.5 * (constrained + constrained.T), rcond=1e-12, hermitian=True)
     inverse -= gauge[open_] @ gauge[open_].T * 1e-4
     whole = np.zeros_like(information)
     whole[np.ix_(open_, open_)] = inverse
@@ -273,10 +274,10 @@ def _told(
     places[:, :d] = state.anchors
     if d == 2:
         given = problem.known.places[:, 2]
-        said = given[np.isfinite(given)]
+        known_heights = given[np.isfinite(given)]
         height = problem.known.tag_height
         if height is None:
-            height = float(np.median(said)) if said.size else 0.0
+            height = float(np.median(known_heights)) if known_heights.size else 0.0
         places[:, 2] = np.where(np.isfinite(given), given, height)
     for a in range(n):
         block = slice(a * d, (a + 1) * d)

@@ -177,16 +177,16 @@ class ZeroShotTracker(Tracker):
         shown = self._shown.size
         return np.empty(self.state.packed.size), np.empty(shown), np.empty((shown, shown))
 
-    def _updating(self, ranges: Ranges) -> tuple[int, Standing] | None:
-        """What the kernel says of an update, and where it leads to; None: it is not asked."""
+    def _kernel_update(self, ranges: Ranges) -> tuple[int, Standing] | None:
+        """How many ranges the kernel used (or `STRANGER`), and where to; None: it is not asked."""
         compiled, now = self._compiled, started(self._estimate)
         if compiled is None or self._framed or self._riding:
             return None
         room = self._room()
-        told = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
-        more = (ranges.nlos_probability, ranges.variance)
+        measured = (ranges.anchor, ranges.value, ranges.stamp, ranges.status)
+        quality = (ranges.nlos_probability, ranges.variance)
         standing = compiled.standing(self.state, self._slot)
-        heard: int = compiled.kernel.update(*standing, now.time, *told, *more, *room)
+        heard: int = compiled.kernel.update(*standing, now.time, *measured, *quality, *room)
         return heard, (*room, now.time)
 
     # The steps.
@@ -257,11 +257,11 @@ class ZeroShotTracker(Tracker):
     def look(self, ranges: Ranges) -> Estimate:
         """What `update` would say of ranges; it leaves no trace."""
         now = started(self._estimate)
-        said = None if ranges.free else self._updating(ranges)
-        if not said or said[0] <= 0:
+        answer = None if ranges.free else self._kernel_update(ranges)
+        if answer is None or answer[0] <= 0:
             return super().look(ranges)
         state = self.state
-        looked = self.stepped(said[1])
+        looked = self.stepped(answer[1])
         self.state, self._estimate = state, now
         return looked
 
@@ -290,10 +290,10 @@ class ZeroShotTracker(Tracker):
 
     def _by_kernel(self, ranges: Ranges) -> Estimate | None:
         """`update` by the kernel; None: it is numpy's."""
-        said = self._updating(ranges)
-        if said is None:
+        answer = self._kernel_update(ranges)
+        if answer is None:
             return None
-        heard, to = said
+        heard, to = answer
         if heard == STRANGER:
             used = recent(ranges, started(self._estimate).time)
             self.state, self._slot = step.meet(self.state, self._slot, used.anchor)

@@ -17,7 +17,7 @@ from time import monotonic, sleep
 import pytest
 
 from locdreamer_ros.cli import main
-from locdreamer_ros.cli.ending import SIGNALS, heeding
+from locdreamer_ros.cli.ending import SIGNALS, heeding_signals
 from locdreamer_ros.simulation import simulate
 
 ROOT = Path(__file__).parents[2]
@@ -97,7 +97,7 @@ def test_a_signal_that_was_caught_still_decides_the_status(tmp_path, monkeypatch
 def test_what_is_ignored_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
-        with heeding(last=False):
+        with heeding_signals(last=False):
             os.kill(os.getpid(), signal.SIGHUP)
             sleep(0.01)
     finally:

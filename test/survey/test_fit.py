@@ -50,7 +50,7 @@ def test_the_slopes_are_the_costs(dimensions: int) -> None:
     )
     spread = 0.4
     weight = _weight(problem.errors(state)[0] / spread)
-    made = problem.normal(state, weight, spread)
+    equations = problem.normal(state, weight, spread)
     h = 1e-5
     assert problem.yaws == 3
     still = np.zeros_like(state.knots), np.zeros(problem.size)
@@ -58,12 +58,12 @@ def test_the_slopes_are_the_costs(dimensions: int) -> None:
         rest = still[1].copy()
         rest[row] = h
         up, down = (problem.cost(moved(state, still[0], s * rest), spread) for s in (1.0, -1.0))
-        assert -made.slope[row] == pytest.approx((up - down) / (2 * h), rel=1e-4, abs=1e-3)
+        assert -equations.slope[row] == pytest.approx((up - down) / (2 * h), rel=1e-4, abs=1e-3)
     for knot, axis in ((0, 0), (7, 1), (20, dimensions - 1), (knots - 1, 0)):
         step = still[0].copy()
         step[knot, axis] = h
         up, down = (problem.cost(moved(state, s * step, still[1]), spread) for s in (1.0, -1.0))
-        slope = -made.walk_slope[knot, axis]
+        slope = -equations.walk_slope[knot, axis]
         assert slope == pytest.approx((up - down) / (2 * h), rel=1e-4, abs=1e-3)
 
 

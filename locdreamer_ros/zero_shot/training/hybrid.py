@@ -414,5 +414,5 @@ class Hybrid(nn.Module):
 
     def scale(self, impression: Tensor) -> Tensor:
         """(B,): what the covariance is multiplied by before it is told."""
-        told = self.trust_head(nn.functional.silu(self.trust(impression)))[:, 0]
-        return torch.exp(4.0 * torch.tanh(told / 4.0))
+        log_scale = self.trust_head(nn.functional.silu(self.trust(impression)))[:, 0]
+        return torch.exp(4.0 * torch.tanh(log_scale / 4.0))
