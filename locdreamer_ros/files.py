@@ -85,10 +85,11 @@ def _bounded(path: Path) -> str:
     return text
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, *, plain: bool = False) -> Any:
     """What a YAML file holds. Raises InputError: unreadable, no YAML, too large, deep or aliased.
 
-    Aliases are refused: a few lines of them unpack to gigabytes, and ROS does not read them either.
+    plain: whatever is no list or mapping as text, as it is written. Aliases are refused: a few
+    lines of them unpack to gigabytes, and ROS does not read them either.
     """
     import yaml
 
@@ -106,6 +107,8 @@ def read_yaml(path: Path) -> Any:
             return node
 
     text = _bounded(path)
+    if plain:
+        Loader.yaml_implicit_resolvers = {}
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as reason:

@@ -40,13 +40,18 @@ LONGEST_NAME = 2 * LONGEST_ID
 """Of a column in which an id and a unit are looked for."""
 MOST_NAMED = 12
 """Columns that a complaint lists."""
-UNITS_M = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "ft": 0.3048, "feet": 0.3048, "ticks": TICK_M}
+UNITS_M = {
+    **{"m": 1.0, "cm": 1e-2, "mm": 1e-3, "ft": 0.3048, "feet": 0.3048, "ticks": TICK_M},
+    **dict.fromkeys(("in", "inch", "inches"), 0.0254),
+}
 RANGE_UNITS = {
     RANGE: 1.0,
-    **{f"range_{unit}": UNITS_M[unit] for unit in ("mm", "cm", "ft", "ticks")},
+    **{f"range_{unit}": UNITS_M[unit] for unit in ("mm", "cm", "ft", "in", "ticks")},
 }
 """What a column of ranges may be called, and its unit in m."""
-UNIT_OF_NAME = re.compile(r"(.+?)[\s_]*[\s_(\[](mm|cm|m|ft|feet|ticks)[)\]]?", re.IGNORECASE)
+UNIT_OF_NAME = re.compile(
+    r"(.+?)[\s_]*[\s_(\[](mm|cm|m|ft|feet|inch|inches|in|ticks)[)\]]?", re.IGNORECASE
+)
 """A wide column of ranges with its unit: `r_A1_mm`, `A1 (cm)`."""
 OTHERS_SAY = {
     TIME: re.compile(

@@ -16,12 +16,13 @@ import csv
 import math
 import re
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from locdreamer_ros.datasets.anchor_tree import ENDS, tree_rows
 from locdreamer_ros.datasets.cells import (
     GYRO,
     HIGHEST_OF_COLUMN,
@@ -101,30 +102,32 @@ RANGE_OF, DIFFERENCE = "r_", "d_"
 
 
 def load_anchors(path: Path, height: float = 0.0) -> Anchors:
-    """Read an anchors CSV; anchors without z are at `height` m. InputError names file and row."""
-    with open_text(path) as stream:
-        rows = read_rows(path, stream)
-        written = next(rows)[1]
-        header, columns, unit = anchors_header(path, written)
-        if not {"x", "y"} <= {*columns}:
-            raise InputError(f"{path}: row 1: expected the header id,x,y,z; it has {some(written)}")
-        ids: list[str] = []
-        positions: list[list[float]] = []
-        unknown = 0
-        for at, row in rows:
-            check_width(f"{path}: row {at}", row, header)
-            if not row[columns["id"]]:
-                column = header[columns["id"]]
-                raise InputError(f"{path}: row {at}, column {column}: expected an anchor id")
-            ids.append(row[columns["id"]])
-            place = [number(row[columns[a]], f"{path}: row {at}, column {a}") for a in "xy"]
-            z = float("nan")
-            if "z" in columns:
-                z = number(row[columns["z"]], f"{path}: row {at}, column z", missing=True)
-            unknown += z != z
-            positions.append([unit * place[0], unit * place[1], height if z != z else unit * z])
-            if len(ids) > SIZE_OF_SITE:
-                raise InputError(f"{path}: more than {SIZE_OF_SITE} anchors")
+    """Read anchors from CSV, YAML or JSON; those without z are at `height` m.
+
+    Raises InputError naming file and row.
+    """
+    rows = tree_rows(path) if path.suffix.lower() in ENDS else _table_rows(path)
+    written = next(rows)[1]
+    header, columns, unit = anchors_header(path, written)
+    if not {"x", "y"} <= {*columns}:
+        raise InputError(f"{path}: row 1: expected the header id,x,y,z; it has {some(written)}")
+    ids: list[str] = []
+    positions: list[list[float]] = []
+    unknown = 0
+    for at, row in rows:
+        where = f"{path}: {at}"
+        check_width(where, row, header)
+        if not row[columns["id"]]:
+            raise InputError(f"{where}, column {header[columns['id']]}: expected an anchor id")
+        ids.append(row[columns["id"]])
+        place = [number(row[columns[a]], f"{where}, column {a}") for a in "xy"]
+        z = float("nan")
+        if "z" in columns:
+            z = number(row[columns["z"]], f"{where}, column z", missing=True)
+        unknown += z != z
+        positions.append([unit * place[0], unit * place[1], height if z != z else unit * z])
+        if len(ids) > SIZE_OF_SITE:
+            raise InputError(f"{path}: more than {SIZE_OF_SITE} anchors")
     if not ids:
         raise InputError(f"{path}: no anchors below the header")
     if unknown:
@@ -141,6 +144,13 @@ def load_anchors(path: Path, height: float = 0.0) -> Anchors:
             note(path, f"anchors {other} and {anchor} are at one place")
             break
     return anchors
+
+
+def _table_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Header and rows of a CSV, each with where it is."""
+    with open_text(path) as stream:
+        for at, row in read_rows(path, stream):
+            yield f"row {at}", row
 
 
 def save_anchors(path: Path, anchors: Anchors) -> None:

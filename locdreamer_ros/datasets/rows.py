@@ -28,6 +28,14 @@ SEPARATOR = re.compile(r"sep=.\s*", re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 VALUE = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?|\d[\d:T.,+-]*")
 """A number, a date or a time of day: what a header does not begin with."""
+UNIT = re.compile(
+    r"[\[(]?(m|cm|mm|ft|feet|in|inch|inches|ticks|s|secs?|seconds|ms|msecs?|us|usecs?|ns|nsecs?|mins?|"
+    r"minutes)[\])]?",
+    re.IGNORECASE,
+)
+NO_UNIT = re.compile(r"-?|[\[(]?(?:1|rad|rad/s|dbm?|m\^?2)[\])]?", re.IGNORECASE)
+"""What a row of units below the header holds: what a name may end with, and what needs no name."""
+LAST_WORD = re.compile(r"[\s_(\[]([a-z]+)[)\]]?$", re.IGNORECASE)
 LONGEST_LINE = 1 << 20
 """Characters. No row of ours is longer, and memory is to stay bounded."""
 
@@ -35,6 +43,46 @@ LONGEST_LINE = 1 << 20
 def read_rows(
     path: Path, stream: IO[str], *, logged: bool = False
 ) -> Iterator[tuple[int, list[str]]]:
+    """As `_rows`; a row of units below the header is read as if each stood in its column's name.
+
+    Raises InputError where one is another than that in the name.
+    """
+    rows = _rows(path, stream, logged=logged)
+    at, header = next(rows)
+    below = next(rows, None)
+    if below is not None and _are_units(below[1]) and len(below[1]) == len(header):
+        log.warning("%s: row %d is taken for units", path, below[0])
+        header = [
+            _with_unit(name, unit, f"{path}: row {below[0]}, column {name}")
+            for name, unit in zip(header, below[1], strict=True)
+        ]
+        below = None
+    yield at, header
+    if below is not None:
+        yield below
+    yield from rows
+
+
+def _are_units(cells: list[str]) -> bool:
+    return all(UNIT.fullmatch(c) or NO_UNIT.fullmatch(c) for c in cells) and any(
+        UNIT.fullmatch(c) for c in cells
+    )
+
+
+def _with_unit(name: str, cell: str, where: str) -> str:
+    """The name of a column with its unit, unless it has it. Raises InputError for another."""
+    found = UNIT.fullmatch(cell)
+    unit = found[1].lower() if found else ""
+    word = LAST_WORD.search(name)
+    last = word[1].lower() if word else ""
+    if not unit or last == unit or UNIT.fullmatch(name):
+        return name
+    if UNIT.fullmatch(last):
+        raise InputError(f"{where}: expected the unit of its name, got {cell!r}")
+    return name if unit == "m" else f"{name}_{unit}"
+
+
+def _rows(path: Path, stream: IO[str], *, logged: bool) -> Iterator[tuple[int, list[str]]]:
     """The rows that are not blank, header first, each with its number in the file, stripped.
 
     Lines that begin with #, // or % are comments where they are not as wide as the header; one

@@ -62,7 +62,9 @@ class SitedConfig(NodeConfig):
     """Where positions are."""
 
     frame: str = parameter("map", "frame of the anchors and of every position (REP-105)")
-    anchors_file: str = parameter("", "anchors CSV (id,x,y,z); empty: from the topic uwb/anchors")
+    anchors_file: str = parameter(
+        "", "anchors, CSV, YAML or JSON (id,x,y,z); empty: from uwb/anchors"
+    )
 
     def check_values(self) -> None:
         """A frame as tf2 takes it, and anchors."""

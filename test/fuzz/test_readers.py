@@ -110,6 +110,14 @@ def anchors(folder: Path) -> Path:
     return table(folder).with_name("x_anchors.csv")
 
 
+def anchor_tree(folder: Path) -> Path:
+    anchors = circle_recording().anchors
+    places = zip(anchors.ids, anchors.positions.tolist(), strict=True)
+    path = folder / "anchors.yaml"
+    path.write_text("anchors:\n" + "".join(f"  {name}: {place}\n" for name, place in places))
+    return path
+
+
 def bag(storage: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         write_bag(folder / "bag", circle_recording(duration=1.0), storage=storage)
@@ -204,6 +212,7 @@ READ: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any]]] = {
     "range table": (table, load_recording),
     "long table": (long, load_recording),
     "anchors": (anchors, load_anchors),
+    "anchor tree": (anchor_tree, load_anchors),
     "truth": (truth, lambda path: read_truth(path, np.arange(10) / 10)),
     "mcap": (bag("mcap"), load_recording),
     "mcap without sums": (unsummed, load_recording),
