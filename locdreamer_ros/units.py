@@ -58,6 +58,9 @@ REACH_SLACK_M = 0.5
 """What ranges may be too short by before a height is impossible."""
 FARTHEST_M = 1e9
 """A coordinate beyond this is no place on Earth in any map projection."""
+STRAY_M, STRAY_HIGH_M, STRAY_TIMES = 500.0, 200.0, 10.0
+"""An anchor so far from all others along x or y, or in height, and so many times their extent: at
+what stands for an unknown coordinate (-999, 9999, or 0 among those of a map)."""
 
 
 def check_time(times: FloatArray, where: str) -> None:
@@ -76,7 +79,7 @@ def check_time(times: FloatArray, where: str) -> None:
 
 
 def check_places(anchors: Anchors, where: str) -> None:
-    """Raises InputError, naming `where`, for a coordinate that is no place."""
+    """Raises InputError, naming `where`, for a coordinate that is no place of this site."""
     far = np.abs(anchors.positions) > FARTHEST_M
     if far.any():
         row, axis = np.argwhere(far)[0]
@@ -84,6 +87,31 @@ def check_places(anchors: Anchors, where: str) -> None:
             f"{where}: anchor {anchors.ids[row]!r}: expected metres, got "
             f"{'xyz'[axis]} = {anchors.positions[row, axis]:g}"
         )
+    for axis, least in enumerate((STRAY_M, STRAY_M, STRAY_HIGH_M)):
+        if (row := _stray(anchors.positions, axis, least)) is not None:
+            raise InputError(
+                f"{where}: anchor {anchors.ids[row]!r}: {'xyz'[axis]} = "
+                f"{anchors.positions[row, axis]:g} m is far from all others: does it stand for "
+                "unknown?"
+            )
+
+
+def _stray(places: FloatArray, axis: int, least: float) -> int | None:
+    """The row of an anchor that cannot be where it is along an axis; None: all can.
+
+    The fewer beyond the widest gap: one, or all at one place (in height, however many).
+    """
+    order = np.argsort(places[:, axis], kind="stable")
+    gaps = np.diff(places[order, axis])
+    if len(places) < FEWEST_ANCHORS or not gaps.max() > least:
+        return None
+    cut = int(gaps.argmax()) + 1
+    few, many = sorted((order[:cut], order[cut:]), key=len)
+    plane = [2] if axis == 2 else [0, 1]
+    extent = float(np.ptp(places[many][:, plane], axis=0).max())
+    together = axis == 2 or not np.ptp(places[few][:, plane], axis=0).any()
+    stray = len(few) < len(many) and together and gaps.max() > STRAY_TIMES * extent
+    return int(few[0]) if stray else None
 
 
 def check_units(

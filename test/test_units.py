@@ -198,3 +198,44 @@ def test_odometry_in_other_units() -> None:
         check_odometry(TIMES, odometry * [1, 1, 180 / np.pi], "t.csv")
     with pytest.raises(InputError, match=r"t.csv: odom_x, odom_y: expected metres, got 5"):
         check_odometry(TIMES, odometry * [1000, 1000, 1], "t.csv")
+
+
+@pytest.mark.parametrize("count", [3, 4, 6])
+@pytest.mark.parametrize(
+    ("axis", "value"),
+    [(2, -999.0), (2, 9999.0), (2, 1000.0), (2, 65535.0), (0, -1e6), (0, 0.0), (1, 99999.0)],
+)
+def test_an_anchor_at_what_stands_for_unknown_is_named(count: int, axis: int, value: float) -> None:
+    places = site(20.0, count).positions
+    places[1, axis] = value
+    wrong = Anchors(tuple(f"A{i}" for i in range(count)), places)
+    with pytest.raises(InputError, match=f"^a.csv: anchor 'A1': {'xyz'[axis]} = .* from all other"):
+        check_places(wrong, "a.csv")
+
+
+def test_some_at_what_stands_for_unknown_are_refused_too() -> None:
+    places = site(20.0, 6).positions
+    places[2:4, 2] = -999.0
+    with pytest.raises(InputError, match="anchor 'A2': z = -999"):
+        check_places(Anchors(site(20.0, 6).ids, places), "a.csv")
+    places = site(20.0, 6).positions
+    places[2:4] = -1.0
+    with pytest.raises(InputError, match="anchor 'A2': x = -1"):
+        check_places(Anchors(site(20.0, 6).ids, places), "a.csv")
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        [[0, 0, 2], [200, 0, 2], [200, 200, 3], [0, 200, 2]],  # a field
+        [[0, 0, 2], [5, 0, 2], [5, 5, 2], [0, 5, 60]],  # a tower
+        [[0, 0, 2], [5, 0, 2], [5, 5, 2], [400, 0, 2]],  # one far outside
+        [[0, 0, 2], [9, 0, 2], [9, 9, 2], [700, 0, 2], [709, 5, 2]],  # two buildings
+        [[0, 0, 0], [800, 0, 2], [1600, 0, 2], [2400, 0, 2]],  # a tunnel
+        [[0, 0, 351], [5, 0, 352], [5, 5, 353], [0, 5, 351]],  # over the sea
+        [[0, 0, 2], [8000, 0, 2]],
+    ],
+)
+def test_anchors_of_real_sites_are_not(places: list[list[float]]) -> None:
+    ids = tuple(f"A{i}" for i in range(len(places)))
+    check_places(Anchors(ids, np.array(places, dtype=np.float64)), "a.csv")

@@ -49,7 +49,7 @@ from locdreamer_ros.types import (
     Ranges,
     RangeStatus,
 )
-from locdreamer_ros.units import FARTHEST_M
+from locdreamer_ros.units import check_places
 
 UNKNOWN_VARIANCE = 1e6
 """Variance of what is not estimated (height in 2-D, orientation), m^2 or rad^2."""
@@ -96,7 +96,7 @@ def from_anchors(message: AnchorArray) -> Anchors:
     """The anchors of a message.
 
     Raises InputError: none, more than 1000, an empty, long or repeated id, a position that is not
-    finite or more than 10^9 m away.
+    finite or cannot be of the site.
     """
     if not 0 < len(message.anchors) <= MAX_ANCHORS:
         raise InputError(
@@ -106,12 +106,12 @@ def from_anchors(message: AnchorArray) -> Anchors:
         if not 0 < len(anchor.id) <= LONGEST_ID:
             raise InputError(f"uwb/anchors: expected ids of 1 to {LONGEST_ID} letters")
     places = np.array([(a.position.x, a.position.y, a.position.z) for a in message.anchors])
-    if (np.abs(places) > FARTHEST_M).any():  # NaN is named below
-        raise InputError(f"uwb/anchors: a position is farther than {FARTHEST_M:g} m away")
     try:
-        return Anchors(tuple(a.id for a in message.anchors), places)
+        anchors = Anchors(tuple(a.id for a in message.anchors), places)
     except InputError as reason:
         raise InputError(f"uwb/anchors: {reason}") from None
+    check_places(anchors, "uwb/anchors")
+    return anchors
 
 
 def check_schedule(message: AnchorSchedule) -> None:

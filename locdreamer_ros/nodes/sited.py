@@ -138,7 +138,12 @@ class SitedNode(UwbNode):
         return method
 
     def _on_anchors(self, message: AnchorArray) -> None:
-        anchors = from_anchors(message)
+        try:
+            anchors = from_anchors(message)
+        except InputError as reason:
+            if self.site is None:
+                self._unfit = str(reason)
+            raise
         # Frames that are said to be the same: an empty one is everybody's own.
         there = self._frames.between(
             self.config.frame, message.header.frame_id or self.config.frame

@@ -12,12 +12,13 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
-from locdreamer_ros.msg import RangeArray
+from locdreamer_ros.msg import AnchorArray, RangeArray
 from nodes.hosted import ANCHORS, TRUTH, Hosted, hosting, ranges_at
 
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.fleet_node import FleetNode
+from locdreamer_ros.nodes.lifecycle import LATCHED, UwbNode
 from locdreamer_ros.nodes.members import states
 from locdreamer_ros.nodes.possible import FIXES
 from locdreamer_ros.types import Anchors, FloatArray
@@ -46,6 +47,22 @@ def test_anchors_that_cannot_be_there_give_no_pose() -> None:
         assert "tag_height 1: the anchors hang at 22 to 22.5 m" in hosted.node.health()[0]
         assert fixes_with(hosted, ANCHORS.positions, 200) == 10
         assert hosted.node.health()[0] == ""
+
+
+@pytest.mark.parametrize("make", [EkfNode, FleetNode])
+def test_an_anchor_whose_height_stands_for_unknown_is_named(make: type[UwbNode]) -> None:
+    with hosting(make, dimensions='"2"') as hosted:
+        unknown = ANCHORS.positions.copy()
+        unknown[2, 2] = -999.0
+        says = hosted.peer.create_publisher(AnchorArray, "uwb/anchors", LATCHED)
+        says.publish(c.to_anchors(Anchors(ANCHORS.ids, unknown), 0, "map"))
+        said = "uwb/anchors: anchor 'c': z = -999 m is far from all others"
+        hosted.until(lambda: hosted.node.counts["messages_dropped"], "the anchors")
+        assert said in hosted.node.problem
+        assert said in hosted.node.health()[0]
+        says.publish(c.to_anchors(ANCHORS, 0, "map"))
+        hosted.until(lambda: hosted.node.site is not None, "better ones")
+        assert "far from" not in hosted.node.health()[0]
 
 
 def test_each_tag_of_a_fleet_is_judged_for_itself() -> None:
