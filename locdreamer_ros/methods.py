@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from locdreamer_ros.config import build, parameter
@@ -247,7 +248,7 @@ class Method(TrackerChoice):
         )
 
 
-def _module(name: str) -> Any:
+def _module(name: str) -> ModuleType:
     return import_module(f"locdreamer_ros.{name}")
 
 

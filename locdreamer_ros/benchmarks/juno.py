@@ -23,14 +23,15 @@ from locdreamer_ros.benchmarks.result import Result, Row, Settings, with_interva
 from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.errors import require
 from locdreamer_ros.evaluation.intervals import Interval, mean_interval, paired_reduction
-from locdreamer_ros.types import BoolArray, FloatArray
+from locdreamer_ros.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
+    from locdreamer_ros.juno.paper.learning import Learnt
     from locdreamer_ros.juno.paper.room import Room
 
 
 def blocks(values: FloatArray) -> FloatArray:
-    """Means over every `BLOCK` epochs."""
+    """Means over every `EPOCHS_OF_A_POINT` epochs."""
     return np.asarray(
         values[: len(values) // plan.EPOCHS_OF_A_POINT * plan.EPOCHS_OF_A_POINT]
         .reshape(-1, plan.EPOCHS_OF_A_POINT)
@@ -74,9 +75,7 @@ def _true_zone(
 ) -> None:
     """Agents and baselines where the state is the true zone."""
     from locdreamer_ros.juno.paper import baselines, dqn
-    from locdreamer_ros.juno.paper.guides import gdop_table, random_table, scheduler_table
-    from locdreamer_ros.juno.paper.learning import Learning, learn
-    from locdreamer_ros.juno.paper.room import draw_room, redraw_links
+    from locdreamer_ros.juno.paper.guides import gdop_table, scheduler_table
     from locdreamer_ros.juno.paper.walk import (
         draw_walk,
         fix_errors,
@@ -95,25 +94,8 @@ def _true_zone(
             answer.errors[method] = errors
         return answer.scores[setting, method]
 
-    plain = Learning(epochs=plan.EPOCHS)
-    related = redraw_links(room, plan.REDRAWN, rng)
-    # The teacher took its time to try everything: what it knows of second choices counts, too.
-    study = Learning(epochs=plan.EPOCHS, alpha=0.1, epsilon=1.0, epsilon_fall=0.9995)
-    teacher = learn(related, rng, study)
-    stranger = learn(draw_room(rng), rng, plain)
     gdop, nearest = gdop_table(room), scheduler_table(room, Nearest())
-    decaying = Learning(epochs=plan.EPOCHS, **plan.DECAYING)
-    agents = {
-        plan.PLAIN: learn(room, rng, plain),
-        plan.JUNO: learn(room, rng, plain, guide=teacher.table),
-        plan.WARM: learn(room, rng, plain, start=teacher.q),
-        plan.GDOP_GUIDE: learn(room, rng, plain, guide=gdop),
-        plan.RANDOM_GUIDE: learn(room, rng, plain, guide=random_table(room, rng)),
-        plan.UNRELATED: learn(room, rng, plain, guide=stranger.table),
-        f"{plan.PLAIN}, decaying": learn(room, rng, decaying),
-        f"{plan.JUNO}, decaying": learn(room, rng, decaying, guide=teacher.table),
-        f"{plan.PLAIN}, gamma .9": learn(room, rng, Learning(epochs=plan.EPOCHS, gamma=0.9)),
-    }
+    agents, teacher = _learned(room, rng, gdop)
     for method, learnt in agents.items():
         fixes, found = follow(room, walk, learnt.table[walk.zones])
         score(method, fixes, found)["first100"] = float(learnt.errors[: plan.FIRST_EPOCHS].mean())
@@ -151,6 +133,38 @@ def _true_zone(
             ("nearest", nearest),
         ):
             answer.paths[name] = follow(room, around, table[around.zones])[0]
+
+
+def _learned(
+    room: Room, rng: np.random.Generator, gdop: IntArray
+) -> tuple[dict[str, Learnt], Learnt]:
+    """Agents by name, learned in the room; and the teacher, learned in a related one.
+
+    gdop (Z,): GDOP's action in each zone.
+    """
+    from locdreamer_ros.juno.paper.guides import random_table
+    from locdreamer_ros.juno.paper.learning import Learning, learn
+    from locdreamer_ros.juno.paper.room import draw_room, redraw_links
+
+    plain = Learning(epochs=plan.EPOCHS)
+    related = redraw_links(room, plan.REDRAWN, rng)
+    # The teacher took its time to try everything: what it knows of second choices counts, too.
+    study = Learning(epochs=plan.EPOCHS, alpha=0.1, epsilon=1.0, epsilon_fall=0.9995)
+    teacher = learn(related, rng, study)
+    stranger = learn(draw_room(rng), rng, plain)
+    decaying = Learning(epochs=plan.EPOCHS, **plan.DECAYING)
+    agents = {
+        plan.PLAIN: learn(room, rng, plain),
+        plan.JUNO: learn(room, rng, plain, guide=teacher.table),
+        plan.WARM: learn(room, rng, plain, start=teacher.q),
+        plan.GDOP_GUIDE: learn(room, rng, plain, guide=gdop),
+        plan.RANDOM_GUIDE: learn(room, rng, plain, guide=random_table(room, rng)),
+        plan.UNRELATED: learn(room, rng, plain, guide=stranger.table),
+        f"{plan.PLAIN}, decaying": learn(room, rng, decaying),
+        f"{plan.JUNO}, decaying": learn(room, rng, decaying, guide=teacher.table),
+        f"{plan.PLAIN}, gamma .9": learn(room, rng, Learning(epochs=plan.EPOCHS, gamma=0.9)),
+    }
+    return agents, teacher
 
 
 def _readings(answer: plan.Seed, room: Room, rng: np.random.Generator) -> None:

@@ -272,7 +272,7 @@ def run_test(
 ) -> tuple[Track, Report]:
     """Track and score the test walk."""
     run = run_offline(where.test, where.site, tracker, scheduler, budget=BUDGET)
-    (track,), (seconds,) = run
+    track, seconds = run.tracks[0], run.seconds[0]
     method = Method(tracker=name, scheduler="", budget=BUDGET, seed=where.seed)
     others = run.loops[0].tracker.fallbacks
     return track, report(track, method, step_us=1e6 * seconds, fallbacks=others)

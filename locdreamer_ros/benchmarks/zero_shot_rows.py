@@ -163,8 +163,8 @@ def budget_curve(seed: int) -> dict[str, tuple[float, float]]:
 
     def point(name: str, scheduler: Scheduler, budget: int) -> tuple[float, float]:
         tracker = make_tracker(ZERO_SHOT, site)
-        (track,), (seconds,) = run_offline(recording, site, tracker, scheduler, budget=budget)
-        row = report(track, Method(budget=budget, seed=seed), step_us=seconds)
+        run = run_offline(recording, site, tracker, scheduler, budget=budget)
+        row = report(run.tracks[0], Method(budget=budget, seed=seed), step_us=run.seconds[0])
         return float(row["ranges_per_fix"]), float(row["mae"])
 
     found = {f"gdop, K = {k}": point("gdop", make_scheduler("gdop", site), k) for k in FIXED}

@@ -6,9 +6,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from locdreamer_ros.cli.options import PICTURES, add_common, check_output, finite, refuse_inputs
 from locdreamer_ros.cli.recordings import add_columns
+
+if TYPE_CHECKING:
+    from locdreamer_ros.recording import Recording
+    from locdreamer_ros.survey.problem import Known
+    from locdreamer_ros.survey.solve import Survey
 
 HEADING = {
     "id": "anchor",
@@ -77,49 +83,20 @@ def run(options: argparse.Namespace) -> None:
         (output, options.plot, options.json), options.recording, options.anchors, options.between
     )
 
-    import numpy as np
-
     from locdreamer_ros.datasets.range_table import save_anchors
     from locdreamer_ros.driver.calibration import Calibration, offsets_path, save_offsets
     from locdreamer_ros.evaluation.tables import plain, save_json
     from locdreamer_ros.oddities import oddities
     from locdreamer_ros.survey.advice import advice
-    from locdreamer_ros.survey.files import (
-        between_path,
-        check_given,
-        load_between,
-        load_places,
-        load_unplaced,
-    )
-    from locdreamer_ros.survey.problem import Between, Known
+    from locdreamer_ros.survey.files import load_unplaced
     from locdreamer_ros.survey.solve import survey
 
     recording = load_unplaced(options.recording, options.columns)
     ids = recording.anchors.ids
-    places = np.full((len(ids), 3), np.nan)
-    if options.anchors is not None:
-        places = load_places(options.anchors, ids)
-    lengths = options.between
-    if lengths is None and between_path(options.recording).is_file():
-        lengths = between_path(options.recording)
-    between = Between() if lengths is None else load_between(lengths, ids)
-    check_given(recording, places, options.anchors, between, lengths)
-    known = Known(places, between, options.tag_height)
+    known = _known(options, recording)
     found = survey(recording, known, options.dimensions)
     sentences = oddities(recording.times, recording.ranges, ids) + advice(found, known)
-    rows = [
-        {
-            "id": anchor,
-            **dict(zip("xyz", map(float, found.anchors.positions[a]), strict=True)),
-            "sigma": float(found.sigma[a]),
-            "offset": float(found.offset[a]),
-            "offset_sigma": float(found.offset_error[a]),
-            "ranges": int(found.count[a]),
-            "excluded": float(found.excluded[a]),
-            "covariance": found.covariance[a].tolist(),
-        }
-        for a, anchor in enumerate(ids)
-    ]
+    rows = _rows(found)
     save_anchors(output, found.anchors)
     offsets = offsets_path(output)
     save_offsets(offsets, Calibration(found.anchors, found.offset, found.offset_error, found.count))
@@ -145,3 +122,39 @@ def run(options: argparse.Namespace) -> None:
     for sentence in sentences:
         print(f"note: {sentence}")
     print(f"written: {output}, {offsets}")
+
+
+def _known(options: argparse.Namespace, recording: Recording) -> Known:
+    """The anchors' places and lengths between them that the options give. Raises InputError."""
+    import numpy as np
+
+    from locdreamer_ros.survey.files import between_path, check_given, load_between, load_places
+    from locdreamer_ros.survey.problem import Between, Known
+
+    ids = recording.anchors.ids
+    places = np.full((len(ids), 3), np.nan)
+    if options.anchors is not None:
+        places = load_places(options.anchors, ids)
+    lengths = options.between
+    if lengths is None and between_path(options.recording).is_file():
+        lengths = between_path(options.recording)
+    between = Between() if lengths is None else load_between(lengths, ids)
+    check_given(recording, places, options.anchors, between, lengths)
+    return Known(places, between, options.tag_height)
+
+
+def _rows(found: Survey) -> list[dict[str, Any]]:
+    """A row per anchor, of the table and of the JSON file."""
+    return [
+        {
+            "id": anchor,
+            **dict(zip("xyz", map(float, found.anchors.positions[a]), strict=True)),
+            "sigma": float(found.sigma[a]),
+            "offset": float(found.offset[a]),
+            "offset_sigma": float(found.offset_error[a]),
+            "ranges": int(found.count[a]),
+            "excluded": float(found.excluded[a]),
+            "covariance": found.covariance[a].tolist(),
+        }
+        for a, anchor in enumerate(found.anchors.ids)
+    ]

@@ -15,7 +15,10 @@ from locdreamer_ros.errors import InputError
 
 if TYPE_CHECKING:
     from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig
+    from locdreamer_ros.locdreamer.learning.learner import Learner
     from locdreamer_ros.locdreamer.learning.train import Task
+    from locdreamer_ros.locdreamer.model_file import Trained
+    from locdreamer_ros.locdreamer.world_model.model import ModelConfig
     from locdreamer_ros.recording import Recording
     from locdreamer_ros.types import Anchors
 
@@ -108,31 +111,12 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("train: one of --recording and --environment is required (see --help)")
     from time import perf_counter
 
-    from locdreamer_ros.config import build
     from locdreamer_ros.evaluation.tables import save_json
     from locdreamer_ros.locdreamer.device import device_of
-    from locdreamer_ros.locdreamer.learning.hyperparameters import PRESETS, TrainConfig
     from locdreamer_ros.locdreamer.learning.train import train
-    from locdreamer_ros.locdreamer.model_file import Trained, places, save_model
-    from locdreamer_ros.locdreamer.world_model.model import ModelConfig
+    from locdreamer_ros.locdreamer.model_file import save_model
 
-    if options.preset not in PRESETS:
-        raise InputError(
-            f"--preset: expected one of {', '.join([*PRESETS, ZERO_SHOT])}, got {options.preset!r}"
-        )
-    model_values, values = PRESETS[options.preset]
-    given = {
-        "mode": options.mode,
-        "epochs": options.epochs,
-        "minibatches": options.minibatches,
-        "imagine_epochs": options.imagine_epochs,
-        "budget": options.budget,
-    }
-    values = {**values, **{k: v for k, v in given.items() if v is not None}}
-    config = build(TrainConfig, values, "train")
-    if options.noise is not None:
-        model_values = {**model_values, "noise": options.noise}
-    model_config = build(ModelConfig, model_values, "train")
+    model_config, config = _configs(options)
     device = device_of(options.device)
     task = _task(options, config)
     checkpoint = options.output.with_suffix(CHECKPOINT)
@@ -151,18 +135,7 @@ def run(options: argparse.Namespace) -> None:
             curve=curve,
             progress=True,
         )
-    trained = Trained(
-        learner.model,
-        learner.actor,
-        config,
-        places(task.train.anchors),
-        places(task.deploy),
-        (task.train.step_s, task.train.step_s),
-        task.tag_height,
-        task.train.digest,
-        options.seed,
-        learner.lasting_m,
-    )
+    trained = _trained(learner, task, options.seed)
     save_model(options.output, trained)
     checkpoint.unlink(missing_ok=True)
     seconds = perf_counter() - begin
@@ -180,6 +153,49 @@ def run(options: argparse.Namespace) -> None:
     print(
         f"{options.output}: trained on {', '.join(trained.bootstrap)} for "
         f"{', '.join(trained.deploy)} in {seconds:.0f} s, validation loss {learner.best:.3f}"
+    )
+
+
+def _configs(options: argparse.Namespace) -> tuple[ModelConfig, TrainConfig]:
+    """Hyperparameters: the defaults, the preset over them, then the options. Raises InputError."""
+    from locdreamer_ros.config import build
+    from locdreamer_ros.locdreamer.learning.hyperparameters import PRESETS, TrainConfig
+    from locdreamer_ros.locdreamer.world_model.model import ModelConfig
+
+    if options.preset not in PRESETS:
+        raise InputError(
+            f"--preset: expected one of {', '.join([*PRESETS, ZERO_SHOT])}, got {options.preset!r}"
+        )
+    model_values, values = PRESETS[options.preset]
+    given = {
+        "mode": options.mode,
+        "epochs": options.epochs,
+        "minibatches": options.minibatches,
+        "imagine_epochs": options.imagine_epochs,
+        "budget": options.budget,
+    }
+    values = {**values, **{k: v for k, v in given.items() if v is not None}}
+    if options.noise is not None:
+        model_values = {**model_values, "noise": options.noise}
+    config = build(TrainConfig, values, "train")
+    return build(ModelConfig, model_values, "train"), config
+
+
+def _trained(learner: Learner, task: Task, seed: int) -> Trained:
+    """What goes into the model file."""
+    from locdreamer_ros.locdreamer.model_file import Trained, places
+
+    return Trained(
+        learner.model,
+        learner.actor,
+        learner.config,
+        places(task.train.anchors),
+        places(task.deploy),
+        (task.train.step_s, task.train.step_s),
+        task.tag_height,
+        task.train.digest,
+        seed,
+        learner.lasting_m,
     )
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -40,10 +40,6 @@ class Run:
     tracks: list[Track]
     seconds: FloatArray
     loops: Sequence[Loop]
-
-    def __iter__(self) -> Iterator[Any]:
-        """Tracks and seconds."""
-        return iter((self.tracks, self.seconds))
 
 
 def run_offline(
@@ -119,14 +115,15 @@ def run_offline(
     return Run(tracks, seconds, loops)
 
 
-def _shown(recording: Recording, progress: bool) -> Any:
+def _shown(recording: Recording, progress: bool) -> Iterable[float]:
     """The recording's times, with a bar where they take long."""
+    times: list[float] = recording.times.tolist()
     if not progress:
-        return recording.times.tolist()
+        return times
     from tqdm import tqdm
 
-    return tqdm(
-        recording.times.tolist(),
+    bar: Iterable[float] = tqdm(
+        times,
         desc=recording.name,
         unit="step",
         delay=1.0,
@@ -134,6 +131,7 @@ def _shown(recording: Recording, progress: bool) -> Any:
         leave=False,
         disable=None,
     )
+    return bar
 
 
 def report(
@@ -284,7 +282,9 @@ def track_all(
         progress=progress,
     )
     reports = []
-    for each, loop, track, spent in zip(methods, done.loops, *done, strict=True):
+    for each, loop, track, spent in zip(
+        methods, done.loops, done.tracks, done.seconds, strict=True
+    ):
         try:
             reports.append(
                 report(

@@ -118,12 +118,13 @@ def test_a_tracker_beside_is_the_same_alone_when_given_the_same_ranges():
     def ekf():
         return make_tracker("ekf", site, preset="paper")
 
-    (own, beside), seconds = run_offline(
+    run = run_offline(
         recording, site, ekf(), make_scheduler("gdop", site), budget=3, beside=[ekf()]
     )
+    own, beside = run.tracks
     np.testing.assert_array_equal(own.mean, beside.mean)
     np.testing.assert_array_equal(own.covariance, beside.covariance)
-    assert seconds.shape == (2, len(recording))
+    assert run.seconds.shape == (2, len(recording))
 
 
 class Stubborn(All):

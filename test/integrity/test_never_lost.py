@@ -68,7 +68,7 @@ def tracked(recording: Recording, **options: object) -> tuple[Run, FloatArray]:
         method.make_scheduler(site),
         budget=method.budget,
     )
-    (track,), _ = run
+    track = run.tracks[0]
     return run, np.hypot(*(track.mean[:, :2] - track.truth[:, :2]).T)
 
 

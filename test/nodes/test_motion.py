@@ -144,7 +144,8 @@ def test_the_graph_gives_a_tracker_the_motion_it_has_offline(
     path, recording = walk
     site = Site.of(recording.anchors)
     alone = Pushed(site)
-    (track,), _ = run_offline(recording, site, alone, make_scheduler("foresight", site), budget=3)
+    run = run_offline(recording, site, alone, make_scheduler("foresight", site), budget=3)
+    track = run.tracks[0]
     tracker = hosted(TrackerNode)
     poses: list[Any] = []
     tracker.node.create_subscription(

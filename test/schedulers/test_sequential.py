@@ -105,7 +105,8 @@ def test_a_stated_accuracy_and_a_price_save_ranges():
 
     def spent(**options):
         scheduler = Sequential(site, **options)
-        (track,), _ = run_offline(recording, site, make_tracker("grid", site), scheduler, budget=5)
+        run = run_offline(recording, site, make_tracker("grid", site), scheduler, budget=5)
+        track = run.tracks[0]
         return track.asked[10:].mean()
 
     assert spent() == 5.0
