@@ -12,6 +12,8 @@ FLOOR_M = 0.01
 """Least range: so the direction to an anchor that the tag touches stays finite."""
 ELLIPSE_95 = 2.4477
 """Radius, in standard deviations, of the ellipse that holds 95 % of a 2-D Gaussian."""
+CHI2_95_2DOF = 5.991
+"""Squared Mahalanobis radius of that ellipse."""
 ELLIPSE_POINTS = 48
 
 

@@ -25,11 +25,16 @@ from locdreamer_ros.integrity.times import BACK_S, Leaps
 from locdreamer_ros.integrity.track import NOBODY, Held
 from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.roles import RangeSource, Scheduler, Stepped, Tracker
-from locdreamer_ros.types import Estimate, IntArray, Motion, Ranges, Site, unchanging
+from locdreamer_ros.types import (
+    MOST_HEARD,
+    Estimate,
+    IntArray,
+    Motion,
+    Ranges,
+    Site,
+    unchanging,
+)
 
-MOST_ANCHORS = 64
-"""Of more that answer at once the nearest are used: farther ones say little more, and filters'
-steps grow with the cube of them."""
 RETRY_S = 2.0
 """An anchor that is held back is asked again this often, in another's place."""
 ASK_S, REST_S = 5.0, 20.0
@@ -327,15 +332,15 @@ class Loop:
 
 
 def nearest(ranges: Ranges) -> Ranges:
-    """The ranges of the `MOST_ANCHORS` anchors with the shortest ones that may be used."""
-    if len(ranges) <= MOST_ANCHORS:
+    """The ranges of the `MOST_HEARD` anchors with the shortest ones that may be used."""
+    if len(ranges) <= MOST_HEARD:
         return ranges
     usable = ranges.usable()
     order = np.argsort(usable.value, kind="stable")
     anchors, first = np.unique(usable.anchor[order], return_index=True)
-    if anchors.size <= MOST_ANCHORS:
+    if anchors.size <= MOST_HEARD:
         return ranges
-    kept = anchors[np.argsort(first)[:MOST_ANCHORS]]
+    kept = anchors[np.argsort(first)[:MOST_HEARD]]
     return usable[np.flatnonzero(np.isin(usable.anchor, kept))]
 
 

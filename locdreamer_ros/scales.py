@@ -46,12 +46,12 @@ class Fits(NamedTuple):
     as_metres: float
 
 
-def in_feet(anchors: Anchors, times: FloatArray, ranges: FloatArray, better: float) -> Fits | None:
-    """How ranges (T, A) m fit where feet explain them and metres do not; None: not so.
+def in_feet(anchors: Anchors, held: FloatArray, better: float) -> Fits | None:
+    """How ranges held (E, A) m fit where feet explain them and metres do not; None: not so.
 
     better: by how much. Nor do metres with an offset that all ranges share.
     """
-    held, places = held_of(times, ranges), anchors.positions
+    places = anchors.positions
     if len(anchors) < FEWEST_ANCHORS or len(held) < FEWEST_EPOCHS:
         return None
     wide = OUTSIDE_FACTOR * np.linalg.norm(np.ptp(places, axis=0))
@@ -80,12 +80,11 @@ def _misfit_with_offset(places: FloatArray, held: FloatArray) -> float:
     return found
 
 
-def twofold(anchors: Anchors, times: FloatArray, ranges: FloatArray) -> float:
-    """2 where ranges (T, A) m are half of what fits the anchors, 0.5 where they are twice that.
+def twofold(anchors: Anchors, held: FloatArray) -> float:
+    """2 where ranges held (E, A) m are half of what fits the anchors, 0.5 where twice that.
 
     As a way there and back that was halved twice, or never. 0: neither, or too little to tell by.
     """
-    held = held_of(times, ranges)
     if len(anchors) < FEWEST_ANCHORS or len(held) < FEWEST_EPOCHS:
         return 0.0
     as_they_are = misfit(anchors.positions, held, 1.0)

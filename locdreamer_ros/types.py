@@ -55,6 +55,9 @@ else:
 
 MAX_AGE_S = 1.0
 """A range farther than this from the tracker's time says too little about where the tag is now."""
+MOST_HEARD = 64
+"""Of more anchors at once the nearest are asked and used, and those heard last have a state of
+their own: farther ones say little more, and filters' steps grow with the cube of them."""
 LONGEST_ID = 100
 """Letters of an anchor's or a tag's id."""
 

@@ -146,7 +146,7 @@ def check_units(
         )
     if np.median(apart) > FAR_M:
         check_pace(times, ranges, table)
-    if (fits := in_feet(anchors, times, ranges, CLEARLY)) and fits.as_metres > WORST_FIT_M:
+    if (fits := in_feet(anchors, held, CLEARLY)) and fits.as_metres > WORST_FIT_M:
         raise InputError(
             f"{table}: the ranges are not in metres but, by the anchors, in feet: so they fit "
             f"a place to {fits.in_feet:.2g} m, as metres to {fits.as_metres:.2g} m; {HOW_TO_NAME}"

@@ -14,7 +14,7 @@ from locdreamer_ros.evaluation.fit import doubts
 from locdreamer_ros.evaluation.run import evaluate, site_of
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.scales import CLEARLY, LIKELY, in_feet
+from locdreamer_ros.scales import CLEARLY, LIKELY, held_of, in_feet
 from locdreamer_ros.simulation import simulate
 from locdreamer_ros.types import Anchors
 from locdreamer_ros.units import check_units
@@ -47,10 +47,10 @@ def noted(recording: Recording) -> list[str]:
 @pytest.mark.parametrize("count", [3, 4, 6])
 def test_feet_in_a_small_room_are_told(count: int, ceiling: float) -> None:
     walk = small(count, ceiling)
-    fits = in_feet(walk.anchors, walk.times, walk.ranges / FOOT_M, LIKELY)
+    fits = in_feet(walk.anchors, held_of(walk.times, walk.ranges / FOOT_M), LIKELY)
     assert fits is not None
     assert fits.in_feet < 0.3
-    assert in_feet(walk.anchors, walk.times, walk.ranges, LIKELY) is None
+    assert in_feet(walk.anchors, held_of(walk.times, walk.ranges), LIKELY) is None
     if ceiling == 1.0:
         with pytest.raises(InputError, match=r"t.csv: the ranges are not in metres but.* in feet"):
             check_units(walk.anchors, walk.times, walk.ranges / FOOT_M, "a.csv", "t.csv")
@@ -62,14 +62,14 @@ def test_metres_with_an_offset_are_no_feet(count: int, offset: float) -> None:
     """Modules whose antennas nobody calibrated: times .3048 they fit some place, too."""
     for ceiling in (1.0, 2.5):
         walk = small(count, ceiling)
-        assert in_feet(walk.anchors, walk.times, walk.ranges + offset, LIKELY) is None
+        assert in_feet(walk.anchors, held_of(walk.times, walk.ranges + offset), LIKELY) is None
         check_units(walk.anchors, walk.times, walk.ranges + offset, "a.csv", "t.csv")
 
 
 def test_what_is_less_clear_is_said() -> None:
     walk = small(4, 3.0)
     feet = replace(walk, ranges=walk.ranges / FOOT_M)
-    assert in_feet(feet.anchors, feet.times, feet.ranges, CLEARLY) is None
+    assert in_feet(feet.anchors, held_of(feet.times, feet.ranges), CLEARLY) is None
     check_units(feet.anchors, feet.times, feet.ranges, "a.csv", "t.csv")
     assert any("are they in feet? then call them r_<id>_ft" in line for line in noted(feet))
     assert noted(walk) == []
@@ -78,4 +78,4 @@ def test_what_is_less_clear_is_said() -> None:
 @pytest.mark.parametrize("name", ["house", "hall", "lab", "random"])
 def test_walks_in_metres_are_not_in_feet(name: str) -> None:
     walk = simulate(name, duration=30.0, seed=2)
-    assert in_feet(walk.anchors, walk.times, walk.ranges, 1.0) is None
+    assert in_feet(walk.anchors, held_of(walk.times, walk.ranges), 1.0) is None

@@ -12,7 +12,7 @@ import numpy as np
 from locdreamer_ros.evaluation.metrics import Track
 from locdreamer_ros.oddities import oddities
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.scales import LIKELY, in_feet, twofold
+from locdreamer_ros.scales import LIKELY, held_of, in_feet, twofold
 from locdreamer_ros.types import FloatArray
 
 STRANGE_M = 0.7
@@ -33,14 +33,14 @@ def doubts(recording: Recording, track: Track, tag_height: float) -> list[str]:
     sentences = []
     if not recording.differences:
         sentences += oddities(recording.times, recording.ranges, recording.anchors.ids)
-        if factor := twofold(recording.anchors, recording.times, recording.ranges):
+        held = held_of(recording.times, recording.ranges)
+        if factor := twofold(recording.anchors, held):
             much, halved = ("half", "twice") if factor > 1.0 else ("twice", "never")
             sentences.append(
                 f"the ranges are {much} of what fits the anchors: is the way there and back "
                 f"{halved} halved?"
             )
-        given = recording.anchors, recording.times, recording.ranges
-        if fits := in_feet(*given, LIKELY):
+        if fits := in_feet(recording.anchors, held, LIKELY):
             sentences.append(
                 f"the ranges fit the anchors in feet, to {fits.in_feet:.2g} m, better than in "
                 f"metres, to {fits.as_metres:.2g} m: are they in feet? then call them r_<id>_ft, "

@@ -15,14 +15,13 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.geometry import CHI2_95_2DOF
 from locdreamer_ros.types import Anchors, BoolArray, Estimate, FloatArray, IntArray
 
 SKIP = 10
 """Estimates after the first fix that are not scored."""
 MOST_DRAWN = 40
 """Anchors of a drawing; of more those that were heard."""
-CHI2_95_2DOF = 5.991
-"""Squared Mahalanobis radius of the ellipse that holds 95 % of a 2-D Gaussian."""
 
 
 @dataclass(frozen=True, eq=False)

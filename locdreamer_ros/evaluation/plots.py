@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from locdreamer_ros.evaluation.metrics import CHI2_95_2DOF, Track, heard_anchors, horizontal_errors
+from locdreamer_ros.evaluation.metrics import Track, heard_anchors, horizontal_errors
 from locdreamer_ros.files import replaced
+from locdreamer_ros.geometry import CHI2_95_2DOF
 from locdreamer_ros.types import Anchors, FloatArray
 
 if TYPE_CHECKING:

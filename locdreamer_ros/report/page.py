@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from locdreamer_ros import __version__
-from locdreamer_ros.evaluation.metrics import CHI2_95_2DOF, Track, heard_anchors
+from locdreamer_ros.evaluation.metrics import Track, heard_anchors
 from locdreamer_ros.evaluation.tables import cell
 from locdreamer_ros.files import write_atomically
+from locdreamer_ros.geometry import CHI2_95_2DOF
 from locdreamer_ros.integrity.status import State
 from locdreamer_ros.report.charts import (
     Floor,

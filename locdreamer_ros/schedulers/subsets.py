@@ -13,11 +13,11 @@ from math import comb
 import numpy as np
 
 from locdreamer_ros import compiled
-from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray
+from locdreamer_ros.types import MOST_HEARD, Anchors, Estimate, FloatArray, IntArray
 
 MOST_SUBSETS = 2000
 """Up to this many subsets all are tried; beyond, anchors are added one by one, then exchanged."""
-NEAREST = 64
+NEAREST = MOST_HEARD
 """Of more anchors only the nearest are looked at, beyond what one radio reaches."""
 CLEAR_SHARE = 1e-9
 """An exchange must better the cost by this share of it."""

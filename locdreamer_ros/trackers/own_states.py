@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from locdreamer_ros.types import FloatArray, IntArray
+from locdreamer_ros.types import MOST_HEARD, FloatArray, IntArray
 
-MOST_KEPT = 64
+MOST_KEPT = MOST_HEARD
 """As many as a scheduler looks at."""
 
 

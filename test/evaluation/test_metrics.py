@@ -10,13 +10,13 @@ from scipy.stats import chi2
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import (
-    CHI2_95_2DOF,
     Track,
     as_dict,
     horizontal_errors,
     nees,
     score,
 )
+from locdreamer_ros.geometry import CHI2_95_2DOF
 from locdreamer_ros.types import Estimate, FloatArray
 
 

@@ -9,14 +9,14 @@ import pytest
 from worlds import follow
 
 from locdreamer_ros import compiled
-from locdreamer_ros.loop import MOST_ANCHORS, nearest
+from locdreamer_ros.loop import nearest
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.schedulers import shadow
 from locdreamer_ros.schedulers.shadow import Shadow
 from locdreamer_ros.trackers.bias_ekf import BiasEkf
 from locdreamer_ros.trackers.own_states import MOST_KEPT, OwnStates, moved
-from locdreamer_ros.types import OK, Anchors, Estimate, Ranges, Site
+from locdreamer_ros.types import MOST_HEARD, OK, Anchors, Estimate, Ranges, Site
 from locdreamer_ros.zero_shot import step
 from locdreamer_ros.zero_shot.far_field import FarFieldTracker
 
@@ -67,14 +67,14 @@ def test_of_many_that_answer_the_nearest_are_used() -> None:
     anchor, value = rng.permutation(300), rng.uniform(1.0, 90.0, 300)
     value[5], value[6] = np.nan, -1.0
     kept = nearest(Ranges.of(anchor, value, 0.0))
-    assert len(kept) == MOST_ANCHORS
-    assert kept.value.max() == np.sort(value[value > 0.0])[MOST_ANCHORS - 1]
+    assert len(kept) == MOST_HEARD
+    assert kept.value.max() == np.sort(value[value > 0.0])[MOST_HEARD - 1]
     np.testing.assert_array_equal(kept.anchor, anchor[np.isin(value, kept.value)])
     assert (kept.status == OK).all()
-    few = Ranges.of(np.arange(300) % MOST_ANCHORS, value, 0.0)
+    few = Ranges.of(np.arange(300) % MOST_HEARD, value, 0.0)
     assert nearest(few) is few, "many ranges of few anchors"
     free = Ranges.of(anchor, value - 50.0, 0.0, free=True)
-    assert len(nearest(free)) == MOST_ANCHORS
+    assert len(nearest(free)) == MOST_HEARD
 
 
 @pytest.mark.parametrize("name", ["zero-shot", "bias-ekf", "ekf"])

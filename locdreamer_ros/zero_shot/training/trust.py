@@ -17,6 +17,7 @@ from itertools import count, islice
 import torch
 from torch import Tensor
 
+from locdreamer_ros.geometry import CHI2_95_2DOF
 from locdreamer_ros.zero_shot.training.belief import Belief
 from locdreamer_ros.zero_shot.training.chunk import begun, counts, score, stepped
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, without
@@ -25,7 +26,7 @@ from locdreamer_ros.zero_shot.training.pools import POOL, drawn, dreams_of
 from locdreamer_ros.zero_shot.training.train import chances, followed
 from locdreamer_ros.zero_shot.training.walks import PRECISION, Fixes, Walks, walks
 
-ELLIPSE, HELD = 5.991, 0.9
+ELLIPSE, HELD = CHI2_95_2DOF, 0.9
 """Squared Mahalanobis length at the edge of the 95 % ellipse, and the share of dreamt errors that
 it shall hold: dreams are worse than most rooms (docs/notebook.md)."""
 DREAMS = 4608
