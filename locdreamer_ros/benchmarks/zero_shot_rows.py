@@ -161,17 +161,17 @@ def budget_curve(seed: int) -> dict[str, tuple[float, float]]:
     recording = simulate("house", duration=duration, rate=rate, seed=seed).blind()
     site = Site.of(recording.anchors, "2", make_world("house", seed).tag_height)
 
-    def point(name: str, scheduler: Scheduler, budget: int) -> tuple[float, float]:
+    def point(scheduler: Scheduler, budget: int) -> tuple[float, float]:
         tracker = make_tracker(ZERO_SHOT, site)
         run = run_offline(recording, site, tracker, scheduler, budget=budget)
         row = report(run.tracks[0], Method(budget=budget, seed=seed), step_us=run.seconds[0])
         return float(row["ranges_per_fix"]), float(row["mae"])
 
-    found = {f"gdop, K = {k}": point("gdop", make_scheduler("gdop", site), k) for k in FIXED}
+    found = {f"gdop, K = {k}": point(make_scheduler("gdop", site), k) for k in FIXED}
     for k in FIXED:
-        found[f"{LOOKING}, K = {k}"] = point(LOOKING, make_scheduler(LOOKING, site), k)
+        found[f"{LOOKING}, K = {k}"] = point(make_scheduler(LOOKING, site), k)
     for name, options in ADAPTIVE:
-        found[f"{LOOKING}, {name}"] = point(name, Sequential(site, **options), len(site.anchors))
+        found[f"{LOOKING}, {name}"] = point(Sequential(site, **options), len(site.anchors))
     return found
 
 

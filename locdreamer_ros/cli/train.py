@@ -8,7 +8,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from locdreamer_ros.cli.options import add_common, check_output, check_seed, count, finite, positive
+from locdreamer_ros.cli.options import (
+    add_common,
+    anchor_ids,
+    check_output,
+    check_seed,
+    count,
+    finite,
+    positive,
+)
 from locdreamer_ros.cli.train_zero_shot import PRESET as ZERO_SHOT
 from locdreamer_ros.cli.train_zero_shot import run_zero_shot
 from locdreamer_ros.errors import InputError
@@ -203,7 +211,9 @@ def _task(options: argparse.Namespace, config: TrainConfig) -> Task:
     """What the options say to learn from. Raises InputError."""
     from locdreamer_ros.locdreamer.learning.tasks import recorded_task, simulated_task
 
-    bootstrap, deploy = named(options.bootstrap), named(options.deploy)
+    bootstrap, deploy = (
+        None if ids is None else anchor_ids(ids) for ids in (options.bootstrap, options.deploy)
+    )
     if options.environment is not None:
         from locdreamer_ros.simulation import HOUSE_BOOTSTRAP, make_world
 
@@ -266,11 +276,6 @@ class _Curves:
         self._history.setdefault(name, []).append([epoch, value])
         if self._writer is not None:
             self._writer.add_scalar(name, value, epoch)
-
-
-def named(ids: str | None) -> tuple[str, ...] | None:
-    """Anchors named in an option, as A1,A2."""
-    return None if ids is None else tuple(part.strip() for part in ids.split(",") if part.strip())
 
 
 def load_site(options: argparse.Namespace) -> tuple[Recording, Anchors]:

@@ -159,28 +159,31 @@ def _draw_anchors(axes: Axes, anchors: Anchors) -> None:
     axes.plot(x, y, "^", color=TRUTH, markersize=8, markeredgecolor="white", zorder=6)
 
 
-def _draw_ellipses(axes: Axes, track: Track, colour: str) -> None:
-    """The 95 % ellipse of the horizontal position, now and then."""
+def draw_ellipse(axes: Axes, place: FloatArray, covariance: FloatArray, **style: Any) -> None:
+    """The 95 % ellipse of a covariance (2, 2) m^2 about a place (2,) m; style: of the patch."""
     from matplotlib.patches import Ellipse
 
+    squares, vectors = np.linalg.eigh(covariance)
+    width, height = 2.0 * np.sqrt(CHI2_95_2DOF * np.maximum(squares, 0.0))
+    angle = float(np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0])))
+    at = (float(place[0]), float(place[1]))
+    axes.add_patch(Ellipse(at, float(width), float(height), angle=angle, **style))
+
+
+def _draw_ellipses(axes: Axes, track: Track, colour: str) -> None:
+    """The 95 % ellipse of the horizontal position, now and then."""
     rows = np.unique(np.linspace(track.unfixed, len(track) - 1, ELLIPSES + 1).astype(int)[1:])
     for row in rows:
-        squares, vectors = np.linalg.eigh(track.covariance[row, :2, :2])
-        width, height = 2.0 * np.sqrt(CHI2_95_2DOF * np.maximum(squares, 0.0))
-        angle = float(np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0])))
-        axes.add_patch(
-            Ellipse(
-                (float(track.mean[row, 0]), float(track.mean[row, 1])),
-                float(width),
-                float(height),
-                angle=angle,
-                facecolor=colour,
-                edgecolor=colour,
-                alpha=0.13,
-                linewidth=0.8,
-                zorder=2,
-                label="95 % ellipse" if row == rows[0] else None,
-            )
+        draw_ellipse(
+            axes,
+            track.mean[row],
+            track.covariance[row, :2, :2],
+            facecolor=colour,
+            edgecolor=colour,
+            alpha=0.13,
+            linewidth=0.8,
+            zorder=2,
+            label="95 % ellipse" if row == rows[0] else None,
         )
 
 

@@ -71,6 +71,7 @@ def load_unplaced(path: Path, columns: Mapping[str, str] | None = None) -> Recor
 
 
 def _nowhere(ids: tuple[str, ...]) -> Anchors:
+    """Anchors whose places are not known: all at the origin."""
     return Anchors(ids, np.zeros((len(ids), 3)))
 
 
@@ -112,7 +113,7 @@ def load_places(path: Path, ids: tuple[str, ...]) -> FloatArray:
     Anchors with the same y alone hang on a wall along x.
     Raises InputError naming file and row, also for an anchor that the recording does not have.
     """
-    names = AnchorIds(Anchors(ids, np.zeros((len(ids), 3))))
+    names = AnchorIds(_nowhere(ids))
     places = np.full((len(ids), 3), np.nan)
     with open_text(path) as stream:
         rows = read_rows(path, stream)
@@ -137,7 +138,7 @@ def load_between(path: Path, ids: tuple[str, ...]) -> Between:
 
     Both columns may be there, a cell of a row empty. Raises InputError naming file and row.
     """
-    names = AnchorIds(Anchors(ids, np.zeros((len(ids), 3))))
+    names = AnchorIds(_nowhere(ids))
     found: list[tuple[int, int, float, float]] = []
     with open_text(path) as stream:
         rows = read_rows(path, stream)

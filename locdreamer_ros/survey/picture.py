@@ -16,6 +16,7 @@ from locdreamer_ros.evaluation.plots import (
     STYLE,
     TRUTH,
     as_map,
+    draw_ellipse,
     draw_names,
     figure_of,
     save_figure,
@@ -46,7 +47,6 @@ def plot_survey(
 ) -> None:
     """Draw it from above, what is to be said of it in small print."""
     from matplotlib import rc_context
-    from matplotlib.patches import Ellipse
 
     places = found.anchors.positions
     with rc_context(STYLE):
@@ -64,15 +64,9 @@ def plot_survey(
         if held.any():
             axes.plot(*places[held, :2].T, "s", color=TRUTH, markersize=8, label="known", zorder=5)
         for row in np.flatnonzero(~held):
-            squares, vectors = np.linalg.eigh(found.covariance[row, :2, :2])
-            width, height = 2.0 * np.sqrt(CHI2_95_2DOF * np.maximum(squares, 0.0))
-            angle = float(np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0])))
-            axes.add_patch(
-                Ellipse(
-                    (float(places[row, 0]), float(places[row, 1])), float(width), float(height),
-                    angle=angle, facecolor=COLOURS[0], alpha=0.2, zorder=3,
-                )
-            )  # fmt: skip
+            covariance = found.covariance[row, :2, :2]
+            style = {"facecolor": COLOURS[0], "alpha": 0.2, "zorder": 3}
+            draw_ellipse(axes, places[row], covariance, **style)
         space = found.dimensions == 3
         names = [
             f"{name}, z {place[2]:.2f}" if space else name

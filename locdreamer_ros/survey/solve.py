@@ -70,7 +70,7 @@ def survey(recording: Recording, known: Known, dimensions: int) -> Survey:
     Raises InputError: too few anchors, too few ranges, no start.
     """
     ids = recording.anchors.ids
-    _check(recording, known, dimensions)
+    _check(recording, dimensions)
     walk = walk_of(recording)
     starts = _best_starts(walk, known, dimensions, recording.name)
     problem = Problem(walk, known, dimensions, repeated=_repeated(walk, starts[0]))
@@ -90,7 +90,8 @@ def _heights_only(known: Known) -> FloatArray:
     return places
 
 
-def _check(recording: Recording, known: Known, dimensions: int) -> None:
+def _check(recording: Recording, dimensions: int) -> None:
+    """Raises InputError where ranges or dimensions are not enough for a survey."""
     if dimensions not in (2, 3):
         raise InputError(f"dimensions: expected 2 or 3, got {dimensions}")
     heard = np.isfinite(recording.ranges).sum(axis=0)

@@ -23,7 +23,7 @@ PASSES = 8
 RATE = 2e-3
 
 
-def _windows(room: Room, walk: Walk) -> FloatArray:
+def _windows(walk: Walk) -> FloatArray:
     """Inputs (T, WINDOW, A): differences to the reference, m / 5 m; the first step is repeated."""
     differences = (walk.times[:, :-1] - walk.times[:, -1:]) / 5.0
     index = np.arange(len(differences))[:, None] - np.arange(WINDOW - 1, -1, -1)
@@ -69,7 +69,7 @@ def locate_by_net(kind: str, room: Room, training: Walk, walk: Walk, *, seed: in
 
     torch.manual_seed(seed)
     net = _net(kind, len(room.beacons) - 1)
-    x = torch.tensor(_windows(room, training), dtype=torch.float32)
+    x = torch.tensor(_windows(training), dtype=torch.float32)
     y = torch.tensor(room.centres[training.zones] / room.size - 0.5, dtype=torch.float32)
     steps = PASSES * (len(x) // BATCH)
     optimiser = torch.optim.Adam(net.parameters(), lr=RATE)
@@ -82,5 +82,5 @@ def locate_by_net(kind: str, room: Room, training: Walk, walk: Walk, *, seed: in
         optimiser.step()
         fall.step()
     with torch.inference_mode():
-        answer = net(torch.tensor(_windows(room, walk), dtype=torch.float32)).numpy()
+        answer = net(torch.tensor(_windows(walk), dtype=torch.float32)).numpy()
     return np.asarray((answer + 0.5) * room.size, dtype=np.float64)
