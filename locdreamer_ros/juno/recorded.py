@@ -99,6 +99,11 @@ def _learn(
     alpha: float,
     rng: np.random.Generator,
 ) -> None:
+    """Learn into q and visits (Z, M) in place: of each zone and action a mean of its rewards.
+
+    zones (T,) and rewards (T, M): along the recording; guide (Z,): its action in each zone, taken
+    in the first guide_steps[n] steps of epoch n. A bandit: gamma is 0, see docs/juno.md.
+    """
     for epoch in range(guide_steps.size):
         begin = int(rng.random() * max(zones.size - horizon, 1))
         for step in range(min(horizon, zones.size)):

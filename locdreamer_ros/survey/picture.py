@@ -21,7 +21,6 @@ from locdreamer_ros.evaluation.plots import (
     figure_of,
     save_figure,
 )
-from locdreamer_ros.geometry import CHI2_95_2DOF
 from locdreamer_ros.survey.advice import WEAK_M, next_place
 from locdreamer_ros.survey.placement import Placement
 from locdreamer_ros.survey.problem import Known

@@ -210,7 +210,10 @@ def _few(times: FloatArray, table: FloatArray) -> tuple[Walk, IntArray]:
 def _in_space(
     table: FloatArray, tags: FloatArray, anchors: FloatArray, known: Known
 ) -> tuple[FloatArray, FloatArray]:
-    """Tags and anchors in space from those in the tag's plane: the rest of a range is height."""
+    """Tags (K, 3) and anchors (A, 3) m from those in the tag's plane: the rest of ranges is height.
+
+    table (K, A) m: ranges at the knots.
+    """
     height = known.tag_height or 0.0
     level = np.linalg.norm(tags[:, None] - anchors, axis=2)
     rest = np.nanmedian(table**2 - level**2, axis=0)

@@ -53,6 +53,7 @@ class KalmanTracker(Tracker):
         huber: float = math.inf,
         iterations: int = 1,
     ) -> None:
+        """process_noise(dt s): Q (S, S); sigma_n m; huber, iterations: of `huber_update`."""
         super().__init__()
         self.site = site
         self._process_noise = process_noise

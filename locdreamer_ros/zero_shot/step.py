@@ -171,7 +171,10 @@ def _features(
     direction: FloatArray,
     seen: Seen,
 ) -> FloatArray:
-    """What the network sees of each range, in the order of `Hybrid.features`."""
+    """What the network sees of each range (K, F - 2), in the order of `Hybrid.features`.
+
+    innovation, distance (K,) m, direction (K, 3): at the prior.
+    """
     covariance, mean = state.covariance, state.mean
     innovation_covariance = project(covariance, direction, seen.ahead, seen.own, seen.local)[1]
     k = len(innovation)
@@ -216,7 +219,10 @@ def _remember(
     residual: FloatArray,
     seen: Seen,
 ) -> State:
-    """Running means of how far ranges were off, and of how large biases turn out to be."""
+    """Running means of how far ranges were off, and of how large biases turn out to be.
+
+    innovation, residual (K,) m: before and after the update; whitened (K,): over its sigma.
+    """
     off = np.abs(innovation)
     mean, variance = state.mean, np.diag(state.covariance)
     news = np.array(

@@ -58,6 +58,7 @@ class _Net:
         return np.asarray(np.maximum(x @ a + b, 0.0) @ c + d)
 
     def fit(self, x: FloatArray, action: IntArray, target: FloatArray, rate: float) -> None:
+        """A step of Adam down the squared error of outputs `action` (B,) for x (B, inputs)."""
         a, b, c, d = self.weights
         hidden = np.maximum(x @ a + b, 0.0)
         row = np.arange(action.size)

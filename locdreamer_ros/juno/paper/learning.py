@@ -100,6 +100,12 @@ def _learn(
     horizon: int,
     rng: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray]:
+    """Q-learning, equation (6), into q (Z, M) in place; mean e and sum of rewards of each epoch.
+
+    nlos, distances (Z, A + 1), beacons (A + 1, 2), centres (Z, 2), actions (M, K), size (2,): of a
+    `Room`; reading: of `tdoa`; error (5,): `RangingError.array`; epsilon, guide_steps (epochs,);
+    guide (Z,): its action in each zone, taken in the first guide_steps[n] steps of epoch n.
+    """
     zones, last = centres.shape[0], beacons.shape[0] - 1
     rows = zones // columns
     times = np.zeros(last + 1)

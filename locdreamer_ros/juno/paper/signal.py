@@ -170,7 +170,8 @@ def impulse_response(
 def first_path(signal: Signal, time: FloatArray, response: FloatArray) -> float:
     """Time, ns, of the first peak above the threshold, between samples by a parabola.
 
-    The noise is judged by the part before time 0. NaN where nothing stands out.
+    time (W,) ns, response (W,): of `impulse_response`. The noise is judged by the part before
+    time 0. NaN where nothing stands out.
     """
     quiet = response[time < -5.0]
     sigma = float(np.sqrt(np.mean(quiet**2)))

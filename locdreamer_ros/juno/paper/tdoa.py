@@ -65,6 +65,7 @@ def _with_reference(
     width: float,
     height: float,
 ) -> Fix:
+    """`REFERENCE`: where the hyperbolas of beacons i and j against the reference meet."""
     last = beacons.shape[0] - 1
     ox, oy = beacons[last, 0], beacons[last, 1]
     ux, uy = beacons[i, 0] - ox, beacons[i, 1] - oy
@@ -110,6 +111,7 @@ def _two_circles(
     width: float,
     height: float,
 ) -> Fix:
+    """`CIRCLES`: where the circles about beacons i and j meet; times are distances, m."""
     dx, dy = beacons[j, 0] - beacons[i, 0], beacons[j, 1] - beacons[i, 1]
     between = hypot(dx, dy)
     ri, rj = times[i], times[j]
@@ -139,6 +141,7 @@ def _onto_hyperbola(
     width: float,
     height: float,
 ) -> Fix:
+    """`HYPERBOLA`: the point nearest to the prior on that of beacons i and j, by Newton's steps."""
     difference = times[i] - times[j]
     if abs(difference) >= hypot(beacons[i, 0] - beacons[j, 0], beacons[i, 1] - beacons[j, 1]):
         return px, py, False

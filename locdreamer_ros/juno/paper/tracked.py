@@ -94,6 +94,10 @@ def _track(
     reading: int,
     rng: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray, IntArray]:
+    """`track`, compiled: fixes and estimates (T, 2) m, actions (T,); learns into q where alpha > 0.
+
+    zones (T,): the true ones; times (T, A + 1) m; start (2,) m; epsilon (T,); others of a `Room`.
+    """
     rows = centres.shape[0] // columns
     floor = FIX_OUTLIER / (size[0] * size[1])
     belief, moved = np.ones(centres.shape[0]), np.empty(centres.shape[0])

@@ -95,6 +95,7 @@ def _follow(
     start: FloatArray,
     size: FloatArray,
 ) -> tuple[FloatArray, BoolArray]:
+    """`follow`, compiled; chosen (T, K): rows of beacons; start (2,) m: the first prior."""
     fixes = np.empty((chosen.shape[0], 2))
     found = np.empty(chosen.shape[0], dtype=np.bool_)
     x, y = start[0], start[1]
