@@ -144,6 +144,24 @@ def slow(by: float, anchors: int) -> Fault:
     return Fault(made)
 
 
+def held_back(by: float, anchors: int) -> Fault:
+    """Ranges of the first so many anchors come all at once, after each such time."""
+
+    def made(walk: Walk, _: np.random.Generator) -> Walk:
+        found = []
+        for x in walk:
+            late = x.anchor < anchors
+            then = (np.floor(x.sent / by) + 1.0) * by
+            for rows, sent in ((~late, x.sent), (late, then)):
+                if rows.any():
+                    mine = {"own": x.own[rows], "anchor": x.anchor[rows], "value": x.value[rows]}
+                    found.append(replace(x, sent=sent, **mine))
+        end = walk[-1].sent
+        return sorted((x for x in found if x.sent <= end), key=lambda x: x.sent)
+
+    return Fault(made)
+
+
 def some(share: float, change: Callable[[Sent], Sent]) -> Fault:
     """A share of the messages is changed."""
     return Fault(lambda w, rng: [change(x) if rng.random() < share else x for x in w])
@@ -204,6 +222,7 @@ FAULTS: dict[str, Fault] = {
     **{f"a fifth {by:g} s late": late(by, 0.2) for by in (0.3, 0.95, 3)},
     **{f"bursts of 5 {by:g} s late": late(by, 0.2, 5) for by in (0.3, 0.95, 3, 12)},
     **{f"{n} anchors {by:g} s late": slow(by, n) for n in (1, 2) for by in (0.3, 0.95, 3, 12)},
+    **{f"{n} anchors held back 3 s": held_back(3.0, n) for n in (1, 2, 4)},
     "ms as s": mapped(lambda t: 5000.0 + 1000.0 * t),
     "ns as s": mapped(lambda t: (5.0 + t) * 1e9 % 2**31),
     "s as ms": mapped(lambda t: (5000.0 + t) / 1000.0),
