@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, combinations
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +21,13 @@ from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.types import Anchors, FloatArray, Site
+
+if TYPE_CHECKING:
+    from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig
+    from locdreamer_ros.locdreamer.learning.learner import Learner
+    from locdreamer_ros.locdreamer.learning.train import Task
+    from locdreamer_ros.locdreamer.model_file import Trained
+    from locdreamer_ros.locdreamer.world_model.model import ModelConfig, WorldModel
 
 RATE_HZ = 1.0
 DURATION_S = 600.0
@@ -45,8 +52,8 @@ class Place:
     seed: int
     test: Recording
     site: Site
-    task: Any
-    real_task: Any
+    task: Task
+    real_task: Task
     walls: FloatArray | None = None
     noise: str = ""
     climbs: float = 0.0
@@ -71,7 +78,7 @@ def place(seed: int, settings: Settings) -> Place:
     world = make_world(environment, seed)
     steps = configs({})[1].steps
 
-    def task(real: tuple[str, ...]) -> Any:
+    def task(real: tuple[str, ...]) -> Task:
         return simulated_task(environment, seed=seed, bootstrap=real, deploy=deploy, steps=steps)
 
     site = Site(test.anchors, 2, world.tag_height)
@@ -87,7 +94,7 @@ def _recorded(seed: int, settings: Settings) -> Place:
     height, climbs = _height(test)
     steps = configs({})[1].steps
 
-    def task(real: tuple[str, ...]) -> Any:
+    def task(real: tuple[str, ...]) -> Task:
         return recorded_task(
             train,
             train.anchors,
@@ -168,7 +175,7 @@ def _height(test: Recording) -> tuple[float | None, float]:
 
 def configs(
     changes: Mapping[str, object], preset: str = "default", noise: str = ""
-) -> tuple[Any, Any]:
+) -> tuple[ModelConfig, TrainConfig]:
     """Model and training hyperparameters of a preset with `changes` of the latter.
 
     Raises InputError for an unknown noise head.
@@ -201,15 +208,15 @@ def in_groups(
 
 
 def learn(
-    tasks: Sequence[Any],
+    tasks: Sequence[Task],
     seeds: Sequence[int],
     *,
     preset: str = "default",
     noise: str = "",
-    pretrained: Sequence[Any] = (),
+    pretrained: Sequence[WorldModel] = (),
     snapshot: Callable[..., None] = lambda seeds, learners, losses: None,
     **changes: object,
-) -> list[Any]:
+) -> list[Learner]:
     """Learners after Algorithm 1, on a GPU or in one thread; alike tasks side by side.
 
     snapshot(seeds, learners, losses): at each validation of stage 2, of those side by side.
@@ -226,40 +233,29 @@ def learn(
     groups = [every] if len(shapes) == 1 else [range(i, i + 1) for i in every]
     learners = []
     for rows in groups:
-        theirs = [seeds[i] for i in rows]
+        own = [seeds[i] for i in rows]
         learners += train_together(
             [tasks[i] for i in rows],
             model_config,
             config,
-            seeds=theirs,
+            seeds=own,
             device=device_of("auto"),
-            snapshot=partial(snapshot, theirs),
+            snapshot=partial(snapshot, own),
             pretrained=[pretrained[i] for i in rows] if pretrained else (),
         )
     return learners
 
 
-def as_trained(learner: Any, task: Any) -> Any:
+def as_trained(learner: Learner, task: Task) -> Trained:
     """What a model file would hold of the learner, on the processor."""
-    from locdreamer_ros.locdreamer.model_file import Trained, places
+    from locdreamer_ros.locdreamer.model_file import trained_of
 
-    step = task.train.step_s
-    trained = Trained(
-        learner.model.requires_grad_(False).eval(),
-        learner.actor.requires_grad_(False).eval(),
-        learner.config,
-        places(task.train.anchors),
-        places(task.deploy),
-        (step, step),
-        task.tag_height,
-        task.train.digest,
-        0,
-        learner.lasting_m,
-    )
-    return trained.to("cpu")
+    learner.model.requires_grad_(False).eval()
+    learner.actor.requires_grad_(False).eval()
+    return trained_of(learner, task, seed=0).to("cpu")
 
 
-def learned(trained: Any, site: Site) -> tuple[Callable[[], Tracker], Any]:
+def learned(trained: Trained, site: Site) -> tuple[Callable[[], Tracker], Callable[[], Scheduler]]:
     """How to make a trained model's tracker, and its policy as a scheduler."""
     from locdreamer_ros.locdreamer.scheduler import ActorScheduler
     from locdreamer_ros.locdreamer.tracker import LocDreamerTracker

@@ -23,9 +23,7 @@ from locdreamer_ros.errors import InputError
 
 if TYPE_CHECKING:
     from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig
-    from locdreamer_ros.locdreamer.learning.learner import Learner
     from locdreamer_ros.locdreamer.learning.train import Task
-    from locdreamer_ros.locdreamer.model_file import Trained
     from locdreamer_ros.locdreamer.world_model.model import ModelConfig
     from locdreamer_ros.recording import Recording
     from locdreamer_ros.types import Anchors
@@ -122,7 +120,7 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.evaluation.tables import save_json
     from locdreamer_ros.locdreamer.device import device_of
     from locdreamer_ros.locdreamer.learning.train import train
-    from locdreamer_ros.locdreamer.model_file import save_model
+    from locdreamer_ros.locdreamer.model_file import save_model, trained_of
 
     model_config, config = _configs(options)
     device = device_of(options.device)
@@ -143,7 +141,7 @@ def run(options: argparse.Namespace) -> None:
             curve=curve,
             progress=True,
         )
-    trained = _trained(learner, task, options.seed)
+    trained = trained_of(learner, task, seed=options.seed)
     save_model(options.output, trained)
     checkpoint.unlink(missing_ok=True)
     seconds = perf_counter() - begin
@@ -187,24 +185,6 @@ def _configs(options: argparse.Namespace) -> tuple[ModelConfig, TrainConfig]:
         model_values = {**model_values, "noise": options.noise}
     config = build(TrainConfig, values, "train")
     return build(ModelConfig, model_values, "train"), config
-
-
-def _trained(learner: Learner, task: Task, seed: int) -> Trained:
-    """What goes into the model file."""
-    from locdreamer_ros.locdreamer.model_file import Trained, places
-
-    return Trained(
-        learner.model,
-        learner.actor,
-        learner.config,
-        places(task.train.anchors),
-        places(task.deploy),
-        (task.train.step_s, task.train.step_s),
-        task.tag_height,
-        task.train.digest,
-        seed,
-        learner.lasting_m,
-    )
 
 
 def _task(options: argparse.Namespace, config: TrainConfig) -> Task:

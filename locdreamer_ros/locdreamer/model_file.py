@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -18,6 +19,10 @@ from locdreamer_ros.locdreamer.learning.actor import HEADS, Actor
 from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig
 from locdreamer_ros.locdreamer.world_model.model import Area, ModelConfig, WorldModel
 from locdreamer_ros.types import Anchors, Unchanging
+
+if TYPE_CHECKING:
+    from locdreamer_ros.locdreamer.learning.learner import Learner
+    from locdreamer_ros.locdreamer.learning.train import Task
 
 KEY = "locdreamer_model"
 POLICIES = ("physics", "literal")
@@ -56,6 +61,23 @@ class Trained(Unchanging):
         self.model.to(device)
         self.actor.to(device)
         return self
+
+
+def trained_of(learner: Learner, task: Task, *, seed: int) -> Trained:
+    """What Algorithm 1 made of a task, as a model file holds it."""
+    step_s = task.train.step_s
+    return Trained(
+        learner.model,
+        learner.actor,
+        learner.config,
+        places(task.train.anchors),
+        places(task.deploy),
+        (step_s, step_s),
+        task.tag_height,
+        task.train.digest,
+        seed,
+        learner.lasting_m,
+    )
 
 
 def places(anchors: Anchors) -> dict[str, list[float]]:
