@@ -68,6 +68,8 @@ def test_times_are_whole_nanoseconds(tmp_path: Path, anchors: Anchors) -> None:
 ranges = st.floats(1e-9, 1000.0).filter(lambda m: m not in NO_ANSWER + NO_ANSWER_M)
 identity = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
 coordinate = st.floats(-1e9, 1e9)
+near = st.floats(-50.0, 50.0)
+"""Of anchors from each other: one far from all others is refused."""
 
 
 @st.composite
@@ -83,7 +85,7 @@ def tables(draw: st.DrawFn) -> Recording:
     missing = st.just(float("nan"))
     return Recording(
         "x",
-        Anchors(tuple(ids), grid(coordinate, len(ids), 3)),
+        Anchors(tuple(ids), 0.9 * grid(coordinate, 1, 3) + grid(near, len(ids), 3)),
         np.array(times),
         grid(ranges | missing, len(times), len(ids)),
         grid(coordinate | missing, len(times), 3) if draw(st.booleans()) else None,
