@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -253,12 +253,23 @@ class Foresight(Unchanging):
     ranges: FloatArray
 
 
+class Criterion(NamedTuple):
+    """By what `budget` anchors are chosen: weights of the axes (D,), sigma m of a range's noise.
+
+    Up to `most_subsets` all are tried; else an exchange must be better by `clear_share`.
+    """
+
+    weights: FloatArray
+    budget: int
+    sigma: float
+    most_subsets: int
+    clear_share: float
+
+
 class Foreseen:
     """Foresight of anchors, computed when somebody asks for it: most schedulers do not.
 
-    Who can choose by it without the arrays in between does so in `choose` and `first`; `by`:
-    weights of the axes (D,), budget, noise sigma m of a range, up to how many subsets all are
-    tried, and by which share an exchange must be better.
+    Who can choose by it without the arrays in between does so in `choose` and `first`.
     """
 
     __slots__ = ("_look",)
@@ -270,13 +281,11 @@ class Foreseen:
         """Foresight of anchors `rows` (C,)."""
         return self._look(rows)
 
-    def choose(
-        self, rows: IntArray, weights: FloatArray, budget: int, *by: float
-    ) -> IntArray | None:
+    def choose(self, rows: IntArray, by: Criterion) -> IntArray | None:
         """Of `rows` (C,) those (budget,) that leave the least variance; None: see `__call__`."""
         return None
 
-    def first(self, rows: IntArray, *by: Any) -> tuple[int, float, float] | None:
+    def first(self, rows: IntArray, by: Criterion) -> tuple[int, float, float] | None:
         """Of a choice which of the rows helps most by itself; None as above.
 
         Its place in them, the variance m^2 that it leaves, and the present one.

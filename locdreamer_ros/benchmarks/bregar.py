@@ -96,7 +96,7 @@ def place_in(survey: PointSurvey, seed: int, settings: Settings) -> Place:
     height = float(survey.path[:, 2].mean())
     steps = configs({})[1].steps
 
-    def task(real: tuple[str, ...]) -> Any:
+    def task(real: tuple[str, ...]) -> Task:
         def walks(recording: Recording) -> Walks:
             blind = replace(recording.only(real), truth=None)
             return Walks([blind], tag_height=height, steps=steps)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,6 +37,10 @@ from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from locdreamer_ros.locdreamer.learning.learner import Learner
+    from locdreamer_ros.locdreamer.model_file import Trained
     from locdreamer_ros.locdreamer.world_model.model import Area
 
 IMAGINE_EPOCHS = 1000
@@ -72,7 +76,7 @@ def drawn_of(seeds: Sequence[int], settings: Settings) -> list[Drawn]:
     real = learn(reals, seeds, noise=noise, imagine_epochs=0)
     curves: dict[int, list[tuple[int, float, float]]] = {seed: [] for seed in seeds}
 
-    def look(seeds: Sequence[int], learners: Sequence[Any], losses: Sequence[float]) -> None:
+    def look(seeds: Sequence[int], learners: Sequence[Learner], losses: Sequence[float]) -> None:
         epoch = learners[0].epoch + 1
         if epoch % EPOCHS_BETWEEN_LOOKS == 0 or epoch == VALIDATION_FIRST:
             for seed, learner, loss in zip(seeds, learners, losses, strict=True):
@@ -97,7 +101,9 @@ def drawn_of(seeds: Sequence[int], settings: Settings) -> list[Drawn]:
     ]
 
 
-def _drawn(where: Place, dreamer: Any, real: Any, curve: list[tuple[int, float, float]]) -> Drawn:
+def _drawn(
+    where: Place, dreamer: Trained, real: Trained, curve: list[tuple[int, float, float]]
+) -> Drawn:
     """What is shown of a place, a model of both stages and one of real ranges of the deployed."""
     site = where.site
 
@@ -201,19 +207,20 @@ def _draw(path: Path, shown: Drawn, rows: Sequence[Row], seeds: int) -> None:
         figure.savefig(temporary, dpi=130)
 
 
-def _site(axes: Any, shown: Drawn) -> None:
+def _site(axes: Axes, shown: Drawn) -> None:
     """Walls and anchors."""
     from matplotlib.collections import LineCollection
 
     if shown.walls is not None:
         axes.add_collection(LineCollection(list(shown.walls), colors="0.6", linewidths=1.5))
-    axes.scatter(*shown.anchors.positions[:, :2].T, marker="^", s=70, c="k", zorder=5)
+    x, y = shown.anchors.positions[:, :2].T
+    axes.scatter(x, y, marker="^", s=70, c="k", zorder=5)
     for name, spot in zip(shown.anchors.ids, shown.anchors.positions, strict=True):
         axes.annotate(name, spot[:2], (5, 5), textcoords="offset points", zorder=6)
     axes.set(aspect="equal", xlabel="x [m]", ylabel="y [m]")
 
 
-def draw_paths(axes: Any, shown: Drawn) -> None:
+def draw_paths(axes: Axes, shown: Drawn) -> None:
     """Figure 3: where each method thinks the tag went."""
     _site(axes, shown)
     first = next(iter(shown.tracks.values()))
@@ -225,7 +232,7 @@ def draw_paths(axes: Any, shown: Drawn) -> None:
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0.0, -0.12), ncols=2)
 
 
-def draw_map(axes: Any, shown: Drawn, scheduler: str) -> None:
+def draw_map(axes: Axes, shown: Drawn, scheduler: str) -> None:
     """Figure 4: the subset that a scheduler asks in each cell, in one colour for all of them."""
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle

@@ -33,10 +33,11 @@ from locdreamer_ros.evaluation.run import Report
 from locdreamer_ros.methods import make_scheduler
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from locdreamer_ros.locdreamer.learning.actor import Actor
     from locdreamer_ros.locdreamer.learning.imagination import Ground
+    from locdreamer_ros.locdreamer.model_file import Trained
     from locdreamer_ros.locdreamer.world_model.gaussian import Gaussian
 
 UPDATES, SEQUENCES = 120, 24
@@ -63,7 +64,7 @@ COLUMNS = {
 }
 
 
-def place_scores(truth: Tensor, rows: int, generator: Any) -> Tensor:
+def place_scores(truth: Tensor, rows: int, generator: Generator) -> Tensor:
     """Standard normal scores (B, T, A) along states (B, T, S): `OF_PLACES` of them a smooth field.
 
     Each anchor of each dream has a field of its own: a sum of waves, alike within `REACH_M`.
@@ -92,7 +93,7 @@ def minus_expected_error(belief: Gaussian, truth: Tensor, dt: Tensor, gamma: flo
     return -now - gamma * then
 
 
-def taught(ground: Ground, where: Place, model: Any, *, expected: bool, scratch: bool) -> Actor:
+def taught(ground: Ground, where: Place, model: Trained, *, expected: bool, scratch: bool) -> Actor:
     """A policy that learned in dreams on this ground, the tracker (`Trained`) held fixed."""
     import torch
 
@@ -123,14 +124,14 @@ def taught(ground: Ground, where: Place, model: Any, *, expected: bool, scratch:
     return actor
 
 
-def reports_in(where: Place, first: Any, dreamer: Any) -> dict[str, Report]:
+def reports_in(where: Place, first: Trained, dreamer: Trained) -> dict[str, Report]:
     """Every row's report; first (stage 1) and dreamer (both stages) are `Trained`."""
     from locdreamer_ros.locdreamer.learning.imagination import Ground
 
     class Placed(Ground):
         """Dreams whose errors belong to places."""
 
-        def scores(self, truth: Tensor, rows: int, generator: Any) -> Tensor:
+        def scores(self, truth: Tensor, rows: int, generator: Generator) -> Tensor:
             return place_scores(truth, rows, generator)
 
     tracker, _ = learned(dreamer, where.site)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from locdreamer_ros.benchmarks.learned import Place, as_trained, learn, learned, place, run_test
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, summarise, with_interval
@@ -23,6 +23,11 @@ from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.evaluation.intervals import mean_interval, paired_reduction
 from locdreamer_ros.evaluation.run import Report
 from locdreamer_ros.methods import make_scheduler, make_tracker
+
+if TYPE_CHECKING:
+    from locdreamer_ros.locdreamer.learning.learner import Learner
+    from locdreamer_ros.locdreamer.learning.train import Task
+    from locdreamer_ros.locdreamer.model_file import Trained
 
 EKF_RANDOM, EKF_ALL = "EKF - random scheduling", "EKF - all anchors"
 REAL = "DSSM - all anchors (real)"
@@ -85,7 +90,7 @@ def models_of(places: Sequence[Place], part: str = "") -> list[dict[str, Any]]:
     tasks, reals = [where.task for where in places], [where.real_task for where in places]
     letter: dict[str, Any] = {"preset": "paper", "mode": "literal"}
 
-    def kept(learners: Sequence[Any], of: Sequence[Any]) -> list[Any]:
+    def kept(learners: Sequence[Learner], of: Sequence[Task]) -> list[Trained]:
         return [as_trained(x, task) for x, task in zip(learners, of, strict=True)]
 
     learned_now: dict[str, list[Any]]

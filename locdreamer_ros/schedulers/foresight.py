@@ -24,7 +24,16 @@ from locdreamer_ros import compiled
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.shadow import Shadow
 from locdreamer_ros.schedulers.subsets import CLEAR_SHARE, MOST_SUBSETS, NEAREST, best, near
-from locdreamer_ros.types import Anchors, Estimate, FloatArray, Foresight, IntArray, Ranges, Site
+from locdreamer_ros.types import (
+    Anchors,
+    Criterion,
+    Estimate,
+    FloatArray,
+    Foresight,
+    IntArray,
+    Ranges,
+    Site,
+)
 
 FRESH_M = 0.2
 """Sigma of what is drawn anew in a range."""
@@ -111,8 +120,8 @@ class ForesightScheduler(Scheduler):
         sigma = self._pace.at(prediction.time)
         rows = near(prediction, anchors)
         if prediction.foresight is not None and budget < len(rows):
-            by = (self._axes, budget, sigma, MOST_SUBSETS, CLEAR_SHARE)
-            found = prediction.foresight.choose(rows, *by)
+            by = Criterion(self._axes, budget, sigma, MOST_SUBSETS, CLEAR_SHARE)
+            found = prediction.foresight.choose(rows, by)
             if found is not None:
                 return found
         foresight = self._foresight(prediction, rows)

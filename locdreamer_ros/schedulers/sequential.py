@@ -27,7 +27,7 @@ from locdreamer_ros.schedulers.foresight import (
 )
 from locdreamer_ros.schedulers.gdop import directions
 from locdreamer_ros.schedulers.subsets import CLEAR_SHARE, MOST_SUBSETS, near
-from locdreamer_ros.types import Anchors, Estimate, Foresight, IntArray, Site
+from locdreamer_ros.types import Anchors, Criterion, Estimate, Foresight, IntArray, Site
 
 RANGE_SIGMA_M = 0.2
 """Fresh noise of any range. Chosen on houses and random buildings that no benchmark scores."""
@@ -60,8 +60,9 @@ def first_of(
 ) -> tuple[int, float, float]:
     """Which of `rows` to ask first of `budget`, what it leaves and what there is, m^2."""
     if estimate.foresight is not None:
-        by = (AXES[: estimate.dimensions], budget, RANGE_SIGMA_M, MOST_SUBSETS, CLEAR_SHARE)
-        found = estimate.foresight.first(rows, *by)
+        axes = AXES[: estimate.dimensions]
+        by = Criterion(axes, budget, RANGE_SIGMA_M, MOST_SUBSETS, CLEAR_SHARE)
+        found = estimate.foresight.first(rows, by)
         if found is not None:
             return found
     foresight = foreseen(site, estimate, rows)

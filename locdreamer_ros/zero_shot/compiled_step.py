@@ -17,6 +17,7 @@ from locdreamer_ros import compiled
 from locdreamer_ros.geometry import FLOOR_M
 from locdreamer_ros.types import (
     MAX_AGE_S,
+    Criterion,
     Estimate,
     FloatArray,
     Foreseen,
@@ -93,15 +94,13 @@ class CompiledForesight(Foreseen):
         found = self._step.foresee(state, self._slot, rows)
         return found or foresee(self._site, state.mean, state.covariance, self._slot, rows)
 
-    def choose(
-        self, rows: IntArray, weights: FloatArray, budget: int, *by: float
-    ) -> IntArray | None:
+    def choose(self, rows: IntArray, by: Criterion) -> IntArray | None:
         """See `Foreseen`."""
-        chosen = np.empty(budget, dtype=np.intp)
-        given = (*self._step.standing(self._state, self._slot), rows, weights, budget, *by)
+        chosen = np.empty(by.budget, dtype=np.intp)
+        given = (*self._step.standing(self._state, self._slot), rows, *by)
         return chosen if self._step.kernel.choose_ahead(*given, chosen) else None
 
-    def first(self, rows: IntArray, *by: Any) -> tuple[int, float, float] | None:
+    def first(self, rows: IntArray, by: Criterion) -> tuple[int, float, float] | None:
         """See `Foreseen`."""
         found: tuple[int, float, float] | None
         given = self._step.standing(self._state, self._slot)

@@ -17,7 +17,7 @@ from locdreamer_ros.schedulers import foresight as scheduler
 from locdreamer_ros.schedulers import subsets
 from locdreamer_ros.schedulers.foresight import present_variance
 from locdreamer_ros.schedulers.sequential import best_first
-from locdreamer_ros.types import Anchors, Estimate, Foresight, Motion, Ranges, Site
+from locdreamer_ros.types import Anchors, Criterion, Estimate, Foresight, Motion, Ranges, Site
 from locdreamer_ros.zero_shot import step as in_numpy
 from locdreamer_ros.zero_shot.compiled_step import CompiledForesight
 from locdreamer_ros.zero_shot.model_file import Weights, shipped
@@ -174,15 +174,15 @@ def test_they_choose_ahead_as_by_foresight(count: int) -> None:
         prior = tracker.predict(0.1)
         rows = subsets.near(prior, tracker.site.anchors)
         assert isinstance(prior.foresight, CompiledForesight)
-        by = (scheduler.AXES[:2], 3, 0.2, subsets.MOST_SUBSETS, subsets.CLEAR_SHARE)
-        chosen = prior.foresight.choose(rows, *by)
+        by = Criterion(scheduler.AXES[:2], 3, 0.2, subsets.MOST_SUBSETS, subsets.CLEAR_SHARE)
+        chosen = prior.foresight.choose(rows, by)
         wanted = rows[scheduler.best_subset(prior.foresight(rows), 3, 0.2)]
         np.testing.assert_array_equal(chosen, wanted)
         of_nearest = np.empty(3, dtype=np.intp)
         standing = tracker._compiled.standing(tracker.state, tracker._slot)
         assert KERNEL.choose_ahead(*standing, subsets.NEAREST, *by, of_nearest) is True
         np.testing.assert_array_equal(of_nearest, wanted)
-        at_once = prior.foresight.first(rows, scheduler.AXES[:2], 3, 0.2, *by[3:])
+        at_once = prior.foresight.first(rows, by)
         foresight = prior.foresight(rows)
         assert at_once == pytest.approx((*best_first(foresight, 3), present_variance(foresight)))
         tracker.update(ranges_of(rng, tracker.site, 3, 0.1 * (step + 1)))
