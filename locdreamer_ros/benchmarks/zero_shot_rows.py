@@ -164,7 +164,7 @@ def budget_curve(seed: int) -> dict[str, tuple[float, float]]:
     def point(scheduler: Scheduler, budget: int) -> tuple[float, float]:
         tracker = make_tracker(ZERO_SHOT, site)
         run = run_offline(recording, site, tracker, scheduler, budget=budget)
-        row = report(run.tracks[0], Method(budget=budget, seed=seed), step_us=run.seconds[0])
+        row = report(run.tracks[0], Method(budget=budget, seed=seed), step_us=1e6 * run.seconds[0])
         return float(row["ranges_per_fix"]), float(row["mae"])
 
     found = {f"gdop, K = {k}": point(make_scheduler("gdop", site), k) for k in FIXED}

@@ -18,7 +18,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import SKIP, Asking, Track, as_dict, score
 from locdreamer_ros.integrity.mirror import is_unsided
 from locdreamer_ros.integrity.status import Status, far_off
-from locdreamer_ros.loop import Loop
+from locdreamer_ros.loop import Loop, Step
 from locdreamer_ros.methods import LISTENS, UNKNOWN_HEIGHT, Method
 from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler, Tracker
@@ -90,14 +90,8 @@ def run_offline(
             seconds[0, row] = perf_counter() - begin
             note(0, row, step.estimate, step.status)
             asked[row] = step.plan.anchor.size
-            asking.chosen[row, step.plan.anchor] = True
-            heard = step.ranges
-            if heard.free and step.estimate is not None:  # as ranges, to be compared with
-                heard = lifted(site, heard, step.estimate)
-            asking.heard[row, heard.anchor] = heard.value
+            _note_asking(asking, row, step, site)
             far |= dict(step.status.far)
-            if step.status.excluded:
-                asking.excluded[row, list(step.status.excluded)] = True
             for number, listener in enumerate(listeners, start=1):
                 begin = perf_counter()
                 plan = listener.plan(step.time, motion)
@@ -113,6 +107,17 @@ def run_offline(
     ]
     tracks[0] = replace(tracks[0], asking=asking)
     return Run(tracks, seconds, loops)
+
+
+def _note_asking(asking: Asking, row: int, step: Step, site: Site) -> None:
+    """Whom a step asked, what came back and whose ranges were held back, into an epoch's row."""
+    asking.chosen[row, step.plan.anchor] = True
+    heard = step.ranges
+    if heard.free and step.estimate is not None:  # as ranges, to be compared with
+        heard = lifted(site, heard, step.estimate)
+    asking.heard[row, heard.anchor] = heard.value
+    if step.status.excluded:
+        asking.excluded[row, list(step.status.excluded)] = True
 
 
 def _shown(recording: Recording, progress: bool) -> Iterable[float]:

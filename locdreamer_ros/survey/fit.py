@@ -164,10 +164,10 @@ class Problem:
         error, _ = self.errors(state)
         total = float(_loss(error / spread).sum()) / self.repeated
         total += 0.5 * float(state.offsets @ self.stiff @ state.offsets)
-        total += float(_loss(np.linalg.norm(self._bending(state), axis=1)).sum())
-        for residual, _ in self._further(state):
+        total += float(_loss(np.linalg.norm(self._accelerations(state), axis=1)).sum())
+        for residual, _ in self._lengths_and_yaws(state):
             total += 0.5 * float(residual @ residual)
-        error, sigma, _, _ = self._stepping(state)
+        error, sigma, _, _ = self._odometry_errors(state)
         total += float(_loss(np.linalg.norm(error, axis=1) / sigma).sum())
         off = state.knots - state.knots.mean(axis=0)
         total += 0.5 * float((off**2).sum()) / FARTHEST_M**2
@@ -176,7 +176,7 @@ class Problem:
             total += 0.5 * float(off @ off)
         return total
 
-    def _bending(self, state: State) -> FloatArray:
+    def _accelerations(self, state: State) -> FloatArray:
         """Accelerations (B, D) over ACCELERATION."""
         at = self.bend
         return np.asarray(
@@ -185,7 +185,7 @@ class Problem:
             + self.bends[2][:, None] * state.knots[at + 2]
         )
 
-    def _further(self, state: State) -> list[tuple[FloatArray, FloatArray]]:
+    def _lengths_and_yaws(self, state: State) -> list[tuple[FloatArray, FloatArray]]:
         """Lengths and yaws, without the walk: residuals (R,) over their sigma, Jacobians (R, Y)."""
         between, d, n = self.known.between, self.d, self.count
         found = []
@@ -259,17 +259,17 @@ class Problem:
             _add(equations.coupling, (at, slice(None), n * d + a), (share * w)[:, None] * unit)
         equations.rest[n * d : n * d + n, n * d : n * d + n] += self.stiff
         equations.slope[n * d : n * d + n] -= self.stiff @ state.offsets
-        for residual, jacobian in self._further(state):
+        for residual, jacobian in self._lengths_and_yaws(state):
             equations.rest += jacobian.T @ jacobian
             equations.slope += jacobian.T @ residual
         self._add_smoothness(equations, state)
-        self._add_steps(equations, state)
-        self._hold(equations)
+        self._add_odometry(equations, state)
+        self._hold_known(equations)
         return equations
 
     def _add_smoothness(self, equations: NormalEquations, state: State) -> None:
         """A walk bends little; a tag that is put elsewhere may jump."""
-        bent = self._bending(state)
+        bent = self._accelerations(state)
         w = _weight(np.linalg.norm(bent, axis=1))
         eye = np.eye(self.d)
         for i in range(3):
@@ -284,7 +284,7 @@ class Problem:
             equations.band[:, 0, 2, 2] += HEIGHT_M**-2
             equations.walk_slope[:, 2] += (self.known.tag_height - state.knots[:, 2]) / HEIGHT_M**2
 
-    def _stepping(self, state: State) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
+    def _odometry_errors(self, state: State) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
         """Of odometry: errors (R, 2) m, sigmas (R,) m, steps turned left (R, 2) m, knots (R,)."""
         rows = np.flatnonzero(self.turns >= 0)
         step, yaw = self.walk.moved[rows], state.yaws[self.turns[rows]]
@@ -294,9 +294,9 @@ class Problem:
         sigma = STEP_M + STEP_SHARE * np.linalg.norm(step, axis=1)
         return error, sigma, np.stack([-y, x], axis=1), rows
 
-    def _add_steps(self, equations: NormalEquations, state: State) -> None:
+    def _add_odometry(self, equations: NormalEquations, state: State) -> None:
         """The odometry's steps, turned by the heading of their time."""
-        error, sigma, across, rows = self._stepping(state)
+        error, sigma, across, rows = self._odometry_errors(state)
         if not rows.size:
             return
         q = self.turns[rows]
@@ -315,7 +315,7 @@ class Problem:
         _add(equations.rest, (at, at), w * (across**2).sum(axis=1))
         _add(equations.slope, at, w * (error * across).sum(axis=1))
 
-    def _hold(self, equations: NormalEquations) -> None:
+    def _hold_known(self, equations: NormalEquations) -> None:
         """Known coordinates do not move; nor does a delay or yaw that nothing depends on."""
         held = np.flatnonzero(self.fixed.ravel())
         equations.rest[held], equations.rest[:, held] = 0.0, 0.0
