@@ -87,7 +87,7 @@ def test_a_silent_anchor_times_out_and_the_others_are_asked(bench: Bench) -> Non
     assert answer.status.tolist() == [OK, TIMEOUT, OK]
     assert np.isnan(answer.value[1])
     assert ranger.spent[:2] == (2, 1)
-    assert ranger.spent.waited == pytest.approx(0.04, abs=0.03)
+    assert 0.01 < ranger.spent.waited < 2.0  # .04, and more on a busy machine
 
 
 def test_the_deadline_is_kept(bench: Bench) -> None:

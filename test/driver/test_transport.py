@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import grp
-import itertools
 import os
 import pty
 import stat
@@ -19,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import serial
 from driver.fake_device import refused
@@ -206,17 +206,19 @@ def test_what_is_no_port_is_said_so(tmp_path: Path) -> None:
 
 
 def test_attempts_are_paced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[float] = []
-    monkeypatch.setattr(module, "candidates", lambda _: tried.append(time.monotonic()) or [])
+    """By a clock of its own: on a busy machine every pause is longer."""
+    now, tried = [0.0], []
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(module, "candidates", lambda _: tried.append(now[0]) or [])
     port = Transport(str(tmp_path / "absent"), 115200)
-    end = time.monotonic() + 1.2
-    while time.monotonic() < end:
+    for _ in range(8):
         port.open()
-        port.read(port.retry_at - time.monotonic())
-    pauses = [b - a for a, b in itertools.pairwise(tried)]
-    assert pauses[0] < 0.1
-    assert max(pauses) <= module.LONGEST_PAUSE_S + 0.1
-    assert 4 <= len(tried) <= 7
+        assert not port.open(), "too early to try again"
+        now[0] = port.retry_at
+    pauses = np.diff(tried)
+    assert len(tried) == 8
+    assert pauses[:3] == pytest.approx(module.FIRST_PAUSE_S * np.array([1.0, 2.0, 4.0]))
+    assert pauses[-1] == pytest.approx(module.LONGEST_PAUSE_S)
     port.close()
 
 
