@@ -58,9 +58,10 @@ REACH_SLACK_M = 0.5
 """What ranges may be too short by before a height is impossible."""
 FARTHEST_M = 1e9
 """A coordinate beyond this is no place on Earth in any map projection."""
-STRAY_M, STRAY_HIGH_M, STRAY_TIMES = 500.0, 200.0, 10.0
+STRAY_M, STRAY_HIGH_M, STRAY_TIMES, STRAY_SLOPE = 500.0, 200.0, 10.0, 3.0
 """An anchor so far from all others along x or y, or in height, and so many times their extent: at
-what stands for an unknown coordinate (-999, 9999, or 0 among those of a map)."""
+what stands for an unknown coordinate (-999, 9999, or 0 among those of a map). In height also so
+many times what they are apart along x and y: else all is in millimetres."""
 
 
 def check_time(times: FloatArray, where: str) -> None:
@@ -107,11 +108,13 @@ def _stray(places: FloatArray, axis: int, least: float) -> int | None:
         return None
     cut = int(gaps.argmax()) + 1
     few, many = sorted((order[:cut], order[cut:]), key=len)
-    plane = [2] if axis == 2 else [0, 1]
-    extent = float(np.ptp(places[many][:, plane], axis=0).max())
-    together = axis == 2 or not np.ptp(places[few][:, plane], axis=0).any()
-    stray = len(few) < len(many) and together and gaps.max() > STRAY_TIMES * extent
-    return int(few[0]) if stray else None
+    x, y, z = np.ptp(places[many], axis=0)
+    if axis == 2:
+        least = max(STRAY_TIMES * z, STRAY_SLOPE * x, STRAY_SLOPE * y)
+    else:
+        least = STRAY_TIMES * max(x, y)
+    together = axis == 2 or not np.ptp(places[few, :2], axis=0).any()
+    return int(few[0]) if len(few) < len(many) and together and gaps.max() > least else None
 
 
 def check_units(

@@ -234,6 +234,7 @@ def test_some_at_what_stands_for_unknown_are_refused_too() -> None:
         [[0, 0, 0], [800, 0, 2], [1600, 0, 2], [2400, 0, 2]],  # a tunnel
         [[0, 0, 351], [5, 0, 352], [5, 5, 353], [0, 5, 351]],  # over the sea
         [[0, 0, 2], [8000, 0, 2]],
+        [[0, 0, 300], [5000, 0, 2100], [5000, 4000, 2100]],  # in millimetres: said otherwise
     ],
 )
 def test_anchors_of_real_sites_are_not(places: list[list[float]]) -> None:
