@@ -57,7 +57,7 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
     from locdreamer_ros.zero_shot.training.dreams import FAMILIES, HELD_OUT, without
     from locdreamer_ros.zero_shot.training.pools import LESSONS, shortened
     from locdreamer_ros.zero_shot.training.train import train
-    from locdreamer_ros.zero_shot.training.trust import DREAMS, trusting
+    from locdreamer_ros.zero_shot.training.trust import DREAMS, with_fitted_covariance
 
     begin = perf_counter()
     lessons = shortened(options.updates)
@@ -90,7 +90,7 @@ def run_zero_shot(options: argparse.Namespace, checkpoint_suffix: str) -> None:
         model = train(lessons, curve=shown, checkpoint=checkpoint, **how)
     weighed = -(-DREAMS * updates // sum(lesson.updates for lesson in LESSONS))
     with tqdm(total=weighed, desc="weighing its errors", unit="dream", leave=False) as bar:
-        model = trusting(model, dreams=weighed, curve=bar.update, **how)
+        model = with_fitted_covariance(model, dreams=weighed, curve=bar.update, **how)
     header = {
         "version": __version__,
         "seed": options.seed,

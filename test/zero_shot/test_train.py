@@ -96,12 +96,14 @@ def test_trust_changes_only_what_it_says_of_its_errors(short):
     torch.manual_seed(0)
     model = Hybrid()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = trust.trusting(model, seed=1, pool=3, dreams=4).state_dict()
+    found = trust.with_fitted_covariance(model, seed=1, pool=3, dreams=4).state_dict()
     changed = {name for name in before if not torch.equal(before[name], found[name])}
     assert {name.split(".")[0] for name in changed} == {"trust", "trust_head"}
     again = Hybrid()
     again.load_state_dict(before)
-    for name, value in trust.trusting(again, seed=1, pool=3, dreams=4).state_dict().items():
+    for name, value in (
+        trust.with_fitted_covariance(again, seed=1, pool=3, dreams=4).state_dict().items()
+    ):
         assert torch.equal(value, found[name]), "the seed decides"
 
 
@@ -224,13 +226,13 @@ def test_the_command_writes_a_model_with_its_story(
         options["curve"](sum(given["updates"]) - 1, 1.0, 0.5)
         return Hybrid()
 
-    def trusting(model, **options):
+    def with_fitted_covariance(model, **options):
         trusted.update(options)
         return model
 
     trusted = {}
     monkeypatch.setattr(module, "train", quick)
-    monkeypatch.setattr(trust, "trusting", trusting)
+    monkeypatch.setattr(trust, "with_fitted_covariance", with_fitted_covariance)
     model = tmp_path / "m.safetensors"
     command = ["train", "--preset", "zero-shot", "--output", str(model), "--seed", "7"]
     assert main([*command, *options, "--updates", "3", "--json", str(tmp_path / "r.json")]) == 0

@@ -404,15 +404,15 @@ class Hybrid(nn.Module):
         rooms than in others: a scale is learned, from how ranges were off so far.
         """
         covariance = belief.covariance[:, :SPACE, :SPACE]
-        return covariance * self.scale(self.impression(belief))[:, None, None]
+        return covariance * self.scale(self.scale_features(belief))[:, None, None]
 
-    def impression(self, belief: Belief) -> Tensor:
+    def scale_features(self, belief: Belief) -> Tensor:
         """What the scale of the covariance is read off, (B, CONTEXT + 1)."""
         covariance = belief.covariance
         log_sigma = 0.5 * (covariance[:, 0, 0] + covariance[:, 1, 1]).log() + 1.0
         return torch.cat([belief.context, log_sigma[:, None]], dim=-1)
 
-    def scale(self, impression: Tensor) -> Tensor:
+    def scale(self, scale_features: Tensor) -> Tensor:
         """(B,): what the covariance is multiplied by before it is told."""
-        log_scale = self.trust_head(nn.functional.silu(self.trust(impression)))[:, 0]
+        log_scale = self.trust_head(nn.functional.silu(self.trust(scale_features)))[:, 0]
         return torch.exp(4.0 * torch.tanh(log_scale / 4.0))

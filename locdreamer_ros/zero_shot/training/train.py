@@ -81,7 +81,7 @@ def train(
         with closing(drawn(dreamt, count(done.pools), workers=workers)) as found:
             while update < lesson.updates:
                 number, dreams = next(found)
-                generator = chances(seed, number)
+                generator = pool_generator(seed, number)
                 walk = walks(dreams, generator).to(device)
                 for loss, error in followed(learn, model, walk, generator):
                     _step(learning, lesson.rate * scheduled(update, lesson.updates))
@@ -93,7 +93,7 @@ def train(
     return kept_model.to("cpu", torch.float32)
 
 
-def chances(seed: int, number: int) -> torch.Generator:
+def pool_generator(seed: int, number: int) -> torch.Generator:
     """What a pool's tracks leave to chance: it depends on nothing else."""
     return torch.Generator().manual_seed(1_000_003 * seed + number)
 

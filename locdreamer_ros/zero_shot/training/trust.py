@@ -23,7 +23,7 @@ from locdreamer_ros.zero_shot.training.chunk import begun, counts, score, steppe
 from locdreamer_ros.zero_shot.training.dreams import HELD_OUT, without
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid
 from locdreamer_ros.zero_shot.training.pools import POOL, drawn, dreams_of
-from locdreamer_ros.zero_shot.training.train import chances, followed
+from locdreamer_ros.zero_shot.training.train import followed, pool_generator
 from locdreamer_ros.zero_shot.training.walks import PRECISION, Fixes, Walks, walks
 
 ELLIPSE, HELD = CHI2_95_2DOF, 0.9
@@ -35,7 +35,7 @@ FIRST_POOL = 1_000_000
 UPDATES, BATCH, RATE = 1200, 4096, 3e-3
 
 
-def trusting(
+def with_fitted_covariance(
     model: Hybrid,
     *,
     seed: int = 0,
@@ -51,22 +51,22 @@ def trusting(
     curve(size) after each pool of so many dreams. See `train` for the others.
     """
     model = model.to(device, PRECISION)
-    looks, squares = [], []
+    features, squares = [], []
     imagine = partial(dreams_of, seed=seed, size=pool, families=without(held_out))
     with closing(drawn(imagine, count(FIRST_POOL), workers=workers)) as found:
         for number, dreamt in islice(found, -(-dreams // pool)):
-            generator = chances(seed, number)
-            look, square = errors(model, walks(dreamt, generator).to(device), generator)
-            looks.append(look)
+            generator = pool_generator(seed, number)
+            seen, square = errors(model, walks(dreamt, generator).to(device), generator)
+            features.append(seen)
             squares.append(square)
             curve(pool)
-    fit(model, torch.cat(looks), torch.cat(squares), seed)
+    fit(model, torch.cat(features), torch.cat(squares), seed)
     return model.to("cpu", torch.float32)
 
 
 def errors(model: Hybrid, walk: Walks, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """What the scale is read off, (N, CONTEXT + 1); squared Mahalanobis lengths (N,) without it."""
-    looks, squares = [], []
+    features, squares = [], []
 
     @torch.no_grad()
     def watched(
@@ -75,19 +75,19 @@ def errors(model: Hybrid, walk: Walks, generator: torch.Generator) -> tuple[Tens
         belief = begun(model, belief, fixes)
         for t in range(part.dt.shape[1]):
             belief = stepped(model, part, belief, order[:, t], t)
-            look, some = model.impression(belief), counts(part, belief, fixes, t)
-            square = score(model, belief, part.truth[:, t]).square * model.scale(look)
-            looks.append(look[some])
+            seen, some = model.scale_features(belief), counts(part, belief, fixes, t)
+            square = score(model, belief, part.truth[:, t]).square * model.scale(seen)
+            features.append(seen[some])
             squares.append(square[some])
         nothing = torch.zeros(len(part))
         return nothing.sum(), nothing, belief
 
     for _ in followed(watched, model, walk, generator):
         pass
-    return torch.cat(looks), torch.cat(squares)
+    return torch.cat(features), torch.cat(squares)
 
 
-def fit(model: Hybrid, look: Tensor, square: Tensor, seed: int) -> None:
+def fit(model: Hybrid, features: Tensor, square: Tensor, seed: int) -> None:
     """Fit the scale so that the ellipse holds `HELD` of errors like each: a quantile, by Adam."""
     parameters = [*model.trust.parameters(), *model.trust_head.parameters()]
     optimiser = torch.optim.Adam(parameters, lr=RATE)
@@ -95,8 +95,8 @@ def fit(model: Hybrid, look: Tensor, square: Tensor, seed: int) -> None:
     needed = torch.log(square / ELLIPSE + 1e-6)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(UPDATES):
-        some = torch.randint(len(look), (BATCH,), generator=generator).to(look.device)
-        short = needed[some] - model.scale(look[some]).log()
+        some = torch.randint(len(features), (BATCH,), generator=generator).to(features.device)
+        short = needed[some] - model.scale(features[some]).log()
         loss = torch.maximum(HELD * short, (HELD - 1.0) * short).mean()
         optimiser.zero_grad()
         loss.backward()
