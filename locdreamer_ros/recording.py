@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.motion import LOOK_BACK_S, MotionBuffer
@@ -209,12 +210,12 @@ class RecordingSource:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self._told: dict[str, Any] = {
+        self._columns: dict[str, NDArray[Any]] = {
             name: values
             for column, name in COLUMNS_OF_QUALITY.items()
             if (values := getattr(recording, column)) is not None
         }
-        self._told["status"] = np.isnan(recording.ranges).astype(np.uint8)
+        self._columns["status"] = np.isnan(recording.ranges).astype(np.uint8)
         self._increasing = bool((np.diff(recording.times) >= 0.0).all())
 
     @property
@@ -229,12 +230,12 @@ class RecordingSource:
         """
         record = self.recording
         # Row by row: with both indices at once numpy takes several times as long.
-        told = {name: values[epoch][anchor] for name, values in self._told.items()}
+        quality = {name: values[epoch][anchor] for name, values in self._columns.items()}
         stamps = record.times.item(epoch)
         if record.stamps is not None:
             stamps = record.stamps[epoch][anchor]
         ranges = record.ranges[epoch][anchor]
-        return Ranges.of(anchor, ranges, stamps, free=record.differences, **told)
+        return Ranges.of(anchor, ranges, stamps, free=record.differences, **quality)
 
     def measure(self, anchor: IntArray, deadline: float) -> Ranges:
         """Answer from the last epoch at or before `deadline` s; InputError before the first.

@@ -50,7 +50,7 @@ class Turns:
         self._stepped: Stepped
         self._now = 0.0
 
-    def _sits(self) -> bool:
+    def _take_seat(self) -> bool:
         found, choice = self._tracker.seat(), self._scheduler.choice(self._budget)
         if compiled.kernel is None or found is None or choice is None:
             return False
@@ -61,7 +61,7 @@ class Turns:
 
     def plan(self, dt: float) -> tuple[Estimate, IntArray]:
         """Predict dt s ahead, and choose."""
-        if self._seat is not None or self._sits():
+        if self._seat is not None or self._take_seat():
             made = compiled.kernel.plan([(self._seat, self._now + dt)], True)[0]
             if made is not None and made[4] is not None:
                 self._now = made[3]
