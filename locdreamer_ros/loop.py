@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from locdreamer_ros import compiled
+from locdreamer_ros.asking import Asking
 from locdreamer_ros.differences import lifted
 from locdreamer_ros.integrity.status import Status
 from locdreamer_ros.integrity.times import BACK_S, Leaps
@@ -27,6 +28,7 @@ from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.roles import RangeSource, Scheduler, Stepped, Tracker
 from locdreamer_ros.types import (
     MOST_HEARD,
+    BoolArray,
     Estimate,
     IntArray,
     Motion,
@@ -34,14 +36,6 @@ from locdreamer_ros.types import (
     Site,
     unchanging,
 )
-
-RETRY_S = 2.0
-"""An anchor that is held back is asked again this often, in another's place."""
-ASK_S, REST_S = 5.0, 20.0
-"""Doubt has the anchors unheard for longest asked for so long, then not again until so much later:
-what lasts for ever is no fault that asking mends."""
-CHECK_FIXES = 5
-"""Anchors suspected of being long for long are asked in one fix of so many, in another's place."""
 
 
 @unchanging
@@ -84,11 +78,9 @@ class Loop:
         self._stepped: Stepped
         """Whose state it steps."""
         self._quiet = True
+        self._asking = Asking(self.watch)
         self._time: float | None = None
         self._leaps = Leaps()
-        self._retried = -np.inf
-        self._doubted = -np.inf
-        self._unchecked = 0
 
     @property
     def tracker(self) -> Tracker:
@@ -119,7 +111,7 @@ class Loop:
         self.watch.reset()
         self._time = None
         self._leaps.settle()
-        self._retried = self._doubted = -np.inf
+        self._asking.begin()
 
     def plan(self, time: float, motion: Motion | None = None) -> Plan:
         """Predict to `time` and choose at most the budget; all anchors while there is no fix.
@@ -141,37 +133,25 @@ class Loop:
         prediction = self.watch.predict(time, motion)
         if prediction is None or self.watch.seeking:
             return Plan(time, prediction, np.arange(len(self.site.anchors)))
-        known = self.watch.chosen_by(prediction)
-        chosen = self.scheduler.select(known, self.site.anchors, self.budget)
+        chosen = self._chosen(prediction, time)
         return Plan(time, prediction, self._mended(chosen, time))
 
+    def _chosen(self, prediction: Estimate, time: float) -> IntArray:
+        """Whom the scheduler asks at a prediction, of those who answer."""
+        self._pass_over_silent(time)
+        known = self.watch.chosen_by(prediction)
+        return self.scheduler.select(known, self.site.anchors, self.budget)
+
+    def _pass_over_silent(self, time: float) -> None:
+        """Tell the scheduler who does not answer; what the kernel knew of that is no more."""
+        silent = self._asking.silent(time, self.budget)
+        if not _alike(silent, self.scheduler.silent):
+            self.scheduler.silent = silent
+            self._seat = None
+
     def _mended(self, chosen: IntArray, time: float) -> IntArray:
-        """The choice without anchors that are held back, and with those unheard while in doubt."""
-        count = len(self.site.anchors)
-        named, suspects = self.watch.naming.named, self.watch.naming.suspects
-        if self.watch.doubt.suspect and not 0.0 <= time - self._doubted < REST_S:
-            self._doubted = time
-        doubts = self.watch.doubt.suspect and time - self._doubted < ASK_S
-        if chosen.size >= count or not (named or doubts or suspects):
-            return chosen
-        heard = self.watch.window.last
-        unheard = [a for a in np.argsort(heard, kind="stable").tolist() if a not in named]
-        if doubts:
-            kept = unheard[: chosen.size]
-        else:
-            kept = [a for a in chosen.tolist() if a not in named]
-            kept += [a for a in unheard if a not in kept][: chosen.size - len(kept)]
-        if named and time - self._retried >= RETRY_S and kept:
-            self._retried = time
-            kept[-1] = min(named, key=lambda anchor: heard[anchor])
-        elif suspects.isdisjoint(kept):
-            self._unchecked += 1
-            if self._unchecked >= CHECK_FIXES and kept and suspects - named:
-                kept[-1] = min(suspects - named, key=lambda anchor: heard[anchor])
-                self._unchecked = 0
-        else:
-            self._unchecked = 0
-        return np.sort(np.array(kept, dtype=np.intp))
+        """See `Asking.mended`."""
+        return self._asking.mended(chosen, time, self.scheduler.silent)
 
     def may_ask_on(self, plan: Plan) -> bool:
         """Whether the answer to `plan` is looked at: not before a fix, nor at the budget."""
@@ -196,6 +176,7 @@ class Loop:
     def absorb_by_parts(self, plan: Plan, ranges: Ranges) -> Estimate | None:
         """`absorb` as it reads; of an ordinary turn the kernel makes the same at once."""
         self._seat = None
+        self._asking.answered(plan.anchor, ranges.usable().anchor, plan.time)
         ranges = nearest(ranges)
         if ranges.free:
             known = None if self.watch.seeking else self.tracker.estimate
@@ -257,7 +238,7 @@ class Loop:
         self._stepped, kept = found
         choice = self.scheduler.choice(self.budget)
         self._seat = compiled.kernel.seat(kept, choice, watched, self._stepped.standing())
-        self._quiet = self.watch.quiet
+        self._quiet = self.watch.quiet and self.scheduler.silent is None
         return True
 
     def _plan_request(self, time: float, choose: bool) -> tuple[Any, ...] | None:
@@ -267,6 +248,8 @@ class Loop:
             return None
         if self._leaps.looks and not choose:
             return None
+        if choose:
+            self._pass_over_silent(time)
         if self._seat is None and not self._take_seat():
             return None
         return self._seat, time
@@ -284,8 +267,7 @@ class Loop:
             return Plan(time, prior, NOBODY)
         rows = result[4]
         if rows is None:
-            known = self.watch.chosen_by(prior)
-            rows = self.scheduler.select(known, self.site.anchors, self.budget)
+            rows = self._chosen(prior, time)
         return Plan(time, prior, rows if self._quiet else self._mended(rows, time))
 
     def _absorb_request(self, plan: Plan, ranges: Ranges) -> tuple[Any, ...] | None:
@@ -308,6 +290,10 @@ class Loop:
             return None
         self.watch.gate.times.remember(ranges, plan.time)
         posterior, outcome = self._stepped.stepped(result[:4]), result[4]
+        if self._asking.missing or (outcome if isinstance(outcome, int) else outcome[0]) < (
+            plan.anchor.size
+        ):
+            self._asking.answered(plan.anchor, ranges.usable().anchor, plan.time)
         if isinstance(outcome, int):
             posterior = self.watch.conclude(posterior, outcome, plan.time, False)
             if self.watch.seeking:
@@ -329,6 +315,13 @@ class Loop:
             schedule = schedule.asking(more)
         estimate = self.absorb(schedule, ranges)
         return Step(time, schedule, ranges, estimate, self.status())
+
+
+def _alike(one: BoolArray | None, other: BoolArray | None) -> bool:
+    """Whether two masks are the same."""
+    if one is None or other is None:
+        return one is other
+    return bool(np.array_equal(one, other))
 
 
 def nearest(ranges: Ranges) -> Ranges:

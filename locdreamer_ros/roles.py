@@ -12,7 +12,15 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from locdreamer_ros.types import Anchors, Estimate, FloatArray, IntArray, Motion, Ranges
+from locdreamer_ros.types import (
+    Anchors,
+    BoolArray,
+    Estimate,
+    FloatArray,
+    IntArray,
+    Motion,
+    Ranges,
+)
 
 Self = TypeVar("Self", bound="Tracker")
 Standing = tuple[FloatArray, FloatArray, FloatArray, float]
@@ -133,6 +141,13 @@ class Scheduler(ABC):
     """True where it asks some, looks at what they say, and asks on within the same fix: `more`."""
     fallback: str = ""
     """Why another scheduler chose in its place just now; empty: it chose itself."""
+    silent: BoolArray | None = None
+    """Anchors (A,) that do not answer, as the loop found: not to be chosen. Where one is chosen all
+    the same, as a trained policy may, another is asked in its place. None: all answer."""
+
+    def answering(self, anchors: Anchors) -> IntArray:
+        """Rows (C,), increasing, of the anchors that are not silent."""
+        return np.arange(len(anchors)) if self.silent is None else np.flatnonzero(~self.silent)
 
     @abstractmethod
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:

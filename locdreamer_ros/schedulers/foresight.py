@@ -118,7 +118,7 @@ class ForesightScheduler(Scheduler):
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """The best subset, rows increasing."""
         sigma = self._pace.at(prediction.time)
-        rows = near(prediction, anchors)
+        rows = near(prediction, anchors, self.silent)
         if prediction.foresight is not None and budget < len(rows):
             by = Criterion(self._axes, budget, sigma, MOST_SUBSETS, CLEAR_SHARE)
             found = prediction.foresight.choose(rows, by)
@@ -129,9 +129,14 @@ class ForesightScheduler(Scheduler):
             return np.arange(len(anchors))
         return np.asarray(rows[best_subset(foresight, budget, sigma)])
 
-    def choice(self, budget: int) -> tuple[Any, ...]:
+    def choice(self, budget: int) -> tuple[Any, ...] | None:
         """See `Scheduler`."""
-        return NEAREST, self._axes, budget, self._pace.numbers, MOST_SUBSETS, CLEAR_SHARE
+        rows: IntArray | int = NEAREST
+        if self.silent is not None:
+            rows = self.answering(self._site.anchors)
+            if rows.size > NEAREST:
+                return None
+        return rows, self._axes, budget, self._pace.numbers, MOST_SUBSETS, CLEAR_SHARE
 
     def _foresight(self, prediction: Estimate, rows: IntArray) -> Foresight:
         if prediction.foresight is not None:

@@ -92,16 +92,16 @@ class Sequential(Scheduler):
         """The first to ask; all at once where the budget is not short."""
         if budget >= len(anchors) and not (self._accuracy or self._price):
             return np.arange(len(anchors))
-        rows = near(prediction, anchors)
+        rows = near(prediction, anchors, self.silent)
         first = first_of(self._site, prediction, rows, budget)[0]
         return rows[[first]]
 
     def more(self, looked: Estimate, asked: IntArray, anchors: Anchors, budget: int) -> IntArray:
         """The next, or nobody."""
-        rows = near(looked, anchors)
-        silent = np.ones(len(anchors), dtype=bool)
-        silent[asked] = False
-        left = rows[silent[rows]]
+        rows = near(looked, anchors, self.silent)
+        unasked = np.ones(len(anchors), dtype=bool)
+        unasked[asked] = False
+        left = rows[unasked[rows]]
         if left.size == 0 or asked.size >= budget:
             return left[:0]
         if self._accuracy and expected_error(looked) <= self._accuracy:

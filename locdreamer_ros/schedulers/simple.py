@@ -30,9 +30,9 @@ class Random(Scheduler):
 
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """A random subset."""
-        return np.sort(
-            self._rng.choice(len(anchors), size=min(budget, len(anchors)), replace=False)
-        )
+        rows = self.answering(anchors)
+        drawn = self._rng.choice(rows.size, size=min(budget, rows.size), replace=False)
+        return np.asarray(rows[np.sort(drawn)])
 
 
 class RoundRobin(Scheduler):
@@ -43,10 +43,12 @@ class RoundRobin(Scheduler):
 
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """The next anchors in turn."""
-        count = min(budget, len(anchors))
-        rows = (self._next + np.arange(count)) % len(anchors)
-        self._next = int((self._next + count) % len(anchors))
-        return rows
+        turn = (self._next + np.arange(len(anchors))) % len(anchors)
+        if self.silent is not None:
+            turn = turn[~self.silent[turn]]
+        rows = turn[:budget]
+        self._next = int((rows[-1] + 1) % len(anchors))
+        return np.asarray(rows)
 
 
 class Nearest(Scheduler):
@@ -55,8 +57,9 @@ class Nearest(Scheduler):
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """The nearest, nearest first."""
         d = prediction.dimensions
-        square = ((anchors.positions[:, :d] - prediction.position) ** 2).sum(axis=1)
-        return np.argsort(square, kind="stable")[:budget]
+        rows = self.answering(anchors)
+        square = ((anchors.positions[rows, :d] - prediction.position) ** 2).sum(axis=1)
+        return np.asarray(rows[np.argsort(square, kind="stable")[:budget]])
 
 
 def make(

@@ -1,0 +1,121 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whom to ask but for the scheduler: who does not answer, who is held back, who is in doubt.
+
+The scheduler chooses by what ranges would say; it cannot know that an anchor is off, out of reach
+or behind a wall that lets nothing through. Who misses four times in a row is passed over, longer
+each time, and then asked again where the scheduler wants it: so a dead anchor costs little, and one
+that comes back is found.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from locdreamer_ros.integrity.watch import Watch
+from locdreamer_ros.types import BoolArray, FloatArray, IntArray
+
+MISSES, PAUSE_S, LONGEST_S = 4, 0.5, 2.0
+"""An anchor that missed so often in a row is passed over for so long, twice as long each time more,
+at most. Where a third of all ranges is lost by chance, four in a row are rare."""
+PROBE_FIXES = 2
+"""Then it is asked again, if the scheduler wants it: one such anchor in so many fixes."""
+RETRY_S = 2.0
+"""An anchor that is held back is asked again this often, in another's place."""
+ASK_S, REST_S = 5.0, 20.0
+"""Doubt has the anchors unheard for longest asked for so long, then not again until so much later:
+what lasts for ever is no fault that asking mends."""
+CHECK_FIXES = 5
+"""Anchors suspected of being long for long are asked in one fix of so many, in another's place."""
+
+
+class Asking:
+    """What is known of whom to ask, of the anchors of a watch. Times in s."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        count = len(watch.site.anchors)
+        self._misses: IntArray = np.zeros(count, dtype=np.intp)
+        """How often each anchor did not answer, in a row."""
+        self._asked: FloatArray = np.zeros(count)
+        """When it was asked then, s."""
+        self.begin()
+
+    def begin(self) -> None:
+        """Time may have gone back: nothing is remembered."""
+        self._misses.fill(0)
+        self.missing = False
+        """Whether somebody did not answer when asked last."""
+        self._unprobed = 0
+        self._retried = self._doubted = -math.inf
+        self._unchecked = 0
+
+    def answered(self, asked: IntArray, answers: IntArray, time: float) -> None:
+        """Of rows `asked` at `time` those in `answers` did."""
+        if not self.missing and asked.size <= answers.size:
+            return
+        misses = self._misses
+        missed = asked[~np.isin(asked, answers)]
+        self._unprobed = 0 if (misses[asked] >= MISSES).any() else self._unprobed + 1
+        # Where nobody answers it is not one anchor's fault: none is given up for long.
+        misses[missed] += 1 if answers.size else misses[missed] < MISSES
+        self._asked[missed] = time
+        misses[answers] = 0
+        self.missing = bool(misses.any())
+
+    def silent(self, time: float, budget: int) -> BoolArray | None:
+        """Anchors (A,) to pass over at `time`; `budget` others are left. None: nobody.
+
+        Of those whose time is over one is not: the nearest.
+        """
+        if not self.missing:
+            return None
+        silent: BoolArray = self._misses >= MISSES
+        if not silent.any():
+            return None
+        rows = np.flatnonzero(silent)
+        until = self._asked[rows] + np.minimum(
+            PAUSE_S * 2.0 ** np.minimum(self._misses[rows] - MISSES, 9), LONGEST_S
+        )
+        due, estimate = rows[until <= time], self._watch.estimate
+        if due.size and estimate is not None and self._unprobed >= PROBE_FIXES:
+            places = self._watch.site.anchors.positions[due, : estimate.dimensions]
+            away = ((places - estimate.position) ** 2).sum(axis=1)
+            silent[due[int(np.argmin(away))]] = False
+        few = rows.size + min(budget, silent.size) - silent.size
+        if few > 0:
+            silent[rows[np.argsort(until, kind="stable")[:few]]] = False
+        return silent
+
+    def mended(self, chosen: IntArray, time: float, silent: BoolArray | None) -> IntArray:
+        """The choice without anchors that are held back or `silent` (A,); with those in doubt."""
+        watch = self._watch
+        named, suspects = watch.naming.named, watch.naming.suspects
+        if watch.doubt.suspect and not 0.0 <= time - self._doubted < REST_S:
+            self._doubted = time
+        doubts = watch.doubt.suspect and time - self._doubted < ASK_S
+        wrong = silent is not None and silent[chosen].any()
+        if chosen.size >= self._misses.size or not (named or doubts or suspects or wrong):
+            return chosen
+        heard = watch.window.last
+        last = np.where(silent, math.inf, heard) if silent is not None else heard
+        unheard = [a for a in np.argsort(last, kind="stable").tolist() if a not in named]
+        if doubts:
+            kept = unheard[: chosen.size]
+        else:
+            chosen_still = chosen if silent is None else chosen[~silent[chosen]]
+            kept = [a for a in chosen_still.tolist() if a not in named]
+            kept += [a for a in unheard if a not in kept][: chosen.size - len(kept)]
+        if named and time - self._retried >= RETRY_S and kept:
+            self._retried = time
+            kept[-1] = min(named, key=lambda anchor: heard[anchor])
+        elif suspects.isdisjoint(kept):
+            self._unchecked += 1
+            if self._unchecked >= CHECK_FIXES and kept and suspects - named:
+                kept[-1] = min(suspects - named, key=lambda anchor: heard[anchor])
+                self._unchecked = 0
+        else:
+            self._unchecked = 0
+        return np.sort(np.array(kept, dtype=np.intp))
