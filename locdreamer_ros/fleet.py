@@ -20,7 +20,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.integrity.status import Status
 from locdreamer_ros.loop import Loop, Plan, absorb_all, plan_all, predict_together, update_together
 from locdreamer_ros.methods import Method
-from locdreamer_ros.types import Estimate, Ranges, Site
+from locdreamer_ros.types import BoolArray, Estimate, Ranges, Site
 
 Asked = TypeVar("Asked")
 Result = TypeVar("Result")
@@ -80,6 +80,10 @@ class Fleet:
         loop = self.add(tag)
         fallback = loop.tracker.fallback or loop.scheduler.fallback
         return loop.status(), self.restarts(tag), fallback
+
+    def silent(self, tag: str) -> BoolArray | None:
+        """Anchors (A,) that do not answer the tag; None: all do."""
+        return self.add(tag).scheduler.silent
 
     def close(self) -> None:
         """All tags are gone."""

@@ -56,6 +56,16 @@ def test_who_has_no_fix_asks_first_and_the_others_wait_for_it() -> None:
     assert grant(plans, slots, 0.5, anchors, most=2, blind=()) == ({}, 0.5)
 
 
+def test_who_does_not_answer_gets_no_slot() -> None:
+    anchors = Anchors(("a", "b", "c", "d"), np.arange(12.0).reshape(4, 3))
+    whole = unsure(1.0)
+    of = Foreseen(lambda r: Foresight(whole.position, whole.cross[r], whole.ranges[np.ix_(r, r)]))
+    plans = {"tag": Plan(0.0, Estimate(0.0, np.zeros(4), np.eye(4), of), np.arange(3))}
+    silent = {"tag": np.array([True, False, True, False])}
+    given, _ = grant(plans, {"tag": 1.0}, 9.0, anchors, most=3, blind=(), silent=silent)
+    assert given["tag"].anchor.tolist() == [1, 3]
+
+
 @pytest.mark.parametrize("device", all_devices(), ids=lambda device: device.name)
 def test_a_slot_lasts_as_long_as_the_frames(device) -> None:
     assert 0.3 < slot_ms(device) < 30.0

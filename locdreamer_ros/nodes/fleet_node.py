@@ -308,7 +308,9 @@ class FleetNode(SitedNode):
                 member.give_up()
             due[tag] = to_seconds(ns)
         plans = self.fleet.plan(due)
-        for tag, plan in (self._granted(plans) if self.config.air_time else plans).items():
+        for tag, plan in (
+            self._granted(self.fleet, plans) if self.config.air_time else plans
+        ).items():
             self._sequence += 1
             message = to_schedule(
                 plan.anchor,
@@ -324,7 +326,7 @@ class FleetNode(SitedNode):
             self._schedule.publish(message)
             self.counts["schedules"] += 1
 
-    def _granted(self, plans: Mapping[str, Plan]) -> dict[str, Plan]:
+    def _granted(self, fleet: Fleet, plans: Mapping[str, Plan]) -> dict[str, Plan]:
         """Those plans that there is air time for in this turn."""
         part, now = self.config.air_time / self.config.rate, perf_counter()
         self._saved = min(self._saved + part, 2.0 * part)
@@ -337,6 +339,7 @@ class FleetNode(SitedNode):
             self.known_site.anchors,
             most=self.config.budget,
             blind=blind,
+            silent={tag: fleet.silent(tag) for tag in plans},
         )
         for tag in given.keys() & blind:
             members[tag].blind = now
