@@ -147,7 +147,7 @@ def compiled_step() -> list[Extension]:
     if shutil.which(compiler) is None:
         print(f"no C++ compiler ({compiler}): numpy alone will answer", file=sys.stderr)
         return []
-    options = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math"]
+    options = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
     return [
         Extension(
             f"{NAME}._compiled",

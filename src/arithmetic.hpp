@@ -1,7 +1,7 @@
 // Copyright 2026 The locdreamer_ros authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rows of weights, and symmetric positive matrices.
+// Rows of numbers, and symmetric positive matrices.
 
 #ifndef LOCDREAMER_ROS__ARITHMETIC_HPP_
 #define LOCDREAMER_ROS__ARITHMETIC_HPP_
@@ -15,15 +15,11 @@
 namespace locdreamer_ros
 {
 
-constexpr int SPACE = 3, WIDTH = 48;
+constexpr int SPACE = 3;
 
 using Numbers = std::vector<double>;
 
 // On a cache line's border: wide loads then touch one line.
-struct alignas(64) Row
-{
-  double at[WIDTH];
-};
 struct alignas(64) Block
 {
   double at[8];
@@ -35,67 +31,6 @@ inline double * room(Blocks & blocks, size_t count)
 {
   blocks.resize((count + 7) / 8);
   return blocks.data()->at;
-}
-
-// out (ROWS) += in (ROWS, count) @ weight (count rows); WIDE vectors of columns at a time.
-template<class Vector, int ROWS, int WIDE>
-INLINE void accumulate_rows(
-  const double * in, int stride, int count, const Row * weight, Row * out)
-{
-  typedef Vector Of __attribute__((aligned(alignof(Vector)), may_alias));  // rows are aligned
-  constexpr int LONG = sizeof(Vector) / sizeof(double);
-  for (int column = 0; column < WIDTH; column += LONG * WIDE) {
-    Vector sum[ROWS][WIDE];
-#pragma GCC unroll 12
-    for (int r = 0; r < ROWS; r++) {
-#pragma GCC unroll 12
-      for (int w = 0; w < WIDE; w++) {
-        sum[r][w] = *reinterpret_cast<const Of *>(out[r].at + column + LONG * w);
-      }
-    }
-    for (int i = 0; i < count; i++) {
-#pragma GCC unroll 12
-      for (int w = 0; w < WIDE; w++) {
-        const Vector some = *reinterpret_cast<const Of *>(weight[i].at + column + LONG * w);
-#pragma GCC unroll 12
-        for (int r = 0; r < ROWS; r++) {sum[r][w] += in[r * stride + i] * some;}
-      }
-    }
-#pragma GCC unroll 12
-    for (int r = 0; r < ROWS; r++) {
-#pragma GCC unroll 12
-      for (int w = 0; w < WIDE; w++) {
-        *reinterpret_cast<Of *>(out[r].at + column + LONG * w) = sum[r][w];
-      }
-    }
-  }
-}
-
-// out (rows) += in (rows, count) @ weight (count rows): a weight that is loaded serves three rows.
-// The sums of THREE and of ONE fill the registers.
-template<class Vector, int THREE, int ONE>
-INLINE void accumulate_in(
-  const double * in, int stride, int rows, int count, const Row * weight, Row * out)
-{
-  int r = 0;
-  for (; r + 3 <= rows; r += 3) {
-    accumulate_rows<Vector, 3, THREE>(in + r * stride, stride, count, weight, out + r);
-  }
-  for (; r < rows; r++) {
-    accumulate_rows<Vector, 1, ONE>(in + r * stride, stride, count, weight, out + r);
-  }
-}
-
-INLINE void accumulate(
-  const double * in, int stride, int rows, int count, const Row * weight, Row * out)
-{
-  if (VECTORS == Vectors::AVX512) {
-    accumulate_in<Eight, 6, 6>(in, stride, rows, count, weight, out);
-  } else if (VECTORS == Vectors::AVX2) {
-    accumulate_in<Four, 4, 12>(in, stride, rows, count, weight, out);
-  } else {
-    accumulate_in<Two, 4, 12>(in, stride, rows, count, weight, out);
-  }
 }
 
 INLINE double dot(const double * a, const double * b, int count)
@@ -166,6 +101,14 @@ INLINE bool finite(const double * values, size_t count)
 {
   return VECTORS == Vectors::AVX512 ? finite_in<Eight>(values, count) :
          finite_in<Four>(values, count);
+}
+
+// Whether a covariance (n, n) is: where its variances are, what lies between them is too.
+INLINE bool finite_variances(const double * covariance, int n)
+{
+  double sum = 0.0;
+  for (int i = 0; i < n; i++) {sum += 0.0 * covariance[static_cast<size_t>(i) * (n + 1)];}
+  return sum == 0.0;
 }
 
 // Lower Cholesky factor of a (n, n), in place; false where it is not positive.

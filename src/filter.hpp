@@ -96,7 +96,7 @@ inline bool predict(
     const double more = i == COMMON ? walk : i < FIRST + slots ? own_noise : local_noise;
     covariance[static_cast<size_t>(i) * size + i] += 1e-7 + more;
   }
-  return finite(mean, size) && finite(covariance, static_cast<size_t>(size) * size);
+  return finite(mean, size) && finite_variances(covariance, size);
 }
 
 }  // namespace locdreamer_ros

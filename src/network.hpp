@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "arithmetic.hpp"
+#include "singles.hpp"
 
 namespace locdreamer_ros
 {
@@ -50,7 +51,7 @@ struct Look
 
 // before (K): what the features known before the first look make of the tokens.
 inline void look_at(
-  const Network & net, const std::vector<Row> & before, const Numbers & residual, double again,
+  const Network & net, const std::vector<Row> & before, const Numbers & residual, float again,
   Look & found)
 {
   const int count = static_cast<int>(residual.size());
@@ -60,12 +61,12 @@ inline void look_at(
   std::copy_n(residual.data(), count, found.late.data());
   in_vectors(found.late.data(), count, [](auto & x) {x = squash(x);});
   for (int k = 0; k < count; k++) {
-    const double late[] = {found.late[k], again};
+    const float late[] = {static_cast<float>(found.late[k]), again};
     accumulate(late, 2, 1, SEEN - KNOWN, net.token + KNOWN, &found.token[k]);
   }
-  silu(found.token[0].at, count * WIDTH);
-  across(
-    WIDTH, [&](int j, auto sum) {
+  silu(found.token.data(), count);
+  across_rows(
+    1, [&](int j, auto sum) {
       using Some = decltype(sum);
       Some most = sum = load<Some>(found.token[0].at + j);
       for (int k = 1; k < count; k++) {
@@ -73,27 +74,26 @@ inline void look_at(
         sum += one;
         most = one > most ? one : most;
       }
-      store(sum / static_cast<double>(count), both[0].at + j);
+      store(sum / static_cast<float>(count), both[0].at + j);
       store(most, both[1].at + j);
     });
   accumulate(both[0].at, 0, 1, 2 * WIDTH, net.pool, &pooled);
-  silu(pooled.at, WIDTH);
+  silu(&pooled, 1);
   accumulate(pooled.at, 0, 1, WIDTH, net.mix + WIDTH, &shared);
   found.mixed.assign(count, shared);
   accumulate(found.token[0].at, WIDTH, count, WIDTH, net.mix, &found.mixed[0]);
-  silu(found.mixed[0].at, count * WIDTH);
+  silu(found.mixed.data(), count);
   // Of each range the three heads, then the two of the motion.
   Numbers & head = found.head, & large = found.large;
   head.resize(whole(3 * count + 2));
   for (int i = 0; i < 3; i++) {
     for (int k = 0; k < count; k++) {
-      head[i * count + k] =
-        dot(net.range_head[i].at, found.mixed[k].at, WIDTH) + net.range_bias[i];
+      head[i * count + k] = dot(net.range_head[i], found.mixed[k]) + net.range_bias[i];
     }
   }
   double * motion = &head[3 * count];
   for (int i = 0; i < 2; i++) {
-    motion[i] = dot(net.motion_head[i].at, pooled.at, WIDTH) + net.motion_bias[i];
+    motion[i] = dot(net.motion_head[i], pooled) + net.motion_bias[i];
   }
   in_vectors(head.data(), 3 * count + 2, [](auto & x) {x = limited(x, 4.0);});
   large = head;
@@ -113,9 +113,14 @@ inline void hidden(
   across(
     HIDDEN, [&](int j, auto sum) {
       using Some = decltype(sum);
-      sum = load<Some>(bias + j);
-      for (int i = 0; i < count; i++) {sum += in[i] * load<Some>(weight[i] + j);}
-      store(sum, out + j);
+      Some other = sum = Some{};  // two, so that one does not wait for the other
+      int i = 0;
+      for (; i + 2 <= count; i += 2) {
+        sum += in[i] * load<Some>(weight[i] + j);
+        other += in[i + 1] * load<Some>(weight[i + 1] + j);
+      }
+      if (i < count) {sum += in[i] * load<Some>(weight[i] + j);}
+      store(load<Some>(bias + j) + sum + other, out + j);
     });
   silu(out, HIDDEN);
 }
@@ -130,7 +135,7 @@ inline bool publish(
   look[CONTEXT] = 0.5 * std::log(covariance[0] + covariance[size + 1]) + 1.0;
   hidden(net.trust, net.trust_bias, look, CONTEXT + 1, trust);
   const double told = dot(net.trust_head, trust, HIDDEN) + net.trust_head_bias;
-  const double scale = std::exp(4.0 * std::tanh(told / 4.0));
+  const double scale = exponential(limited(Four{told}, 4.0))[0];
   for (int i = 0; i < 2 * axes; i++) {
     const int row = i < axes ? i : SPACE + i - axes;
     shown[i] = mean[row];
@@ -139,7 +144,7 @@ inline bool publish(
       shown_covariance[i * 2 * axes + j] = covariance[row * size + column] * scale;
     }
   }
-  return finite(shown_covariance, 4 * axes * axes);
+  return finite_variances(shown_covariance, 2 * axes);
 }
 
 }  // namespace locdreamer_ros

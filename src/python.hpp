@@ -89,7 +89,7 @@ private:
 class Array
 {
 public:
-  Array(PyObject * object, const char * kinds, int flags)
+  __attribute__((always_inline)) Array(PyObject * object, const char * kinds, int flags)
   {
     const Numpy & numpy = Numpy::only();
     const NumpyArray * is = reinterpret_cast<NumpyArray *>(object);
@@ -109,14 +109,7 @@ public:
       for (int i = 0; i < is->axes; i++) {view_.len *= is->shape[i];}
       return;
     }
-    ok_ = PyObject_GetBuffer(object, &view_, PyBUF_FORMAT | flags) == 0;
-    if (!ok_) {
-      PyErr_Clear();
-    } else {
-      held_ = true;
-      ok_ = view_.format && std::strlen(view_.format) == 1 && std::strchr(kinds, *view_.format) &&
-        view_.itemsize == (*kinds == 'B' ? 1 : 8);
-    }
+    ask(object, kinds, flags);
   }
   ~Array() {if (held_) {PyBuffer_Release(&view_);}}
   Array(const Array &) = delete;
@@ -142,6 +135,19 @@ public:
   int64_t last_axis() const {return ok_ && view_.ndim > 0 ? view_.shape[view_.ndim - 1] : 0;}
 
 private:
+  // By the buffer protocol.
+  __attribute__((noinline)) void ask(PyObject * object, const char * kinds, int flags)
+  {
+    ok_ = PyObject_GetBuffer(object, &view_, PyBUF_FORMAT | flags) == 0;
+    if (!ok_) {
+      PyErr_Clear();
+    } else {
+      held_ = true;
+      ok_ = view_.format && std::strlen(view_.format) == 1 && std::strchr(kinds, *view_.format) &&
+        view_.itemsize == (*kinds == 'B' ? 1 : 8);
+    }
+  }
+
   Py_buffer view_;
   bool ok_ = false, held_ = false;
 };

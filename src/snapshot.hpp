@@ -35,18 +35,10 @@ struct Scales
   std::vector<double> steps, levels;
 };
 
-inline std::vector<int> sorted_rows(const double * values, int count)
-{
-  std::vector<int> order(count);
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(
-    order.begin(), order.end(), [values](int a, int b) {return values[a] < values[b];});
-  return order;
-}
-
-// Solve a (N, N) x = b (N, COLUMNS) with partial pivoting, all in place; false: one is singular.
+// Solve a (N, N) x = b (N, COLUMNS) with partial pivoting, all in place; of what is singular not all
+// of x is finite.
 template<class Vector, int N, int COLUMNS>
-INLINE bool solve_general(Vector (& a)[N][N], Vector (& b)[N][COLUMNS])
+INLINE void solve_general(Vector (& a)[N][N], Vector (& b)[N][COLUMNS])
 {
   for (int i = 0; i < N; i++) {
     for (int k = i + 1; k < N; k++) {
@@ -54,7 +46,6 @@ INLINE bool solve_general(Vector (& a)[N][N], Vector (& b)[N][COLUMNS])
       for (int j = i; j < N; j++) {exchange_where<Vector>(larger, a[i][j], a[k][j]);}
       for (int j = 0; j < COLUMNS; j++) {exchange_where<Vector>(larger, b[i][j], b[k][j]);}
     }
-    if (!all(magnitude(a[i][i]) > 0.0)) {return false;}
     for (int k = i + 1; k < N; k++) {
       const Vector factor = a[k][i] / a[i][i];
       for (int j = i; j < N; j++) {a[k][j] -= factor * a[i][j];}
@@ -67,7 +58,6 @@ INLINE bool solve_general(Vector (& a)[N][N], Vector (& b)[N][COLUMNS])
       b[i][j] /= a[i][i];
     }
   }
-  return true;
 }
 
 // What explains a window in D dimensions. The state: position (D), velocity (D), offset.
@@ -86,6 +76,8 @@ public:
   {
     put_in_order();
     ranges_.reserve(w_.count);
+    wide_.reserve(w_.count);
+    narrow_.reserve(w_.count);
     for (int n = 0, begin = 0; n < w_.count; n++) {
       const int row = order_[n];
       const double * at = w_.places + w_.anchor[row] * SPACE;
@@ -129,16 +121,21 @@ public:
       store(spent, &cost[m]);
       store(moved, &offset[m]);
     }
-    std::vector<int> chosen;
-    for (int m : sorted_rows(cost.data(), many)) {
-      const bool apart = std::all_of(
-        chosen.begin(), chosen.end(), [&](int other) {
-          double sum = 0.0;
-          for (int i = 0; i < D; i++) {sum += square(places_[m * D + i] - places_[other * D + i]);}
-          return std::sqrt(sum) > s_.apart;
-        });
-      if (apart) {chosen.push_back(m);}
-      if (static_cast<int>(chosen.size()) == s_.polished) {break;}
+    // The best that are apart: of those that are left again and again the best.
+    std::vector<int> chosen, left(many);
+    std::iota(left.begin(), left.end(), 0);
+    while (!left.empty() && static_cast<int>(chosen.size()) < s_.polished) {
+      const int best = *std::min_element(
+        left.begin(), left.end(), [&](int a, int b) {return cost[a] < cost[b];});
+      chosen.push_back(best);
+      size_t kept = 0;
+      for (int other : left) {  // no branch hangs on how far it is
+        double sum = 0.0;
+        for (int i = 0; i < D; i++) {sum += square(places_[best * D + i] - places_[other * D + i]);}
+        left[kept] = other;
+        kept += std::sqrt(sum) > s_.apart;
+      }
+      left.resize(kept);
     }
     const int found = static_cast<int>(chosen.size());
     for (int c = 0; c < found; c++) {
@@ -213,35 +210,41 @@ private:
     std::stable_sort(
       last.begin(), last.end(), [&](int a, int b) {return w_.value[a] < w_.value[b];});
     if (static_cast<int>(last.size()) > s_.nearest) {last.resize(s_.nearest);}
-    const size_t levels = D == 2 ? 1 : s_.levels.size();
-    for (size_t l = 0; l < levels; l++) {
+    const size_t levels = D == 2 ? 1 : s_.levels.size(), count = last.size();
+    const size_t pairs = count * (count - 1) / 2;
+    places_.reserve(2 * levels * pairs * D + D);
+    places_.resize(2 * levels * pairs * D);
+    Numbers radius(count);
+    double * one = places_.data(), * other = one + pairs * D;  // on either side of the line between
+    for (size_t l = 0; l < levels; l++, one = other, other += pairs * D) {
       const double height = w_.height + (D == 2 ? 0.0 : s_.levels[l]);
-      for (double side : {1.0, -1.0}) {
-        for (size_t i = 0; i < last.size(); i++) {
-          for (size_t j = i + 1; j < last.size(); j++) {cross(last[i], last[j], height, side);}
+      for (size_t i = 0; i < count; i++) {
+        const double above = height - w_.places[w_.anchor[last[i]] * SPACE + 2];
+        radius[i] = std::sqrt(std::max(square(w_.value[last[i]]) - square(above), 0.01));
+      }
+      for (size_t i = 0; i < count; i++) {
+        for (size_t j = i + 1; j < count; j++, one += D, other += D) {
+          cross(last[i], radius[i], last[j], radius[j], one, other);
+          if (D == SPACE) {one[D - 1] = other[D - 1] = height;}
         }
       }
     }
   }
 
-  void cross(int first, int second, double height, double side)
+  // Where circles of radius a and b around the anchors of two ranges meet.
+  void cross(int first, double a, int second, double b, double * one, double * other) const
   {
     const double * p = w_.places + w_.anchor[first] * SPACE;
     const double * q = w_.places + w_.anchor[second] * SPACE;
-    const double length = std::max(std::hypot(q[0] - p[0], q[1] - p[1]), 1e-6);
+    const double length = std::max(std::sqrt(square(q[0] - p[0]) + square(q[1] - p[1])), 1e-6);
     const double ux = (q[0] - p[0]) / length, uy = (q[1] - p[1]) / length;
-    const double a = radius(first, height - p[2]), b = radius(second, height - q[2]);
     double x = (a * a - b * b + length * length) / (2.0 * length);
     x = std::min(std::max(x, -a), a);
     const double y = std::sqrt(std::max(a * a - x * x, 0.0));
-    places_.push_back(p[0] + ux * x - side * uy * y);
-    places_.push_back(p[1] + uy * x + side * ux * y);
-    if (D == SPACE) {places_.push_back(height);}
-  }
-
-  double radius(int range, double above) const
-  {
-    return std::sqrt(std::max(square(w_.value[range]) - square(above), 0.01));
+    one[0] = p[0] + ux * x - uy * y;
+    one[1] = p[1] + uy * x + ux * y;
+    other[0] = p[0] + ux * x + uy * y;
+    other[1] = p[1] + uy * x - ux * y;
   }
 
   // Distance from a range's anchor to where the tag is at the range's own stamp, and the way (3).
@@ -287,21 +290,35 @@ private:
       std::fill(hessian[0], hessian[0] + n * n, Vector{});
       std::fill(slope[0], slope[0] + n, Vector{});
       for (const Told & range : ranges_) {
-        Vector gradient[2 * SPACE + 1];
-        const Vector distance = away(range, state, state + D, gradient);
-        const double wide = factor * range.scale;
-        const Vector left = range.value - distance - state[n - 1], near = 1.0 / distance;
-        const Vector pull = 2.0 * range.weight / (wide * wide + left * left);
-        for (int i = 0; i < D; i++) {
-          gradient[i] *= near;
-          gradient[D + i] = range.age * gradient[i];
+        Vector way[SPACE];
+        const Vector distance = away(range, state, state + D, way);
+        const double wide = factor * range.scale, twice = 2.0 * range.weight;
+        const Vector left = range.value - distance - state[n - 1];
+        const Vector spread = wide * wide + left * left, share = 1.0 / (spread * distance);
+        const Vector near = share * spread, pull = twice * (share * distance), push = pull * left;
+        Vector to[D + 1];  // a metre of the place, and of the offset
+        for (int i = 0; i < D; i++) {to[i] = near * way[i];}
+        to[D] = Vector{} + 1.0;
+        for (int i = 0; i <= D; i++) {
+          const Vector scaled = i < D ? to[i] * pull : pull;
+          const Vector pushed = i < D ? to[i] * push : push;
+          const int place = i < D ? i : n - 1;
+          slope[place][0] += pushed;
+          if (i < D) {slope[D + i][0] += range.age * pushed;}
+          for (int j = i; j <= D; j++) {
+            const Vector both = j < D ? scaled * to[j] : scaled, later = range.age * both;
+            hessian[place][j < D ? j : n - 1] += both;
+            if (j < D) {
+              hessian[i][D + j] += later;
+              hessian[D + i][D + j] += range.age * later;
+            } else if (i < D) {
+              hessian[D + i][n - 1] += later;
+            }
+          }
         }
-        gradient[n - 1] = Vector{} + 1.0;
-        for (int i = 0; i < n; i++) {
-          const Vector scaled = gradient[i] * pull;
-          for (int j = i; j < n; j++) {hessian[i][j] += scaled * gradient[j];}
-          slope[i][0] += scaled * left;
-        }
+      }
+      for (int i = 0; i < D; i++) {
+        for (int j = 0; j < i; j++) {hessian[i][D + j] = hessian[j][D + i];}
       }
       for (int i = 0; i < n; i++) {
         for (int j = 0; j < i; j++) {hessian[i][j] = hessian[j][i];}
@@ -321,11 +338,8 @@ private:
         slope[2][0] -= level * (state[2] - w_.height);
       }
       std::copy(hessian[0], hessian[0] + n * n, kept[0]);
-      if (!solve_general(hessian, slope)) {return false;}
-      for (int i = 0; i < n; i++) {
-        state[i] += slope[i][0];
-        if (!all(magnitude(state[i]) < HUGE_VAL)) {return false;}
-      }
+      solve_general(hessian, slope);
+      for (int i = 0; i < n; i++) {state[i] += slope[i][0];}
     }
     look(state, state + D, state[n - 1]);
     Vector speed = {};
@@ -335,15 +349,16 @@ private:
     if (D == SPACE) {cost += 0.5 * level * (state[2] - w_.height) * (state[2] - w_.height);}
     Vector inverse[n][D] = {};
     for (int i = 0; i < D; i++) {inverse[i][i] = Vector{} + 1.0;}
-    if (!solve_general(kept, inverse)) {return false;}
-    bool good = all(magnitude(cost) < HUGE_VAL);
+    solve_general(kept, inverse);
+    Vector finite = 0.0 * cost;  // 0, or NaN where something is no number
+    for (int i = 0; i < n; i++) {finite += 0.0 * state[i];}
     for (int i = 0; i < D; i++) {
       for (int j = 0; j < D; j++) {
         covariance[i * D + j] = 0.5 * (inverse[i][j] + inverse[j][i]);
-        good = good && all(magnitude(covariance[i * D + j]) < HUGE_VAL);
+        finite += 0.0 * covariance[i * D + j];
       }
     }
-    return good;
+    return total(finite) == 0.0;
   }
 
   const Window & w_;

@@ -52,12 +52,12 @@ inline PyObject * make_network(PyObject *, PyObject * flat)
   }
   auto net = std::make_unique<Network>();
   const double * next = given.data<double>();
-  auto matrix = [&](double * to, int inputs, int outputs) {
+  auto matrix = [&](auto * to, int inputs, int outputs) {
       for (int j = 0; j < outputs; j++) {
-        for (int i = 0; i < inputs; i++) {to[i * outputs + j] = *next++;}
+        for (int i = 0; i < inputs; i++) {to[i * outputs + j] = *next++;}  // perhaps a single
       }
     };
-  auto plain = [&](double * to, int count) {
+  auto plain = [&](auto * to, int count) {
       std::copy(next, next + count, to);
       next += count;
     };

@@ -30,6 +30,8 @@ struct Heard
   }
 };
 
+// Metres beyond which the network's single precision is too coarse: numpy's turn.
+constexpr double FARTHEST = 1e6;
 // Of each range, what is shown to the network bent by asinh, and as a logarithm.
 constexpr int BENT = 8, LOGS = 5;
 
@@ -46,12 +48,14 @@ struct Workspace
   Numbers distance, direction, bias, near, innovation, first, residual, whitened, weight;
   Numbers column, jump;
   Numbers plain, spread, inner, features, bent, logs;
+  Singles seen;  // the features
   std::vector<Row> before;
   Look look;
 
   void resize(size_t count, size_t size)
   {
-    for (Numbers * each : {&distance, &bias, &near, &innovation, &first, &residual, &whitened,
+    near.resize(whole(count));
+    for (Numbers * each : {&distance, &bias, &innovation, &first, &residual, &whitened,
         &weight, &column, &jump})
     {
       each->assign(count, 0.0);
@@ -61,6 +65,7 @@ struct Workspace
     spread.resize(count * size);
     inner.resize(count * count);
     features.resize(count * KNOWN);
+    seen.resize(count * KNOWN);
     bent.resize(whole(count * BENT));
     logs.resize(whole(count * LOGS + 3));
   }
@@ -72,7 +77,8 @@ public:
   Update(
     const Network & net, int slots, const double * prior, const double * covariance,
     const Memory & memory, const Heard & heard, Workspace & work)
-  : net_(net), slots_(slots), size_(FIRST + 2 * slots), count_(heard.count()), prior_(prior),
+  : net_(net), slots_(slots), size_(FIRST + 2 * slots), count_(heard.count()),
+    many_(std::log(double(count_))), prior_(prior),
     covariance_(covariance), memory_(memory), heard_(heard), work_(work),
     distance_(work.distance), direction_(work.direction), bias_(work.bias),
     innovation_(work.innovation), first_(work.first), residual_(work.residual),
@@ -85,8 +91,10 @@ public:
   bool run(double * mean, double * covariance)
   {
     geometry(prior_);
+    for (int k = 0; k < count_; k++) {work_.near[k] = distance_[k] / net_.near_at;}
+    in_vectors(work_.near.data(), count_, [](auto & x) {x = logarithm(x);});
     for (int k = 0; k < count_; k++) {
-      work_.near[k] = net_.near * std::log(distance_[k] / net_.near_at);
+      work_.near[k] *= net_.near;
       bias_[k] = bias(prior_, k) + work_.near[k];
       innovation_[k] = heard_.value[k] - distance_[k] - bias_[k];
     }
@@ -122,7 +130,7 @@ public:
         covariance[static_cast<size_t>(local(k)) * (size_ + 1)] += work_.jump[k];
       }
     }
-    return finite(mean, size_) && finite(covariance, static_cast<size_t>(size_) * size_) &&
+    return finite(mean, size_) && finite_variances(covariance, size_) &&
            finite(first_.data(), count_) && finite(residual_.data(), count_);
   }
 
@@ -157,7 +165,7 @@ public:
     }
     news[5] = biases[0];
     news[6] = biases[1];
-    news[7] = std::log(double(count_));
+    news[7] = many_;
     for (int i = 0; i < CONTEXT; i++) {
       const double weight = std::max(net_.pace[i / NEWS], 1.0 / (memory_.updates + 1.0));
       context[i] = memory_.context[i] + weight * (news[i % NEWS] - memory_.context[i]);
@@ -302,6 +310,9 @@ private:
   {
     const size_t size = size_;
     const double * p = covariance_;
+    for (int k = 0; k < count_; k++) {
+      if (!(std::fabs(innovation_[k]) < FARTHEST && distance_[k] < FARTHEST)) {return false;}
+    }
     spread_ = work_.plain;
     close();
     for (int k = 0; k < count_; k++) {inner_[k * (count_ + 1)] += square(net_.sigma);}
@@ -353,7 +364,6 @@ private:
     level[2] = memory_.since + 0.05;
     in_vectors(bent, BENT * count_, [](auto & x) {x = inverse_sinh(x);});
     in_vectors(logs, LOGS * count_ + 3, [](auto & x) {x = logarithm(x);});
-    const double many = std::log(double(count_));
     work_.before.assign(count_, net_.token_bias);
     for (int k = 0; k < count_; k++) {
       const double * b = bent + k * BENT, * l = logs + k * LOGS, * u = &direction_[k * SPACE];
@@ -380,7 +390,7 @@ private:
         0.5 * level[0] + 2.0,
         0.5 * level[1] + 1.0,
         level[2],
-        many,
+        many_,
       };
       double * seen = &all[static_cast<size_t>(k) * KNOWN];
       std::copy(own_features, own_features + OWN_FEATURES, seen);
@@ -389,13 +399,15 @@ private:
         seen[i] = memory_.context[SEEN_CONTEXT[i - OWN_FEATURES]];
       }
     }
-    if (!finite(all.data(), all.size())) {return false;}
-    accumulate(all.data(), KNOWN, count_, KNOWN, net_.token, work_.before.data());
+    float * seen = work_.seen.data();
+    if (!narrowed(all.data(), count_ * KNOWN, seen)) {return false;}
+    accumulate(seen, KNOWN, count_, KNOWN, net_.token, work_.before.data());
     return true;
   }
 
   const Network & net_;
   const int slots_, size_, count_;
+  const double many_;
   const double * prior_, * covariance_;
   const Memory & memory_;
   const Heard & heard_;

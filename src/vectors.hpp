@@ -128,11 +128,13 @@ INLINE Vector load(const double * from)
 template<class Vector>
 INLINE void store(const Vector & values, double * to) {std::memcpy(to, &values, sizeof values);}
 
-// By lane, so that it is one instruction. Where one is NaN, they are still the two that were given.
+// By lane, and unrolled, so that it is one instruction. Where one is NaN, they are still the two that
+// were given.
 template<class Vector>
 INLINE Vector lesser(const Vector & a, const Vector & b)
 {
   Vector found;
+#pragma GCC unroll 8
   for (int i = 0; i < LANES<Vector>; i++) {found[i] = a[i] < b[i] ? a[i] : b[i];}
   return found;
 }
@@ -141,6 +143,7 @@ template<class Vector>
 INLINE Vector greater(const Vector & a, const Vector & b)
 {
   Vector found;
+#pragma GCC unroll 8
   for (int i = 0; i < LANES<Vector>; i++) {found[i] = b[i] > a[i] ? b[i] : a[i];}
   return found;
 }
@@ -205,17 +208,9 @@ template<class Vector>
 INLINE Vector root(const Vector & x)
 {
   Vector found;
+#pragma GCC unroll 8
   for (int i = 0; i < LANES<Vector>; i++) {found[i] = std::sqrt(x[i]);}
   return found;
-}
-
-// Whether all of what a comparison gave is so.
-template<class Integers>
-INLINE bool all(const Integers & which)
-{
-  int64_t found = -1;
-  for (size_t i = 0; i < sizeof which / sizeof found; i++) {found &= which[i];}
-  return found != 0;
 }
 
 // asinh(x), within 1e-15; beyond 1e150 infinity.
@@ -228,7 +223,7 @@ INLINE Vector inverse_sinh(const Vector & x)
 
 // Lengths as the network sees them: fine near 0, coarse far off.
 template<class Vector>
-INLINE Vector squash(const Vector & metres) {return inverse_sinh(metres / 0.1) / 3.0;}
+INLINE Vector squash(const Vector & metres) {return inverse_sinh(metres * 10.0) * (1.0 / 3.0);}
 
 // limit * tanh(x / limit), within 1e-15
 template<class Vector>

@@ -120,6 +120,39 @@ inline ByAnchor medians(ByAnchor sorted)
   return found;
 }
 
+// Of anchors that have so many values, beside each other up to `end`, the medians.
+template<class Vector>
+INLINE void medians_in(
+  const double * values, const std::vector<int> & seen, const std::vector<int> & end,
+  ByAnchor & found)
+{
+  constexpr int lanes = LANES<Vector>;
+  static Blocks kept;
+  size_t here[lanes];
+  for (size_t anchor = 0; anchor < seen.size();) {
+    int many = 0, most = 0;  // anchors, and ranges of one
+    for (; anchor < seen.size() && many < lanes; anchor++) {
+      if (seen[anchor]) {
+        here[many++] = anchor;
+        most = std::max(most, seen[anchor]);
+      }
+    }
+    const int rows = (most + BLOCK - 1) / BLOCK * BLOCK;
+    double * const sorted = room(kept, lanes * rows);
+    std::fill_n(sorted, lanes * rows, HUGE_VAL);
+    for (int lane = 0; lane < many; lane++) {
+      const double * from = values + end[here[lane]] - seen[here[lane]];
+      for (int i = 0; i < seen[here[lane]]; i++) {sorted[lanes * i + lane] = from[i];}
+    }
+    sort_lanes<Vector>(sorted, most);
+    for (int lane = 0; lane < many; lane++) {
+      const int count = seen[here[lane]];
+      const double * middle = sorted + lanes * (count / 2) + lane;
+      found.emplace_back(here[lane], count % 2 ? *middle : (*(middle - lanes) + *middle) / 2.0);
+    }
+  }
+}
+
 // What a track makes of a window, see integrity/track.py: of which rows, how many each anchor has.
 struct Held
 {
@@ -169,17 +202,16 @@ inline Held hold(
   }
   if (found.anchors == 0) {return found;}
   votes.close();
-  run_alike(
-    [&] {
+  const auto weighed = [&](auto medians) {
       found.cost = least_cost_of_one(
         trusted.data(), narrow.data(), votes, scales[2], found.offset);
-    });
-  for (double & each : residual) {each -= found.offset;}
-  for (size_t anchor = 0; anchor < seen.size(); anchor++) {
-    if (seen[anchor]) {
-      double * const of_one = residual.data() + end[anchor] - seen[anchor];
-      found.fit.emplace_back(anchor, median_of(of_one, seen[anchor]));
-    }
+      for (double & each : residual) {each -= found.offset;}
+      medians(residual.data(), seen, end, found.fit);
+    };
+  if (EIGHTS_ALIKE) {
+    run_alike_in_eights([&] {weighed([](auto && ... of) {medians_in<Eight>(of ...);});});
+  } else {
+    run_alike([&] {weighed([](auto && ... of) {medians_in<Four>(of ...);});});
   }
   return found;
 }
