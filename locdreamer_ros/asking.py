@@ -20,6 +20,9 @@ from locdreamer_ros.types import BoolArray, FloatArray, IntArray
 MISSES, PAUSE_S, LONGEST_S = 4, 0.5, 2.0
 """An anchor that missed so often in a row is passed over for so long, twice as long each time more,
 at most. Where a third of all ranges is lost by chance, four in a row are rare."""
+RUNS, NEWEST = 3.0, 0.1
+"""And so many times as often as anchors miss before they answer, in the mean of late: where answers
+come one at a time, each misses while others answer."""
 PROBE_FIXES = 2
 """Then it is asked again, if the scheduler wants it: one such anchor in so many fixes."""
 RETRY_S = 2.0
@@ -48,6 +51,7 @@ class Asking:
         self._misses.fill(0)
         self.missing = False
         """Whether somebody did not answer when asked last."""
+        self._run = 0.0
         self._unprobed = 0
         self._retried = self._doubted = -math.inf
         self._unchecked = 0
@@ -58,10 +62,13 @@ class Asking:
             return
         misses = self._misses
         missed = asked[~np.isin(asked, answers)]
-        self._unprobed = 0 if (misses[asked] >= MISSES).any() else self._unprobed + 1
+        enough = self._enough
+        self._unprobed = 0 if (misses[asked] >= enough).any() else self._unprobed + 1
         # Where nobody answers it is not one anchor's fault: none is given up for long.
-        misses[missed] += 1 if answers.size else misses[missed] < MISSES
+        misses[missed] += 1 if answers.size else misses[missed] < enough
         self._asked[missed] = time
+        if answers.size:
+            self._run += NEWEST * (float(misses[answers].mean()) - self._run)
         misses[answers] = 0
         self.missing = bool(misses.any())
 
@@ -72,12 +79,13 @@ class Asking:
         """
         if not self.missing:
             return None
-        silent: BoolArray = self._misses >= MISSES
+        enough = self._enough
+        silent: BoolArray = self._misses >= enough
         if not silent.any():
             return None
         rows = np.flatnonzero(silent)
         until = self._asked[rows] + np.minimum(
-            PAUSE_S * 2.0 ** np.minimum(self._misses[rows] - MISSES, 9), LONGEST_S
+            PAUSE_S * 2.0 ** np.minimum(self._misses[rows] - enough, 9), LONGEST_S
         )
         due, estimate = rows[until <= time], self._watch.estimate
         if due.size and estimate is not None and self._unprobed >= PROBE_FIXES:
@@ -88,6 +96,11 @@ class Asking:
         if few > 0:
             silent[rows[np.argsort(until, kind="stable")[:few]]] = False
         return silent
+
+    @property
+    def _enough(self) -> int:
+        """So many misses in a row are enough."""
+        return MISSES + int(RUNS * self._run)
 
     def mended(self, chosen: IntArray, time: float, silent: BoolArray | None) -> IntArray:
         """The choice without anchors that are held back or `silent` (A,); with those in doubt."""

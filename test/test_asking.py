@@ -92,6 +92,16 @@ def test_what_is_lost_by_chance_passes_nobody_over() -> None:
     assert np.isfinite(asking.heard[20:]).sum(axis=1).mean() > 1.9
 
 
+def test_where_answers_come_one_at_a_time_nobody_is_taken_for_dead() -> None:
+    """As of a recording with one range a row: each anchor misses while the others answer."""
+    times = circle_recording().times
+    gone = np.arange(times.size)[:, None] % 8 != np.arange(8)
+    _, run = walked(gone)
+    asking = run.tracks[0].asking
+    assert asking is not None
+    assert np.isfinite(asking.heard[50:]).sum(axis=1).mean() > 0.33, "three asked of eight"
+
+
 def test_after_an_outage_all_are_asked_again_at_once() -> None:
     times = circle_recording().times
     gone = np.broadcast_to((times > 5.0)[:, None] & (times < 10.0)[:, None], (times.size, 8))
