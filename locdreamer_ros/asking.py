@@ -42,8 +42,8 @@ class Asking:
         count = len(watch.site.anchors)
         self._misses: IntArray = np.zeros(count, dtype=np.intp)
         """How often each anchor did not answer, in a row."""
-        self._asked: FloatArray = np.zeros(count)
-        """When it was asked then, s."""
+        self._until: FloatArray = np.zeros(count)
+        """Until when it is passed over if it missed often enough, s."""
         self.begin()
 
     def begin(self) -> None:
@@ -53,6 +53,10 @@ class Asking:
         """Whether somebody did not answer when asked last."""
         self._run = 0.0
         self._unprobed = 0
+        self._silent: BoolArray | None = None
+        """Whom to pass over, by the last answers; None: to be found out."""
+        self._due = 0.0
+        """When the first of them is to be asked again, s."""
         self._retried = self._doubted = -math.inf
         self._unchecked = 0
 
@@ -61,16 +65,20 @@ class Asking:
         if not self.missing and asked.size <= answers.size:
             return
         misses = self._misses
-        missed = asked[~np.isin(asked, answers)]
-        enough = self._enough
-        self._unprobed = 0 if (misses[asked] >= enough).any() else self._unprobed + 1
+        self._unprobed += 1
+        if asked.size == answers.size and not misses[answers].any():
+            self._run -= NEWEST * self._run
+            return
+        missed, enough = asked[~np.isin(asked, answers)], self._enough
         # Where nobody answers it is not one anchor's fault: none is given up for long.
         misses[missed] += 1 if answers.size else misses[missed] < enough
-        self._asked[missed] = time
+        longer = 2.0 ** np.clip(misses[missed] - enough, 0, 9)
+        self._until[missed] = time + np.minimum(PAUSE_S * longer, LONGEST_S)
         if answers.size:
             self._run += NEWEST * (float(misses[answers].mean()) - self._run)
         misses[answers] = 0
         self.missing = bool(misses.any())
+        self._silent = None
 
     def silent(self, time: float, budget: int) -> BoolArray | None:
         """Anchors (A,) to pass over at `time`; `budget` others are left. None: nobody.
@@ -79,23 +87,25 @@ class Asking:
         """
         if not self.missing:
             return None
-        enough = self._enough
-        silent: BoolArray = self._misses >= enough
-        if not silent.any():
-            return None
-        rows = np.flatnonzero(silent)
-        until = self._asked[rows] + np.minimum(
-            PAUSE_S * 2.0 ** np.minimum(self._misses[rows] - enough, 9), LONGEST_S
-        )
-        due, estimate = rows[until <= time], self._watch.estimate
-        if due.size and estimate is not None and self._unprobed >= PROBE_FIXES:
-            places = self._watch.site.anchors.positions[due, : estimate.dimensions]
-            away = ((places - estimate.position) ** 2).sum(axis=1)
-            silent[due[int(np.argmin(away))]] = False
-        few = rows.size + min(budget, silent.size) - silent.size
-        if few > 0:
-            silent[rows[np.argsort(until, kind="stable")[:few]]] = False
-        return silent
+        probes = time >= self._due and self._unprobed >= PROBE_FIXES
+        if self._silent is None or probes:
+            self._silent = self._misses >= self._enough
+            rows = np.flatnonzero(self._silent)
+            few = rows.size + min(budget, self._silent.size) - self._silent.size
+            if few > 0:
+                rows = rows[np.argsort(self._until[rows], kind="stable")]
+                self._silent[rows[:few]] = False
+                rows = rows[few:]
+            due, estimate = rows[self._until[rows] <= time], self._watch.estimate
+            if probes and due.size and estimate is not None:
+                places = self._watch.site.anchors.positions[due, : estimate.dimensions]
+                away = ((places - estimate.position) ** 2).sum(axis=1)
+                probe = due[int(np.argmin(away))]
+                self._silent[probe] = False
+                self._until[probe] = time + LONGEST_S  # where it is not wanted it is another's turn
+                self._unprobed = 0
+            self._due = float(self._until[rows].min()) if rows.size else math.inf
+        return self._silent if self._silent.any() else None
 
     @property
     def _enough(self) -> int:

@@ -319,7 +319,7 @@ class Loop:
 
 def _alike(one: BoolArray | None, other: BoolArray | None) -> bool:
     """Whether two masks are the same."""
-    if one is None or other is None:
+    if one is None or other is None or one is other:
         return one is other
     return bool(np.array_equal(one, other))
 
