@@ -75,11 +75,14 @@ class Fleet:
         """How often the tag began anew, for whatever reason."""
         return self._given_up[tag] + self._loops[tag].restarts
 
-    def condition(self, tag: str) -> tuple[Status, int, str]:
-        """How far its estimate can be trusted, its restarts, and why a stand-by answers for it."""
+    def condition(self, tag: str, quiet: float = 0.0) -> tuple[Status, int, str]:
+        """How far its estimate can be trusted, its restarts, and why a stand-by answers for it.
+
+        quiet: s since its last turn.
+        """
         loop = self.add(tag)
         fallback = loop.tracker.fallback or loop.scheduler.fallback
-        return loop.status(), self.restarts(tag), fallback
+        return loop.status(quiet), self.restarts(tag), fallback
 
     def silent(self, tag: str) -> BoolArray | None:
         """Anchors (A,) that do not answer the tag; None: all do."""

@@ -97,9 +97,9 @@ class Loop:
         """How often it began anew: the watch overruled the tracker, or the time went back."""
         return self.watch.restarts + self.counts["time_back"]
 
-    def status(self) -> Status:
-        """How far the estimate can be trusted."""
-        return self.watch.status()
+    def status(self, quiet: float = 0.0) -> Status:
+        """How far the estimate can be trusted; quiet: s since the last turn."""
+        return self.watch.status(quiet)
 
     def close(self) -> None:
         """The tracker's life ends."""

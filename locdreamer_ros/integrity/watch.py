@@ -118,20 +118,19 @@ class Watch:
         """Whether ranges go into a (new) first fix."""
         return self._estimate is None or self._seeking
 
-    def status(self) -> Status:
-        """Now."""
-        silence, mirror = self._silent_s, self._twin is not None or self._mirror.flat
+    def status(self, quiet: float = 0.0) -> Status:
+        """Now; quiet: s since the last turn, which nobody told the tracker of."""
+        silence = 0.0 if self._estimate is None else self._silent_s + quiet
+        mirror = self._twin is not None or self._mirror.flat
         named = tuple(sorted(self.naming.named)) if self.naming.named else ()
         times = self.gate.times
         clocks = (times.skew, times.coarse, times.far)
-        return Status(self._state, named, self.restarts, mirror, silence, *clocks)
+        return Status(self._state(silence), named, self.restarts, mirror, silence, *clocks)
 
-    @property
-    def _state(self) -> State:
-        """How far the estimate can be trusted."""
+    def _state(self, silence: float) -> State:
+        """How far the estimate can be trusted; silence: s."""
         if self._estimate is None:
             return State.WAITING
-        silence = self._silent_s
         if self._seeking or silence > self._silence.patience:
             return State.LOST
         if silence > max(COAST_S, 2.0 * self._silence.usual):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from time import monotonic
 
@@ -126,6 +127,8 @@ class EvaluatorNode(UwbNode):
             estimates[nanoseconds(message.header.stamp)] = from_odometry(message)
 
         def on_status(message: TrackerStatus) -> None:
+            if isnan(message.latency):  # of a silence, of no fix
+                return
             if asked_by(message) in statuses:
                 self.counts["duplicated_statuses"] += 1
             statuses[asked_by(message)] = message

@@ -48,9 +48,9 @@ from locdreamer_ros.nodes.passive import (
 )
 from locdreamer_ros.nodes.patience import Patience
 from locdreamer_ros.nodes.running import run_node
+from locdreamer_ros.nodes.saying import off_time
 from locdreamer_ros.nodes.sited import SitedNode
 from locdreamer_ros.nodes.tracker_node import DEADLINE_SHARE
-from locdreamer_ros.nodes.tracking import off_time
 from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import Estimate, Ranges, Site
 
@@ -245,7 +245,7 @@ class FleetNode(SitedNode):
 
     def _wait(self, tag: str, gathered: Gathered, asked: Asked | None) -> None:
         member = self._member(tag)
-        member.heard = gathered.received
+        member.heard, member.heard_s = gathered.received, self.now_s()
         if len(member.waiting) >= MOST_WAITING:
             raise InputError(f"sends faster than is taken in: {MOST_WAITING} messages wait")
         member.waiting.append((gathered, asked))
@@ -361,13 +361,19 @@ class FleetNode(SitedNode):
             self._fleet.forget(tag)
 
     def _states(self) -> dict[str, Status]:
-        return {tag: self.fleet.add(tag).status() for tag in self._members.by_tag}
+        members = self._members.by_tag.items()
+        return {tag: self.fleet.add(tag).status(self._quiet(member)) for tag, member in members}
+
+    def _quiet(self, member: Member) -> float:
+        """For how long, s, a tag has had no turn: one that is asked has them all the time."""
+        return 0.0 if self.asking else max(self.now_s() - member.heard_s, 0.0)
 
     def _show(self) -> None:
         """Status and markers, where somebody looks and it is time."""
         if self._status.due(STATUS_S):
-            found = {tag: self.fleet.condition(tag) for tag in self._members.by_tag}
-            array = states(self._members.by_tag, found, self.known_site, perf_counter())
+            members = self._members.by_tag
+            found = {t: self.fleet.condition(t, self._quiet(m)) for t, m in members.items()}
+            array = states(members, found, self.known_site, perf_counter())
             array.header.stamp = self.get_clock().now().to_msg()
             self._status.publish(array)
         if self._markers.due(self.config.display_period):

@@ -28,7 +28,7 @@ from locdreamer_ros.nodes.estimate_publisher import anchor_markers, ball, ellips
 from locdreamer_ros.nodes.lifecycle import KEPT_QOS, UwbNode
 from locdreamer_ros.nodes.passive import Gathered
 from locdreamer_ros.nodes.possible import Judge
-from locdreamer_ros.nodes.tracking import trouble
+from locdreamer_ros.nodes.saying import trouble
 from locdreamer_ros.types import LONGEST_ID, Estimate, Site
 
 POSES = QoSProfile(depth=10, reliability=KEPT_QOS.reliability, durability=KEPT_QOS.durability)
@@ -59,6 +59,8 @@ class Member:
     topic: str
     heard: float
     """When it last sent what could be read (perf_counter)."""
+    heard_s: float = 0.0
+    """The same, by the node's `now_s`."""
     waiting: deque[tuple[Gathered, Asked | None]] = field(default_factory=deque)
     """What is to be taken in, and what it answers."""
     part: Gathered | None = None

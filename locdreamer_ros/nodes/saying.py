@@ -1,12 +1,15 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""When a node logs what is wrong: once it has lasted, again after a while, when it is over."""
+"""What is wrong, in words; and when a node logs it: once it has lasted, again, when it is over."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any
+
+from locdreamer_ros.integrity.status import State, Status, far_off
 
 SAY_AFTER_S, SAY_AGAIN_S = 2.0, 30.0
 """It may be over at once, and nobody reads every line."""
@@ -20,6 +23,31 @@ MOST_REASONS = 100
 
 def _plain(text: str) -> str:
     return NUMBER.sub("", text)
+
+
+def off_time(status: Status) -> str:
+    """What is wrong with the stamps of ranges, in words; empty: nothing."""
+    if status.skew:
+        way = "ahead of" if status.skew > 0.0 else "behind"
+        return f"ranges are stamped {abs(status.skew):.1f} s {way} the time of this node"
+    if status.coarse:
+        return "an anchor has several ranges at one time: does the driver's clock count by steps?"
+    return ""
+
+
+def trouble(status: Status, ids: Sequence[str]) -> str:
+    """What is wrong with ranges or estimate, in words; empty: nothing. ids: of the anchors."""
+    if said := off_time(status):
+        return said
+    said = {
+        State.DOUBTFUL: "the ranges do not agree with the estimate, or with two alike",
+        State.COASTING: f"no usable range for {status.silence:.1f} s",
+        State.LOST: f"no usable range for {status.silence:.1f} s: looking for a new first fix",
+    }.get(status.state, "")
+    if status.excluded:
+        names = ", ".join(ids[row] for row in status.excluded)
+        said = f"ranges of {names} do not fit and are held back"
+    return "; ".join(filter(None, (said, far_off(status.far, ids))))
 
 
 class Sayer:

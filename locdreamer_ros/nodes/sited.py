@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode
 from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.parameters import changed, fields_of
 from locdreamer_ros.nodes.possible import Judge
+from locdreamer_ros.stamps import to_seconds
 from locdreamer_ros.types import Anchors, Site
 from locdreamer_ros.units import hang
 
@@ -117,6 +119,11 @@ class SitedNode(UwbNode):
         """Begin, as soon as the anchors are known."""
         if self.site is not None:
             self.begin()
+
+    def now_s(self) -> float:
+        """What silences are measured by: /clock under use_sim_time, else a steady clock, s."""
+        now = self.get_clock().now().nanoseconds if self._simulated else None
+        return monotonic() if now is None else to_seconds(now)
 
     def hear_clock(self, clocks: Clocks, ns: int) -> None:
         """Compare the stamp of what came unasked with the time of now, where that is a clock's."""

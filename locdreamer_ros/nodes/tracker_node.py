@@ -325,6 +325,11 @@ class TrackerNode(PassiveNode):
         self._given_up.clear()
         self._forgotten = self._sequence
 
+    @property
+    def lives_on(self) -> str:
+        """Ticks, where they set the pace."""
+        return "uwb/tick" if self.asking and self.config.rate == 0.0 else super().lives_on
+
     def health(self) -> tuple[str, dict[str, object]]:
         """And whether there is a clock to ask by."""
         warning, values = super().health()

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import nan
 from time import perf_counter
@@ -16,7 +16,8 @@ from rclpy.qos import QoSProfile
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.integrity.status import State, Status, far_off
+from locdreamer_ros.integrity.silence import COAST_S
+from locdreamer_ros.integrity.status import State, Status
 from locdreamer_ros.loop import Loop
 from locdreamer_ros.methods import (
     LISTENS,
@@ -37,6 +38,7 @@ from locdreamer_ros.nodes.listening import (
     spoken_of,
 )
 from locdreamer_ros.nodes.robot_frames import RobotFrames, read_lever_arm
+from locdreamer_ros.nodes.saying import trouble
 from locdreamer_ros.nodes.sited import SitedNode, check_frame
 from locdreamer_ros.stamps import to_seconds
 from locdreamer_ros.types import Estimate, Motion, Ranges, Site
@@ -72,31 +74,6 @@ class TrackingConfig(EstimateConfig, TrackerChoice):
                 )
 
 
-def off_time(status: Status) -> str:
-    """What is wrong with the stamps of ranges, in words; empty: nothing."""
-    if status.skew:
-        way = "ahead of" if status.skew > 0.0 else "behind"
-        return f"ranges are stamped {abs(status.skew):.1f} s {way} the time of this node"
-    if status.coarse:
-        return "an anchor has several ranges at one time: does the driver's clock count by steps?"
-    return ""
-
-
-def trouble(status: Status, ids: Sequence[str]) -> str:
-    """What is wrong with ranges or estimate, in words; empty: nothing. ids: of the anchors."""
-    if said := off_time(status):
-        return said
-    said = {
-        State.DOUBTFUL: "the ranges do not agree with the estimate, or with two alike",
-        State.COASTING: f"no usable range for {status.silence:.1f} s",
-        State.LOST: f"no usable range for {status.silence:.1f} s: looking for a new first fix",
-    }.get(status.state, "")
-    if status.excluded:
-        names = ", ".join(ids[row] for row in status.excluded)
-        said = f"ranges of {names} do not fit and are held back"
-    return "; ".join(filter(None, (said, far_off(status.far, ids))))
-
-
 class TrackingNode(SitedNode):
     """Hosts one tracker. Subclasses say when the loop turns: in `begin` and `on_ranges`."""
 
@@ -108,6 +85,10 @@ class TrackingNode(SitedNode):
         self._times_back = 0
         self._new_tracks = 0
         """How often the watch had begun anew when it was last looked."""
+        self._turned = 0.0
+        """When the loop last turned, by `now_s`."""
+        self._told = False
+        """Whether `~/status` of a fix came since it was last looked."""
         self.fallback = ""
         self.instead = ""
         """Why the standby tracker and scheduler were made in place of those asked for."""
@@ -140,6 +121,7 @@ class TrackingNode(SitedNode):
         self._robot.begin_anew()
         self._moving: list[Any] = []
         hear_motion(self, self._hear_motion)
+        self.look_each_second(self._tell_silence)
         hear(self, RangeArray, "uwb/ranges", self._on_ranges)
 
     def on_ranges(self, message: RangeArray, received: float) -> None:
@@ -256,7 +238,7 @@ class TrackingNode(SitedNode):
 
     def compute(self, work: Callable[[], Result]) -> tuple[Result | None, float]:
         """What `work` returns and the seconds it took; None, and a restart, where numbers fail."""
-        begin = perf_counter()
+        begin, self._turned = perf_counter(), self.now_s()
         try:
             return work(), perf_counter() - begin
         except InputError as reason:
@@ -308,28 +290,17 @@ class TrackingNode(SitedNode):
             pose = self.output.publish(estimate, self.known_site, ns=ns)
             self._robot.publish(pose, estimate, self._motion.pose_at(to_seconds(ns)), ns)
             self.counts["fixes"] += 1
-        names = self.known_site.anchors.ids
-        self._status.publish(
-            TrackerStatus(
-                header=header(ns, self.config.frame),
-                state=int(status.state),
-                tracker=STANDBY[0] if self.instead else self.method.tracker,
-                preset="" if self.instead else self.method.preset,
-                model=self.loop.tracker.model_name or "",
-                scheduler=self._asked_by() if self.asking else "",
-                fallback=self._fallback() or ("" if estimate is not None else "no first fix yet"),
-                session=answered[0],
-                sequence=answered[1],
-                ranges_asked=min(asked, LARGEST_COUNT),
-                ranges_used=min(self.loop.watch.used, LARGEST_COUNT),
-                excluded=[names[row] for row in status.excluded],
-                mirror=status.mirror,
-                restarts=self.counts["restarts"] + self.loop.restarts,
-                silence=nan if estimate is None else status.silence,
-                latency=perf_counter() - received,
-                step_time=spent + seconds,
-                messages_dropped=self.counts["messages_dropped"],
-            )
+        self._told = True
+        self._tell(
+            status,
+            ns,
+            fallback=self._fallback() or ("" if estimate is not None else "no first fix yet"),
+            session=answered[0],
+            sequence=answered[1],
+            ranges_asked=min(asked, LARGEST_COUNT),
+            ranges_used=min(self.loop.watch.used, LARGEST_COUNT),
+            latency=perf_counter() - received,
+            step_time=spent + seconds,
         )
         if estimate is not None:
             self.fallback = ""
@@ -340,6 +311,53 @@ class TrackingNode(SitedNode):
                 asked=ranges.anchor,
                 excluded=status.excluded,
             )
+
+    def _tell(self, status: Status, ns: int, **of_fix: Any) -> None:
+        """Publish `~/status` for the stamp `ns`; of_fix: its fields that are of one fix."""
+        names = self.known_site.anchors.ids
+        self._status.publish(
+            TrackerStatus(
+                header=header(ns, self.config.frame),
+                state=int(status.state),
+                tracker=STANDBY[0] if self.instead else self.method.tracker,
+                preset="" if self.instead else self.method.preset,
+                model=self.loop.tracker.model_name or "",
+                scheduler=self._asked_by() if self.asking else "",
+                excluded=[names[row] for row in status.excluded],
+                mirror=status.mirror,
+                restarts=self.counts["restarts"] + self.loop.restarts,
+                silence=nan if status.state == State.WAITING else status.silence,
+                messages_dropped=self.counts["messages_dropped"],
+                **of_fix,
+            )
+        )
+
+    @property
+    def lives_on(self) -> str:
+        """The topic without which nothing goes on."""
+        return RANGES[0] if self.asking else spoken_of(self, RANGES)
+
+    def _quiet(self) -> float:
+        """For how long, s, the loop has not turned."""
+        return max(self.now_s() - self._turned, 0.0)
+
+    def _missed(self, quiet: float) -> str:
+        """What is missed in a silence, for the end of a warning."""
+        topic = self.resolve_topic_name(self.lives_on)
+        if not self.count_publishers(self.lives_on):
+            return f"; nobody publishes {topic}"
+        return f"; nothing comes on {topic}" if quiet > COAST_S else ""
+
+    def _tell_silence(self) -> None:
+        """Each second without ranges `~/status` goes on, for whoever goes by its state."""
+        told, self._told = self._told, False
+        if told or self.site is None or self.loop.estimate is None:
+            return
+        quiet = self._quiet()
+        status = self.loop.status(quiet)
+        if status.state in (State.COASTING, State.LOST):
+            now = self.loop.estimate.time + quiet
+            self._tell(status, round(now * 1e9), fallback=self._fallback(), latency=nan)
 
     def health(self) -> tuple[str, dict[str, object]]:
         """Whether the anchors are known and there is a fix."""
@@ -356,16 +374,18 @@ class TrackingNode(SitedNode):
             **{f"excluded_{name}": count for name, count in gate.excluded.items()},
         }
         impossible = self._judge.impossible
-        status = self.loop.status()
+        quiet = self._quiet()
+        status = self.loop.status(quiet)
         wrong = impossible or trouble(status, self.site.anchors.ids)
+        if status.state in (State.COASTING, State.LOST):
+            wrong += self._missed(quiet)
         if status.state in (State.COASTING, State.LOST) and self.drops_now():
             wrong = f"{wrong}, messages are dropped: {self.problem}"
         if self.loop.estimate is None:
             if not self._heard_ranges:
                 if self.asking and (differ := not_asked_for(self)):
                     return differ, values
-                topic = RANGES[0] if self.asking else spoken_of(self, RANGES)
-                return self.awaiting("ranges", topic, "or see its own log"), values
+                return self.awaiting("ranges", self.lives_on, "or see its own log"), values
             waiting = "waiting for a first fix: ranges of too few anchors, or they disagree"
             if self.drops_now():
                 waiting = f"waiting for a first fix, messages are dropped: {self.problem}"

@@ -33,8 +33,8 @@ from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.fleet_node import FleetNode
 from locdreamer_ros.nodes.lifecycle import LATCHED, LOSSLESS
+from locdreamer_ros.nodes.saying import trouble
 from locdreamer_ros.nodes.tracker_node import TrackerNode
-from locdreamer_ros.nodes.tracking import trouble
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.simulation import simulate
 from locdreamer_ros.stamps import to_nanoseconds

@@ -1,0 +1,104 @@
+# Copyright 2026 The locdreamer_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Nothing comes any more: a node that lives on what comes says so all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isnan
+from time import monotonic
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
+pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
+
+from locdreamer_ros.msg import AnchorSchedule, RangeArray, TrackerStatus
+from nodes.hosted import ANCHORS, TRUTH, Hosted, answer_to, hosting, ranges_at
+from rosgraph_msgs.msg import Clock
+
+from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes.ekf_node import EkfNode
+from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
+from locdreamer_ros.nodes.fleet_node import FleetNode
+from locdreamer_ros.nodes.lifecycle import KEPT_QOS
+from locdreamer_ros.nodes.tracker_node import TrackerNode
+
+LATER_S = 5.0
+
+
+def unasked(ns: int) -> RangeArray:
+    ranges = ranges_at(TRUTH, [0, 1, 2, 3], ns / 1e9)
+    return RangeArray(header=c.header(ns, "map"), ranges=c.to_ranges(ranges, ANCHORS))
+
+
+def lived_on(hosted: Hosted, kind: type) -> Callable[[int], None]:
+    """What lets a fix be made at a time, ns."""
+    if kind is TrackerNode:
+        ticks = hosted.say(Clock, "uwb/tick")
+        answers = hosted.say(RangeArray, "uwb/ranges")
+        hosted.peer.create_subscription(
+            AnchorSchedule, "uwb/schedule", lambda asked: answers.publish(answer_to(asked)), 10
+        )
+        return lambda ns: ticks.publish(Clock(clock=c.to_stamp(ns)))
+    ranges = hosted.say(RangeArray, "uwb/ranges")
+    return lambda ns: ranges.publish(unasked(ns))
+
+
+@pytest.mark.parametrize("kind", [TrackerNode, EkfNode, FleetNode])
+def test_who_hears_nothing_any_more_says_so(kind: type) -> None:
+    """All was well for ever: silence was counted by the stamps of what came."""
+    with hosting(kind, dimensions="'2'") as hosted:
+        name = "fleet" if kind is FleetNode else hosted.node.get_name()
+        told = hosted.hear(TrackerStatus, f"{name}/status", KEPT_QOS)
+        hosted.place()
+        say = lived_on(hosted, kind)
+        for tenth in range(10, 20):
+            say(tenth * 10**8)
+            hosted.rest(0.05)
+        hosted.until(lambda: hosted.node.counts["fixes"] >= 10, "fixes")
+        assert hosted.node.health()[0] == ""
+        hosted.node.now_s = lambda: monotonic() + LATER_S
+        if kind is FleetNode:
+            assert hosted.node.health()[0].startswith("1 of 1 tags are not tracked well")
+            return
+        topic = "tick" if kind is TrackerNode else "ranges"
+        said = hosted.node.health()[0]
+        assert said.startswith("no usable range for 5.")
+        assert said.endswith(f"; nothing comes on /uwb/{topic}")
+        count = len(told)
+        hosted.until(lambda: len(told) >= count + 2, "status in a silence")
+        last = told[-1]
+        assert last.state == TrackerStatus.COASTING
+        assert isnan(last.latency)
+        assert last.silence > LATER_S
+        assert c.nanoseconds(last.header.stamp) / 1e9 == pytest.approx(1.9 + last.silence)
+        hosted.node.now_s = monotonic
+        say(2 * 10**9)
+        hosted.until(lambda: told[-1].state == TrackerStatus.TRACKING, "ranges again")
+        assert hosted.node.health()[0] == ""
+
+
+def test_a_tracker_that_is_not_answered_goes_on_saying_how_it_is() -> None:
+    """A driver that died: `~/status` came with answers alone, and a watchdog heard nothing."""
+    with hosting(TrackerNode, dimensions="'2'", rate=10.0) as hosted:
+        told = hosted.hear(TrackerStatus, "tracker_node/status", KEPT_QOS)
+        hosted.place()
+        driver = hosted.say(RangeArray, "uwb/ranges")
+        asked = hosted.peer.create_subscription(
+            AnchorSchedule, "uwb/schedule", lambda asked: driver.publish(answer_to(asked)), 10
+        )
+        hosted.until(lambda: len(told) >= 5, "fixes")
+        hosted.peer.destroy_subscription(asked)
+        hosted.peer.destroy_publisher(driver)
+        hosted.until(lambda: told[-1].state == TrackerStatus.COASTING, "status in a silence")
+        assert hosted.node.health()[0].endswith("; nobody publishes /uwb/ranges")
+
+
+def test_the_evaluator_scores_fixes_alone() -> None:
+    with hosting(EvaluatorNode, trackers="tracker_node") as hosted:
+        status = hosted.say(TrackerStatus, "tracker_node/status", KEPT_QOS)
+        status.publish(TrackerStatus(latency=float("nan")))
+        status.publish(TrackerStatus(header=c.header(10**9, "map")))
+        hosted.until(lambda: hosted.node._statuses["tracker_node"], "a status")
+        assert list(hosted.node._statuses["tracker_node"]) == [(0, 10**9)]
