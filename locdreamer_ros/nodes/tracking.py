@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import nan
+from math import hypot, nan
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ from locdreamer_ros.nodes.listening import (
     not_asked_for,
     spoken_of,
 )
+from locdreamer_ros.nodes.possible import MotionJudge
 from locdreamer_ros.nodes.robot_frames import RobotFrames, read_lever_arm
 from locdreamer_ros.nodes.saying import trouble
 from locdreamer_ros.nodes.sited import SitedNode, check_frame
@@ -48,6 +49,8 @@ LARGEST_COUNT = 2**16 - 1
 """The largest count in TrackerStatus."""
 UNMOVED = 20
 """So many fixes without the motion of wheels that are heard are a problem."""
+MOVED = "; or odometry or gyro are wrong (m, rad/s, z up?)"
+"""Said in doubt, where they are used: a wrong motion looks as wrong ranges do."""
 STANDBY = ("robust-ekf", "gdop")
 """What tracks and schedules where a learned model cannot."""
 
@@ -115,7 +118,7 @@ class TrackingNode(SitedNode):
         self._heard_ranges = False
         self._clocks = Clocks()
         self.counts["restarts"] = 0  # those since the activation
-        self._motion = MotionBuffer()
+        self._motion, self._moves = MotionBuffer(), MotionJudge()
         self._unmoved = 0
         """Fixes since the last one that wheels or gyro said something of."""
         self._robot.begin_anew()
@@ -143,12 +146,17 @@ class TrackingNode(SitedNode):
         def heard(message: Any) -> None:
             try:
                 if isinstance(message, Odometry):
-                    anew = self._motion.add_pose(*from_wheels(message))
+                    time, x, y, yaw = from_wheels(message)
+                    speed = message.twist.twist.linear
+                    self._moves.wheels(time, (x, y, yaw), hypot(speed.x, speed.y))
+                    anew = self._motion.add_pose(time, x, y, yaw)
                     self._robot.hear(message)
                     if anew:
                         self._robot.begin_anew()
                 else:
-                    self._motion.add_rate(*from_imu(message))
+                    time, rate = from_imu(message)
+                    self._moves.gyro(time, rate)
+                    self._motion.add_rate(time, rate)
             except InputError as reason:
                 raise InputError(f"{topic}: {reason}") from None
 
@@ -379,6 +387,8 @@ class TrackingNode(SitedNode):
         wrong = impossible or trouble(status, self.site.anchors.ids)
         if status.state in (State.COASTING, State.LOST):
             wrong += self._missed(quiet)
+        elif status.state == State.DOUBTFUL and self.counts["motions"] and not self._unmoved:
+            wrong += MOVED
         if status.state in (State.COASTING, State.LOST) and self.drops_now():
             wrong = f"{wrong}, messages are dropped: {self.problem}"
         if self.loop.estimate is None:
@@ -391,5 +401,7 @@ class TrackingNode(SitedNode):
                 waiting = f"waiting for a first fix, messages are dropped: {self.problem}"
             return wrong or self._clocks.wrong() or waiting, values
         still = self._motion.missing(self.loop.estimate.time) if self._unmoved >= UNMOVED else ""
+        if still and self.drops_now() and self.problem.startswith((*MOTION,)):
+            still = f"{self.problem.partition(':')[0]} is not used:{self.problem.partition(':')[2]}"
         odd = still or self._frames.refused or self._clocks.wrong()
         return impossible or self._fallback() or wrong or odd, values

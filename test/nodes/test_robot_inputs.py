@@ -16,6 +16,7 @@ from nav_msgs.msg import Odometry
 from nodes.hosted import ANCHORS, TRUTH, Hosted, hosting, ranges_at
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Imu
 from tf2_msgs.msg import TFMessage
 
 from locdreamer_ros.nodes import conversions as c
@@ -23,6 +24,7 @@ from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
 from locdreamer_ros.nodes.fleet_node import FleetNode
 from locdreamer_ros.nodes.lifecycle import KEPT_QOS
+from locdreamer_ros.nodes.possible import MotionJudge
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 
 TENTH_NS = 10**8
@@ -142,3 +144,51 @@ def test_odometry_that_says_nothing_of_the_fixes_is_named(
         hosted.node.trigger_deactivate()
         hosted.node.trigger_activate()
         assert follow(hosted, 7000, 25) == ""
+
+
+def moving(kind: str, epoch: int) -> Odometry | Imu:
+    """A robot that goes .5 m/s on a circle of 1 m, as it says it in each tenth of a second."""
+    angle, ns = 0.05 * epoch, epoch * TENTH_NS
+    if kind == "degrees":
+        return c.to_imu(np.degrees(0.5), ns)
+    scale = {"twist": 0.0, "mm": 1000.0}.get(kind, 1.0)
+    pose = scale * np.array([np.sin(angle), 1.0 - np.cos(angle), 0.0])
+    said = c.to_wheels(pose, ns)
+    said.twist.twist.linear.x = 0.5
+    return said
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("twist", "odometry is not used: its pose stands still while its twist moves"),
+        ("mm", "odometry is not used: it goes 50 m in 0.1 s, again and again: is it in m?"),
+        ("degrees", "imu is not used: it turns by more than 8 rad/s again and again: are they"),
+        ("right", ""),
+    ],
+)
+def test_motion_that_cannot_be_is_named_and_not_used(kind: str, words: str) -> None:
+    """A robot that stood, by its odometry, and drove; a tag that spun: both were believed."""
+    with hosting(EkfNode, dimensions="'2'") as hosted:
+        hosted.place()
+        first = moving(kind, 6000)
+        say = hosted.say(type(first), "imu" if kind == "degrees" else "odometry")
+        ranges = hosted.say(RangeArray, "uwb/ranges")
+        for epoch in range(6000, 6080):
+            say.publish(moving(kind, epoch))
+            hosted.rest(0.003)
+            ranges.publish(ranges_of(epoch))
+        hosted.until(lambda: hosted.node.counts["fixes"] == 80, "the fixes")
+        said = hosted.node.health()[0]
+        assert said.startswith(words) if words else said == ""
+        assert (hosted.node.counts["motions"] > 70) == (not words)
+
+
+def test_odometry_that_stands_or_was_set_anew_is_possible() -> None:
+    judge = MotionJudge()
+    for tick in range(1000):  # noise of a twist; a speed that is none
+        judge.wheels(0.02 * tick, (1.0, 2.0, 0.0), 0.01 if tick % 2 else float("nan"))
+    for tick in range(1000, 1100):  # set anew now and then
+        judge.wheels(0.02 * tick, (100.0 * (tick // 10), 2.0, 0.0), 0.0)
+    for tick in range(2000):  # a hand that shakes
+        judge.gyro(0.01 * tick, 20.0 if tick % 20 == 0 else 1.0)
