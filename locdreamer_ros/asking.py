@@ -3,7 +3,7 @@
 """Whom to ask but for the scheduler: who does not answer, who is held back, who is in doubt.
 
 The scheduler chooses by what ranges would say; it cannot know that an anchor is off, out of reach
-or behind a wall that lets nothing through. Who misses four times in a row is passed over, longer
+or behind a wall that lets nothing through. Who misses six times in a row is passed over, longer
 each time, and then asked again where the scheduler wants it: so a dead anchor costs little, and one
 that comes back is found.
 """
@@ -17,9 +17,11 @@ import numpy as np
 from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.types import BoolArray, FloatArray, IntArray
 
-MISSES, PAUSE_S, LONGEST_S = 4, 0.5, 2.0
+MISSES, PAUSE_S, LONGEST_S = 6, 0.5, 2.0
 """An anchor that missed so often in a row is passed over for so long, twice as long each time more,
-at most. Where a third of all ranges is lost by chance, four in a row are rare."""
+at most. Bodies and antennas lose a few in a row."""
+STRANGER = 2
+"""Of one that was never heard so many misses are enough: on a large site most are out of reach."""
 RUNS, NEWEST = 3.0, 0.1
 """And so many times as often as anchors miss before they answer, in the mean of late: where answers
 come one at a time, each misses while others answer."""
@@ -44,6 +46,8 @@ class Asking:
         """How often each anchor did not answer, in a row."""
         self._until: FloatArray = np.zeros(count)
         """Until when it is passed over if it missed often enough, s."""
+        self._grace: IntArray = np.full(count, STRANGER)
+        """How many misses in a row are enough for each, at least."""
         self.begin()
 
     def begin(self) -> None:
@@ -62,6 +66,7 @@ class Asking:
 
     def answered(self, asked: IntArray, answers: IntArray, time: float) -> None:
         """Of rows `asked` at `time` those in `answers` did."""
+        self._grace[answers] = MISSES
         if not self.missing and asked.size <= answers.size:
             return
         misses = self._misses
@@ -69,7 +74,8 @@ class Asking:
         if asked.size == answers.size and not misses[answers].any():
             self._run -= NEWEST * self._run
             return
-        missed, enough = asked[~np.isin(asked, answers)], self._enough
+        missed = asked[~np.isin(asked, answers)]
+        enough = self._enough[missed]
         # Where nobody answers it is not one anchor's fault: none is given up for long.
         misses[missed] += 1 if answers.size else misses[missed] < enough
         longer = 2.0 ** np.clip(misses[missed] - enough, 0, 9)
@@ -108,9 +114,9 @@ class Asking:
         return self._silent if self._silent.any() else None
 
     @property
-    def _enough(self) -> int:
-        """So many misses in a row are enough."""
-        return MISSES + int(RUNS * self._run)
+    def _enough(self) -> IntArray:
+        """So many misses in a row are enough, of each anchor (A,)."""
+        return self._grace + int(RUNS * self._run)
 
     def mended(self, chosen: IntArray, time: float, silent: BoolArray | None) -> IntArray:
         """The choice without anchors that are held back or `silent` (A,); with those in doubt."""
