@@ -8,7 +8,6 @@
 #define LOCDREAMER_ROS__SINGLES_HPP_
 
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "vectors.hpp"
@@ -28,17 +27,6 @@ struct alignas(64) Row
 typedef float Single4 __attribute__((vector_size(16)));
 typedef float Single8 __attribute__((vector_size(32)));
 typedef float Single16 __attribute__((vector_size(64)));
-
-template<class Vector>
-INLINE Vector load(const float * from)
-{
-  Vector found;
-  std::memcpy(&found, from, sizeof found);
-  return found;
-}
-
-template<class Vector>
-INLINE void store(const Vector & values, float * to) {std::memcpy(to, &values, sizeof values);}
 
 // Work on the columns of rows beside each other, as many at once as the processor has.
 template<class Work>

@@ -106,7 +106,6 @@ constexpr bool EIGHTS_ALIKE = false;
 // What the processor has no such vectors for, the compiler takes apart. Functions with vectors are
 // always inlined, so how they are handed over does not matter.
 #pragma GCC diagnostic ignored "-Wpsabi"
-typedef double Two __attribute__((vector_size(16)));
 typedef double Four __attribute__((vector_size(32)));
 typedef double Eight __attribute__((vector_size(64)));
 
@@ -117,16 +116,17 @@ constexpr int LANES = sizeof(Vector) / sizeof(double);
 template<class Vector>
 using Bits = decltype(Vector{} < Vector{});
 
-template<class Vector = Four>
-INLINE Vector load(const double * from)
+// Of doubles or singles, as many as the vector has.
+template<class Vector = Four, class Number>
+INLINE Vector load(const Number * from)
 {
   Vector found;
   std::memcpy(&found, from, sizeof found);
   return found;
 }
 
-template<class Vector>
-INLINE void store(const Vector & values, double * to) {std::memcpy(to, &values, sizeof values);}
+template<class Vector, class Number>
+INLINE void store(const Vector & values, Number * to) {std::memcpy(to, &values, sizeof values);}
 
 // By lane, and unrolled, so that it is one instruction. Where one is NaN, they are still the two that
 // were given.
