@@ -51,7 +51,7 @@ class Asking:
         self.begin()
 
     def begin(self) -> None:
-        """Time may have gone back: nothing is remembered."""
+        """Time may have gone back: of times nothing is remembered, but who was ever heard is."""
         self._misses.fill(0)
         self.missing = False
         """Whether somebody did not answer when asked last."""
@@ -134,8 +134,8 @@ class Asking:
         if doubts:
             kept = unheard[: chosen.size]
         else:
-            chosen_still = chosen if silent is None else chosen[~silent[chosen]]
-            kept = [a for a in chosen_still.tolist() if a not in named]
+            answering = chosen if silent is None else chosen[~silent[chosen]]
+            kept = [a for a in answering.tolist() if a not in named]
             kept += [a for a in unheard if a not in kept][: chosen.size - len(kept)]
         if named and time - self._retried >= RETRY_S and kept:
             self._retried = time

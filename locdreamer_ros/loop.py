@@ -290,19 +290,15 @@ class Loop:
             return None
         self.watch.gate.times.remember(ranges, plan.time)
         posterior, outcome = self._stepped.stepped(result[:4]), result[4]
-        if self._asking.missing or (outcome if isinstance(outcome, int) else outcome[0]) < (
-            plan.anchor.size
-        ):
+        # Not a number alone: the track is not explained as it should be, or not held yet.
+        tests = not isinstance(outcome, int)
+        used, *costs = outcome if tests else (outcome,)
+        if self._asking.missing or used < plan.anchor.size:
             self._asking.answered(plan.anchor, ranges.usable().anchor, plan.time)
-        if isinstance(outcome, int):
-            posterior = self.watch.conclude(posterior, outcome, plan.time, False)
-            if self.watch.seeking:
-                self._seat = None
-        else:  # the track is not explained as it should be, or not held yet
+        held = Held(*costs) if costs else None
+        posterior = self.watch.conclude(posterior, used, plan.time, tests, held)
+        if tests or self.watch.seeking:
             self._seat = None
-            used, *costs = outcome
-            held = Held(*costs) if costs else None
-            posterior = self.watch.conclude(posterior, used, plan.time, True, held)
         self.scheduler.observe(plan.prediction, ranges, posterior)
         return posterior
 

@@ -12,8 +12,9 @@ import pytest
 from kernels import KERNEL, with_kernel
 from worlds import circle_recording, square_anchors
 
-from locdreamer_ros.asking import LONGEST_S, MISSES
+from locdreamer_ros.asking import LONGEST_S, MISSES, Asking
 from locdreamer_ros.evaluation.run import Run, run_offline
+from locdreamer_ros.integrity.watch import Watch
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.schedulers.subsets import NEAREST
@@ -121,9 +122,6 @@ def test_doubt_asks_nobody_who_does_not_answer() -> None:
     """While the track is suspect those unheard for longest are asked: the dead would be first."""
     site = Site(square_anchors(8, size=10.0), 2, 1.0)
     method = Method()
-    from locdreamer_ros.asking import Asking
-    from locdreamer_ros.integrity.watch import Watch
-
     asking = Asking(watch := Watch(site, method.make_tracker(site)))
     for step in range(MISSES):
         asking.answered(np.arange(8), np.arange(4), 0.1 * step)

@@ -89,8 +89,8 @@ class Lasting:
 
     def stuck(self, anchor: int) -> bool:
         """Whether it repeats a stale range; not where most do: a tag that stands, coarse ranges."""
-        since, now = self.rows[anchor, 6:].tolist()
-        if not (self.rows[anchor, 5] >= REPEATS and abs(now - since) > STUCK_M):
+        count, since, now = self.rows[anchor, 5:].tolist()
+        if not (count >= REPEATS and abs(now - since) > STUCK_M):
             return False
         repeats = self.rows[:, 5]
         return bool(2 * (repeats >= REPEATS).sum() <= (repeats >= 0.0).sum())
