@@ -28,10 +28,9 @@ from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.intervals import mean_interval
-from locdreamer_ros.evaluation.metrics import Track
+from locdreamer_ros.evaluation.metrics import silently_lost
 from locdreamer_ros.evaluation.run import evaluate
 from locdreamer_ros.files import anchors_of
-from locdreamer_ros.integrity.status import State
 from locdreamer_ros.methods import SCHEDULERS, Method
 from locdreamer_ros.recording import Recording
 
@@ -54,8 +53,6 @@ DEFAULT = Method().scheduler
 WITHIN_RATIO = 1.05
 COVERAGE_BAND = (0.90, 0.98)
 """Coverage of a 95 % ellipse that is neither too sure nor too wide."""
-LOST_M, LOST_S = 3.0, 2.0
-"""An estimate this far off for longer than that, said to be good, is lost without a sign."""
 
 
 @dataclass(frozen=True)
@@ -107,23 +104,7 @@ def run_job(job: Job) -> dict[str, Any]:
         track, report = evaluate(_loaded(job.path), job.method)
     except InputError as reason:
         return {"problem": str(reason)}
-    return {**report, "lost": float(lost_silently(track)), "problem": ""}
-
-
-def lost_silently(track: Track) -> bool:
-    """Whether the track is LOST_M off for longer than LOST_S while it is said to be right."""
-    off = np.linalg.norm(track.mean[:, :2] - track.truth[:, :2], axis=1) > LOST_M
-    if track.states is not None:
-        off &= track.states == State.TRACKING
-    since: float | None = None
-    for time, wrong in zip(track.times.tolist(), off.tolist(), strict=True):
-        if not wrong:
-            since = None
-        elif since is None or time < since:
-            since = time
-        elif time - since > LOST_S:
-            return True
-    return False
+    return {**report, "lost": float(silently_lost(track)), "problem": ""}
 
 
 def jobs_of(paths: Sequence[Path], seeds: Sequence[int]) -> list[Job]:

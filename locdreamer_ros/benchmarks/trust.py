@@ -21,12 +21,12 @@ from locdreamer_ros.benchmarks.result import Result, Row, Settings, with_interva
 from locdreamer_ros.benchmarks.spreading import spread
 from locdreamer_ros.benchmarks.turns import Turns, first_fix
 from locdreamer_ros.evaluation.intervals import mean_interval
+from locdreamer_ros.evaluation.metrics import silently_lost
 from locdreamer_ros.evaluation.run import run_offline
-from locdreamer_ros.integrity.status import State
 from locdreamer_ros.methods import Method
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.simulation import RUN_STREAM, World, make_world, simulate_in, stream
-from locdreamer_ros.types import Anchors, BoolArray, FloatArray, IntArray, Ranges, Site
+from locdreamer_ros.types import Anchors, BoolArray, FloatArray, Ranges, Site
 
 RATE_HZ, DURATION_S, ONSET_S = 10.0, 90.0, 30.0
 PLACES = ("house", "hall")
@@ -41,40 +41,31 @@ CLEAN_RATES_HZ = (1.0, 3.0, 10.0)
 BEGUN = 10
 """Fixes of a clean run that are not compared: the filter alone begins at the truth."""
 SILENCES_S = (1.0, 5.0, 20.0, 60.0, 300.0, 600.0)
-LOST_M, LOST_S, BACK_M = 3.0, 2.0, 1.0
-"""Farther off for longer is lost; nearer is back after a silence."""
+BACK_M = 1.0
+"""A track nearer than this is back after a silence."""
 HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """One run: errors (T,) m, NaN without estimate; states (T,); named (T, A), whom it accuses."""
+    """One run: error (T,) m at times (T,) s, NaN without estimate; named (T, A), whom it accuses.
+
+    lost: off for long while it said that all is well.
+    """
 
     times: FloatArray
     error: FloatArray
-    states: IntArray
     named: BoolArray
-
-    @property
-    def silently_lost(self) -> bool:
-        """Whether it was off for long while it said that all is well."""
-        wrong = (self.error > LOST_M) & (self.states == State.TRACKING)
-        longest = run = 0
-        for row in wrong.tolist():
-            run = run + 1 if row else 0
-            longest = max(longest, run)
-        step = float(np.median(np.diff(self.times)))
-        return longest * step > LOST_S
+    lost: bool
 
 
 def watched(recording: Recording, site: Site, method: Method) -> Watched:
     """Run a method on a recording."""
     tracker, scheduler = method.make_tracker(site), method.make_scheduler(site)
     track = run_offline(recording, site, tracker, scheduler, budget=method.budget).tracks[0]
-    assert track.states is not None
     assert track.asking is not None
     error = np.hypot(*(track.mean[:, :2] - track.truth[:, :2]).T)
-    return Watched(track.times, error, track.states, track.asking.excluded)
+    return Watched(track.times, error, track.asking.excluded, silently_lost(track))
 
 
 def broken(recording: Recording, row: int, attack: str, rng: np.random.Generator) -> Recording:
@@ -183,7 +174,7 @@ def attacked(place: str, count: int, seed: int) -> list[Attack]:
                 float(named[0]) - ONSET_S if named.size else np.inf,
                 mae / float(np.nanmean(without.error[late])),
                 mae,
-                run.silently_lost,
+                run.lost,
             )
         )
     return found
@@ -203,7 +194,7 @@ def cleaned(seed: int) -> tuple[float, int, int, float, dict[tuple[str, float], 
             run = watched(recording, site, Method(seed=seed))
             hours += float(recording.times[-1]) / HOUR_S
             names += int((run.named[1:] & ~run.named[:-1]).sum() + run.named[0].sum())
-            lost += run.silently_lost
+            lost += run.lost
             farthest = max(farthest, float(np.nanmax(run.error)))
             plain = alone(recording, site, Method(seed=seed))[BEGUN:]
             ratios[place, rate] = float(np.nanmean(run.error[BEGUN:]) / plain.mean())

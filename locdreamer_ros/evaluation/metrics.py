@@ -16,12 +16,15 @@ import numpy as np
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.geometry import CHI2_95_2DOF
+from locdreamer_ros.integrity.status import State
 from locdreamer_ros.types import Anchors, BoolArray, Estimate, FloatArray, IntArray
 
 SKIP = 10
 """Estimates after the first fix that are not scored."""
 MOST_DRAWN = 40
 """Anchors of a drawing; of more those that were heard."""
+LOST_M, LOST_S = 3.0, 2.0
+"""A track this far off for longer than that, said to be right, is silently lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +124,11 @@ class Track:
         """Whether any epoch has a horizontal ground truth."""
         return bool(np.isfinite(self.truth[:, :2]).all(axis=1).any())
 
+    @property
+    def usual_step(self) -> float:
+        """Seconds from one epoch to the next, in the median; 0 for a single one."""
+        return float(np.median(np.diff(self.times))) if len(self) > 1 else 0.0
+
     def only(self, rows: IntArray) -> Track:
         """The track at these epochs alone, without whom it asked."""
         states = None if self.states is None else self.states[rows]
@@ -135,8 +143,7 @@ class Track:
         NaN where that is longer ago than two of its usual steps, and than a second.
         """
         rows = np.searchsorted(self.times, times, side="right") - 1
-        usual = float(np.median(np.diff(self.times))) if len(self) > 1 else 0.0
-        gone = (rows < 0) | (times - self.times[rows] > max(1.0, 2.0 * usual))
+        gone = (rows < 0) | (times - self.times[rows] > max(1.0, 2.0 * self.usual_step))
         found = self.only(rows)
         found.mean[gone] = found.covariance[gone] = np.nan
         return replace(found, times=times)
@@ -197,6 +204,27 @@ def horizontal_errors(track: Track, *, skip: int = SKIP) -> FloatArray:
     return np.asarray(
         np.linalg.norm(track.mean[scored, :2] - track.truth[scored, :2], axis=1), dtype=np.float64
     )
+
+
+def silently_lost(track: Track) -> bool:
+    """Whether it was `LOST_M` off for longer than `LOST_S` while it was said to be right.
+
+    An estimate stands for a usual step. A clock that is set back begins a new count.
+    """
+    wrong = np.hypot(*(track.mean[:, :2] - track.truth[:, :2]).T) > LOST_M
+    if track.states is not None:
+        wrong &= track.states == State.TRACKING
+    longest = LOST_S - track.usual_step + 1e-6
+    since: float | None = None
+    for time, here in zip(track.times.tolist(), wrong.tolist(), strict=True):
+        if not here:
+            since = None
+            continue
+        if since is None or time < since:
+            since = time
+        if time - since > longest:
+            return True
+    return False
 
 
 def nees(track: Track, *, skip: int = SKIP) -> FloatArray:

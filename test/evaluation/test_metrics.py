@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,8 +17,10 @@ from locdreamer_ros.evaluation.metrics import (
     horizontal_errors,
     nees,
     score,
+    silently_lost,
 )
 from locdreamer_ros.geometry import CHI2_95_2DOF
+from locdreamer_ros.integrity.status import State
 from locdreamer_ros.types import Estimate, FloatArray
 
 
@@ -187,3 +191,30 @@ def test_track_of_estimates():
     )
     assert (track.unfixed, track.dimensions, len(track)) == (1, 2, 2)
     np.testing.assert_allclose(horizontal_errors(track, skip=0), [2.0])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state", "lost"),
+    [
+        (2.1, State.TRACKING, True),
+        (2.0, State.TRACKING, False),
+        (2.1, State.DOUBTFUL, False),
+    ],
+)
+def test_lost_is_far_off_for_long_and_without_a_sign(
+    seconds: float, state: State, lost: bool
+) -> None:
+    times = np.arange(100) / 10
+    mean = np.zeros((100, 4))
+    mean[20 : 20 + round(10 * seconds), 0] = 4.0
+    covariance = np.broadcast_to(np.eye(4), (100, 4, 4))
+    states = np.full(100, int(state))
+    track = Track(times, mean, covariance, np.zeros((100, 3)), np.full(100, 3), states)
+    assert silently_lost(track) == lost
+
+
+def test_a_clock_that_is_set_back_makes_no_long_loss():
+    times = np.concatenate([np.arange(15.0), np.arange(15.0)]) / 10.0 + 5.0
+    track = track_of(np.full((30, 2), 4.0))
+    assert silently_lost(track)
+    assert not silently_lost(replace(track, times=times))
