@@ -16,6 +16,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+import numpy as np
+
 from locdreamer_ros.driver.device import Device
 from locdreamer_ros.driver.energy import fix_cost
 from locdreamer_ros.loop import Plan
@@ -26,7 +28,7 @@ from locdreamer_ros.schedulers.foresight import (
     remaining_variance,
 )
 from locdreamer_ros.schedulers.subsets import near
-from locdreamer_ros.types import Anchors, BoolArray, Foresight, IntArray
+from locdreamer_ros.types import Anchors, Foresight, IntArray
 
 GUARD_MS = 0.3
 """Between two slots, for clocks that are not quite equal."""
@@ -85,22 +87,23 @@ def grant(
     *,
     most: int,
     blind: Collection[str],
-    silent: Mapping[str, BoolArray | None] = MappingProxyType({}),
+    answering: Mapping[str, IntArray] = MappingProxyType({}),
 ) -> tuple[dict[str, Plan], float]:
     """The plans of the tags that range in the next `ms`, and the ms that are left then.
 
     slots: of a range of each tag, ms; most: ranges of one tag at once. Of a tag without a fix
     nothing is expected: where it is in `blind` it asks whom it planned to, all anchors, before the
-    others, and they wait for as long as that takes over `ms`: what is left is negative. silent:
-    anchors (A,) that do not answer a tag (`Scheduler.silent`).
+    others, and they wait for as long as that takes over `ms`: what is left is negative. answering:
+    of a tag the rows of the anchors that answer it, where some do not.
     """
+    everybody = np.arange(len(anchors))
     rows: dict[str, IntArray] = {}
     foresights: dict[str, Foresight] = {}
     given: dict[str, Plan] = {}
     for tag, plan in plans.items():
         prior = plan.prediction
         if prior is not None and prior.foresight is not None:
-            rows[tag] = near(prior, anchors, silent.get(tag))
+            rows[tag] = near(prior, anchors, answering.get(tag, everybody))
             foresights[tag] = prior.foresight(rows[tag])
         elif tag in blind and ms > 0.0:
             given[tag] = plan

@@ -20,7 +20,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.integrity.status import Status
 from locdreamer_ros.loop import Loop, Plan, absorb_all, plan_all, predict_together, update_together
 from locdreamer_ros.methods import Method
-from locdreamer_ros.types import BoolArray, Estimate, Ranges, Site
+from locdreamer_ros.types import Estimate, IntArray, Ranges, Site
 
 Asked = TypeVar("Asked")
 Result = TypeVar("Result")
@@ -84,9 +84,9 @@ class Fleet:
         fallback = loop.tracker.fallback or loop.scheduler.fallback
         return loop.status(quiet), self.restarts(tag), fallback
 
-    def silent(self, tag: str) -> BoolArray | None:
-        """Anchors (A,) that do not answer the tag; None: all do."""
-        return self.add(tag).scheduler.silent
+    def answering(self, tag: str) -> IntArray:
+        """Rows of the anchors that answer the tag."""
+        return self.add(tag).scheduler.answering(self.site.anchors)
 
     def close(self) -> None:
         """All tags are gone."""

@@ -332,6 +332,9 @@ class Estimate(Unchanging):
 TELLING_HEIGHTS_M = 0.5
 """Anchors whose heights differ by this much say something of the tag's."""
 UNSURE_HEIGHT_M = 2.0
+"""Sigma of a tag's height that nobody gave."""
+MARGIN_M = 3.0
+"""A tag is looked for this far outside the anchors' box."""
 HIGHEST_ROOM_M = 30.0
 """Where all anchors hang higher, z is no height over a floor but one over the sea."""
 
@@ -349,7 +352,6 @@ class Site(Unchanging):
     anchors: Anchors
     dimensions: int = 2
     tag_height: float = 1.0
-    margin: float = field(default=3.0, repr=False)
     height_sigma: float = 0.0
 
     def __post_init__(self) -> None:
@@ -394,13 +396,18 @@ class Site(Unchanging):
 
     @property
     def bounds(self) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper corner (D,) of where a tag is looked for: anchors' box plus `margin`."""
+        """Corners (D,) of where a tag is looked for: the anchors' box and `MARGIN_M` about it."""
         corners = self.anchors.positions[:, : self.dimensions]
-        low, high = corners.min(axis=0) - self.margin, corners.max(axis=0) + self.margin
+        low, high = corners.min(axis=0) - MARGIN_M, corners.max(axis=0) + MARGIN_M
         if self.dimensions == 3:
             low[2] = min(low[2], self.tag_height - 1.0)
             high[2] = max(high[2], self.tag_height + 1.0)
         return low, high
+
+    def bounds_around(self, position: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """`bounds`, and `MARGIN_M` about a position (D,) m, wherever it is."""
+        low, high = self.bounds
+        return np.minimum(low, position - MARGIN_M), np.maximum(high, position + MARGIN_M)
 
     def offsets(self, position: FloatArray, anchor: IntArray) -> FloatArray:
         """Vectors (..., N, 3) m from anchors (N,) to the tag at position (..., N or 1, D)."""

@@ -61,8 +61,8 @@ def test_who_does_not_answer_gets_no_slot() -> None:
     whole = unsure(1.0)
     of = Foreseen(lambda r: Foresight(whole.position, whole.cross[r], whole.ranges[np.ix_(r, r)]))
     plans = {"tag": Plan(0.0, Estimate(0.0, np.zeros(4), np.eye(4), of), np.arange(3))}
-    silent = {"tag": np.array([True, False, True, False])}
-    given, _ = grant(plans, {"tag": 1.0}, 9.0, anchors, most=3, blind=(), silent=silent)
+    answering = {"tag": np.array([1, 3])}
+    given, _ = grant(plans, {"tag": 1.0}, 9.0, anchors, most=3, blind=(), answering=answering)
     assert given["tag"].anchor.tolist() == [1, 3]
 
 

@@ -31,7 +31,6 @@ HEADING = {
     "known": "zones learned",
     "epochs": "steps in it",
 }
-MEASURES_FIRST = ("all", "wls")
 DURATION_S = 1800.0
 TRAINING_STREAM = 2
 """Of the seed: a walk other than the one that `simulate` makes in the same place."""
@@ -90,8 +89,9 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.methods import NEED_A_MODEL, SCHEDULERS, make_scheduler
     from locdreamer_ros.types import Site
 
-    if options.guide not in ("none", *SCHEDULERS) or options.guide in MEASURES_FIRST + NEED_A_MODEL:
-        raise InputError(f"--guide: expected a scheduler that asks few, got {options.guide!r}")
+    refused = InputError(f"--guide: expected a scheduler that asks few, got {options.guide!r}")
+    if options.guide not in ("none", *SCHEDULERS) or options.guide in NEED_A_MODEL:
+        raise refused
     anchors, known_height, walk = _ground(options)
     check_budget(options.budget, len(anchors))
     height = options.tag_height if options.tag_height is not None else known_height
@@ -99,6 +99,8 @@ def run(options: argparse.Namespace) -> None:
     guide = None
     if options.guide != "none":
         guide = make_scheduler(options.guide, site, seed=options.seed)
+        if guide.needs_all:
+            raise refused
     recording = walk()
     policy = train_policy(
         recording,

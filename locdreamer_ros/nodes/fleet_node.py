@@ -339,7 +339,7 @@ class FleetNode(SitedNode):
             self.known_site.anchors,
             most=self.config.budget,
             blind=blind,
-            silent={tag: fleet.silent(tag) for tag in plans},
+            answering={tag: fleet.answering(tag) for tag in plans},
         )
         for tag in given.keys() & blind:
             members[tag].blind = now

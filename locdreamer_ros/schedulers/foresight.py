@@ -118,7 +118,7 @@ class ForesightScheduler(Scheduler):
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """The best subset, rows increasing."""
         sigma = self._pace.at(prediction.time)
-        rows = near(prediction, anchors, self.silent)
+        rows = near(prediction, anchors, self.answering(anchors))
         if prediction.foresight is not None and budget < len(rows):
             by = Criterion(self._axes, budget, sigma, MOST_SUBSETS, CLEAR_SHARE)
             found = prediction.foresight.choose(rows, by)

@@ -68,7 +68,7 @@ class Gdop(Scheduler):
         """The best subset, rows increasing."""
         if budget >= len(anchors):
             return np.arange(len(anchors))
-        rows = near(prediction, anchors, self.silent)
+        rows = near(prediction, anchors, self.answering(anchors))
         chosen = best_subset(
             prediction.position_covariance,
             directions(self._site, prediction.position, rows),

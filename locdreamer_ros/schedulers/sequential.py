@@ -92,13 +92,13 @@ class Sequential(Scheduler):
         """The first to ask; all at once where the budget is not short."""
         if budget >= len(anchors) and not (self._accuracy or self._price):
             return np.arange(len(anchors))
-        rows = near(prediction, anchors, self.silent)
+        rows = near(prediction, anchors, self.answering(anchors))
         first = first_of(self._site, prediction, rows, budget)[0]
         return rows[[first]]
 
     def more(self, looked: Estimate, asked: IntArray, anchors: Anchors, budget: int) -> IntArray:
         """The next, or nobody."""
-        rows = near(looked, anchors, self.silent)
+        rows = near(looked, anchors, self.answering(anchors))
         unasked = np.ones(len(anchors), dtype=bool)
         unasked[asked] = False
         left = rows[unasked[rows]]

@@ -13,7 +13,7 @@ from math import comb
 import numpy as np
 
 from locdreamer_ros import compiled
-from locdreamer_ros.types import MOST_HEARD, Anchors, BoolArray, Estimate, FloatArray, IntArray
+from locdreamer_ros.types import MOST_HEARD, Anchors, Estimate, FloatArray, IntArray
 
 MOST_SUBSETS = 2000
 """Up to this many subsets all are tried; beyond, anchors are added one by one, then exchanged."""
@@ -21,22 +21,16 @@ NEAREST = MOST_HEARD
 """Of more anchors only the nearest are looked at, beyond what one radio reaches."""
 CLEAR_SHARE = 1e-9
 """An exchange must better the cost by this share of it."""
-_EVERYBODY = np.arange(NEAREST)
-_EVERYBODY.flags.writeable = False
 
 
-def near(prediction: Estimate, anchors: Anchors, silent: BoolArray | None = None) -> IntArray:
-    """Rows, increasing, of the `NEAREST` anchors but for the silent; of all if they are no more."""
-    if silent is None:
-        if len(anchors) <= NEAREST:
-            return _EVERYBODY[: len(anchors)]
-        nearest = np.empty(NEAREST, dtype=np.intp)
-        given = anchors.positions, prediction.position, nearest
-        if compiled.kernel and compiled.kernel.near(*given):
-            return nearest
-    rows = np.arange(len(anchors)) if silent is None else np.flatnonzero(~silent)
+def near(prediction: Estimate, anchors: Anchors, rows: IntArray) -> IntArray:
+    """Of increasing `rows` the `NEAREST` to the tag, increasing; all if they are no more."""
     if rows.size <= NEAREST:
         return rows
+    if rows.size == len(anchors) and compiled.kernel:
+        nearest = np.empty(NEAREST, dtype=np.intp)
+        if compiled.kernel.near(anchors.positions, prediction.position, nearest):
+            return nearest
     offset = anchors.positions[rows, : prediction.dimensions] - prediction.position
     away = np.einsum("ij,ij->i", offset, offset)
     return rows[np.sort(np.argpartition(away, NEAREST)[:NEAREST])]

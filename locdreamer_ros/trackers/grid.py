@@ -90,11 +90,7 @@ class GridTracker(Tracker):
         # What starts out fast, or outside, is looked for there too.
         fast = SPEED_FACTOR * float(np.linalg.norm(fix.velocity))
         self._faster = max(1.0, fast / max(self.config.max_speed, 0.1))
-        low, high = self.site.bounds
-        margin = self.site.margin
-        self._lay_out(
-            np.minimum(low, fix.position - margin), np.maximum(high, fix.position + margin)
-        )
+        self._lay_out(*self.site.bounds_around(fix.position))
         deviation = self._cells - fix.position
         information = np.linalg.inv(fix.position_covariance)
         exponent = -0.5 * np.einsum("mi,ij,mj->m", deviation, information, deviation)

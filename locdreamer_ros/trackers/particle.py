@@ -105,9 +105,7 @@ class ParticleTracker(Tracker):
         self._speed = max(
             self.config.speed_sigma, SPEED_FACTOR * float(np.linalg.norm(fix.velocity))
         )
-        low, high = self.site.bounds
-        self._low = np.minimum(low, fix.position - self.site.margin)
-        self._high = np.maximum(high, fix.position + self.site.margin)
+        self._low, self._high = self.site.bounds_around(fix.position)
         factor = np.linalg.cholesky(fix.covariance)
         self._state = fix.mean + self._rng.standard_normal((count, fix.mean.size)) @ factor.T
         self._weight = np.full(count, 1.0 / count)
