@@ -52,8 +52,6 @@ FAR_M, FASTEST_M = 100.0, 20.0
 
 QUICKEST_S = 1e-4
 """No radio ranges more often."""
-FAST_TURN = 8.0
-"""rad/s, more than a turn a second: for a moment in a hand, not for a tenth of the time."""
 REACH_SLACK_M = 0.5
 """What ranges may be too short by before a height is impossible."""
 FARTHEST_M = 1e9
@@ -286,29 +284,6 @@ def check_truth(anchors: Anchors, ranges: FloatArray, truth: FloatArray, table: 
             f"{table}: the truth is not in metres but, by the ranges, in {unit}: so it fits them "
             f"to {misfits[unit]:.2g} m, as metres to {as_metres:.3g} m; call it gt_x_mm, "
             "gt_x_cm or gt_x_ft"
-        )
-
-
-def check_turning(rates: FloatArray, table: str, what: str = "gyro_z: expected rad/s") -> None:
-    """Raises InputError where turn rates (T,) are of nothing that carries a tag, in rad/s."""
-    known = np.abs(rates[np.isfinite(rates)])
-    if known.size >= FEWEST_EPOCHS and (fast := float(np.percentile(known, 90.0))) > FAST_TURN:
-        raise InputError(
-            f"{table}: {what}, got {fast:.3g} and more in a tenth of the rows: are they degrees?"
-        )
-
-
-def check_odometry(times: FloatArray, odometry: FloatArray, table: str) -> None:
-    """Raises InputError where odometry (T, 3) x, y, yaw at times (T,) s is not in m and rad."""
-    step = np.diff(times)
-    goes = np.flatnonzero(step > 0.0)
-    rates = np.diff(odometry, axis=0)[goes] / step[goes, None]
-    check_turning(rates[:, 2], table, "odom_yaw: expected rad")
-    speed = np.linalg.norm(rates[np.isfinite(rates).all(axis=1), :2], axis=1)
-    if speed.size >= FEWEST_EPOCHS and (fast := float(np.median(speed))) > FASTEST_M:
-        raise InputError(
-            f"{table}: odom_x, odom_y: expected metres, got {fast:.3g} m/s in the median: are they "
-            "mm or cm? then call them odom_x_mm, odom_y_mm"
         )
 
 

@@ -11,12 +11,10 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.scales import TICK_M
 from locdreamer_ros.types import Anchors, FloatArray, Site
 from locdreamer_ros.units import (
-    check_odometry,
     check_places,
     check_site,
     check_time,
     check_truth,
-    check_turning,
     check_units,
     out_of_reach,
 )
@@ -174,13 +172,6 @@ def test_heights_that_can_be_are_in_reach(height: float) -> None:
     assert out_of_reach(Site(anchors, 2, -12.0), found)
 
 
-def test_a_gyro_in_degrees() -> None:
-    turning = np.concatenate([np.full(100, 0.3), np.full(20, -3.0), [7.0], np.full(20, np.nan)])
-    check_turning(turning, "t.csv")
-    with pytest.raises(InputError, match=r"t.csv: gyro_z: expected rad/s, .* are they degrees"):
-        check_turning(np.degrees(turning), "t.csv")
-
-
 def test_a_clock_that_stood_still_is_refused() -> None:
     with pytest.raises(InputError, match=r"^w\.csv: all 200 epochs are of the time 5 s"):
         check_time(np.full(200, 5.0), "w.csv")
@@ -188,16 +179,6 @@ def test_a_clock_that_stood_still_is_refused() -> None:
     check_time(TIMES, "w.csv")
     with pytest.raises(InputError, match=r"^w\.csv: 200 epochs within 0.00023 s: .* are they days"):
         check_time(46000.4 + TIMES / 86400.0, "w.csv")
-
-
-def test_odometry_in_other_units() -> None:
-    turn = 0.5 * TIMES
-    odometry = np.column_stack([np.cos(turn), np.sin(turn), np.angle(np.exp(1j * turn))])
-    check_odometry(TIMES, odometry, "t.csv")
-    with pytest.raises(InputError, match=r"t.csv: odom_yaw: expected rad, .* are they degrees"):
-        check_odometry(TIMES, odometry * [1, 1, 180 / np.pi], "t.csv")
-    with pytest.raises(InputError, match=r"t.csv: odom_x, odom_y: expected metres, got 5"):
-        check_odometry(TIMES, odometry * [1000, 1000, 1], "t.csv")
 
 
 @pytest.mark.parametrize("count", [3, 4, 6])

@@ -10,15 +10,9 @@ from pathlib import Path
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import anchors_of, truth_of
+from locdreamer_ros.motion_checks import check_odometry, check_turning
 from locdreamer_ros.recording import Recording
-from locdreamer_ros.units import (
-    check_odometry,
-    check_places,
-    check_time,
-    check_truth,
-    check_turning,
-    check_units,
-)
+from locdreamer_ros.units import check_places, check_time, check_truth, check_units
 
 
 def load_recording(

@@ -25,6 +25,7 @@ from locdreamer_ros.methods import (
     TrackerChoice,
 )
 from locdreamer_ros.motion import MotionBuffer
+from locdreamer_ros.motion_checks import MotionJudge
 from locdreamer_ros.msg import RangeArray, TrackerStatus
 from locdreamer_ros.nodes.clocks import Clocks
 from locdreamer_ros.nodes.conversions import from_imu, from_wheels, header
@@ -37,7 +38,6 @@ from locdreamer_ros.nodes.listening import (
     not_asked_for,
     spoken_of,
 )
-from locdreamer_ros.nodes.possible import MotionJudge
 from locdreamer_ros.nodes.robot_frames import RobotFrames, read_lever_arm
 from locdreamer_ros.nodes.saying import trouble
 from locdreamer_ros.nodes.sited import SitedNode, check_frame

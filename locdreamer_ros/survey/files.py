@@ -34,12 +34,12 @@ from locdreamer_ros.datasets.range_table import load_range_table
 from locdreamer_ros.datasets.rows import read_rows
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import open_text
+from locdreamer_ros.motion_checks import check_odometry
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.survey.problem import Between
 from locdreamer_ros.types import Anchors, FloatArray
 from locdreamer_ros.units import (
     check_lengths,
-    check_odometry,
     check_pace,
     check_shortness,
     check_time,

@@ -24,7 +24,6 @@ from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
 from locdreamer_ros.nodes.fleet_node import FleetNode
 from locdreamer_ros.nodes.lifecycle import KEPT_QOS
-from locdreamer_ros.nodes.possible import MotionJudge
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 
 TENTH_NS = 10**8
@@ -182,13 +181,3 @@ def test_motion_that_cannot_be_is_named_and_not_used(kind: str, words: str) -> N
         said = hosted.node.health()[0]
         assert said.startswith(words) if words else said == ""
         assert (hosted.node.counts["motions"] > 70) == (not words)
-
-
-def test_odometry_that_stands_or_was_set_anew_is_possible() -> None:
-    judge = MotionJudge()
-    for tick in range(1000):  # noise of a twist; a speed that is none
-        judge.wheels(0.02 * tick, (1.0, 2.0, 0.0), 0.01 if tick % 2 else float("nan"))
-    for tick in range(1000, 1100):  # set anew now and then
-        judge.wheels(0.02 * tick, (100.0 * (tick // 10), 2.0, 0.0), 0.0)
-    for tick in range(2000):  # a hand that shakes
-        judge.gyro(0.01 * tick, 20.0 if tick % 20 == 0 else 1.0)
