@@ -4,8 +4,8 @@
 
 A tag that only sends is heard by all anchors, and nobody knows when it sent. What is measured is a
 range less an offset c that all anchors share and that is new each time (`types.Ranges.free`).
-`lifted` adds a c, so that what follows (the watch, its first fix, its gates) reads them as ranges.
-Trackers do not rely on it: to them c stays unknown.
+`as_ranges` adds a c, so that the watch, its first fix and its gates read them as ranges. Trackers do
+not rely on it: to them c stays unknown.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ STEPS = (4.0, 2.0, 1.0, 1.0, 1.0, 1.0)
 LEAST_RANGE_M = 0.1
 
 
-def lifted(site: Site, ranges: Ranges, estimate: Estimate | None, offset: float = 0.0) -> Ranges:
+def as_ranges(site: Site, ranges: Ranges, estimate: Estimate | None, offset: float = 0.0) -> Ranges:
     """The usable ranges of a blink, with the offset added that they need to be ranges.
 
     estimate: where the tag is thought to be: then that offset which most of them say, so that one

@@ -20,7 +20,7 @@ import numpy as np
 
 from locdreamer_ros import compiled
 from locdreamer_ros.asking import Asking
-from locdreamer_ros.differences import lifted
+from locdreamer_ros.differences import as_ranges
 from locdreamer_ros.integrity.status import Status
 from locdreamer_ros.integrity.times import BACK_S, Leaps
 from locdreamer_ros.integrity.track import NOBODY, Held
@@ -180,7 +180,7 @@ class Loop:
         ranges = nearest(ranges)
         if ranges.free:
             known = None if self.watch.seeking else self.tracker.estimate
-            ranges = lifted(self.site, ranges, known, self.tracker.offset)
+            ranges = as_ranges(self.site, ranges, known, self.tracker.offset)
         if plan.prediction is None or self.watch.seeking:
             return self.watch.update(ranges, plan.time)
         kept = self.scheduler.keep(plan.prediction, ranges, self.budget)

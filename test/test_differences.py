@@ -15,7 +15,7 @@ from worlds import READY_TRACKERS, circle_recording, square_anchors
 from locdreamer_ros.cli import main
 from locdreamer_ros.datasets import load_recording
 from locdreamer_ros.datasets.range_table import save_recording
-from locdreamer_ros.differences import lifted
+from locdreamer_ros.differences import as_ranges
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.run import evaluate, run_offline
 from locdreamer_ros.loop import Loop
@@ -118,15 +118,15 @@ def test_a_blink_says_where_it_was_by_two_more_than_the_unknowns() -> None:
     for dimensions, place in ((2, [1.0, 6.5, 1.0]), (3, [6.0, 2.5, 1.6])):
         site = Site(anchors, dimensions, 1.0)
         distance = np.linalg.norm(anchors.positions - place, axis=1)
-        found = lifted(site, blink(distance, -123.0), None)
+        found = as_ranges(site, blink(distance, -123.0), None)
         np.testing.assert_allclose(found.value, distance, atol=1e-3)
         enough = np.arange(8) < dimensions + 2
         some = blink(distance, 55.0)[enough]
-        np.testing.assert_allclose(lifted(site, some, None).value, distance[enough], atol=0.05)
-        assert len(lifted(site, some[np.arange(dimensions + 1)], None)) == 0
+        np.testing.assert_allclose(as_ranges(site, some, None).value, distance[enough], atol=0.05)
+        assert len(as_ranges(site, some[np.arange(dimensions + 1)], None)) == 0
         wild = distance.copy()
         wild[5] += 12.0
-        np.testing.assert_allclose(lifted(site, blink(wild, 7.0), None).value, wild, atol=1e-2)
+        np.testing.assert_allclose(as_ranges(site, blink(wild, 7.0), None).value, wild, atol=1e-2)
 
 
 def test_a_wild_anchor_is_named_and_a_tag_carried_away_is_found_again() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from locdreamer_ros.differences import lifted
+from locdreamer_ros.differences import as_ranges
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.evaluation.metrics import SKIP, Asking, Track, as_dict, score
 from locdreamer_ros.integrity.mirror import is_unsided
@@ -114,7 +114,7 @@ def _note_asking(asking: Asking, row: int, step: Step, site: Site) -> None:
     asking.chosen[row, step.plan.anchor] = True
     heard = step.ranges
     if heard.free and step.estimate is not None:  # as ranges, to be compared with
-        heard = lifted(site, heard, step.estimate)
+        heard = as_ranges(site, heard, step.estimate)
     asking.heard[row, heard.anchor] = heard.value
     if step.status.excluded:
         asking.excluded[row, list(step.status.excluded)] = True

@@ -15,7 +15,7 @@ from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import OccupancyGrid, Odometry
 
 from locdreamer_ros.config import parameter
-from locdreamer_ros.differences import lifted
+from locdreamer_ros.differences import as_ranges
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.integrity.status import State
 from locdreamer_ros.msg import AnchorArray, RangeArray, RangeDifferenceArray, TrackerStatus
@@ -172,7 +172,7 @@ class ViewNode(UwbNode):
         """Ranges (A,) m, those of a blink with the offset that fits the estimate; NaN: none."""
         used = ranges.usable()
         if used.free:
-            used = lifted(Site(anchors, estimate.dimensions, height), used, estimate)
+            used = as_ranges(Site(anchors, estimate.dimensions, height), used, estimate)
         heard = np.full(len(anchors), np.nan)
         heard[used.anchor] = used.value
         return heard

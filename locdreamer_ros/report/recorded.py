@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from locdreamer_ros.differences import lifted
+from locdreamer_ros.differences import as_ranges
 from locdreamer_ros.evaluation.fit import NEAR_S
 from locdreamer_ros.evaluation.metrics import Asking, Track
 from locdreamer_ros.recording import Recording
@@ -24,7 +24,7 @@ def asking_of(recording: Recording, track: Track, site: Site) -> Asking:
         for row in np.flatnonzero(track.known):
             now = Estimate(float(times[row]), track.mean[row], track.covariance[row])
             blink = Ranges.of(np.arange(len(site.anchors)), heard[row], now.time, free=True)
-            fitting = lifted(site, blink, now)
+            fitting = as_ranges(site, blink, now)
             heard[row, fitting.anchor] = fitting.value
     chosen = np.asarray(np.isfinite(heard))
     return Asking(chosen, heard, np.zeros_like(chosen))
