@@ -4,8 +4,8 @@
 
 A tag that only sends is heard by all anchors, and nobody knows when it sent. What is measured is a
 range less an offset c that all anchors share and that is new each time (`types.Ranges.free`).
-`as_ranges` adds a c, so that the watch, its first fix and its gates read them as ranges. Trackers do
-not rely on it: to them c stays unknown.
+`as_ranges` adds a c, so that the watch, its first fix and its gates read them as ranges. To
+trackers c stays unknown.
 """
 
 from __future__ import annotations
