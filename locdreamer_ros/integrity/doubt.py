@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from locdreamer_ros.integrity.better import APART_M
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import Naming
+from locdreamer_ros.integrity.overruling import APART_M
 from locdreamer_ros.integrity.snapshot import MIRROR_COST, Snapshot
 from locdreamer_ros.integrity.track import Held
 from locdreamer_ros.integrity.window import Window
@@ -35,7 +35,7 @@ SETTLED_S, UNSURE_S = 3.0, 30.0
 may be the wrong one; so long it is doubted."""
 
 
-def dear(held: Held) -> bool:
+def is_costly(held: Held) -> bool:
     """Whether the ranges cost so much by the track that another place may overrule it."""
     return held.cost >= max(RIVALLED, RIVALLED_EACH * held.anchors)
 
@@ -113,7 +113,7 @@ class Doubt:
         told = estimate.foresight, estimate.offset
         return Estimate(estimate.time, estimate.mean, covariance, *told)
 
-    def looks(self, held: Held, now: float) -> bool:
+    def looks_around(self, held: Held, now: float) -> bool:
         """Whether other places are to be looked at, though the track explains the ranges.
 
         What was in doubt is so no more, until they are.
@@ -122,7 +122,7 @@ class Doubt:
         self.odd_since = None
         if not self.ambiguous(now):
             self.covariance = None
-        if not rivalled and now < self.looked.item() + (LOOK_S if dear(held) else GLANCE_S):
+        if not rivalled and now < self.looked.item() + (LOOK_S if is_costly(held) else GLANCE_S):
             return False
         self.looked[0] = now
         return True
@@ -145,7 +145,7 @@ class Doubt:
                 farthest = share * apart**2
                 self.covariance = share * np.outer(away, away)
 
-    def wonder(
+    def note_unexplained(
         self,
         found: Sequence[Snapshot],
         spent: float,

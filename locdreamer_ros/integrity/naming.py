@@ -85,9 +85,9 @@ class Naming:
                 if self._votes[anchor] >= (NAMED if value < 0.0 else NAMED_LONG):
                     self.accuse(anchor, residual)
             else:
-                self._forgive(anchor, value)
+                self._forgive_one(anchor, value)
 
-    def linger(
+    def name_long(
         self, residual: Mapping[int, float], heard: Mapping[int, float] | FloatArray
     ) -> bool:
         """Name an anchor whose residual m by the track stays long from one range to a later one.
@@ -109,7 +109,7 @@ class Naming:
                     self.accuse(anchor, residual)
         return stays and few
 
-    def shrink(
+    def name_short(
         self,
         residual: Mapping[int, float],
         heard: Mapping[int, float] | FloatArray,
@@ -139,7 +139,7 @@ class Naming:
         if tests >= SHRINKS_TESTS:
             self.accuse(anchor, residual)
 
-    def last(
+    def name_drifting(
         self,
         residual: Mapping[int, float],
         heard: Mapping[int, float] | FloatArray,
@@ -175,14 +175,14 @@ class Naming:
             self._times[anchor] += 1
             self.named |= {anchor}
 
-    def calms(self, residual: Mapping[int, float]) -> None:
+    def forgive(self, residual: Mapping[int, float]) -> None:
         """All is explained: an anchor whose residual m fits has a vote less."""
         if not self._votes:
             return
         for anchor, value in residual.items():
-            self._forgive(anchor, value)
+            self._forgive_one(anchor, value)
 
-    def _forgive(self, anchor: int, value: float) -> None:
+    def _forgive_one(self, anchor: int, value: float) -> None:
         if not self._votes.get(anchor) or anchor in self.named & self.suspects:
             return  # nor is it named; or it is, and still long
         low, high = FITS_M if anchor in self.named else (SHORT_M, LONG_M)

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from locdreamer_ros.integrity.better import AT_ONCE_S, TEST_S, Better
-from locdreamer_ros.integrity.company import Company, strayed
-from locdreamer_ros.integrity.doubt import RIVALS, Doubt, dear
-from locdreamer_ros.integrity.elsewhere import Elsewhere, elsewhere
+from locdreamer_ros.integrity.alternatives import Alternatives, find_alternatives
+from locdreamer_ros.integrity.availability import Availability, strayed
+from locdreamer_ros.integrity.doubt import RIVALS, Doubt, is_costly
 from locdreamer_ros.integrity.first_fix import OFFSET_M, fix_of, sought
 from locdreamer_ros.integrity.gate import ACCUSED, ALL_NEAR, SPIKES, Gate
 from locdreamer_ros.integrity.lasting import SELDOM_S, SUSPECT_S
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import AGREES_M, LINGERS_M, SHRINKS_M, Naming
+from locdreamer_ros.integrity.overruling import AT_ONCE_S, TEST_S, Overruling
 from locdreamer_ros.integrity.silence import COAST_S, OPEN_S, Silence
 from locdreamer_ros.integrity.snapshot import FOR_KERNEL, Snapshot
 from locdreamer_ros.integrity.status import State, Status
@@ -67,10 +67,10 @@ class Watch:
         self._mirror = Mirror(site)
         self.window = Window(len(site.anchors))
         self.gate = Gate(site, self.naming)
-        self._better = Better(site)
+        self._overruling = Overruling(site)
         self.doubt = Doubt(site, self._mirror, self.naming, self.window)
         self._silence = Silence()
-        self._company = Company(site.dimensions)
+        self._availability = Availability(site.dimensions)
         self._fits = np.empty(len(site.anchors))
         self._due = np.empty(1)
         self.restarts = 0
@@ -99,7 +99,7 @@ class Watch:
         self.naming.begin()
         self._fits.fill(np.nan)
         self._due[0] = -math.inf
-        self._better.clear()
+        self._overruling.clear()
         self.doubt.begin()
 
     @property
@@ -160,7 +160,7 @@ class Watch:
     def _seek_anew(self, since: float, *, few: bool = False) -> None:
         """The track is lost: a new one is sought, `since` when."""
         self._seeking = True
-        self._company.seeks(since, few=few)
+        self._availability.seeks(since, few=few)
         self.window.clear()
         self._begin()
 
@@ -173,7 +173,7 @@ class Watch:
         known: float = 0.0,
     ) -> None:
         """Begin from a snapshot; known m: the offset that is off the window's ranges already."""
-        moving = float(gathered.age.min()) < -1.0 or snapshot is self._better.turned
+        moving = float(gathered.age.min()) < -1.0 or snapshot is self._overruling.turned
         anchors = {*gathered.anchor.tolist()} - self.naming.named
         snapshot, twin = self._mirror.begun(anchors, snapshot, twin)
         self._begin()
@@ -184,7 +184,7 @@ class Watch:
             self._twin = Twin(self.site, self.tracker.fork())
             self._twin.tracker.start(fix_of(self.site, gathered, twin))
         self._silence.begins(snapshot.time)
-        self._company.begins(snapshot.time)
+        self._availability.begins(snapshot.time)
         estimate = self.tracker.estimate
         assert estimate is not None
         self._mirror.look(anchors, estimate.position)
@@ -206,7 +206,7 @@ class Watch:
         if self._twin is not None and other is not None:
             self._silence.move(self._twin.tracker, other, dt, motion)
         if motion is not None and motion.displacement is not None:
-            self._company.begins(prior.time)
+            self._availability.begins(prior.time)
         if prior.time - self._silence.since > self._silence.patience and not self._seeking:
             self._seek_anew(time)
         return self.publish(prior)
@@ -229,7 +229,7 @@ class Watch:
         """
         if self.seeking or self._twin is not None or self.gate.times.odd:
             return None
-        calm = self.naming.calm and self.doubt.calm and self._better.since is None
+        calm = self.naming.calm and self.doubt.calm and self._overruling.since is None
         return (
             *self.gate.seat(self.window),
             *(self._track.rows, self._track.counts, constants(self.site.tag_height)),
@@ -254,7 +254,7 @@ class Watch:
                 self._seek(ranges, time)
                 if self._estimate is None or not self._seeking:
                     return self._estimate
-                goes_on, found = self._company.goes_on(self.window, time, self._silence)
+                goes_on, found = self._availability.goes_on(self.window, time, self._silence)
                 if not goes_on or len(ranges) == 0:
                     return self._estimate
                 self._seeking = not found
@@ -281,9 +281,9 @@ class Watch:
         """What follows an update by so many ranges; tests: whether the track is held; held: was."""
         self.used = used
         self.mirrored += self._twin is not None or self._mirror.flat
-        alone = self._company.alone(self.window, time)
-        if alone is not None:
-            self._left_alone(alone)
+        too_few = self._availability.too_few_for(self.window, time)
+        if too_few is not None:
+            self._hear_too_few(too_few)
         if tests:
             begun = self.restarts
             self._test(time, held)
@@ -333,7 +333,7 @@ class Watch:
         self._estimate = self.doubt.widened(estimate, other)
         return self._estimate
 
-    def _left_alone(self, seconds: float) -> None:
+    def _hear_too_few(self, seconds: float) -> None:
         """For so long there were too few anchors: doubt grows, and the track is lost."""
         if seconds > self._silence.patience and not self._seeking:
             self._seek_anew(-math.inf, few=True)
@@ -349,13 +349,13 @@ class Watch:
             return
         self._fits.fill(np.nan)
         self._fits[list(held.fit)] = list(held.fit.values())
-        lingers = self.naming.linger(held.fit, self.window.last)
-        self.naming.shrink(held.fit, self.window.last, held.offset)
+        lingers = self.naming.name_long(held.fit, self.window.last)
+        self.naming.name_short(held.fit, self.window.last, held.offset)
         estimate = self.tracker.estimate
         assert estimate is not None
         self.naming.suspects = frozenset()
         if self._silence.usual <= SELDOM_S:
-            self.naming.last(held.fit, self.window.last, now, estimate.position)
+            self.naming.name_drifting(held.fit, self.window.last, now, estimate.position)
         if self._twin is not None:
             named = self.naming.named
             self._decide(self._twin, self._twin.vote(held.cost, estimate, self.window, now, named))
@@ -363,35 +363,35 @@ class Watch:
         self.doubt.suspect = False
         self._mirror.look(held.fit.keys() - self.naming.named, estimate.position)
         plain = held.cost < SUSPECT * held.anchors and not lingers
-        looks = not plain or self.doubt.looks(held, now)
+        looks = not plain or self.doubt.looks_around(held, now)
         if plain:
-            self.naming.calms(held.fit)
-        other = self._elsewhere(held, estimate, now) if looks else None
+            self.naming.forgive(held.fit)
+        other = self._alternatives(held, estimate, now) if looks else None
         if other is None:
-            self._better.since = None
+            self._overruling.since = None
             return
         self.doubt.compare(other.found, other.spent, estimate)
         if not plain:
             unexplained = lingers or held.cost > UNEXPLAINED * held.anchors
             self._suspect(other, held, estimate, now, unexplained=unexplained)
-        elif self.doubt.covariance is None or not dear(held):
-            self._better.since = None
-        elif self._better.lasts(other.best, other.spent, estimate, now):
+        elif self.doubt.covariance is None or not is_costly(held):
+            self._overruling.since = None
+        elif self._overruling.persists(other.best, other.spent, estimate, now):
             # Where many anchors are, most were heard before the track went wrong: few ranges tell.
             self._overrule(other)
 
-    def _elsewhere(self, held: Held, estimate: Estimate, now: float) -> Elsewhere | None:
+    def _alternatives(self, held: Held, estimate: Estimate, now: float) -> Alternatives | None:
         """Where else the window's ranges say that the tag is."""
         # A large offset that the tracker knows is no longer held against the places that have it.
         known = self.tracker.offset if abs(self.tracker.offset) >= OFFSET_M else 0.0
         gathered = self.window.gathered(now).less(known)
-        other = elsewhere(self.site, gathered, now, estimate.position, known, held.cost)
+        other = find_alternatives(self.site, gathered, now, estimate.position, known, held.cost)
         if other and (self.naming.named or known):
             other = other.after(self.site, self._track, now)
         return other
 
     def _suspect(
-        self, other: Elsewhere, held: Held, estimate: Estimate, now: float, *, unexplained: bool
+        self, other: Alternatives, held: Held, estimate: Estimate, now: float, *, unexplained: bool
     ) -> None:
         """A track that does not explain its ranges: name who is wrong, doubt it, or begin anew."""
         named = self.naming.named
@@ -405,18 +405,20 @@ class Watch:
         turned: list[Snapshot] | None = None
         if other.best.good < self.site.dimensions + 2:
             latest = other.gathered.kept(other.gathered.age > -AT_ONCE_S)
-            turned = self._better.turned_to(latest, estimate, now)
+            turned = self._overruling.turned_to(latest, estimate, now)
             if turned:
                 other = replace(other, gathered=latest, found=turned)
         if self.naming.named != named or turned:
             other = other.after(self.site, self._track, now)
         self.doubt.suspect = other.spent - other.best.cost > DOUBTFUL_COST
-        if self._better.lasts(other.best, other.spent, estimate, now):
+        if self._overruling.persists(other.best, other.spent, estimate, now):
             self._overrule(other)
         fit = held.fit
-        self.doubt.wonder(other.found, other.spent, estimate, now, fit, unexplained=unexplained)
+        self.doubt.note_unexplained(
+            other.found, other.spent, estimate, now, fit, unexplained=unexplained
+        )
 
-    def _overrule(self, other: Elsewhere) -> None:
+    def _overrule(self, other: Alternatives) -> None:
         """The track begins anew from the best place there is."""
         self.restarts += 1
         self._start(other.gathered, other.best, known=other.known)

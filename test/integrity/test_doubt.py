@@ -98,7 +98,7 @@ def test_a_range_of_long_ago_tells_no_side_any_more() -> None:
     """The row fits both sides at no cost; the anchor beside it was heard for three seconds."""
     site = row_of(0.1)
     watch = Watch(site, Method(dimensions="2", tag_height=1.0).make_tracker(site))
-    watch._better.lasts = lambda *_: True  # type: ignore[method-assign]
+    watch._overruling.persists = lambda *_: True  # type: ignore[method-assign]
     seen = walked(watch, site, 1.0, 30.0, lambda time: range(6) if time < 3.0 else range(5))
     assert set(watch._fit) == set(range(6)), "it is still in the window"
     assert (seen[3:7, 1] == State.TRACKING).all()
@@ -113,11 +113,11 @@ def test_other_places_are_looked_at_now_and_then(cost: float, wait: float) -> No
     site = row_of(4.0)
     doubt = Doubt(site, Mirror(site), Naming(site), Window(6))
     held = Held(cost, 4, {})
-    assert doubt.looks(held, 0.0)
-    assert not doubt.looks(held, wait - 0.01)
-    assert doubt.looks(held, wait)
+    assert doubt.looks_around(held, 0.0)
+    assert not doubt.looks_around(held, wait - 0.01)
+    assert doubt.looks_around(held, wait)
     doubt.covariance = np.eye(2)
-    assert doubt.looks(held, wait + 0.01), "at each test while there is one"
+    assert doubt.looks_around(held, wait + 0.01), "at each test while there is one"
 
 
 def place(x: float, cost: float) -> Snapshot:

@@ -44,7 +44,7 @@ def lasting(
         heard = Ranges.of([0], [9.0], time)
         naming.lasting.hear(heard, np.array([metres]), -1.0, place)
         residual[0] = float(metres)
-        naming.last(residual, dict.fromkeys(residual, time), time, place)
+        naming.name_drifting(residual, dict.fromkeys(residual, time), time, place)
     return naming, float(times[-1])
 
 
@@ -57,7 +57,7 @@ def test_what_is_always_long_is_suspected_and_named() -> None:
     naming, _ = lasting()
     assert naming.named == {0}
     for _ in range(20):
-        naming.calms(dict.fromkeys(range(5), 1.0))
+        naming.forgive(dict.fromkeys(range(5), 1.0))
     assert naming.named == {0}, "it is still long: a wall that long would have been forgiven"
 
 
@@ -83,11 +83,11 @@ def test_whom_it_does_not_name(wrong: dict[str, Any]) -> None:
 def test_who_is_not_heard_any_more_is_no_suspect() -> None:
     naming, end = lasting(seconds=7.5)
     place = np.zeros(2)
-    naming.last({}, dict.fromkeys(range(5), end), end + 5.0, place)
+    naming.name_drifting({}, dict.fromkeys(range(5), end), end + 5.0, place)
     assert naming.suspects == {0}
-    naming.last({}, dict.fromkeys(range(5), end), end + 7.0, place)
+    naming.name_drifting({}, dict.fromkeys(range(5), end), end + 7.0, place)
     assert not naming.suspects
-    naming.last({}, dict.fromkeys(range(5), end + 7.0), end + 7.0, place)
+    naming.name_drifting({}, dict.fromkeys(range(5), end + 7.0), end + 7.0, place)
     assert not naming.suspects, "it has to be long for long again"
 
 

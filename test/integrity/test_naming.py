@@ -16,7 +16,7 @@ def lingering(anchors: int, off: float, seconds: float) -> tuple[Naming, bool]:
     naming, stuck = Naming(Site(square_anchors(anchors), 2, 1.0)), False
     for step in range(round(seconds / 0.25) + 1):
         residual = dict.fromkeys(range(anchors), 0.1) | {0: off}
-        stuck = naming.linger(residual, dict.fromkeys(residual, 0.25 * step))
+        stuck = naming.name_long(residual, dict.fromkeys(residual, 0.25 * step))
     return naming, stuck
 
 
@@ -42,7 +42,7 @@ def shrinking(
     naming = Naming(Site(square_anchors(5), 2, 1.0))
     for step in range(times):
         residual = dict.fromkeys(range(5), 0.1) | {4: others} | dict.fromkeys(short, -0.4)
-        naming.shrink(residual, dict.fromkeys(residual, 0.3 * step), common)
+        naming.name_short(residual, dict.fromkeys(residual, 0.3 * step), common)
     return naming.named
 
 
@@ -69,5 +69,5 @@ def test_the_same_ranges_count_once() -> None:
     naming = Naming(Site(square_anchors(5), 2, 1.0))
     residual = {0: -0.4} | dict.fromkeys(range(1, 5), 0.1)
     for _ in range(9):
-        naming.shrink(residual, dict.fromkeys(residual, 1.0), 0.0)
+        naming.name_short(residual, dict.fromkeys(residual, 1.0), 0.0)
     assert not naming.named

@@ -61,18 +61,18 @@ def test_nothing_hangs_on_who_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Estimates, covariances, states and names to the last bit."""
     monkeypatch.setattr(compiled, "kernel", KERNEL)
     counts: Counter[str] = Counter()
-    elsewhere, compare = watch.elsewhere, Doubt.compare
+    alternatives, compare = watch.find_alternatives, Doubt.compare
 
     def looked(*given: Any) -> Any:
         counts["looks"] += 1
-        return elsewhere(*given)
+        return alternatives(*given)
 
     def compared(self: Doubt, *given: Any) -> None:
         before = self.covariance
         compare(self, *given)
         counts["rivals"] += self.covariance is not before
 
-    monkeypatch.setattr(watch, "elsewhere", looked)
+    monkeypatch.setattr(watch, "find_alternatives", looked)
     monkeypatch.setattr(Doubt, "compare", compared)
     spared = 0
     for name, recording, site in walks():

@@ -30,7 +30,7 @@ SLACK_M_S, FAST_M_S = 3.0, 15.0
 which have none, than a tag goes."""
 
 
-class Better:
+class Overruling:
     """What was better than a track of late."""
 
     def __init__(self, site: Site) -> None:
@@ -63,7 +63,7 @@ class Better:
         self.turned = found[0]
         return found
 
-    def lasts(self, best: Snapshot, spent: float, estimate: Estimate, now: float) -> bool:
+    def persists(self, best: Snapshot, spent: float, estimate: Estimate, now: float) -> bool:
         """Whether a snapshot has been better for long enough to begin anew from it.
 
         spent: what the ranges cost that are explained by the track at `estimate`.

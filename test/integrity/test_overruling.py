@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from locdreamer_ros.integrity.better import FOR_S, TEST_S, UNCLEAR_S, Better
+from locdreamer_ros.integrity.overruling import FOR_S, TEST_S, UNCLEAR_S, Overruling
 from locdreamer_ros.integrity.snapshot import Snapshot
 from locdreamer_ros.integrity.window import Gathered
 from locdreamer_ros.types import Anchors, Estimate, Site
@@ -39,18 +39,18 @@ def place(time: float, cost: float, good: int) -> Snapshot:
 def test_who_explains_less_than_half_waits_longer(
     spent: float, cost: float, good: int, wait: float
 ) -> None:
-    better = Better(SITE)
+    overruling = Overruling(SITE)
     begun = None
     for time in np.arange(0.0, 5.0, 0.1).tolist():
-        if begun is None and better.lasts(place(time, cost, good), spent, TRACK, time):
+        if begun is None and overruling.persists(place(time, cost, good), spent, TRACK, time):
             begun = time
     assert begun == (pytest.approx(wait) if np.isfinite(wait) else None)
 
 
 def test_a_second_of_being_worse_begins_the_wait_again() -> None:
-    better = Better(SITE)
+    overruling = Overruling(SITE)
     lasted = [
-        better.lasts(place(time, 4.0, 4), 5.0 if time == 1.0 else 6.0, TRACK, time)
+        overruling.persists(place(time, 4.0, 4), 5.0 if time == 1.0 else 6.0, TRACK, time)
         for time in np.arange(0.0, 6.0)
     ]
     assert lasted == [False, False, False, False, True, True]

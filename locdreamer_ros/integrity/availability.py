@@ -21,7 +21,7 @@ HOPELESS_S = 3.0
 """Too few anchors for a new first fix for so long: the tracker goes on from where it was."""
 
 
-class Company:
+class Availability:
     """What is known of a tag by how many anchors it hears: `fewest` tell a place from a circle."""
 
     def __init__(self, dimensions: int) -> None:
@@ -33,7 +33,7 @@ class Company:
         """Until `time` the tag's place was known."""
         self._since, self._looked = time, -math.inf
 
-    def alone(self, window: Window, time: float) -> float | None:
+    def too_few_for(self, window: Window, time: float) -> float | None:
         """For how long, s, too few were heard; None: it was looked at just now."""
         if 0.0 <= time - self._looked < LOOK_S:
             return None
@@ -59,12 +59,12 @@ class Company:
         return hopeless, hopeless and not few
 
 
-def strayed(alone: float, window: Window, silence: Silence) -> float:
+def strayed(too_few_for: float, window: Window, silence: Silence) -> float:
     """How far, m, a tag may have gone unseen in so many s; no farther than across its circle.
 
     Nothing yet where ranges usually come so slowly.
     """
-    if alone <= max(COAST_S, 2.0 * silence.usual):
+    if too_few_for <= max(COAST_S, 2.0 * silence.usual):
         return 0.0
     longest = window.rows[: window.count, 2].max() if window.count else math.inf
-    return min(WALK_M_S * alone, 2.0 * float(longest))
+    return min(WALK_M_S * too_few_for, 2.0 * float(longest))

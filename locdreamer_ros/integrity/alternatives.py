@@ -13,7 +13,7 @@ from locdreamer_ros.types import FloatArray, Site
 
 
 @dataclass(frozen=True, eq=False)
-class Elsewhere:
+class Alternatives:
     """Places that explain the ranges gathered, the best first, and the cost of the track with them.
 
     known m: the offset that is off these ranges already.
@@ -29,15 +29,15 @@ class Elsewhere:
         """The place that explains them best."""
         return self.found[0]
 
-    def after(self, site: Site, track: Track, now: float) -> Elsewhere:
+    def after(self, site: Site, track: Track, now: float) -> Alternatives:
         """The same, with what the track costs with these ranges, those of named anchors too."""
         cost, _ = cost_of(track.residuals(site, self.gathered, now), self.gathered)
         return replace(self, spent=cost)
 
 
-def elsewhere(
+def find_alternatives(
     site: Site, gathered: Gathered, now: float, position: FloatArray, known: float, spent: float
-) -> Elsewhere | None:
-    """Places that explain ranges at `now` s, looked for from `position` too; see `Elsewhere`."""
+) -> Alternatives | None:
+    """Places that explain ranges at `now` s, looked for from `position` too; see `Alternatives`."""
     found = explain(site, gathered, time=now, seeds=[position])
-    return Elsewhere(gathered, known, found, spent) if found else None
+    return Alternatives(gathered, known, found, spent) if found else None
