@@ -113,6 +113,18 @@ class Loop:
         self._leaps.settle()
         self._asking.begin()
 
+    def step(self, source: RangeSource, time: float, motion: Motion | None = None) -> Step:
+        """One turn at `time` s, after `motion` since the last."""
+        schedule = self.plan(time, motion)
+        ranges = source.measure(schedule.anchor, time)
+        while self.scheduler.sequential and (more := self.further(schedule, ranges)).size > 0:
+            ranges = ranges.joined(source.measure(more, time))
+            schedule = schedule.asking(more)
+        estimate = self.absorb(schedule, ranges)
+        return Step(time, schedule, ranges, estimate, self.status())
+
+    # The two halves of a turn; `plan_by_parts` and `absorb_by_parts` are to be read.
+
     def plan(self, time: float, motion: Motion | None = None) -> Plan:
         """Predict to `time` and choose at most the budget; all anchors while there is no fix.
 
@@ -164,9 +176,10 @@ class Loop:
             return NOBODY
         looked = self.watch.look(ranges, plan.time)
         more = self.scheduler.more(looked, plan.anchor, self.site.anchors, self.budget)
-        asked = set(plan.anchor.tolist())
-        mended = self._mended(more, plan.time) if more.size else more
-        return mended[[a not in asked for a in mended.tolist()]] if more.size else NOBODY
+        if more.size == 0:
+            return NOBODY
+        asked, mended = set(plan.anchor.tolist()), self._mended(more, plan.time)
+        return mended[[a not in asked for a in mended.tolist()]]
 
     def absorb(self, plan: Plan, ranges: Ranges) -> Estimate | None:
         """Update with the answer to `plan`; None until the answers so far give a first fix."""
@@ -188,6 +201,8 @@ class Loop:
         if posterior is not None:
             self.scheduler.observe(plan.prediction, ranges, posterior)
         return posterior
+
+    # Ranges that come late, or that nobody here asked for.
 
     def late(self, anchor: IntArray) -> Plan | None:
         """What `absorb` takes with ranges of `anchor` that come after the fix they were asked for.
@@ -301,16 +316,6 @@ class Loop:
             self._seat = None
         self.scheduler.observe(plan.prediction, ranges, posterior)
         return posterior
-
-    def step(self, source: RangeSource, time: float, motion: Motion | None = None) -> Step:
-        """One turn at `time` s, after `motion` since the last."""
-        schedule = self.plan(time, motion)
-        ranges = source.measure(schedule.anchor, time)
-        while self.scheduler.sequential and (more := self.further(schedule, ranges)).size > 0:
-            ranges = ranges.joined(source.measure(more, time))
-            schedule = schedule.asking(more)
-        estimate = self.absorb(schedule, ranges)
-        return Step(time, schedule, ranges, estimate, self.status())
 
 
 def _alike(one: BoolArray | None, other: BoolArray | None) -> bool:
