@@ -10,8 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from locdreamer_ros.zero_shot.training.belief import Belief, inverse, only
-from locdreamer_ros.zero_shot.training.hybrid import Hybrid
+from locdreamer_ros.zero_shot.training.belief import Belief, geometry, inverse, only, project
 from locdreamer_ros.zero_shot.training.walks import CHOICES, Walks
 
 GDOP_SIGMA_M = 0.3
@@ -21,13 +20,13 @@ ANCHORS_CHOSEN = 4
 """The first anchors of a fix are chosen; a longer budget is filled up as it comes."""
 
 
-def greedy_gdop(model: Hybrid, belief: Belief) -> Tensor:
+def greedy_gdop(belief: Belief) -> Tensor:
     """Rank (B, A) of each anchor when the one that helps most is added again and again.
 
     `ANCHORS_CHOSEN` at most; A for all others.
     """
     now = torch.zeros_like(belief.age)
-    _, direction = model.geometry(belief, belief.mean, now)
+    _, direction = geometry(belief, belief.mean, now)
     direction = direction[..., :2]
     outer = direction[..., :, None] * direction[..., None, :] / GDOP_SIGMA_M**2  # (B, A, 2, 2)
     information = inverse(belief.covariance[:, :2, :2])
@@ -44,11 +43,11 @@ def greedy_gdop(model: Hybrid, belief: Belief) -> Tensor:
     return rank
 
 
-def greedy_foresight(model: Hybrid, belief: Belief) -> Tensor:
+def greedy_foresight(belief: Belief) -> Tensor:
     """As `greedy_gdop`, by what leaves least of the position's variance, biases included."""
     now = torch.zeros_like(belief.age)
-    _, direction = model.geometry(belief, belief.mean, now)
-    cross, projected = model.project(belief.covariance, direction, now)
+    _, direction = geometry(belief, belief.mean, now)
+    cross, projected = project(belief.covariance, direction, now)
     cross = cross[..., :2]  # (B, A, 2)
     count = direction.shape[1]
     rank = torch.full_like(direction[..., 0], count)
@@ -64,11 +63,11 @@ def greedy_foresight(model: Hybrid, belief: Belief) -> Tensor:
     return rank
 
 
-def choose(model: Hybrid, belief: Belief, walk: Walks, order: Tensor) -> Tensor:
+def choose(belief: Belief, walk: Walks, order: Tensor) -> Tensor:
     """Who is asked, (B, A) bool; order (B, A): ranks below 1 where nobody looks."""
     count = order.shape[1]
     for choice, ranked in (("gdop", greedy_gdop), ("foresight", greedy_foresight)):
-        rank = ranked(model, belief)
+        rank = ranked(belief)
         rank = torch.where(rank < count, rank - ANCHORS_CHOSEN, order)
         order = torch.where((walk.choice == CHOICES.index(choice))[:, None], rank, order)
     before = (order[:, None] < order[:, :, None]).sum(dim=-1)

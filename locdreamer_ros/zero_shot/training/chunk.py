@@ -17,7 +17,7 @@ from torch import Tensor
 from locdreamer_ros.captured import Captured
 from locdreamer_ros.zero_shot.layout import COMMON, FIRST_BIAS, FREE_M
 from locdreamer_ros.zero_shot.training.asking import choose
-from locdreamer_ros.zero_shot.training.belief import Belief, only
+from locdreamer_ros.zero_shot.training.belief import Belief, geometry, only
 from locdreamer_ros.zero_shot.training.hybrid import Hybrid
 from locdreamer_ros.zero_shot.training.walks import Fixes, Walks, lost
 
@@ -111,7 +111,7 @@ def freed(
     asked = asked & ~(free & (asked.sum(dim=1) < 2))[:, None]
     with torch.no_grad():
         count = asked.shape[1]
-        distance, _ = model.geometry(belief, belief.mean, ahead)
+        distance, _ = geometry(belief, belief.mean, ahead)
         own, local = (
             belief.mean[:, FIRST_BIAS : FIRST_BIAS + count],
             belief.mean[:, FIRST_BIAS + count :],
@@ -168,7 +168,7 @@ def stepped(model: Hybrid, walk: Walks, belief: Belief, order: Tensor, t: int) -
     """The belief after step t of a walk; order (B, A): of this step."""
     belief = model.predict(belief, walk.dt[:, t])
     with torch.no_grad():
-        asked = choose(model, belief, walk, order)
+        asked = choose(belief, walk, order)
     measured, ahead = walk.distance[:, t], walk.ahead[:, t]
     asked = asked & ~torch.isnan(measured)
     belief, measured, asked = freed(model, belief, measured, ahead, asked, walk.free)

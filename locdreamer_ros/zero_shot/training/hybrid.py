@@ -35,16 +35,19 @@ from locdreamer_ros.zero_shot.layout import (
     VX,
     WEIGHTS,
 )
-from locdreamer_ros.zero_shot.training.belief import Belief, inverse, only
+from locdreamer_ros.zero_shot.training.belief import (
+    Belief,
+    geometry,
+    inverse,
+    only,
+    places,
+    project,
+    squash,
+)
 
 WIDTH, HIDDEN = 48, 24
 FLOOR = 1e-7
 """Of what a step adds to a variance."""
-
-
-def squash(metres: Tensor) -> Tensor:
-    """Lengths as the network sees them: fine near 0, coarse far off."""
-    return torch.asinh(metres / 0.1) / 3.0
 
 
 class Hybrid(nn.Module):
@@ -179,37 +182,6 @@ class Hybrid(nn.Module):
             since=belief.since + dt,
         )
 
-    def geometry(self, belief: Belief, mean: Tensor, ahead: Tensor) -> tuple[Tensor, Tensor]:
-        """Slant distances (B, A) m, `ahead` (B, A) s on from a mean; their gradients (B, A, 3)."""
-        delta = self.moved(mean, ahead) - belief.anchor
-        distance = delta.square().sum(-1).clamp(min=1e-4).sqrt()
-        return distance, delta / distance[..., None]
-
-    @staticmethod
-    def moved(mean: Tensor, ahead: Tensor) -> Tensor:
-        """Places (B, A, 3) where a mean (B, N) is after `ahead` (B, A) s."""
-        return mean[:, None, :SPACE] + ahead[..., None] * mean[:, None, SPACE:KINEMATIC]
-
-    @staticmethod
-    def project(covariance: Tensor, direction: Tensor, ahead: Tensor) -> tuple[Tensor, Tensor]:
-        """H P (B, A, N), H P H^T (B, A, A) for ranges in directions (B, A, 3), `ahead` (B, A) s."""
-        kinematic = torch.cat([direction, ahead[..., None] * direction], dim=-1)
-        count = direction.shape[1]
-        own, local = slice(FIRST_BIAS, FIRST_BIAS + count), slice(FIRST_BIAS + count, None)
-        cross = (
-            kinematic @ covariance[:, :KINEMATIC]
-            + covariance[:, COMMON : COMMON + 1]
-            + covariance[:, own]
-            + covariance[:, local]
-        )
-        projected = (
-            cross[:, :, :KINEMATIC] @ kinematic.transpose(1, 2)
-            + cross[:, :, COMMON : COMMON + 1]
-            + cross[:, :, own]
-            + cross[:, :, local]
-        )
-        return cross, projected
-
     def update(
         self, belief: Belief, measured: Tensor, ahead: Tensor, asked: Tensor, blocked: Tensor
     ) -> Belief:
@@ -222,7 +194,7 @@ class Hybrid(nn.Module):
         prior, covariance = belief.mean, belief.covariance
         measured = only(asked, measured)
         own, local = prior[:, FIRST_BIAS : FIRST_BIAS + count], prior[:, FIRST_BIAS + count :]
-        distance, direction = self.geometry(belief, prior, ahead)
+        distance, direction = geometry(belief, prior, ahead)
         near = self.near * (distance / NEAR_AT_M).log()
         bias = prior[:, COMMON : COMMON + 1] + own + local + near
         first = innovation = only(asked, measured - distance - bias)
@@ -238,8 +210,8 @@ class Hybrid(nn.Module):
             )
             sigma, shift, jump, motion = self.look(seen, asked)
             if number == 1:
-                distance, direction = self.geometry(belief, point, ahead)
-                moved = self.moved(point - prior, ahead)
+                distance, direction = geometry(belief, point, ahead)
+                moved = places(point - prior, ahead)
                 innovation = measured - distance - bias + (direction * moved).sum(-1)
                 innovation = only(asked, innovation)
             diagonal = torch.cat(
@@ -254,7 +226,7 @@ class Hybrid(nn.Module):
             )
             inflated = covariance + torch.diag_embed(diagonal)
             direction = only(asked[..., None], direction)
-            cross, innovation_covariance = self.project(inflated, direction, ahead)
+            cross, innovation_covariance = project(inflated, direction, ahead)
             cross = only(asked[..., None], cross)
             both = asked[:, :, None] & asked[:, None, :]
             noise = torch.diag_embed(only(asked, sigma.square(), 1.0))
@@ -265,7 +237,7 @@ class Hybrid(nn.Module):
             residual = only(
                 asked,
                 measured
-                - self.geometry(belief, point, ahead)[0]
+                - geometry(belief, point, ahead)[0]
                 - point[:, COMMON : COMMON + 1]
                 - point[:, FIRST_BIAS : FIRST_BIAS + count]
                 - point[:, FIRST_BIAS + count :]
@@ -288,7 +260,7 @@ class Hybrid(nn.Module):
         """What the network sees of each range (B, A, F - 2): relative geometry only."""
         count = belief.anchor.shape[1]
         covariance = belief.covariance
-        _, projected = self.project(covariance, direction, ahead)
+        _, projected = project(covariance, direction, ahead)
         both = asked[:, :, None] & asked[:, None, :]
         noise = only(asked, torch.full_like(innovation, SIGMA_M**2), 1.0)
         innovation_covariance = only(both, projected) + torch.diag_embed(noise)
