@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from locdreamer_ros.types import Unchanging
+from locdreamer_ros.unchanging import Unchanging
 
 WARM_UP = 3
 """Runs before the recording: libraries are loaded and workspaces taken in the first."""

@@ -34,8 +34,8 @@ from locdreamer_ros.types import (
     Motion,
     Ranges,
     Site,
-    unchanging,
 )
+from locdreamer_ros.unchanging import unchanging
 
 
 @unchanging

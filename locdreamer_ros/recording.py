@@ -22,8 +22,8 @@ from locdreamer_ros.types import (
     IntArray,
     Motion,
     Ranges,
-    unchanging,
 )
+from locdreamer_ros.unchanging import unchanging
 
 COLUMNS_OF_QUALITY = {
     "nlos": "nlos_probability",

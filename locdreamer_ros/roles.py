@@ -48,8 +48,7 @@ class Tracker(ABC):
     def fork(self: Self) -> Self:
         """A tracker in the same state that goes its own way: it leaves no trace in this one.
 
-        This is how to look ahead. What never changes (`types.Unchanging`) is shared, the rest is
-        copied.
+        This is how to look ahead. What never changes (`Unchanging`) is shared, the rest is copied.
         """
         return deepcopy(self)
 

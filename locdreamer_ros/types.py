@@ -10,47 +10,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from locdreamer_ros.errors import InputError
-
-if TYPE_CHECKING:
-    from typing_extensions import dataclass_transform
+from locdreamer_ros.unchanging import Unchanging, unchanging
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
-
-
-Kept = TypeVar("Kept", bound="Unchanging")
-Made = TypeVar("Made")
-
-
-class Unchanging:
-    """What nobody writes into once it is made: copies share it (`roles.Tracker.fork`)."""
-
-    def __deepcopy__(self: Kept, memo: dict[int, Any]) -> Kept:
-        return self
-
-
-if TYPE_CHECKING:
-
-    @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field,))
-    def unchanging(cls: type[Made]) -> type[Made]:
-        """A frozen dataclass of which several are made in every step.
-
-        mypy sees to it that nobody writes into one. At run time that is not watched: it would take
-        five times as long to make one.
-        """
-
-else:
-    unchanging = dataclass(eq=False)
 
 
 MAX_AGE_S = 1.0

@@ -20,7 +20,8 @@ import numpy as np
 from locdreamer_ros import compiled
 from locdreamer_ros.geometry import FLOOR_M, slant
 from locdreamer_ros.integrity.window import Gathered
-from locdreamer_ros.types import FloatArray, IntArray, Site, unchanging
+from locdreamer_ros.types import FloatArray, IntArray, Site
+from locdreamer_ros.unchanging import unchanging
 
 SCALE_M, SCALE_AGE = 0.3, 0.05
 """Scale of a residual: m, and m/s^2 for the square of its age: velocity is not constant."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
-from locdreamer_ros.types import unchanging
+from locdreamer_ros.unchanging import unchanging
 
 
 class State(IntEnum):

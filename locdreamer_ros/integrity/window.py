@@ -10,7 +10,8 @@ from statistics import median
 import numpy as np
 
 from locdreamer_ros import compiled
-from locdreamer_ros.types import BoolArray, FloatArray, IntArray, Ranges, unchanging
+from locdreamer_ros.types import BoolArray, FloatArray, IntArray, Ranges
+from locdreamer_ros.unchanging import unchanging
 
 SHORT_S, LONG_S, OLDEST_S = 1.5, 6.0, 60.0
 RANGES_OF_EACH = 3

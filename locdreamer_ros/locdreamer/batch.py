@@ -21,7 +21,8 @@ from torch import Tensor
 from locdreamer_ros.captured import Captured, Step
 from locdreamer_ros.locdreamer.world_model.model import WorldModel
 from locdreamer_ros.locdreamer.world_model.step import Carried, Heard, predict, update
-from locdreamer_ros.types import Ranges, Unchanging
+from locdreamer_ros.types import Ranges
+from locdreamer_ros.unchanging import Unchanging
 
 AXIS = Carried(0, 0, 1, 0)
 """Which axis of what is carried is that of the tags."""

@@ -18,7 +18,8 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.locdreamer.learning.actor import HEADS, Actor
 from locdreamer_ros.locdreamer.learning.hyperparameters import TrainConfig
 from locdreamer_ros.locdreamer.world_model.model import Area, ModelConfig, WorldModel
-from locdreamer_ros.types import Anchors, Unchanging
+from locdreamer_ros.types import Anchors
+from locdreamer_ros.unchanging import Unchanging
 
 if TYPE_CHECKING:
     from locdreamer_ros.locdreamer.learning.learner import Learner

@@ -24,8 +24,8 @@ from locdreamer_ros.types import (
     Foresight,
     IntArray,
     Site,
-    Unchanging,
 )
+from locdreamer_ros.unchanging import Unchanging
 from locdreamer_ros.zero_shot.foresight import foresee
 from locdreamer_ros.zero_shot.layout import NEAR_AT_M, NEAR_M, SIGMA_M, SILENT_S, WEIGHTS
 from locdreamer_ros.zero_shot.model_file import Weights

@@ -15,7 +15,8 @@ import numpy as np
 
 from locdreamer_ros import tensor_file
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.types import FloatArray, Unchanging
+from locdreamer_ros.types import FloatArray
+from locdreamer_ros.unchanging import Unchanging
 
 KEY = "locdreamer_zero_shot"
 FORMAT = 1

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from locdreamer_ros.types import FloatArray, Unchanging
+from locdreamer_ros.types import FloatArray
+from locdreamer_ros.unchanging import Unchanging
 from locdreamer_ros.zero_shot.layout import COMMON, CONTEXT, FIRST_BIAS
 
 
