@@ -114,6 +114,7 @@ class EmulatorNode(UwbNode):
         return "", {
             "device": self.config.device,
             "epochs_total": self.config.epochs,
+            "truths": self.counts["epochs"],
             "complete": self.complete,
         }
 

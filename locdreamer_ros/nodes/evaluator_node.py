@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
@@ -45,8 +44,13 @@ from locdreamer_ros.nodes.tracks import save_tracks
 from locdreamer_ros.stamps import nanoseconds, to_seconds
 from locdreamer_ros.types import Anchors, Estimate, FloatArray, RangeStatus
 
-PATIENCE_S = 3.0
-"""How long after completion a message may still be on its way."""
+WAITING = TrackerStatus.WAITING
+LOOK_S, PATIENCE = 0.1, 70
+"""How often it looks whether all has arrived, and after how many looks without news it gives up.
+
+Counted in looks: where the machine stands still, so does the patience. A lost packet is sent again
+within 3 s, and may be lost again.
+"""
 OF_SOURCE = ("epochs", "unscheduled", "unfinished", "reoffered", "answers", "released")
 """Counts of a source that goes into the accounts; a live one knows the first only."""
 
@@ -111,7 +115,10 @@ class EvaluatorNode(UwbNode):
         self._source_session = ""
         name, space = self.config.source, self.get_namespace().rstrip("/")
         self._source_name = name if name.startswith("/") else f"{space}/{name}"
-        self._heard_at = self._complete_at = monotonic()
+        self._truths = self._truths_heard = 0
+        """Messages on `ground_truth/pose`, by the source's count and those that came."""
+        self._unheard = 0
+        """Looks since something came; of a live source, since it was complete."""
         self.finished = False
         hear(self, AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
         hear(self, PoseStamped, "ground_truth/pose", self._on_truth, KEPT_QOS)
@@ -125,6 +132,7 @@ class EvaluatorNode(UwbNode):
 
         def on_odometry(message: Odometry) -> None:
             estimates[nanoseconds(message.header.stamp)] = from_odometry(message)
+            self._note_news()
 
         def on_status(message: TrackerStatus) -> None:
             if isnan(message.latency):  # of a silence, of no fix
@@ -132,7 +140,7 @@ class EvaluatorNode(UwbNode):
             if asked_by(message) in statuses:
                 self.counts["duplicated_statuses"] += 1
             statuses[asked_by(message)] = message
-            self._heard_at = monotonic()
+            self._note_news()
 
         hear(self, Odometry, f"{name}/odometry", on_odometry, KEPT_QOS)
         hear(self, TrackerStatus, f"{name}/status", on_status, KEPT_QOS)
@@ -141,7 +149,7 @@ class EvaluatorNode(UwbNode):
         """Listen to the ranges once the trackers are there; look for the end now and then."""
         topics = [f"{name}/{topic}" for name in self._names for topic in ("odometry", "status")]
         when_published(self, ["ground_truth/pose", *topics], self._listen_to_ranges)
-        self.every(0.1, self._look_for_the_end)
+        self.every(LOOK_S, self._look_for_the_end)
 
     def _listen_to_ranges(self) -> None:
         hear(self, RangeArray, "uwb/ranges", self._on_ranges, KEPT_QOS)
@@ -156,6 +164,8 @@ class EvaluatorNode(UwbNode):
         if not np.isfinite(position).all():
             raise InputError("ground_truth/pose: expected finite numbers")
         self._truth[nanoseconds(message.header.stamp)] = position
+        self._truths_heard += 1
+        self._note_news()
 
     def _on_schedule(self, message: AnchorSchedule) -> None:
         check_schedule(message)
@@ -178,8 +188,13 @@ class EvaluatorNode(UwbNode):
         ns = nanoseconds(message.header.stamp)
         self._answered((0, ns), Answer(ns, self._anchors.ids, len(message.differences)))
 
+    def _note_news(self) -> None:
+        """Something came; the trackers of a live source never fall silent."""
+        if not (self._source and self._live):
+            self._unheard = 0
+
     def _answered(self, asked: Asked, answer: Answer) -> None:
-        self._heard_at = monotonic()
+        self._note_news()
         if asked in self._answers:
             self.counts["duplicated"] += 1
         else:
@@ -203,7 +218,9 @@ class EvaluatorNode(UwbNode):
         if not whole or not all(value.isdecimal() for value in counts.values()):
             raise InputError(f"{self._source_name}: complete, but without counts")
         self._source = {key: int(value) for key, value in counts.items()}
-        self._heard_at = self._complete_at = monotonic()
+        truths = values.get("truths", "")
+        self._truths = int(truths) if truths.isdecimal() else 0
+        self._unheard = 0
 
     @property
     def _live(self) -> bool:
@@ -213,21 +230,38 @@ class EvaluatorNode(UwbNode):
     def _look_for_the_end(self) -> None:
         if self.finished or not self._source:
             return
-        fixes = len(self._asked())
-        if self._live:
-            last, expected = self._complete_at, self._source["epochs"]
-            answered = fixes >= expected
-        else:
-            last, expected = self._heard_at, fixes
-            answered = len(self._answers) >= self._source["answers"]
-        made = min(len(statuses) for statuses in self._statuses.values())
-        if (answered and made >= expected) or monotonic() - last > PATIENCE_S:
+        self._unheard += 1
+        if self._has_all() or self._unheard > PATIENCE:
             self.finished = True
             if self._live:  # what came after completion has no truth
                 kept = {s: a for s, a in self._answers.items() if a.ns in self._truth}
                 self._answers = kept
             self._finish()
             self.report()
+
+    def _has_all(self) -> bool:
+        """Whether truth, answers, statuses and poses have arrived that belong to the run.
+
+        Each topic comes in order, but of several any may be behind.
+        """
+        asked = set(self._asked())
+        if self._live:
+            last = max(self._truth, default=0)
+            answered = max(asked, default=0) >= last  # what is not there by then has no answer
+            asked &= self._truth.keys()
+        else:
+            answered = len(self._answers) >= self._source["answers"]
+        return (
+            answered
+            and self._truths_heard >= self._truths
+            and all(self._made_all(name, asked) for name in self._names)
+        )
+
+    def _made_all(self, name: str, asked: set[int]) -> bool:
+        """Whether a tracker's statuses of the times asked for are there, and its last pose."""
+        states = {nanoseconds(s.header.stamp): s.state for s in self._statuses[name].values()}
+        made = [ns for ns, state in states.items() if ns in asked and state != WAITING]
+        return asked <= states.keys() and (not made or made[-1] in self._estimates[name])
 
     def accounts(self) -> dict[str, int]:
         """Where the released ranges went: the source's count against what arrived here.

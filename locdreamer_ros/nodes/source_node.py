@@ -52,7 +52,10 @@ ENVIRONMENTS = ("house", "hall", "lab", "random")
 WATCH_PERIOD_S = 0.005
 LAST_NS = 2**31 * SECOND_NS
 NO_ODOMETRY = -1.0
-COUNTS = ("epochs", "answers", "released", "reoffered", "unscheduled", "unfinished", "late")
+COUNTS = (
+    *("epochs", "truths", "answers", "released"),
+    *("reoffered", "unscheduled", "unfinished", "late"),
+)
 
 
 @dataclass(frozen=True)
@@ -240,6 +243,7 @@ class SourceNode(UwbNode):
             # A recording in 2-D has no height of its own.
             place = np.nan_to_num(truth[self.epoch])
             self._truth_out.publish(to_pose_stamped(place, ns, self.config.frame))
+            self.counts["truths"] += 1
         self._publish_motion(ns)
         self._offer()
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -105,12 +104,6 @@ def test_graph_and_offline_agree(tmp_path, capfd):
             assert found[key] == pytest.approx(expected[key], rel=1e-4)
 
 
-def unnumbered(line):
-    """The words of a line, and its numbers."""
-    number = r"\d+(?:\.\d+)?|\.\d+"
-    return re.sub(number, "#", line), [float(found) for found in re.findall(number, line)]
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not HAS_ROS, reason="needs rclpy and the compiled messages")
 def test_what_does_not_fit_is_said_both_ways(tmp_path, capfd):
@@ -128,11 +121,7 @@ def test_what_does_not_fit_is_said_both_ways(tmp_path, capfd):
     notes = [line for line in offline.splitlines() if line.startswith("note: ")]
     assert len(notes) >= 2
     said = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
-    # A row that a busy machine loses moves a figure a little: the words are the same.
-    words, figures = zip(*(unnumbered(line) for line in said), strict=True)
-    assert list(words) == [unnumbered(line)[0] for line in notes], done.stdout
-    for found, line in zip(figures, notes, strict=True):
-        assert found == pytest.approx(unnumbered(line)[1], rel=0.2), done.stdout
+    assert said == notes, done.stdout
     for line in notes:
         assert line.removeprefix("note: ")[:40] in (tmp_path / "graph/report.html").read_text()
 

@@ -22,7 +22,7 @@ from nodes.hosted import ANCHORS, TRUTH, Hosted, answer_to, hosting
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import conversions as c
-from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
+from locdreamer_ros.nodes.evaluator_node import PATIENCE, EvaluatorNode
 from locdreamer_ros.nodes.source_node import SourceConfig
 from locdreamer_ros.types import Estimate
 
@@ -45,8 +45,13 @@ def turn(node: Any, session: int, sequence: int, epoch: int) -> int:
     node._on_ranges(answer_to(schedule))
     ns = c.nanoseconds(head.stamp)
     node._estimates["tracker_node"][ns] = Estimate(ns / 1e9, np.array([*TRUTH, 0, 0]), np.eye(4))
-    status = TrackerStatus(header=head, tracker="ekf", session=session, sequence=sequence)
-    node._statuses["tracker_node"][session, sequence] = status
+    node._statuses["tracker_node"][session, sequence] = TrackerStatus(
+        header=head,
+        state=TrackerStatus.TRACKING,
+        tracker="ekf",
+        session=session,
+        sequence=sequence,
+    )
     return 2
 
 
@@ -74,6 +79,39 @@ def test_a_tracker_that_starts_anew_loses_and_doubles_nothing(
     assert (accounts["lost"], accounts["duplicated"], accounts["not_as_asked"]) == (0, 0, 0)
     assert accounts["received"] == released == 80
     assert metrics["problem"] == ""
+
+
+@pytest.mark.parametrize("late", ["_truth", "_estimates", "_statuses", "_answers"])
+@pytest.mark.parametrize("live", [False, True])
+def test_no_topic_is_taken_for_complete_by_another(
+    evaluator: Hosted, tmp_path: Path, late: str, live: bool
+) -> None:
+    """A busy machine loses packets; what is sent again comes after all the rest."""
+    node = evaluator.node
+    released = sum(turn(node, 11, sequence, sequence) for sequence in range(1, 21))
+    kept = getattr(node, late)
+    kept = kept.get("tracker_node", kept)
+    lost = dict([kept.popitem() for _ in range(9)])
+    if late == "_truth":
+        node._truths_heard = len(kept)
+    counts = {} if live else {"answers": 20, "released": released, **COUNTS}
+    say(node, complete=True, session=5, epochs=20, truths=20, **counts)
+    node._look_for_the_end()
+    assert not node.finished
+    kept |= reversed(lost.items())
+    node._truths_heard = 20
+    assert finished(node, tmp_path)["steps"] == 10
+
+
+def test_what_never_comes_is_not_waited_for_for_ever(evaluator: Hosted, tmp_path: Path) -> None:
+    node = evaluator.node
+    released = sum(turn(node, 11, sequence, sequence) for sequence in range(1, 21))
+    node._estimates["tracker_node"].popitem()
+    say(node, complete=True, epochs=20, answers=20, truths=20, released=released, **COUNTS)
+    for _ in range(PATIENCE):
+        node._look_for_the_end()
+    assert not node.finished
+    assert finished(node, tmp_path)["steps"] == 9
 
 
 def test_another_robots_source_does_not_end_the_evaluation(evaluator: Hosted) -> None:
