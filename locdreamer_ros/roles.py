@@ -30,8 +30,8 @@ Standing = tuple[FloatArray, FloatArray, FloatArray, float]
 class Tracker(ABC):
     """Turns ranges into estimates. Its time only moves forward, by `predict`.
 
-    A range is used at its own stamp, which may lie before or after the tracker's time. Whoever runs
-    a tracker closes it.
+    A range is used at its own stamp, which may lie before or after the tracker's time. Before
+    `start` the others raise RuntimeError. Whoever runs a tracker closes it.
     """
 
     fallback: str = ""
