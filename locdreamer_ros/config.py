@@ -46,12 +46,22 @@ def parameter(
 
 
 def check(field: dataclasses.Field[Any], value: object, where: str) -> object:
-    """`value` in the field's type. Raises InputError naming `where` and what was expected."""
-    kind = type(field.default)
-    if kind is float and type(value) is int:
-        value = float(value)
+    """`value` in the field's type. Raises InputError naming `where` and what was expected.
+
+    A whole number will do for a float, and for text where it is one of the choices: YAML and the
+    command line take "2" for a number.
+    """
+    kind, choices = type(field.default), field.metadata["choices"]
+    if type(value) is int:
+        if kind is float:
+            value = float(value)
+        elif kind is str and str(value) in (choices or ()):
+            value = str(value)
     if type(value) is not kind:
-        raise InputError(f"{where}: expected {kind.__name__}, got {value!r}")
+        # What a text was that is read as a number cannot be told: 0x1a, 007, 1e3, yes.
+        bare = kind is str and isinstance(value, (int, float))
+        quotes = " in quotes (as \"'7'\")" if bare else ""
+        raise InputError(f"{where}: expected {kind.__name__}{quotes}, got {value!r}")
     low, high = field.metadata["low"], field.metadata["high"]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         below = low is not None and not value >= low
@@ -60,7 +70,6 @@ def check(field: dataclasses.Field[Any], value: object, where: str) -> object:
             lower = "-inf" if low is None else f"{low:g}"
             upper = "inf" if high is None else f"{high:g}"
             raise InputError(f"{where}: expected a value in [{lower}, {upper}], got {value!r}")
-    choices = field.metadata["choices"]
     if choices is not None and value not in choices:
         raise InputError(f"{where}: expected one of {', '.join(choices)}, got {value!r}")
     return value

@@ -21,16 +21,22 @@ class Group:
     budget: int = parameter(3, "ranges per fix", low=1)
     frame: str = parameter("map", "frame", choices=("map", "odom"))
     on: bool = parameter(True, "whether")
+    tag: str = parameter("", "id")
+    dimensions: str = parameter("auto", "two or three", choices=("2", "3", "auto"))
 
 
 def test_values_go_over_defaults_and_integers_may_stand_for_floats() -> None:
     assert build(Group, {"rate": 5, "frame": "odom"}, "x") == Group(5.0, 3, "odom", True)
 
 
+def test_a_number_may_stand_for_a_choice_that_reads_as_one() -> None:
+    assert build(Group, {"dimensions": 2}, "x").dimensions == "2"
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"rat": 1.0}, "x: unknown key 'rat'; expected one of budget, frame, on, rate"),
+        ({"rat": 1.0}, "x: unknown key 'rat'; expected one of budget, dimensions, frame, "),
         ({"rate": 101.0}, r"x: rate: expected a value in \[0, 100\], got 101.0"),
         ({"rate": float("nan")}, r"x: rate: expected a value in \[0, 100\], got nan"),
         ({"budget": 0}, r"x: budget: expected a value in \[1, inf\], got 0"),
@@ -38,6 +44,11 @@ def test_values_go_over_defaults_and_integers_may_stand_for_floats() -> None:
         ({"budget": True}, "x: budget: expected int, got True"),
         ({"frame": "world"}, "x: frame: expected one of map, odom, got 'world'"),
         ({"on": "yes"}, "x: on: expected bool, got 'yes'"),
+        ({"rate": "5"}, "x: rate: expected float, got '5'"),
+        ({"tag": 26}, r"""x: tag: expected str in quotes \(as "'7'"\), got 26"""),
+        ({"tag": True}, r"x: tag: expected str in quotes .*, got True"),
+        ({"dimensions": 4}, "x: dimensions: expected str in quotes .*, got 4"),
+        ({"dimensions": ["2"]}, r"x: dimensions: expected str, got \['2'\]"),
     ],
 )
 def test_what_does_not_fit_is_named(values: dict[str, object], message: str) -> None:

@@ -80,7 +80,7 @@ def refuse_unknown(node: Node) -> None:
 
     A file under `/**` may be meant for several: what another of them has is passed over.
     """
-    for name in node._parameter_overrides:  # rclpy has no public view of what was given
+    for name in parameters.given(node):
         if not node.has_parameter(name) and not name.startswith(FOREIGN) and not of_another(name):
             raise InputError(f"{node.get_name()}: unknown parameter {name!r}")
 

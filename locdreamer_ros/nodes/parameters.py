@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import (
@@ -29,7 +29,8 @@ LARGEST_INTEGER = 2**63 - 1
 
 def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
     text, choices = field.metadata["description"], field.metadata["choices"]
-    descriptor = ParameterDescriptor(description=text)
+    # A whole number will do for a float; what is wrong is said by `config.check`, not by rclpy.
+    descriptor = ParameterDescriptor(description=text, dynamic_typing=True)
     if choices is not None:
         descriptor.additional_constraints = f"one of {', '.join(map(repr, choices))}"
     low, high = field.metadata["low"], field.metadata["high"]
@@ -63,9 +64,8 @@ def fields_of(group: type, prefix: str = "") -> Fields:
 def declare(node: Node, fields: Fields, take: Callable[[dict[str, object]], None]) -> None:
     """Declare each field as a parameter, described and range-checked.
 
-    A value that does not pass `config.check` is refused, now and whenever it is set; what passes is
-    given to `take`, which may raise InputError to refuse it. Raises rclpy's
-    InvalidParameter*Exception where the parameter file holds such a value.
+    A value that does not pass `config.check` is refused, now (InputError) and whenever it is set;
+    what passes is given to `take`, which may raise InputError to refuse it.
     """
 
     def accept(parameters: list[Parameter[Any]]) -> SetParametersResult:
@@ -84,8 +84,17 @@ def declare(node: Node, fields: Fields, take: Callable[[dict[str, object]], None
         return SetParametersResult(successful=True)
 
     node.add_on_set_parameters_callback(accept)
+    said = given(node)
     for name, field in fields.items():
-        node.declare_parameter(name, field.default, _descriptor(field))
+        value = field.default
+        if name in said:
+            value = check(field, said[name].value, f"{node.get_name()}: {name}")
+        node.declare_parameter(name, value, _descriptor(field), ignore_override=True)
+
+
+def given(node: Node) -> Mapping[str, Parameter[Any]]:
+    """What files and command line say of the node's parameters."""
+    return node._parameter_overrides  # rclpy has no public view of it
 
 
 def read(node: Node, group: type[Group]) -> Group:
@@ -96,7 +105,9 @@ def read(node: Node, group: type[Group]) -> Group:
 
 def changed(node: Node, group: type, prefix: str) -> dict[str, object]:
     """Only the values that are not the group's defaults: a preset gives way to these alone."""
-    values = {
-        field: node.get_parameter(name).value for name, field in fields_of(group, prefix).items()
-    }
-    return {field.name: value for field, value in values.items() if value != field.default}
+    found = {}
+    for name, field in fields_of(group, prefix).items():
+        value = check(field, node.get_parameter(name).value, name)
+        if value != field.default:
+            found[field.name] = value
+    return found
