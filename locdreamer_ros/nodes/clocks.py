@@ -15,6 +15,19 @@ from locdreamer_ros.stamps import MOST_PACE, nanoseconds, to_seconds
 
 WINDOW_S, WINDOWS = 1.0, 3
 """Clocks are compared over windows of at least so long, and so many in a row tell."""
+QUIET_SHARE = 0.1
+"""A silence by the stamps may be so much longer or shorter than by the node's clock."""
+
+
+def why_unbelieved(time: float, last: float | None, quiet: float) -> str:
+    """Why ranges that are stamped `time` s, far from the `last` ones, are not used (yet).
+
+    quiet: s without any by the node's own clock. Where it says the same as the stamps, nobody's
+    clock is wrong: nothing had come.
+    """
+    if last is not None and abs(time - last - quiet) <= APART_S + QUIET_SHARE * quiet:
+        return f"the first ranges after {quiet:.0f} s without any: used with the next that agree"
+    return f"a stamp of {time:.3f} s is far from the last: do all clocks agree?"
 
 
 def unasked(message: RangeArray) -> bool:

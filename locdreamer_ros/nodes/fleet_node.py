@@ -27,7 +27,7 @@ from locdreamer_ros.integrity.status import State, Status, far_off
 from locdreamer_ros.loop import Plan
 from locdreamer_ros.msg import AnchorSchedule, RangeArray, RangeDifferenceArray
 from locdreamer_ros.nodes.answers import check_answer, check_session, is_forgotten, not_asked
-from locdreamer_ros.nodes.clocks import Clocks, unasked
+from locdreamer_ros.nodes.clocks import Clocks, unasked, why_unbelieved
 from locdreamer_ros.nodes.conversions import (
     from_differences,
     from_ranges,
@@ -245,6 +245,7 @@ class FleetNode(SitedNode):
 
     def _wait(self, tag: str, gathered: Gathered, asked: Asked | None) -> None:
         member = self._member(tag)
+        member.quiet_s = self.now_s() - member.heard_s
         member.heard, member.heard_s = gathered.received, self.now_s()
         if len(member.waiting) >= MOST_WAITING:
             raise InputError(f"sends faster than is taken in: {MOST_WAITING} messages wait")
@@ -259,9 +260,11 @@ class FleetNode(SitedNode):
             times = {t: to_seconds(g.ns) for t, (g, _) in turn.items()} if not self.asking else {}
             plans = self.fleet.hear(times)
             for tag in times.keys() - plans.keys():
-                self.fleet.add(tag).pass_over(times[tag], turn[tag][0].ranges)
-                why = "far from the last (do the clocks agree?), or its numbers failed"
-                self._dropped(tag, f"what is stamped {times[tag]:.3f} s was not taken in: {why}")
+                loop = self.fleet.add(tag)
+                loop.pass_over(times[tag], turn[tag][0].ranges)
+                last = None if loop.estimate is None else loop.estimate.time
+                why = why_unbelieved(times[tag], last, members[tag].quiet_s)
+                self._dropped(tag, f"{why}{'' if last else ' Or its numbers failed.'}")
             answers: dict[str, tuple[Plan, Ranges]] = {}
             stamps: dict[str, int] = {}
             for tag, (gathered, asked) in turn.items():
@@ -403,6 +406,7 @@ class FleetNode(SitedNode):
         values: dict[str, object] = {
             "tracker": self.config.tracker,
             "dimensions": self.known_site.dimensions,
+            **self.about_anchors(),
             "tags": len(found),
             "tags_tracking": len(found) - len(wrong),
             "restarts": sum(map(self.fleet.restarts, found)),

@@ -40,7 +40,7 @@ LATCHED = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 RECENT_S = 10.0
-"""So long a dropped message is a warning."""
+"""So long a dropped message, or what happened, is a warning."""
 MOST_AT_ONCE = 1000
 """Messages of one topic taken in before others have their turn."""
 
@@ -84,6 +84,7 @@ class UwbNode(LifecycleNode):
         """One that messages were of and that is not this node's."""
         self._configured = False
         self._dropped_at = -RECENT_S
+        self._remark, self._remarked_at = "", -RECENT_S
         self._sayer = Sayer(self.get_logger())
         self._made: list[tuple[Callable[[Any], Any], Any]] = []
         self._made_inactive = 0
@@ -261,6 +262,11 @@ class UwbNode(LifecycleNode):
         self.problem = reason
         self._sayer.dropped(reason)
 
+    def remark(self, what: str) -> None:
+        """Say what happened, which is over at once: in the log, and for a while in diagnostics."""
+        self._remark, self._remarked_at = what, monotonic()
+        self.get_logger().warning(what, throttle_duration_sec=1.0)
+
     def drops_now(self) -> bool:
         """Whether a message was dropped of late, for the reason `problem`."""
         return monotonic() - self._dropped_at < RECENT_S
@@ -361,6 +367,8 @@ class UwbNode(LifecycleNode):
         dropped = self.counts["messages_dropped"]
         if self.drops_now():
             warning = warning or f"{dropped} messages dropped: {self.problem}"
+        if monotonic() - self._remarked_at < RECENT_S:
+            warning = f"{self._remark}; {warning}" if warning else self._remark
         values = {**self.counts, **values, "messages_dropped": dropped, "problem": self.problem}
         status = DiagnosticStatus(
             level=DiagnosticStatus.WARN if warning else DiagnosticStatus.OK,

@@ -61,6 +61,8 @@ class Member:
     """When it last sent what could be read (perf_counter)."""
     heard_s: float = 0.0
     """The same, by the node's `now_s`."""
+    quiet_s: float = 0.0
+    """How long it had sent nothing then."""
     waiting: deque[tuple[Gathered, Asked | None]] = field(default_factory=deque)
     """What is to be taken in, and what it answers."""
     part: Gathered | None = None

@@ -17,7 +17,7 @@ from locdreamer_ros.config import parameter
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import RangeArray, RangeDifferenceArray
 from locdreamer_ros.nodes import foreign
-from locdreamer_ros.nodes.clocks import unasked
+from locdreamer_ros.nodes.clocks import unasked, why_unbelieved
 from locdreamer_ros.nodes.conversions import MAX_ANCHORS, from_differences, from_ranges
 from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.tracking import TrackingConfig, TrackingNode
@@ -160,7 +160,8 @@ class PassiveNode(TrackingNode):
         self.note_times()
         if step is None:
             self.loop.pass_over(time, ranges)
-            raise InputError(f"a stamp of {time:.3f} s is far from the last: do all clocks agree?")
+            last = None if self.loop.estimate is None else self.loop.estimate.time
+            raise InputError(why_unbelieved(time, last, self._quiet()))
         plan = replace(step, anchor=ranges.anchor)
         self.turn(
             lambda: self.loop.absorb(plan, ranges),

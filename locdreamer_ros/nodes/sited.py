@@ -32,23 +32,37 @@ from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.parameters import changed, fields_of
 from locdreamer_ros.nodes.possible import Judge
 from locdreamer_ros.stamps import to_seconds
-from locdreamer_ros.types import Anchors, Site
+from locdreamer_ros.types import Anchors, FloatArray, Site
 from locdreamer_ros.units import hang
 
 HIGH_M = 5.0
 """Anchors so far above the assumed tag: is their z over another floor?"""
 SAME_M = 1e-3
 """An anchor that moved less did not: it came through TF, or from text."""
+MOVED_M = 0.1
+"""Anchors that moved less stay where they were first heard to be, and the track goes on: so much
+those that survey themselves jitter, and a range errs."""
+MOST_NAMED = 3
+"""Anchors that a sentence names."""
 PLACING_S = 0.5
-"""How often TF is asked again for a frame that it did not have."""
+"""How often TF is asked again where the anchors' frame is."""
 
 
-def same_places(known: Anchors, heard: Anchors) -> bool:
-    """Whether these are the anchors that are known, in whatever order."""
-    if set(known.ids) != set(heard.ids):
-        return False
-    apart = known.positions - heard.positions[heard.rows(known.ids)]
-    return bool((np.abs(apart) < SAME_M).all())
+def other_anchors(known: Anchors, heard: Anchors) -> str:
+    """What was heard that is not known, or the other way round, in words; empty: the same ids."""
+    new, gone = sorted(set(heard.ids) - set(known.ids)), sorted(set(known.ids) - set(heard.ids))
+    words = []
+    for ids, what in ((new, "new"), (gone, "gone")):
+        if ids:
+            more = ", ..." if len(ids) > MOST_NAMED else ""
+            words.append(f"{len(ids)} {what} ({', '.join(ids[:MOST_NAMED])}{more})")
+    return " and ".join(words)
+
+
+def most_moved(known: Anchors, heard: Anchors) -> tuple[float, str]:
+    """How far, m, the anchor that moved most did, and its id. Of the same ids, in any order."""
+    apart = np.linalg.norm(known.positions - heard.positions[heard.rows(known.ids)], axis=1)
+    return float(apart.max()), known.ids[int(apart.argmax())]
 
 
 def check_frame(key: str, frame: str) -> None:
@@ -102,7 +116,14 @@ class SitedNode(UwbNode):
         self.site = None
         self._simulated = bool(self.get_parameter("use_sim_time").value)
         self._frames = Frames(self)
-        self._unplaced: AnchorArray | None = None
+        self._last_anchors: tuple[Anchors, str] | None = None
+        """The anchors that were heard last, and in which frame they are."""
+        self._there: FloatArray | None = None
+        """(4, 4), what took them to `frame`."""
+        self._unplaced = ""
+        """Their frame, where TF does not know it."""
+        self._newest: Anchors | None = None
+        """Where they are said to be now, a little apart from where they are taken to be."""
         self._unfit = ""
         """Why nobody can be tracked by the anchors that were heard."""
 
@@ -113,10 +134,13 @@ class SitedNode(UwbNode):
         else:
             # Also while inactive: a latched message comes only once.
             hear(self, AnchorArray, "uwb/anchors", self._on_anchors, LATCHED, always=True)
-            self.every(PLACING_S, self._place, always=True)
+            self.every(PLACING_S, self._follow_frame, always=True)
 
     def activate(self) -> None:
         """Begin, as soon as the anchors are known."""
+        if self._newest is not None:  # nothing is tracked yet that a small move could spoil
+            self._use(self._newest)
+            self._newest = None
         if self.site is not None:
             self.begin()
 
@@ -152,26 +176,52 @@ class SitedNode(UwbNode):
                 self._unfit = str(reason)
             raise
         # Frames that are said to be the same: an empty one is everybody's own.
-        there = self._frames.between(
-            self.config.frame, message.header.frame_id or self.config.frame
-        )
-        self._unplaced = message if there is None else None
-        if there is None:
-            return
-        anchors = Anchors(anchors.ids, moved(there, anchors.positions))
-        if self.site is not None:
-            if same_places(self.site.anchors, anchors):
-                return
-            self.counts["anchors_changed"] += 1
-        beginning = self.active and self.site is None
-        self._use(anchors)
-        if beginning:
-            self.begin()
+        frame = message.header.frame_id or self.config.frame
+        self._last_anchors = anchors, frame
+        there = self._frames.between(self.config.frame, frame)
+        self._unplaced = frame if there is None else ""
+        if there is not None:
+            self._place(anchors, there)
 
-    def _place(self) -> None:
-        """Try again to find the anchors' frame in TF."""
-        if self._unplaced is not None:
-            self._on_anchors(self._unplaced)
+    def _follow_frame(self) -> None:
+        """Place them anew where TF says another thing than before: it came late, or was mended."""
+        if self._last_anchors is None:
+            return
+        anchors, frame = self._last_anchors
+        there = self._frames.between(self.config.frame, frame)
+        if there is None or np.array_equal(there, self._there):  # type: ignore[arg-type]
+            return
+        self._unplaced = ""
+        try:
+            self._place(anchors, there, f"TF {self.config.frame} -> {frame} is another: ")
+        except InputError as reason:
+            self.drop(str(reason))
+
+    def _place(self, heard: Anchors, there: FloatArray, why: str = "") -> None:
+        """Take in where anchors are, `there` (4, 4) from their frame. Raises InputError.
+
+        why: before what is said where they are others than before.
+        """
+        self._there = there
+        anchors = Anchors(heard.ids, moved(there, heard.positions))
+        if self.site is None:
+            self._use(anchors)
+            if self.active:
+                self.begin()
+            return
+        known, self._newest, self._unfit = self.site.anchors, None, ""
+        what = other_anchors(known, anchors)
+        if not what:
+            off, which = most_moved(known, anchors)
+            if off < MOVED_M:
+                self._newest = anchors if off > SAME_M else None
+                return
+            what = f"{which!r} moved by {off:.3g} m"
+        self._use(anchors)
+        self.counts["anchors_changed"] += 1
+        several = self.count_publishers("uwb/anchors") > 1
+        who = f"; several publish {self.resolve_topic_name('uwb/anchors')}" if several else ""
+        self.remark(f"{why}anchors changed, {what}: tracking begins anew{who}")
 
     def _use(self, anchors: Anchors) -> None:
         try:
@@ -203,13 +253,19 @@ class SitedNode(UwbNode):
         assert self.site is not None
         return self.site
 
+    def about_anchors(self) -> dict[str, object]:
+        """What diagnostics say of the anchors: `anchors_off`, where they are a little apart."""
+        if self._newest is None:
+            return {}
+        return {"anchors_off": f"{most_moved(self.known_site.anchors, self._newest)[0]:.2g} m"}
+
     def unplaced(self) -> str:
         """What is missing of the anchors, in words; empty: they are known."""
-        if self._unplaced is not None:
-            there, here = self._unplaced.header.frame_id, self.config.frame
+        if self._unplaced:
+            there, here = self._unplaced, self.config.frame
             return f"waiting for TF {here} -> {there}: the anchors are in frame {there}"
         if self._unfit:
-            return self._unfit
+            return f"{self._unfit}{'; those known before are used' if self.site else ''}"
         if self.site is None:
             return self.awaiting("the anchors", "uwb/anchors", "or give anchors_file")
         return ""

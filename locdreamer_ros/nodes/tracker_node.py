@@ -45,6 +45,8 @@ NOBODY: IntArray = np.empty(0, dtype=np.intp)
 
 REMEMBERED = 100
 """Schedules given up whose answers are still taken in."""
+MANY_IN_VAIN = 3
+"""Schedules in a row that nobody answered: the source does not, rather than the anchors."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class TrackerNode(PassiveNode):
         self._patience = Patience()
         self._given_up: dict[int, Pending] = {}
         """The schedules that were waited for in vain, by sequence."""
+        self._in_vain = 0
+        """How many in a row were, up to now."""
         self._timer: Any = None
         self._held: int | None = None
         self._session, self._sequence = new_session(), 0
@@ -219,6 +223,7 @@ class TrackerNode(PassiveNode):
         """Wait no longer: the fix is made of the answers there are."""
         self._pending = None
         self.counts["unanswered"] += 1
+        self._in_vain += 1
         self._given_up[pending.message.sequence] = pending
         if len(self._given_up) > REMEMBERED:
             self._forgotten = next(iter(self._given_up))
@@ -258,6 +263,7 @@ class TrackerNode(PassiveNode):
         ranges = from_ranges(message, self.known_site.anchors)
         check_answer(message, asked.ns)
         self._patience.answered(asked.since)
+        self._in_vain = 0
         return ranges
 
     def _take_late(self, message: RangeArray, received: float) -> None:
@@ -324,6 +330,10 @@ class TrackerNode(PassiveNode):
         self._pending = self._closing = None
         self._given_up.clear()
         self._forgotten = self._sequence
+
+    def _missed(self, quiet: float) -> str:
+        in_vain = self._in_vain >= MANY_IN_VAIN
+        return super()._missed(quiet) or ("; its schedules are not answered" if in_vain else "")
 
     @property
     def lives_on(self) -> str:

@@ -180,6 +180,10 @@ class TrackingNode(SitedNode):
 
     def make(self, site: Site) -> None:
         """A new tracker for a new site."""
+        if self.site is not None:
+            self.counts["restarts"] += self.active
+            self.fallback = "the anchors changed"
+            self._robot.begin_anew()
         self._give_up_loop()
         self.site = None
         self._judge = self.judge(site)
@@ -376,6 +380,7 @@ class TrackingNode(SitedNode):
         values: dict[str, object] = {
             "tracker": self.config.tracker,
             "dimensions": self.site.dimensions,
+            **self.about_anchors(),
             "restarts": self.counts["restarts"] + self.loop.restarts,
             "late_ranges": times.late,
             "duplicate_ranges": times.duplicates,
@@ -386,11 +391,10 @@ class TrackingNode(SitedNode):
         status = self.loop.status(quiet)
         wrong = impossible or trouble(status, self.site.anchors.ids)
         if status.state in (State.COASTING, State.LOST):
-            wrong += self._missed(quiet)
+            dropped = f", messages are dropped: {self.problem}"
+            wrong += dropped if self.drops_now() else self._missed(quiet)
         elif status.state == State.DOUBTFUL and self.counts["motions"] and not self._unmoved:
             wrong += MOVED
-        if status.state in (State.COASTING, State.LOST) and self.drops_now():
-            wrong = f"{wrong}, messages are dropped: {self.problem}"
         if self.loop.estimate is None:
             if not self._heard_ranges:
                 if self.asking and (differ := not_asked_for(self)):

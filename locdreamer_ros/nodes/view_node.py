@@ -17,6 +17,7 @@ from nav_msgs.msg import OccupancyGrid, Odometry
 from locdreamer_ros.config import parameter
 from locdreamer_ros.differences import as_ranges
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.frames import moved
 from locdreamer_ros.integrity.status import State
 from locdreamer_ros.msg import AnchorArray, RangeArray, RangeDifferenceArray, TrackerStatus
 from locdreamer_ros.nodes.conversions import (
@@ -25,6 +26,7 @@ from locdreamer_ros.nodes.conversions import (
     from_odometry,
     from_ranges,
 )
+from locdreamer_ros.nodes.frames import Frames
 from locdreamer_ros.nodes.lifecycle import KEPT_QOS, LATCHED, UwbNode
 from locdreamer_ros.nodes.listening import ListeningConfig, hear, names
 from locdreamer_ros.nodes.running import run_node
@@ -70,7 +72,13 @@ class ViewNode(UwbNode):
         """Subscribe. Raises InputError where rerun or a display is missing."""
         check_view(self._file)
         self._names = names(self.config.trackers)
+        self._frames = Frames(self)
         self._anchors: Anchors | None = None
+        self._anchors_frame = ""
+        self._drawn: FloatArray
+        """(A, 3) m, where they were drawn last: in the frame of the fixes."""
+        self._unplaced = ""
+        """What TF does not know of that, in words."""
         self._view: LiveView | None = None
         self._map: OccupancyGrid | None = None
         self._truth, self._ranges = Recent(), Recent()
@@ -106,7 +114,16 @@ class ViewNode(UwbNode):
             and anchors.ids != self._anchors.ids
         ):
             raise InputError("uwb/anchors: other anchors than before: start view_node anew")
-        self._anchors = anchors
+        self._anchors, self._anchors_frame = anchors, message.header.frame_id
+
+    def _place(self, heard: Anchors, frame: str) -> Anchors | None:
+        """The anchors in the frame of a fix; None: TF does not know, or not yet."""
+        there = self._frames.between(frame, self._anchors_frame or frame)
+        if there is None:
+            self._unplaced = f"waiting for TF {frame} -> {self._anchors_frame} of the anchors"
+            return None
+        self._unplaced = ""
+        return Anchors(heard.ids, moved(there, heard.positions))
 
     def _on_map(self, message: OccupancyGrid) -> None:
         size = message.info.width * message.info.height
@@ -148,19 +165,25 @@ class ViewNode(UwbNode):
 
     def _show(self, name: str, ns: int, odometry: Odometry, status: TrackerStatus) -> None:
         assert self._anchors is not None
+        anchors = self._place(self._anchors, odometry.header.frame_id)
+        if anchors is None:
+            return
         height = odometry.pose.pose.position.z
         if self._view is None:
-            self._view = self._open(self._anchors, height)
+            self._view = self._open(anchors, height)
+        elif not np.array_equal(anchors.positions, self._drawn):
+            self._view.show_anchors(anchors)
+        self._drawn = anchors.positions
         estimate, ranges = from_odometry(odometry), self._ranges.get(ns)
-        known = [anchor for anchor in status.excluded if anchor in self._anchors.ids]
+        known = [anchor for anchor in status.excluded if anchor in anchors.ids]
         first = name == self._names[0]
         self._view.show(
             Fix(
                 name,
                 estimate,
                 ranges.anchor.tolist() if first and ranges is not None else None,
-                None if ranges is None else self._heard(self._anchors, ranges, estimate, height),
-                self._anchors.rows(known).tolist(),
+                None if ranges is None else self._heard(anchors, ranges, estimate, height),
+                anchors.rows(known).tolist(),
                 State(status.state) if status.state <= max(State) else None,
                 self._truth.get(ns),
             )
@@ -209,6 +232,8 @@ class ViewNode(UwbNode):
         """What is waited for."""
         if self._anchors is None:
             return self.awaiting("the anchors", "uwb/anchors", "or see its own log"), {}
+        if self._unplaced:
+            return self._unplaced, {}
         if self._view is None:
             topic = f"{self._names[0]}/odometry"
             return self.awaiting("a first fix", topic, "or see its own log"), {}

@@ -90,9 +90,7 @@ class LiveView:
         paths = [f"floor/path/{self._part[name]}" for name in names]
         self._stream.send_blueprint(_layout([*paths, "floor/path/truth"], anchors))
         self._stream.log("floor", rerun.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
-        names_shown = {"labels": list(anchors.ids), "show_labels": True}
-        points = rerun.Points3D(anchors.positions, colors=IDLE, radii=0.12, **names_shown)
-        self._stream.log("floor/anchors", points, static=True)
+        self.show_anchors(anchors)
         self._look("points", "floor/asked", ASKED, 0.2)
         self._look("lines", "floor/excluded", EXCLUDED, 0.05)
         self._look("lines", "floor/ranges", (*ASKED, 90), 0.01)
@@ -108,6 +106,14 @@ class LiveView:
         for name in anchors.ids:
             look = rerun.SeriesPoints(marker_sizes=2.0)
             self._stream.log(f"residual/{self._part[name]}", look, static=True)
+
+    def show_anchors(self, anchors: Anchors) -> None:
+        """The anchors from now on: the same ones, at other places."""
+        self._anchors = anchors
+        points = self._rr.Points3D(
+            anchors.positions, colors=IDLE, radii=0.12, labels=list(anchors.ids), show_labels=True
+        )
+        self._stream.log("floor/anchors", points, static=True)
 
     def show_walls(self, walls: FloatArray) -> None:
         """Walls (W, 2, 2) m of the floor."""

@@ -133,7 +133,7 @@ def test_what_comes_late_is_used_and_has_no_pose_and_what_is_dropped_is_said() -
         assert fleet.node.fleet.add("robin").watch.gate.times.late == 0  # too late to be used
         ranges.publish(ranges_of("robin", 1000))
         fleet.until(lambda: fleet.node.counts["messages_dropped"] == 1, "a time of nowhere")
-        assert "tag 'robin': what is stamped 1100.000 s was not taken in" in fleet.node.problem
+        assert "tag 'robin': a stamp of 1100.000 s is far from the last" in fleet.node.problem
         assert fleet.node.drops_now()
 
 

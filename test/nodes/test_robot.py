@@ -166,10 +166,7 @@ def test_the_same_anchors_again_change_nothing() -> None:
         hosted.node._on_anchors(c.to_anchors(again, 0, "/map"))
         assert hosted.node.loop is loop
         assert hosted.node.counts["anchors_changed"] == 0
-        moved = Anchors(again.ids, again.positions + 4e-3)
-        hosted.node._on_anchors(c.to_anchors(moved, 0, "map"))
-        assert hosted.node.loop is not loop
-        assert hosted.node.counts["anchors_changed"] == 1
+        assert "anchors_off" not in hosted.node.health()[1]
 
 
 def transform(above: str, child: str, *place: float, yaw: float = 0.0) -> TransformStamped:
@@ -183,7 +180,7 @@ def transform(above: str, child: str, *place: float, yaw: float = 0.0) -> Transf
 def test_anchors_in_another_frame_are_waited_for_and_transformed() -> None:
     with hosting(EkfNode) as hosted:
         hosted.place(frame="hall")
-        hosted.until(lambda: hosted.node._unplaced is not None, "the anchors")
+        hosted.until(lambda: hosted.node._unplaced, "the anchors")
         assert hosted.node.site is None
         assert "TF map -> hall" in hosted.node.health()[0]
         static = hosted.peer.create_publisher(TFMessage, "/tf_static", LATCHED)

@@ -90,8 +90,10 @@ def test_a_tracker_that_is_not_answered_goes_on_saying_how_it_is() -> None:
         )
         hosted.until(lambda: len(told) >= 5, "fixes")
         hosted.peer.destroy_subscription(asked)
-        hosted.peer.destroy_publisher(driver)
         hosted.until(lambda: told[-1].state == TrackerStatus.COASTING, "status in a silence")
+        assert hosted.node.health()[0].endswith("; its schedules are not answered")
+        hosted.peer.destroy_publisher(driver)
+        hosted.rest(0.5)
         assert hosted.node.health()[0].endswith("; nobody publishes /uwb/ranges")
 
 
@@ -102,3 +104,30 @@ def test_the_evaluator_scores_fixes_alone() -> None:
         status.publish(TrackerStatus(header=c.header(10**9, "map")))
         hosted.until(lambda: hosted.node._statuses["tracker_node"], "a status")
         assert list(hosted.node._statuses["tracker_node"]) == [(0, 10**9)]
+
+
+@pytest.mark.parametrize("kind", [EkfNode, FleetNode])
+def test_the_first_ranges_after_a_silence_are_called_so(kind: type) -> None:
+    """It was asked whether clocks agree, which did."""
+    with hosting(kind, dimensions="'2'") as hosted:
+        hosted.place()
+        say = lived_on(hosted, kind)
+        for tenth in range(10, 20):
+            say(tenth * 10**8)
+            hosted.rest(0.05)
+        hosted.until(lambda: hosted.node.counts["fixes"] >= 10, "fixes")
+        hosted.node.now_s = lambda: monotonic() + 14.0
+        say(16 * 10**9)
+        hosted.until(lambda: hosted.node.counts["messages_dropped"] == 1, "the first one")
+        said = hosted.node.problem
+        assert said.endswith(
+            "the first ranges after 14 s without any: used with the next that agree"
+        )
+        assert "clocks" not in said
+        say(161 * 10**8)
+        hosted.until(lambda: hosted.node.counts["fixes"] == 11, "the next")
+        # A leap that no silence explains is another thing.
+        hosted.node.now_s = lambda: monotonic() + 14.0
+        say(61 * 10**9)
+        hosted.until(lambda: hosted.node.counts["messages_dropped"] == 2, "a leap")
+        assert "is far from the last: do all clocks agree?" in hosted.node.problem

@@ -16,9 +16,11 @@ pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ro
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
 from geometry_msgs.msg import PoseStamped
-from locdreamer_ros.msg import RangeArray, RangeDifferenceArray, TrackerStatus
+from locdreamer_ros.msg import AnchorArray, RangeArray, RangeDifferenceArray, TrackerStatus
 from nav_msgs.msg import OccupancyGrid, Odometry
 from nodes.hosted import ANCHORS, TRUTH, hosting, ranges_at
+from nodes.test_robot import transform
+from tf2_msgs.msg import TFMessage
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.integrity.status import State
@@ -26,7 +28,7 @@ from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes import view_node
 from locdreamer_ros.nodes.lifecycle import KEPT_QOS, LATCHED
 from locdreamer_ros.report.live import Fix
-from locdreamer_ros.types import Estimate, Site
+from locdreamer_ros.types import Anchors, Estimate, Site
 
 
 class Shown:
@@ -35,6 +37,8 @@ class Shown:
     def __init__(self, *given: Any, **named: Any) -> None:
         self.fixes: list[Fix] = []
         self.maps: list[Any] = []
+        self.drawn = [given[0]]
+        self.show_anchors: Callable[[Anchors], None] = self.drawn.append
         self.height = named["height"]
         self.show: Callable[[Fix], None] = self.fixes.append
 
@@ -106,3 +110,37 @@ def test_a_fix_is_shown_once_all_of_it_has_come(monkeypatch: pytest.MonkeyPatch)
     expected = Site(ANCHORS, 2, 1.0).expected(there, np.arange(4))
     np.testing.assert_allclose(second.heard, [np.nan, *expected[1:]])
     assert (cells.tolist(), cell_m, corner) == ([[0, 100, -1], [0, 0, 100]], 0.5, (0.0, 0.0))
+
+
+def test_anchors_are_drawn_in_the_frame_of_the_fixes_and_move_with_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They were drawn as they came, in whatever frame, and where they had been at first."""
+    monkeypatch.setattr(view_node, "check_view", lambda file: None)
+    monkeypatch.setattr(view_node, "LiveView", Shown)
+    estimate = Estimate(5.0, np.array([3.1, 2.0, 0.0, 0.0]), 0.01 * np.eye(4))
+    with hosting(view_node.ViewNode, trackers="tracker_node") as hosted:
+        node = hosted.node
+        anchors = hosted.say(AnchorArray, "uwb/anchors", LATCHED)
+        anchors.publish(c.to_anchors(ANCHORS, 0, "uwb"))
+        status = hosted.say(TrackerStatus, "tracker_node/status", KEPT_QOS)
+        odometry = hosted.say(Odometry, "tracker_node/odometry", KEPT_QOS)
+        static = hosted.peer.create_publisher(TFMessage, "/tf_static", LATCHED)
+        hosted.until(lambda: node._anchors is not None, "anchors")
+
+        def fix(second: int) -> None:
+            ns = second * 10**9
+            status.publish(TrackerStatus(header=c.header(ns, "map")))
+            odometry.publish(c.to_odometry(c.to_pose(estimate, 1.0, ns, "map"), estimate, "tag"))
+
+        fix(1)
+        hosted.until(lambda: node.health()[0].startswith("waiting for TF map -> uwb"), "TF")
+        for turn, x in enumerate((10.0, 30.0)):
+            static.publish(TFMessage(transforms=[transform("map", "uwb", x, 0.0, 0.0)]))
+            hosted.rest(0.5)
+            fix(2 + turn)
+            hosted.until(lambda t=turn: node.counts["fixes"] == t + 1, "a fix")
+            there = node._view.drawn[-1].positions
+            np.testing.assert_allclose(there, ANCHORS.positions + np.array([x, 0, 0]))
+        assert node.health()[0] == ""
+        assert len(node._view.drawn) == 2
