@@ -7,6 +7,7 @@ Loaders (`datasets`) and the simulator both make a `Recording`; nothing downstre
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +33,10 @@ COLUMNS_OF_QUALITY = {
     "variance": "variance",
 }
 """What a device may say of a range: its column in a recording, and its name in `Ranges`."""
+OF_RANGES = ("ranges", "stamps", *COLUMNS_OF_QUALITY)
+"""Tables (T, A) of a recording; None where there is none."""
+OF_EPOCHS = {"truth": (3,), "odometry": (3,), "turn_rate": ()}
+"""What it has of each epoch (T, ...), or None, with the shape of one."""
 LATEST_S = 1e11
 """No clock counts that far: a larger number is no time in seconds."""
 
@@ -72,17 +77,11 @@ class Recording:
         return self.file or self.name
 
     def __post_init__(self) -> None:
-        shape = (self.times.size, len(self.anchors))
-        for what in ("ranges", "stamps", "nlos", "rx_power", "first_path_power", "variance"):
-            value = getattr(self, what)
-            if value is not None and value.shape != shape:
-                raise InputError(f"{self.name}: {what}: expected {shape}, got {value.shape}")
         epochs = self.times.size
-        for what, expected in (
-            ("truth", (epochs, 3)),
-            ("odometry", (epochs, 3)),
-            ("turn_rate", (epochs,)),
-        ):
+        shapes: dict[str, tuple[int, ...]]
+        shapes = dict.fromkeys(OF_RANGES, (epochs, len(self.anchors)))
+        shapes |= {name: (epochs, *shape) for name, shape in OF_EPOCHS.items()}
+        for what, expected in shapes.items():
             value = getattr(self, what)
             if value is not None and value.shape != expected:
                 raise InputError(f"{self.name}: {what}: expected {expected}, got {value.shape}")
@@ -99,7 +98,7 @@ class Recording:
     @property
     def by_range(self) -> bool:
         """Whether its ranges have stamps or a quality of their own: more than a row per epoch."""
-        return any(getattr(self, name) is not None for name in ("stamps", *COLUMNS_OF_QUALITY))
+        return any(getattr(self, name) is not None for name in OF_RANGES[1:])
 
     def blind(self) -> Recording:
         """The same recording without what a device says of blocked links."""
@@ -107,21 +106,8 @@ class Recording:
 
     def only(self, ids: tuple[str, ...]) -> Recording:
         """The same recording with only these anchors."""
-        rows = self.anchors.rows(ids)
-
-        def pick(values: FloatArray | None) -> FloatArray | None:
-            return None if values is None else values[:, rows]
-
-        return replace(
-            self,
-            anchors=self.anchors.subset(ids),
-            ranges=self.ranges[:, rows],
-            stamps=pick(self.stamps),
-            nlos=pick(self.nlos),
-            rx_power=pick(self.rx_power),
-            first_path_power=pick(self.first_path_power),
-            variance=pick(self.variance),
-        )
+        picked = self._picked(OF_RANGES, (slice(None), self.anchors.rows(ids)))
+        return replace(self, anchors=self.anchors.subset(ids), **picked)
 
     def check_ranges(self) -> None:
         """Raises InputError where it holds time differences: for who can use ranges only."""
@@ -155,23 +141,13 @@ class Recording:
 
     def rows(self, which: BoolArray | IntArray | slice) -> Recording:
         """The same recording with only these epochs."""
+        picked = self._picked((*OF_RANGES, *OF_EPOCHS), which)
+        return replace(self, times=self.times[which], **picked)
 
-        def pick(values: FloatArray | None) -> FloatArray | None:
-            return None if values is None else values[which]
-
-        return replace(
-            self,
-            times=self.times[which],
-            ranges=self.ranges[which],
-            truth=pick(self.truth),
-            stamps=pick(self.stamps),
-            nlos=pick(self.nlos),
-            rx_power=pick(self.rx_power),
-            first_path_power=pick(self.first_path_power),
-            odometry=pick(self.odometry),
-            turn_rate=pick(self.turn_rate),
-            variance=pick(self.variance),
-        )
+    def _picked(self, names: Iterable[str], which: Any) -> dict[str, Any]:
+        """Of the arrays of these names, where there are any, what an index picks."""
+        arrays = {name: getattr(self, name) for name in names}
+        return {name: array[which] for name, array in arrays.items() if array is not None}
 
     def motion(self, previous: int, epoch: int) -> Motion | None:
         """What wheels and gyro say of the time from epoch `previous` to `epoch`; None: nothing.
