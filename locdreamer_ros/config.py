@@ -95,6 +95,11 @@ def build(group: type[Group], values: Mapping[str, object], where: str) -> Group
     return group(**{k: check(fields[k], v, f"{where}: {k}") for k, v in values.items()})
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    """Names separated by commas, as A1,A2."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Nested parameters under the dotted names that ROS gives them."""
     for key, value in tree.items():

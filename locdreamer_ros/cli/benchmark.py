@@ -7,7 +7,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from locdreamer_ros.cli.options import add_common, anchor_ids, check_output, check_seed, count
+from locdreamer_ros.cli.options import add_common, check_output, check_seed, count
+from locdreamer_ros.config import names_in
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import check_folder
 
@@ -113,7 +114,7 @@ def run(options: argparse.Namespace) -> None:
     for pair in pairs:  # some benchmarks read them last
         load_recording(*pair)
     begin = perf_counter()
-    bootstrap, deploy = (anchor_ids(text) for text in (options.bootstrap, options.deploy))
+    bootstrap, deploy = (names_in(text) for text in (options.bootstrap, options.deploy))
     place = (options.environment or "house", bootstrap, deploy)
     named = (options.noise, options.data, options.dask)
     settings = Settings(seeds, options.jobs, pairs, *place, *named)

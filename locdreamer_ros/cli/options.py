@@ -121,8 +121,3 @@ def refuse_inputs(outputs: Iterable[Path | None], *inputs: Path | None) -> None:
         if place in written and not is_passage(output):
             raise InputError(f"{output}: two results cannot have one name")
         written.append(place)
-
-
-def anchor_ids(text: str) -> tuple[str, ...]:
-    """Anchors named in an option, as A1,A2."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -16,6 +16,7 @@ from locdreamer_ros.cli.options import (
     positive,
     refuse_inputs,
 )
+from locdreamer_ros.config import names_in
 from locdreamer_ros.files import anchors_of
 
 HEADING = {"recording": "recording", "anchors": "anchors", "epochs": "epochs", "ranges": "ranges"}
@@ -74,13 +75,12 @@ def run(options: argparse.Namespace) -> None:
     from locdreamer_ros.evaluation.tables import plain, save_json
     from locdreamer_ros.simulation import simulate
 
-    deploy = options.deploy
     recording = simulate(
         options.environment,
         duration=options.duration,
         rate=options.rate,
         seed=options.seed,
-        deploy=None if deploy is None else tuple(part.strip() for part in deploy.split(",")),
+        deploy=names_in(options.deploy or "") or None,
         odometry=options.odometry,
     )
     if options.measurement == "tdoa":

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from locdreamer_ros.cli.options import (
     add_common,
-    anchor_ids,
     check_output,
     check_seed,
     count,
@@ -19,6 +18,7 @@ from locdreamer_ros.cli.options import (
 )
 from locdreamer_ros.cli.train_zero_shot import PRESET as ZERO_SHOT
 from locdreamer_ros.cli.train_zero_shot import run_zero_shot
+from locdreamer_ros.config import names_in
 from locdreamer_ros.errors import InputError
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _task(options: argparse.Namespace, config: TrainConfig) -> Task:
     from locdreamer_ros.locdreamer.learning.tasks import recorded_task, simulated_task
 
     bootstrap, deploy = (
-        None if ids is None else anchor_ids(ids) for ids in (options.bootstrap, options.deploy)
+        None if ids is None else names_in(ids) for ids in (options.bootstrap, options.deploy)
     )
     if options.environment is not None:
         from locdreamer_ros.simulation import HOUSE_BOOTSTRAP, make_world

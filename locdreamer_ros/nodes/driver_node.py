@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from builtin_interfaces.msg import Time
 
-from locdreamer_ros.config import parameter
+from locdreamer_ros.config import names_in, parameter
 from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.driver.answers import Spent
 from locdreamer_ros.driver.calibration import load_offsets, offsets_path
@@ -265,7 +265,7 @@ class DriverNode(UwbNode):
 
     def _free_rows(self) -> list[int]:
         """Whom to range with freely, in turn. Raises InputError for an unknown id."""
-        ids = [part.strip() for part in self.config.free_anchors.split(",") if part.strip()]
+        ids = names_in(self.config.free_anchors)
         for anchor in ids:
             if anchor not in self.site.ids:
                 raise InputError(

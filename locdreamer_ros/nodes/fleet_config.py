@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from locdreamer_ros.config import parameter
+from locdreamer_ros.config import names_in, parameter
 from locdreamer_ros.driver.devices import NAMES
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import Method
@@ -53,7 +53,7 @@ class FleetConfig(SitedConfig, Method):
 
 def named(config: FleetConfig) -> dict[str, None]:
     """The tags of the parameter, in order. Raises InputError for what does not go together."""
-    found = dict.fromkeys(name.strip() for name in config.tags.split(",") if name.strip())
+    found = dict.fromkeys(names_in(config.tags))
     if not found and not config.passive:
         raise InputError("fleet_node: passive is false, so tags must say whom to ask")
     if config.air_time and config.passive:

@@ -12,7 +12,7 @@ from nav_msgs.msg import Odometry
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Imu
 
-from locdreamer_ros.config import parameter
+from locdreamer_ros.config import names_in, parameter
 from locdreamer_ros.nodes.foreign import check_topic
 from locdreamer_ros.nodes.lifecycle import LOSSLESS, NodeConfig, UwbNode
 
@@ -36,7 +36,7 @@ class ListeningConfig(NodeConfig):
 
 def names(trackers: str) -> list[str]:
     """The node names in the parameter `trackers`. Raises InputError for what is no name."""
-    found = [name.strip() for name in trackers.split(",") if name.strip()]
+    found = list(names_in(trackers))
     for name in found:
         check_topic("trackers", name)
     return found

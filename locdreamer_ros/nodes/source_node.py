@@ -23,7 +23,7 @@ from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Imu
 
-from locdreamer_ros.config import parameter
+from locdreamer_ros.config import names_in, parameter
 from locdreamer_ros.datasets import holds_differences, load_recording
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.files import check_there
@@ -126,7 +126,7 @@ class SourceConfig(NodeConfig):
 
 def make_recording(config: SourceConfig) -> Recording:
     """The recording to answer from. Raises InputError: there is none, or no ROS time holds it."""
-    deploy = tuple(name.strip() for name in config.deploy.split(",") if name.strip())
+    deploy = names_in(config.deploy)
     if config.source == "simulator":
         from locdreamer_ros.simulation import simulate  # needs scipy, which a replay does not
 
