@@ -28,7 +28,7 @@ LOST_M, LOST_S = 3.0, 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class Asking:
+class AskingHistory:
     """Whom a run asked at n epochs, and what came back, of A anchors: arrays (n, A).
 
     chosen: who was asked; heard m: the ranges, NaN where there is none; excluded: whose ranges were
@@ -39,9 +39,9 @@ class Asking:
     heard: FloatArray
     excluded: BoolArray
 
-    def of(self, rows: IntArray) -> Asking:
+    def of(self, rows: IntArray) -> AskingHistory:
         """The same of some anchors alone, by their rows."""
-        return Asking(self.chosen[:, rows], self.heard[:, rows], self.excluded[:, rows])
+        return AskingHistory(self.chosen[:, rows], self.heard[:, rows], self.excluded[:, rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class Track:
     truth: FloatArray
     asked: IntArray
     states: IntArray | None = None
-    asking: Asking | None = None
+    asking: AskingHistory | None = None
 
     def __post_init__(self) -> None:
         n, size = self.mean.shape

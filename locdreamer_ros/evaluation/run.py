@@ -15,7 +15,7 @@ import numpy as np
 
 from locdreamer_ros.differences import as_ranges
 from locdreamer_ros.errors import InputError
-from locdreamer_ros.evaluation.metrics import SKIP, Asking, Track, as_dict, score
+from locdreamer_ros.evaluation.metrics import SKIP, AskingHistory, Track, as_dict, score
 from locdreamer_ros.integrity.mirror import is_unsided
 from locdreamer_ros.integrity.status import Status, far_off
 from locdreamer_ros.loop import Loop, Step
@@ -70,7 +70,7 @@ def run_offline(
     states = np.empty((len(loops), epochs), dtype=np.intp)
     asked = np.empty(epochs, dtype=np.intp)
     table = (epochs, len(site.anchors))
-    asking = Asking(np.zeros(table, bool), np.full(table, np.nan), np.zeros(table, bool))
+    asking = AskingHistory(np.zeros(table, bool), np.full(table, np.nan), np.zeros(table, bool))
     seconds = np.empty((len(loops), epochs))
     far: dict[int, float] = {}
 
@@ -109,7 +109,7 @@ def run_offline(
     return Run(tracks, seconds, loops)
 
 
-def _note_asking(asking: Asking, row: int, step: Step, site: Site) -> None:
+def _note_asking(asking: AskingHistory, row: int, step: Step, site: Site) -> None:
     """Whom a step asked, what came back and whose ranges were held back, into an epoch's row."""
     asking.chosen[row, step.plan.anchor] = True
     heard = step.ranges

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from locdreamer_ros.integrity.snapshot import Snapshot, cost_of, explain
-from locdreamer_ros.integrity.track import Track
+from locdreamer_ros.integrity.track import RecentTrack
 from locdreamer_ros.integrity.window import Gathered
 from locdreamer_ros.types import FloatArray, Site
 
@@ -29,7 +29,7 @@ class Alternatives:
         """The place that explains them best."""
         return self.found[0]
 
-    def after(self, site: Site, track: Track, now: float) -> Alternatives:
+    def recosted(self, site: Site, track: RecentTrack, now: float) -> Alternatives:
         """The same, with what the track costs with these ranges, those of named anchors too."""
         cost, _ = cost_of(track.residuals(site, self.gathered, now), self.gathered)
         return replace(self, spent=cost)

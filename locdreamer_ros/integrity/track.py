@@ -35,7 +35,7 @@ SPANS = (SHORT_S, LONG_S, OLDEST_S, RANGES_OF_EACH, MOST_ANCHORS, SCALE_M, SCALE
 NOBODY: IntArray = np.empty(0, dtype=np.intp)
 
 
-class Track:
+class RecentTrack:
     """The last seconds of a track: rows (R, 1 + D), of which `count` are there: time s, place m.
 
     The kernel works on the same arrays; counts (1,): `count`.
@@ -95,7 +95,7 @@ def rows_of(named: Collection[int]) -> IntArray:
 
 
 def hold(
-    site: Site, window: Window, track: Track, now: float, named: Collection[int]
+    site: Site, window: Window, track: RecentTrack, now: float, named: Collection[int]
 ) -> Held | None:
     """Hold a track against a window at `now` s; anchors `named` are not in the cost.
 

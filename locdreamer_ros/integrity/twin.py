@@ -9,7 +9,7 @@ from collections.abc import Collection
 import numpy as np
 
 from locdreamer_ros.integrity.snapshot import MIRROR_COST
-from locdreamer_ros.integrity.track import Track, hold
+from locdreamer_ros.integrity.track import RecentTrack, hold
 from locdreamer_ros.integrity.window import Window
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.types import Estimate, Ranges, Site
@@ -24,11 +24,11 @@ class Twin:
     def __init__(self, site: Site, tracker: Tracker) -> None:
         self._site = site
         self.tracker = tracker
-        self.track = Track(site.dimensions)
+        self.track = RecentTrack(site.dimensions)
         self._votes = 0
 
     def update(self, ranges: Ranges, reach: float) -> None:
-        """It is given what the tracker is given; reach s: see `Track.add`."""
+        """It is given what the tracker is given; reach s: see `RecentTrack.add`."""
         self.track.add(self.tracker.update(ranges), reach)
 
     def vote(

@@ -30,7 +30,7 @@ from locdreamer_ros.integrity.track import (
     REACH_ROWS,
     REACH_S,
     Held,
-    Track,
+    RecentTrack,
     constants,
     hold,
     rows_of,
@@ -93,7 +93,7 @@ class Watch:
 
     def _begin(self) -> None:
         """The track begins here."""
-        self._track = Track(self.site.dimensions)
+        self._track = RecentTrack(self.site.dimensions)
         self._twin: Twin | None = None
         self.gate.spikes.fill(0)
         self.naming.begin()
@@ -387,7 +387,7 @@ class Watch:
         gathered = self.window.gathered(now).less(known)
         other = find_alternatives(self.site, gathered, now, estimate.position, known, held.cost)
         if other and (self.naming.named or known):
-            other = other.after(self.site, self._track, now)
+            other = other.recosted(self.site, self._track, now)
         return other
 
     def _suspect(
@@ -409,7 +409,7 @@ class Watch:
             if turned:
                 other = replace(other, gathered=latest, found=turned)
         if self.naming.named != named or turned:
-            other = other.after(self.site, self._track, now)
+            other = other.recosted(self.site, self._track, now)
         self.doubt.suspect = other.spent - other.best.cost > DOUBTFUL_COST
         if self._overruling.persists(other.best, other.spent, estimate, now):
             self._overrule(other)

@@ -8,12 +8,12 @@ import numpy as np
 
 from locdreamer_ros.differences import as_ranges
 from locdreamer_ros.evaluation.fit import NEAR_S
-from locdreamer_ros.evaluation.metrics import Asking, Track
+from locdreamer_ros.evaluation.metrics import AskingHistory, Track
 from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Estimate, Ranges, Site
 
 
-def asking_of(recording: Recording, track: Track, site: Site) -> Asking:
+def asking_of(recording: Recording, track: Track, site: Site) -> AskingHistory:
     """Who was heard at the fixes of a track; who was asked in vain is not in a bag's ranges.
 
     Time differences are given the offset that fits the track, to be compared with ranges.
@@ -27,4 +27,4 @@ def asking_of(recording: Recording, track: Track, site: Site) -> Asking:
             fitting = as_ranges(site, blink, now)
             heard[row, fitting.anchor] = fitting.value
     chosen = np.asarray(np.isfinite(heard))
-    return Asking(chosen, heard, np.zeros_like(chosen))
+    return AskingHistory(chosen, heard, np.zeros_like(chosen))

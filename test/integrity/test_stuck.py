@@ -13,7 +13,7 @@ import pytest
 from kernels import KERNEL, with_kernel
 from worlds import circle_recording, circle_walk, square_anchors
 
-from locdreamer_ros.evaluation.metrics import Asking
+from locdreamer_ros.evaluation.metrics import AskingHistory
 from locdreamer_ros.evaluation.run import run_offline
 from locdreamer_ros.integrity.lasting import REPEATS, Lasting
 from locdreamer_ros.methods import Method
@@ -22,7 +22,9 @@ from locdreamer_ros.types import BoolArray, FloatArray, Ranges, Site
 SINCE_S, UNTIL_S = 10.0, 20.0
 
 
-def walked(*, stuck: int = 0, resolution: float = 0.0) -> tuple[FloatArray, FloatArray, Asking]:
+def walked(
+    *, stuck: int = 0, resolution: float = 0.0
+) -> tuple[FloatArray, FloatArray, AskingHistory]:
     """Times, errors (T,) m, and who was held back, three asked a fix; so many anchors stick."""
     whole = circle_recording(
         anchors=square_anchors(6, size=10.0), duration=40.0, sigma=0.05, rate=10.0

@@ -20,7 +20,7 @@ from worlds import circle_recording, square_anchors
 
 from locdreamer_ros.cli import main
 from locdreamer_ros.datasets.range_table import save_anchors, save_range_table
-from locdreamer_ros.evaluation.metrics import Asking, Track
+from locdreamer_ros.evaluation.metrics import AskingHistory, Track
 from locdreamer_ros.evaluation.plots import plot_track
 from locdreamer_ros.evaluation.run import track_all
 from locdreamer_ros.methods import Method
@@ -220,7 +220,7 @@ def test_of_many_anchors_those_that_were_heard_are_drawn(tmp_path: Path) -> None
     anchors = Anchors(ids, np.vstack([np.full((count, 3), 500.0), own.positions]))
     shape = (len(tracks[0]), count)
     nobody, nothing = np.zeros(shape, dtype=np.bool_), np.full(shape, np.nan)
-    wide = Asking(
+    wide = AskingHistory(
         np.hstack([nobody, asking.chosen]),
         np.hstack([nothing, asking.heard]),
         np.hstack([nobody, asking.excluded]),
@@ -308,7 +308,7 @@ def test_heat_maps_and_residuals_are_of_what_happened() -> None:
     excluded[: n // 4, 1] = True
     mean = np.column_stack([truth[:, :2], np.zeros((n, 2))])
     cov = np.broadcast_to(np.eye(4), (n, 4, 4))
-    asking = Asking(chosen, heard, excluded)
+    asking = AskingHistory(chosen, heard, excluded)
     track = Track(np.arange(n) * 0.1, mean, cov, truth, np.full(n, 2), None, asking)
     left, right = residual_rows(track, anchors, 1.0)
     assert (left["asked"], left["heard"], right["asked"]) == (100, 100, 200)
