@@ -44,7 +44,7 @@ COLUMNS = {
 
 def label(tracker: str, preset: str) -> str:
     """How a tracker is called in tables."""
-    return f"{tracker} ({preset})" if preset else tracker
+    return Method(tracker=tracker, preset=preset).label
 
 
 REFERENCE: Pair = (label("ekf", "paper"), "random")

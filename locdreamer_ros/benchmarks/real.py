@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from locdreamer_ros.benchmarks.methods import BUDGET, COLUMNS, label
+from locdreamer_ros.benchmarks.methods import BUDGET, COLUMNS
 from locdreamer_ros.benchmarks.result import (
     MEASURES,
     Result,
@@ -31,23 +31,13 @@ from locdreamer_ros.evaluation.intervals import mean_interval
 from locdreamer_ros.evaluation.metrics import silently_lost
 from locdreamer_ros.evaluation.run import evaluate
 from locdreamer_ros.files import anchors_of
-from locdreamer_ros.methods import SCHEDULERS, Method
+from locdreamer_ros.methods import CLASSICAL, Method
 from locdreamer_ros.recording import Recording
 
 OUR_TRACKER = "zero-shot"
-CLASSICAL = (
-    ("ekf", ""),
-    ("robust-ekf", ""),
-    ("bias-ekf", ""),
-    ("grid", ""),
-    ("particle", ""),
-)
-"""Tracker and preset."""
 RIVAL_SCHEDULERS = ("gdop", "random")
 """The better of these is what a classical tracker reaches with few ranges."""
-SCHEDULERS_OF_THREE = tuple(
-    name for name in ("random", "gdop", "foresight", "sequential") if name in SCHEDULERS
-)
+SCHEDULERS_OF_THREE = ("random", "gdop", "foresight", "sequential")
 ALL = "all"
 DEFAULT = Method().scheduler
 WITHIN_RATIO = 1.05
@@ -61,20 +51,13 @@ class Job:
 
     path: Path
     tracker: str
-    preset: str
     scheduler: str
     seed: int
 
     @property
     def method(self) -> Method:
         """As the command line makes it."""
-        return Method(
-            tracker=self.tracker,
-            preset=self.preset,
-            scheduler=self.scheduler,
-            budget=BUDGET,
-            seed=self.seed,
-        )
+        return Method(tracker=self.tracker, scheduler=self.scheduler, budget=BUDGET, seed=self.seed)
 
 
 def find_recordings(folder: Path) -> list[Path]:
@@ -111,12 +94,11 @@ def jobs_of(paths: Sequence[Path], seeds: Sequence[int]) -> list[Job]:
     """All runs; what draws nothing is run once."""
     jobs = []
     for path in paths:
-        for tracker, preset in ((OUR_TRACKER, ""), *CLASSICAL):
+        for tracker in (OUR_TRACKER, *CLASSICAL):
             for scheduler in (*SCHEDULERS_OF_THREE, ALL):
                 drawn = scheduler == "random" or tracker == "particle"
                 jobs += [
-                    Job(path, tracker, preset, scheduler, seed)
-                    for seed in (seeds if drawn else seeds[:1])
+                    Job(path, tracker, scheduler, seed) for seed in (seeds if drawn else seeds[:1])
                 ]
     return jobs
 
@@ -125,8 +107,7 @@ def tabulate(jobs: Sequence[Job], reports: Sequence[Mapping[str, Any]]) -> list[
     """A row for each recording and method: its measures over the seeds, and the ratio to beat."""
     by_method: dict[tuple[Path, str, str], list[Mapping[str, Any]]] = {}
     for job, report in zip(jobs, reports, strict=True):
-        key = (job.path, label(job.tracker, job.preset), job.scheduler)
-        by_method.setdefault(key, []).append(report)
+        by_method.setdefault((job.path, job.tracker, job.scheduler), []).append(report)
     rows = []
     for (path, tracker, scheduler), runs in by_method.items():
         row: Row = {"recording": path.stem, "tracker": tracker, "scheduler": scheduler}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from locdreamer_ros.benchmarks.methods import BUDGET
+from locdreamer_ros.benchmarks.methods import BUDGET, label
 from locdreamer_ros.benchmarks.paces import STRONGEST_RIVALS, ZERO_SHOT, pace_claims, pace_rows
 from locdreamer_ros.benchmarks.result import Result, Row, Settings, summarise, with_interval
 from locdreamer_ros.benchmarks.spreading import spread
@@ -243,7 +243,7 @@ def draw(path: Path, *, rows: Sequence[Row], recordings: Sequence[str], seeds: i
 
     places = [*PLACES, *recordings]
     labels = [f"{p}\n(selection)" if p == SELECTION else p.replace("_", "\n") for p in places]
-    trackers = [ZERO_SHOT, HINTED, *(f"{t} ({p})" if p else t for t, p in CLASSICAL)]
+    trackers = [ZERO_SHOT, HINTED, *(label(*tracker) for tracker in CLASSICAL)]
     colours = ("#d55e00", "#e69f00", "#0072b2", "#009e73", "#cc79a7", "0.6")
     figure = Figure(figsize=(15.0, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -272,7 +272,7 @@ def draw(path: Path, *, rows: Sequence[Row], recordings: Sequence[str], seeds: i
     gdop.legend(fontsize=8)
     budgets = [row for row in rows if row["place"] == "house, budget"]
     n = len(FIXED)
-    for part, style, label in (
+    for part, style, text in (
         (budgets[:n], "o-", "fixed K, gdop"),
         (budgets[n : 2 * n], "^-", f"fixed K, {LOOKING}"),
         ([row for row in budgets if " price " in row["scheduler"]], "s", "ends at a price"),
@@ -284,7 +284,7 @@ def draw(path: Path, *, rows: Sequence[Row], recordings: Sequence[str], seeds: i
                 [row["mae"] for row in part],
                 [0.0 if math.isnan(row["mae_ci"]) else row["mae_ci"] for row in part],
                 fmt=style,
-                label=label,
+                label=text,
                 capsize=3,
             )
     curve.set(xlabel="ranges per fix", ylabel="MAE [m]", title="house: accuracy against budget")

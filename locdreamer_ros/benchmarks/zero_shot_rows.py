@@ -65,15 +65,9 @@ RECORDING_SEEDS = 3
 """Repetitions on recordings, where only schedulers and particles are drawn."""
 
 
-def measured(
-    recording: Recording, site: Site, tracker: str, preset: str, scheduler: str, seed: int
-) -> tuple[Track, Report]:
+def measured(recording: Recording, site: Site, method: Method) -> tuple[Track, Report]:
     """The track and its report, with the share of lost estimates."""
-    track, found = evaluate(
-        recording,
-        Method(tracker=tracker, preset=preset, scheduler=scheduler, budget=BUDGET, seed=seed),
-        site=site,
-    )
+    track, found = evaluate(recording, method, site=site)
     return track, {**found, "lost": lost(track)}
 
 
@@ -87,15 +81,18 @@ def all_methods(
 ) -> dict[tuple[str, str], tuple[Track, Report]]:
     """Every tracker with every scheduler; the classical ones see the recording as it is."""
     blind = recording.blind()
+    default = Method(tracker=ZERO_SHOT, budget=BUDGET, seed=seed)
     found = {}
     for scheduler in (*SCHEDULERS, LOOKING):
-        found[ZERO_SHOT, scheduler] = measured(blind, site, ZERO_SHOT, "", scheduler, seed)
+        method = replace(default, scheduler=scheduler)
+        found[ZERO_SHOT, scheduler] = measured(blind, site, method)
     for scheduler in SCHEDULERS:
+        method = replace(default, scheduler=scheduler)
         if recording.nlos is not None:
-            found[HINTED, scheduler] = measured(recording, site, ZERO_SHOT, "", scheduler, seed)
+            found[HINTED, scheduler] = measured(recording, site, method)
         for tracker, preset in CLASSICAL:
-            label = f"{tracker} ({preset})" if preset else tracker
-            found[label, scheduler] = measured(recording, site, tracker, preset, scheduler, seed)
+            method = replace(method, tracker=tracker, preset=preset)
+            found[method.label, scheduler] = measured(recording, site, method)
     return found
 
 

@@ -30,7 +30,7 @@ def put(folder: Path, name: str, *, truth: bool = True) -> None:
 def test_every_recording_of_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(real, "CLASSICAL", (("ekf", ""), ("bias-ekf", "")))
+    monkeypatch.setattr(real, "CLASSICAL", ("ekf", "bias-ekf"))
     put(tmp_path / "data", "one")
     put(tmp_path / "data" / "more", "two")
     put(tmp_path / "data", "blind", truth=False)
