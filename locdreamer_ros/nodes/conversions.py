@@ -9,7 +9,7 @@ comes in is checked: a malformed message raises InputError, and the node that re
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -64,6 +64,8 @@ QUALITY = {
     "nlos_probability": (0.0, 1.0),
 }
 """Least and greatest value of what a device says of a range."""
+Say = Callable[[str], None]
+"""Who is told of what is not used."""
 
 
 def to_stamp(ns: int) -> Time:
@@ -200,23 +202,51 @@ def _column(entries: Sequence[AnchorRange], name: str) -> FloatArray:
     return np.array([getattr(entry, name) for entry in entries], dtype=np.float64)
 
 
-def _check_quality(entry: AnchorRange | RangeDifference, names: Iterable[str], where: str) -> None:
-    """Raises InputError for a quality that is neither NaN nor within its bounds."""
+def _poor_quality(entry: AnchorRange | RangeDifference, names: Iterable[str]) -> str:
+    """Which quality is neither NaN nor within its bounds, in words; empty: none."""
     for name in names:
         value, (low, high) = getattr(entry, name), QUALITY[name]
         if not (math.isnan(value) or low <= value <= high):
-            raise InputError(
-                f"{where}: anchor {entry.anchor!r}: {name}: expected NaN or a value in "
-                f"[{low:g}, {high:g}], got {value:g}"
-            )
+            return f"{name}: expected NaN or a value in [{low:g}, {high:g}], got {value:g}"
+    return ""
 
 
-def from_ranges(message: RangeArray, anchors: Anchors) -> Ranges:
+def _impossible(entry: AnchorRange, offset: int) -> str:
+    """What a range cannot be, in words; empty: it can. offset: of its stamp to the header's, ns."""
+    if entry.status > max(RangeStatus):
+        return f"unknown status {entry.status}"
+    if entry.status == RangeStatus.OK and not 0.0 < entry.range <= MAX_RANGE_M:
+        return f"expected a range in (0, {MAX_RANGE_M:g}] m, got {entry.range}"
+    if abs(offset) > MAX_OFFSET_NS:
+        return (
+            f"stamp is {offset * 1e-9:.3f} s from the header's: do the clocks of driver and "
+            "tracker agree?"
+        )
+    return _poor_quality(entry, QUALITY)
+
+
+def _complain(problems: Mapping[str, str], of: int, where: str, say: Say | None) -> None:
+    """Tell what is wrong with some of a message's entries, by anchor.
+
+    Raises InputError where nobody is to be told, or all `of` them are wrong.
+    """
+    if not problems:
+        return
+    anchor, problem = next(iter(problems.items()))
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    complaint = f"{where}: anchor {anchor[:LONGEST_ID]!r}: {problem}{more}"
+    if say is None or len(problems) == of:
+        raise InputError(complaint)
+    say(complaint)
+
+
+def from_ranges(message: RangeArray, anchors: Anchors, say: Say | None = None) -> Ranges:
     """The ranges of an answer.
 
-    Raises InputError: more than 1000, an unknown or repeated anchor, a status that is none, an OK
-    range that is not in (0, 1000] m, a quality that is neither NaN nor within its bounds, a stamp
-    more than 10 s from the header's.
+    Raises InputError: more than 1000, an unknown or repeated anchor, and ranges that cannot be: a
+    status that is none, OK and not in (0, 1000] m, a quality that is neither NaN nor within its
+    bounds, a stamp more than 10 s from the header's. say: is told of the latter where there are
+    others in the message; they are no answer then, INVALID.
     """
     entries = message.ranges
     where = f"uwb/ranges: sequence {message.sequence}"
@@ -229,27 +259,20 @@ def from_ranges(message: RangeArray, anchors: Anchors) -> Ranges:
     epoch = nanoseconds(message.header.stamp)
     none = epoch if epoch > MAX_OFFSET_NS else 0  # what 0 is: of who leaves it to the header
     stamps = [nanoseconds(entry.stamp) or none for entry in entries]
-    value, variance = _column(entries, "range"), _column(entries, "variance")
-    for entry, stamp in zip(entries, stamps, strict=True):
-        if entry.status > max(RangeStatus):
-            raise InputError(f"{where}: anchor {entry.anchor!r}: unknown status {entry.status}")
-        if entry.status == RangeStatus.OK and not 0.0 < entry.range <= MAX_RANGE_M:
-            raise InputError(
-                f"{where}: anchor {entry.anchor!r}: expected a range in (0, {MAX_RANGE_M:g}] m, "
-                f"got {entry.range}"
-            )
-        _check_quality(entry, QUALITY, where)
-        if abs(stamp - epoch) > MAX_OFFSET_NS:
-            raise InputError(
-                f"{where}: anchor {entry.anchor!r}: stamp is {(stamp - epoch) * 1e-9:.3f} s from "
-                "the header's: do the clocks of driver and tracker agree?"
-            )
+    problems: dict[str, str] = {}
+    for row, (entry, stamp) in enumerate(zip(entries, stamps, strict=True)):
+        if problem := _impossible(entry, stamp - epoch):
+            problems[entry.anchor] = problem
+            entries[row] = not_offered(entry.anchor, epoch)
+            entries[row].status = int(RangeStatus.INVALID)
+            stamps[row] = epoch
+    _complain(problems, len(entries), where, say)
     return Ranges(
         rows,
-        value,
+        _column(entries, "range"),
         np.array([to_seconds(stamp) for stamp in stamps]),
         np.array([entry.status for entry in entries], dtype=np.uint8),
-        variance,
+        _column(entries, "variance"),
         _column(entries, "rx_power"),
         _column(entries, "first_path_power"),
         _column(entries, "nlos_probability"),
@@ -274,11 +297,14 @@ def to_differences(
     )
 
 
-def from_differences(message: RangeDifferenceArray, anchors: Anchors) -> Ranges:
+def from_differences(
+    message: RangeDifferenceArray, anchors: Anchors, say: Say | None = None
+) -> Ranges:
     """A blink as ranges that share an unknown offset: the reference's first, which is 0.
 
-    Raises InputError: more than 1000, an unknown or repeated anchor, a difference of more than
-    1000 m, a variance that is neither NaN nor within its bounds.
+    Raises InputError: more than 1000, an unknown or repeated anchor, and differences that cannot
+    be: of more than 1000 m, or with a variance that is neither NaN nor within its bounds. say: is
+    told of the latter where there are others in the message; they are left out then.
     """
     where, entries = "uwb/range_differences", message.differences
     if len(entries) > MAX_ANCHORS:
@@ -286,19 +312,20 @@ def from_differences(message: RangeDifferenceArray, anchors: Anchors) -> Ranges:
     ids = [message.reference, *(entry.anchor for entry in entries)]
     if len(set(ids)) != len(ids):
         raise InputError(f"{where}: an anchor is there twice; the reference has no difference")
-    rows = anchors.rows(ids)
+    problems: dict[str, str] = {}
     for entry in entries:
+        problem = _poor_quality(entry, ("variance",))
         if not abs(entry.difference) <= MAX_RANGE_M:
-            raise InputError(
-                f"{where}: anchor {entry.anchor!r}: expected a difference within "
-                f"{MAX_RANGE_M:g} m, got {entry.difference:g}"
-            )
-        _check_quality(entry, ("variance",), where)
+            problem = f"expected a difference within {MAX_RANGE_M:g} m, got {entry.difference:g}"
+        if problem:
+            problems[entry.anchor] = problem
+    _complain(problems, len(entries), where, say)
+    good = [entry for entry in entries if entry.anchor not in problems]
     return Ranges.of(
-        rows,
-        np.array([0.0, *(entry.difference for entry in entries)]),
+        anchors.rows([message.reference, *(entry.anchor for entry in good)]),
+        np.array([0.0, *(entry.difference for entry in good)]),
         to_seconds(nanoseconds(message.header.stamp)),
-        variance=np.array([math.nan, *(entry.variance for entry in entries)]),
+        variance=np.array([math.nan, *(entry.variance for entry in good)]),
         free=True,
     )
 

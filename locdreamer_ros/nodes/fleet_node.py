@@ -189,7 +189,8 @@ class FleetNode(SitedNode):
             clocks = known.clocks if known else Clocks()
             clocks.give_time(message, self, len(self.known_site.anchors))
             strange = leave_strangers(message, self.known_site.anchors)
-        ranges = from_ranges(message, self.known_site.anchors)
+        say = partial(self._dropped, message.tag)
+        ranges = from_ranges(message, self.known_site.anchors, say)
         ns = nanoseconds(message.header.stamp)
         answered = (message.session, message.sequence)
         new = Gathered(ns, ranges, answered, perf_counter())
@@ -229,7 +230,9 @@ class FleetNode(SitedNode):
         if self.config.tracker == "locdreamer":
             raise InputError("tracker locdreamer takes ranges, no time differences (TDoA)")
         strange = leave_strange_differences(message, self.known_site.anchors)
-        ranges = from_differences(message, self.known_site.anchors)
+        ranges = from_differences(
+            message, self.known_site.anchors, partial(self._dropped, message.tag)
+        )
         ns = nanoseconds(message.header.stamp)
         member = self._member(message.tag)
         if strange:

@@ -126,7 +126,7 @@ class PassiveNode(TrackingNode):
         self._heard_ranges = True
         if strange := leave_strange_differences(message, self.known_site.anchors):
             self.drop(strange)
-        ranges = from_differences(message, self.known_site.anchors)
+        ranges = from_differences(message, self.known_site.anchors, self.drop)
         ns = nanoseconds(message.header.stamp)
         if ns == self._blink:
             raise InputError("uwb/range_differences: the same blink again")
@@ -139,7 +139,7 @@ class PassiveNode(TrackingNode):
         if strange := leave_strangers(message, self.known_site.anchors):
             self.drop(strange)
         self._clocks.give_time(message, self, len(self.known_site.anchors))
-        ranges = from_ranges(message, self.known_site.anchors)
+        ranges = from_ranges(message, self.known_site.anchors, self.drop)
         ns = nanoseconds(message.header.stamp)
         if unasked(message):
             self.hear_clock(self._clocks, ns)

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 import numpy as np
+from rclpy.qos import DurabilityPolicy
 
 from locdreamer_ros.config import parameter, parameters_of
 from locdreamer_ros.datasets.range_table import load_anchors
@@ -261,11 +262,16 @@ class SitedNode(UwbNode):
 
     def unplaced(self) -> str:
         """What is missing of the anchors, in words; empty: they are known."""
+        missing = self._unfit
         if self._unplaced:
             there, here = self._unplaced, self.config.frame
-            return f"waiting for TF {here} -> {there}: the anchors are in frame {there}"
-        if self._unfit:
-            return f"{self._unfit}{'; those known before are used' if self.site else ''}"
-        if self.site is None:
-            return self.awaiting("the anchors", "uwb/anchors", "or give anchors_file")
-        return ""
+            missing = f"waiting for TF {here} -> {there}: the anchors are in frame {there}"
+        if self.site is not None:
+            return f"{missing}; those known before are used" if missing else ""
+        if missing:
+            return missing
+        waiting = self.awaiting("the anchors", "uwb/anchors", "or give anchors_file")
+        speakers = self.get_publishers_info_by_topic("uwb/anchors")
+        if any(s.qos_profile.durability == DurabilityPolicy.VOLATILE for s in speakers):
+            waiting += "; it is volatile: say them again and again, or transient local"
+        return waiting

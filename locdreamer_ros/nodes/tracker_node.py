@@ -260,7 +260,7 @@ class TrackerNode(PassiveNode):
     def _ranges_for(self, message: RangeArray, asked: Pending) -> Ranges:
         """The ranges of the answer to a schedule. Raises InputError."""
         date_answer(message, asked.ns)
-        ranges = from_ranges(message, self.known_site.anchors)
+        ranges = from_ranges(message, self.known_site.anchors, self.drop)
         check_answer(message, asked.ns)
         self._patience.answered(asked.since)
         self._in_vain = 0

@@ -139,14 +139,14 @@ class ViewNode(UwbNode):
     def _on_ranges(self, message: RangeArray) -> None:
         if self._anchors is not None:
             ns = nanoseconds(message.header.stamp)
-            ranges = from_ranges(message, self._anchors)
+            ranges = from_ranges(message, self._anchors, self.drop)
             before = self._ranges.get(ns)
             self._ranges[ns] = ranges if before is None else before.joined(ranges)
 
     def _on_differences(self, message: RangeDifferenceArray) -> None:
         if self._anchors is not None:
             ns = nanoseconds(message.header.stamp)
-            self._ranges[ns] = from_differences(message, self._anchors)
+            self._ranges[ns] = from_differences(message, self._anchors, self.drop)
 
     def _on_truth(self, message: PoseStamped) -> None:
         place = message.pose.position

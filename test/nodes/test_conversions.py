@@ -198,6 +198,22 @@ def test_whatever_odometry_holds_is_refused_or_finite(
     assert pose is None or np.isfinite(pose).all()
 
 
+def test_one_range_that_cannot_be_is_no_answer_and_said() -> None:
+    said: list[str] = []
+    message = spoil(good(), range=float("nan"), nlos_probability=7.0, stamp=c.to_stamp(5))
+    back = c.from_ranges(message, ANCHORS, said.append)
+    assert back.status[0] == RangeStatus.INVALID
+    assert np.isnan([back.value[0], back.variance[0], back.nlos_probability[0]]).all()
+    assert back.stamp[0] == NS / 1e9
+    assert len(back.usable()) == len(message.ranges) - 1
+    assert len(said) == 1
+    assert "anchor 'c': expected a range in (0, 1000] m, got nan" in said[0]
+    for entry in message.ranges:
+        entry.status = 99
+    with pytest.raises(InputError, match=r"unknown status 99 \(and 1 more\)"):
+        c.from_ranges(message, ANCHORS, said.append)
+
+
 def test_a_range_that_is_not_ok_may_hold_anything() -> None:
     message = spoil(good(), range=float("nan"), status=int(RangeStatus.INVALID))
     assert len(c.from_ranges(message, ANCHORS).usable()) == 1

@@ -85,22 +85,22 @@ def test_a_node_lives_on_differences_and_drops_what_is_none() -> None:
         place = poses[-1].pose.pose.position
         assert np.hypot(place.x - TRUTH[0], place.y - TRUTH[1]) < 0.05
         assert statuses[-1].ranges_used == 4
-        absurd, stated, nowhere = blink(6), blink(6), blink(6)
+        absurd, stated, unknown, nowhere = blink(6), blink(6), blink(6), blink(6)
         nowhere.reference = "zz"
-        absurd.differences[0].difference = 1e5
-        stated.differences[0].variance = -1.0
+        for row in range(3):
+            absurd.differences[row].difference = 1e5
+            stated.differences[row].variance = -1.0
+            unknown.differences[row].difference = nan
         bad = {
             "uwb/range_differences: the same blink again": blink(5),
             "unknown anchor 'zz'": nowhere,
             "an anchor is there twice": blink(6, a=0.0),
             "anchor 'b': expected a difference within 1000 m, got 100000": absurd,
-            "got nan": blink(6, zz=nan),
+            "got nan": unknown,
             "variance: expected NaN or a value in": stated,
             "expected at most 1000, got 1003": blink(6, **{f"x{k}": 0.0 for k in range(1000)}),
             "is far from the last": blink(10**6),
         }
-        bad["got nan"].differences[0].difference = nan
-        bad["got nan"].differences.pop()
         for dropped, (why, message) in enumerate(bad.items(), start=1):
             says.publish(message)
             hosted.until(lambda n=dropped: hosted.node.counts["messages_dropped"] == n, why)
@@ -108,6 +108,12 @@ def test_a_node_lives_on_differences_and_drops_what_is_none() -> None:
         says.publish(blink(7, zz=1.0))  # the others of a blink are used
         hosted.until(lambda: len(poses) == 7, "a pose after them")
         assert "ranges of unknown anchors ('zz')" in hosted.node.problem
+        one = blink(8)
+        one.differences[0].difference = nan
+        says.publish(one)
+        hosted.until(lambda: len(poses) == 8, "a pose of the others")
+        assert "got nan" in hosted.node.problem
+        hosted.until(lambda: statuses[-1].ranges_used == 3, "status of it")
         place = poses[-1].pose.pose.position
         assert np.hypot(place.x - TRUTH[0], place.y - TRUTH[1]) < 0.05
 

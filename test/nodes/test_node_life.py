@@ -161,7 +161,8 @@ def test_a_model_that_does_not_fit_is_stood_in_for(
 
 
 def nan(message: RangeArray) -> None:
-    message.ranges[0].range = float("nan")
+    for entry in message.ranges:
+        entry.range = float("nan")
 
 
 def unknown(message: RangeArray) -> None:
@@ -181,7 +182,8 @@ def other_session(message: RangeArray) -> None:
 
 
 def absurd_quality(message: RangeArray) -> None:
-    message.ranges[0].nlos_probability = -5.0
+    for entry in message.ranges:
+        entry.nlos_probability = -5.0
 
 
 def far_too_many(message: RangeArray) -> None:
@@ -195,7 +197,8 @@ def absurd_header(message: RangeArray) -> None:
 
 
 def absurd_stamp(message: RangeArray) -> None:
-    message.ranges[0].stamp.sec = -1_000_000
+    for entry in message.ranges:
+        entry.stamp.sec = -1_000_000
 
 
 @pytest.mark.promise("A malformed message is dropped and counted, and the node goes on.")
@@ -224,6 +227,26 @@ def test_malformed_messages_are_dropped_and_counted(nodes: Graph) -> None:
     assert "dropped" in closed.probe.diagnostics["/tracker_node"]["message"]
     assert closed.value("restarts") == 0
     closed.turn()
+
+
+def test_one_anchor_that_sends_nonsense_costs_only_its_own_ranges(nodes: Graph) -> None:
+    """A message with one NaN was dropped whole: one broken anchor stopped the robot."""
+    statuses = nodes.probe.hear(TrackerStatus, "tracker_node/status")
+    closed = Closed(nodes, scheduler="all")
+    closed.turn()
+    for count, (name, value) in enumerate(
+        [("range", float("nan")), ("range", -1.0), ("status", 200), ("variance", -1.0)], start=1
+    ):
+        message = answer_to(closed.tick())
+        setattr(message.ranges[1], name, value)
+        before = len(closed.poses)
+        closed.ranges.publish(message)
+        closed.probe.until(lambda n=before: len(closed.poses) > n, f"a pose with {name} {value}")
+        closed.probe.until(lambda n=count: len(statuses) > n, "its status")
+        assert (statuses[-1].ranges_used, statuses[-1].ranges_asked) == (3, 4)
+        closed.probe.until(lambda n=count: closed.value("messages_dropped") == n, "the count")
+    said = closed.probe.diagnostics["/tracker_node"]["message"]
+    assert "anchor 'b': variance: expected NaN or a value in" in said
 
 
 def test_an_epoch_offered_again_gets_the_same_schedule(nodes: Graph) -> None:

@@ -130,6 +130,7 @@ def test_a_volatile_source_of_anchors_and_best_effort_ranges_are_heard(
     with hosting(EkfNode, dimensions="'2'") as hosted:
         anchors = hosted.peer.create_publisher(AnchorArray, "uwb/anchors", VOLATILE)
         hosted.until(anchors.get_subscription_count, "a listener that asks for no memory")
+        assert hosted.node.health()[0].endswith("say them again and again, or transient local")
         anchors.publish(c.to_anchors(ANCHORS, 0, "map"))
         hosted.until(lambda: hosted.node.site, "the site")
         ranges = hosted.peer.create_publisher(RangeArray, "uwb/ranges", SENSOR)
