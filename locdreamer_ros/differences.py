@@ -3,7 +3,7 @@
 """Time differences of arrival as ranges: what the loop adds to the values of a blink.
 
 A tag that only sends is heard by all anchors, and nobody knows when it sent. What is measured is a
-range less an offset c that all anchors share and that is new each time (`types.Ranges.free`).
+range less an offset c that all anchors share and that is new each time (`Ranges.differences`).
 `as_ranges` adds a c, so that the watch, its first fix and its gates read them as ranges. To
 trackers c stays unknown.
 """

@@ -191,7 +191,7 @@ class Loop:
         self._seat = None
         self._asking.answered(plan.anchor, ranges.usable().anchor, plan.time)
         ranges = nearest(ranges)
-        if ranges.free:
+        if ranges.differences:
             known = None if self.watch.seeking else self.tracker.estimate
             ranges = as_ranges(self.site, ranges, known, self.tracker.offset)
         if plan.prediction is None or self.watch.seeking:
@@ -287,7 +287,7 @@ class Loop:
 
     def _absorb_request(self, plan: Plan, ranges: Ranges) -> tuple[Any, ...] | None:
         """What the kernel's `absorb` takes; None: it is no ordinary turn."""
-        if ranges.free or plan.prediction is None or not self._keeps_all:
+        if ranges.differences or plan.prediction is None or not self._keeps_all:
             return None
         if self._seat is None and not self._take_seat():
             return None
@@ -388,7 +388,7 @@ def update_together(answered: Sequence[tuple[Loop, Plan, Ranges]]) -> None:
     due = [
         (loop.tracker, loop.watch.foreseen(ranges, plan.time))
         for loop, plan, ranges in (answered if batch else ())
-        if not (ranges.free or loop.watch.seeking)
+        if not (ranges.differences or loop.watch.seeking)
     ]
     if batch and due:
         batch.update(*zip(*due, strict=True))

@@ -53,7 +53,7 @@ class Recording:
     odometry (T, 3) or None: x m, y m, yaw rad in the odometry's own frame; turn_rate (T,) or None:
     rad/s about the vertical, of a gyro. NaN where unknown. file: where it was read from.
     differences: `ranges` are time differences, each epoch a blink that all anchors heard: its
-    values share an unknown offset (`types.Ranges.free`).
+    values share an unknown offset (`types.Ranges.differences`).
     """
 
     name: str
@@ -211,7 +211,7 @@ class RecordingSource:
         if record.stamps is not None:
             stamps = record.stamps[epoch][anchor]
         ranges = record.ranges[epoch][anchor]
-        return Ranges.of(anchor, ranges, stamps, free=record.differences, **quality)
+        return Ranges.of(anchor, ranges, stamps, differences=record.differences, **quality)
 
     def measure(self, anchor: IntArray, deadline: float) -> Ranges:
         """Answer from the last epoch at or before `deadline` s; InputError before the first.

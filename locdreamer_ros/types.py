@@ -103,10 +103,10 @@ class Ranges(Unchanging):
     status (N,) `RangeStatus`; variance (N,) m^2, what the sender states of its own noise; powers
     (N,) dBm; nlos_probability (N,). NaN where the device does not say.
 
-    free: these are of one blink that all anchors heard (time differences of arrival). A value is
-    then a range less an offset that all of them share, unknown and new at each blink; less the
-    range of a reference anchor it is the difference to that one. Only differences of the values
-    mean anything, and they may be negative.
+    differences: these are of one blink that all anchors heard (time differences of arrival, TDoA).
+    A value is then a range less an offset that all of them share, unknown and new at each blink;
+    less the range of a reference anchor it is the difference to that one. Only differences of the
+    values mean anything, and they may be negative.
     """
 
     anchor: IntArray
@@ -117,7 +117,7 @@ class Ranges(Unchanging):
     rx_power: FloatArray
     first_path_power: FloatArray
     nlos_probability: FloatArray
-    free: bool = False
+    differences: bool = False
 
     @classmethod
     def of(
@@ -131,7 +131,7 @@ class Ranges(Unchanging):
         rx_power: FloatArray | None = None,
         first_path_power: FloatArray | None = None,
         nlos_probability: FloatArray | None = None,
-        free: bool = False,
+        differences: bool = False,
     ) -> Ranges:
         """Ranges with unknown quality. Without `status`, a NaN value is a TIMEOUT, others OK."""
         rows = np.asarray(anchor, dtype=np.intp)
@@ -154,7 +154,7 @@ class Ranges(Unchanging):
             unknown if rx_power is None else rx_power,
             unknown if first_path_power is None else first_path_power,
             unknown if nlos_probability is None else nlos_probability,
-            free,
+            differences,
         )
 
     def __len__(self) -> int:
@@ -178,23 +178,23 @@ class Ranges(Unchanging):
             self.rx_power[which],
             self.first_path_power[which],
             self.nlos_probability[which],
-            self.free,
+            self.differences,
         )
 
     def joined(self, more: Ranges) -> Ranges:
         """These and `more`, in this order. Raises ValueError: two blinks share no offset."""
-        if self.free or more.free:
+        if self.differences or more.differences:
             raise ValueError("the ranges of two blinks have an offset each")
         both: dict[str, Any] = {
             f.name: np.concatenate([getattr(self, f.name), getattr(more, f.name)])
             for f in dataclasses.fields(self)
-            if f.name != "free"
+            if f.name != "differences"
         }
         return Ranges(**both)
 
     def usable(self) -> Ranges:
-        """Only the ranges a tracker may use: status OK, finite and, unless free, positive."""
-        least = -np.inf if self.free else 0.0
+        """Only the ranges a tracker may use: status OK, finite, positive unless of a blink."""
+        least = -np.inf if self.differences else 0.0
         good = (self.status == OK) & (self.value > least) & (self.value < np.inf)
         return self if good.all() else self[good]
 

@@ -30,7 +30,7 @@ WITHIN_M = {"zero-shot": 0.15, "grid": 0.25, "particle": 0.3}
 
 
 def blink(values: np.ndarray, offset: float, **more: object) -> Ranges:
-    return Ranges.of(np.arange(values.size), values + offset, 0.0, free=True, **more)  # type: ignore[arg-type]
+    return Ranges.of(np.arange(values.size), values + offset, 0.0, differences=True, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", READY_TRACKERS)
@@ -87,7 +87,7 @@ def test_a_blink_is_its_differences_row_by_row() -> None:
         linearise,
         huber=np.inf,
         iterations=1,
-        free=True,
+        differences=True,
     )
     expected, jacobian = linearise(prior)
     rows = jacobian[1:] - jacobian[0]
@@ -108,7 +108,7 @@ def test_one_anchor_alone_says_nothing() -> None:
         tracker = make_tracker(name, site)
         tracker.start(Estimate(0.0, np.array([5.0, 4.0, 0.1, 0.1]), np.eye(4) * 0.09))
         before = tracker.estimate
-        after = tracker.update(Ranges.of([2], [1.0], 0.0, free=True))
+        after = tracker.update(Ranges.of([2], [1.0], 0.0, differences=True))
         np.testing.assert_allclose(after.mean, before.mean)
         np.testing.assert_allclose(after.covariance, before.covariance)
 
@@ -178,7 +178,7 @@ def test_nothing_that_was_known_of_a_common_bias_counts_in_a_blink() -> None:
     assert abs(tracker.state.covariance[COMMON, 0]) > 1e-4
     tracker.predict(0.2)
     kept = tracker.state.covariance.copy()
-    tracker._free(blink(values, 3.0), 0.2)
+    tracker._of_blink(blink(values, 3.0), 0.2)
     kept[COMMON] = kept[:, COMMON] = 0.0
     kept[COMMON, COMMON] = FREE_M**2
     np.testing.assert_array_equal(tracker.state.covariance, kept)

@@ -113,7 +113,7 @@ def _note_asking(asking: AskingHistory, row: int, step: Step, site: Site) -> Non
     """Whom a step asked, what came back and whose ranges were held back, into an epoch's row."""
     asking.chosen[row, step.plan.anchor] = True
     heard = step.ranges
-    if heard.free and step.estimate is not None:  # as ranges, to be compared with
+    if heard.differences and step.estimate is not None:  # as ranges, to be compared with
         heard = as_ranges(site, heard, step.estimate)
     asking.heard[row, heard.anchor] = heard.value
     if step.status.excluded:

@@ -219,9 +219,11 @@ class Times:
         ):
             near = abs(stamp - time) <= MAX_AGE_S
             last, metres = self.newest[anchor].tolist()
-            known = stamp == last and (ranges.free or value == metres)
+            known = stamp == last and (ranges.differences or value == metres)
             if self.looks_back:
-                known = known or (stamp <= last and self._knows(anchor, stamp, value, ranges.free))
+                known = known or (
+                    stamp <= last and self._knows(anchor, stamp, value, ranges.differences)
+                )
                 coarse = coarse or (near and stamp == last and not known)
             if count and near and not (self.looks_back and stamp < last):
                 self.newest[anchor] = stamp, value
@@ -242,10 +244,10 @@ class Times:
                 self.remember(fresh, time)
         return fresh
 
-    def _knows(self, anchor: int, stamp: float, value: float, free: bool) -> bool:
-        """Whether the very range was used in the last seconds; free: whatever was added to it."""
+    def _knows(self, anchor: int, stamp: float, value: float, differences: bool) -> bool:
+        """Whether the very range was used of late; of differences, whatever was added to it."""
         return any(
-            ((x.anchor == anchor) & (x.stamp == stamp) & (free | (x.value == value))).any()
+            ((x.anchor == anchor) & (x.stamp == stamp) & (differences | (x.value == value))).any()
             for _, x in self._heard
         )
 

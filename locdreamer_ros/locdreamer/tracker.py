@@ -133,7 +133,7 @@ class LocDreamerTracker(Tracker):
 
         Rows (K,), distances (K,) m, stamps ahead of now (K,) s, s since the last ranges.
         """
-        if self.carried is None or ranges.free:
+        if self.carried is None or ranges.differences:
             return None
         used = recent(ranges, started(self._estimate).time)
         return self._request(used) if len(used) else None
@@ -173,7 +173,7 @@ class LocDreamerTracker(Tracker):
 
         Raises InputError for the differences of a blink: the model is one of ranges.
         """
-        if ranges.free:
+        if ranges.differences:
             raise InputError("tracker locdreamer takes ranges, no time differences (TDoA)")
         now = started(self._estimate)
         used = recent(ranges, now.time)

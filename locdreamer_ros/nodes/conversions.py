@@ -326,7 +326,7 @@ def from_differences(
         np.array([0.0, *(entry.difference for entry in good)]),
         to_seconds(nanoseconds(message.header.stamp)),
         variance=np.array([math.nan, *(entry.variance for entry in good)]),
-        free=True,
+        differences=True,
     )
 
 

@@ -28,7 +28,7 @@ class Judge:
 
     def hear(self, time: float, ranges: Ranges) -> None:
         """Take in the ranges of a fix at `time` s, and look again where there are `FIXES`."""
-        if self._heard is None or ranges.free:
+        if self._heard is None or ranges.differences:
             return
         row = np.full(len(self._site.anchors), np.nan)
         good = ranges.usable()

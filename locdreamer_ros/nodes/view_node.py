@@ -194,7 +194,7 @@ class ViewNode(UwbNode):
     def _heard(anchors: Anchors, ranges: Ranges, estimate: Estimate, height: float) -> FloatArray:
         """Ranges (A,) m, those of a blink with the offset that fits the estimate; NaN: none."""
         used = ranges.usable()
-        if used.free:
+        if used.differences:
             used = as_ranges(Site(anchors, estimate.dimensions, height), used, estimate)
         heard = np.full(len(anchors), np.nan)
         heard[used.anchor] = used.value

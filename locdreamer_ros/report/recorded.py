@@ -23,7 +23,7 @@ def asking_of(recording: Recording, track: Track, site: Site) -> AskingHistory:
     if recording.differences:
         for row in np.flatnonzero(track.known):
             now = Estimate(float(times[row]), track.mean[row], track.covariance[row])
-            blink = Ranges.of(np.arange(len(site.anchors)), heard[row], now.time, free=True)
+            blink = Ranges.of(np.arange(len(site.anchors)), heard[row], now.time, differences=True)
             fitting = as_ranges(site, blink, now)
             heard[row, fitting.anchor] = fitting.value
     chosen = np.asarray(np.isfinite(heard))

@@ -148,7 +148,7 @@ class BiasEkf(Tracker):
             linearise,
             huber=self.config.huber,
             iterations=self.config.iterations,
-            free=used.free,
+            differences=used.differences,
         )
         return self._publish(now.time)
 

@@ -94,7 +94,7 @@ class KalmanTracker(Tracker):
                 lambda state: linearise_ranges(self.site, state, now.time, used),
                 huber=self._huber,
                 iterations=self._iterations,
-                free=used.free,
+                differences=used.differences,
             )
             now = Estimate(now.time, mean, covariance)
             self._estimate = now

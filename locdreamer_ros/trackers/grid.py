@@ -170,7 +170,7 @@ class GridTracker(Tracker):
         expected = self.site.expected(there, used.anchor)
         expected = config.offset + expected + config.slope * np.minimum(expected, SLOPE_M)
         error = used.value - expected
-        if used.free:
+        if used.differences:
             error -= np.median(error, axis=1, keepdims=True)
         cost = asymmetric_huber(
             error / used.sigma(config.sigma),

@@ -85,7 +85,7 @@ def huber_update(
     *,
     huber: float,
     iterations: int,
-    free: bool = False,
+    differences: bool = False,
 ) -> tuple[FloatArray, FloatArray]:
     """Posterior mean (S,) and covariance (S, S) from ranges `measured` (N,) of `sigma` (N,) m.
 
@@ -93,14 +93,14 @@ def huber_update(
     Huber's rho at `huber` sigma; one iteration with huber = inf is the plain EKF. In the weights a
     residual is scaled by its innovation sigma, so a badly known state does not reject good ranges.
 
-    free: the ranges share an unknown offset (`Ranges.free`). Then what is linear in the state are
-    their N - 1 differences to the first: an offset of infinite variance, done exactly.
+    differences: the ranges share an unknown offset (`Ranges.differences`). Then what is linear in
+    the state are the N - 1 to the first: an offset of infinite variance, done exactly.
     """
     state = prior
-    if free and measured.size < 2:
+    if differences and measured.size < 2:
         return prior, covariance
     each = np.eye(measured.size)
-    differences = each[1:] - each[0] if free else None  # (N - 1, N): to the first
+    to_first = each[1:] - each[0] if differences else None  # (N - 1, N): to the first
     for _ in range(iterations):
         expected, jacobian = linearise(state)
         innovation = measured - expected - jacobian @ (prior - state)
@@ -109,14 +109,14 @@ def huber_update(
         noise = sigma**2
         if np.isfinite(huber):
             residual = measured - expected
-            if free:  # from what most of them say of the offset
+            if differences:  # from what most of them say of the offset
                 residual = residual - np.median(residual)
             scale = np.sqrt(np.diag(innovation_covariance) + noise)
             noise = noise * np.maximum(1.0, np.abs(residual) / (huber * scale))
         innovation_covariance[np.diag_indices_from(innovation_covariance)] += noise
-        if differences is not None:
-            innovation, jacobian, cross = (differences @ x for x in (innovation, jacobian, cross))
-            innovation_covariance = differences @ innovation_covariance @ differences.T
+        if to_first is not None:
+            innovation, jacobian, cross = (to_first @ x for x in (innovation, jacobian, cross))
+            innovation_covariance = to_first @ innovation_covariance @ to_first.T
         gain = np.linalg.solve(innovation_covariance, cross).T
         updated = prior + gain @ innovation
         converged = float(np.abs(updated - state).max()) < 1e-3
@@ -125,6 +125,6 @@ def huber_update(
             break
     # Joseph's form keeps the covariance symmetric and positive however the gain was rounded.
     keep = np.eye(prior.size) - gain @ jacobian
-    of_ranges = gain if differences is None else gain @ differences
+    of_ranges = gain if to_first is None else gain @ to_first
     posterior = keep @ covariance @ keep.T + (of_ranges * noise) @ of_ranges.T
     return state, 0.5 * (posterior + posterior.T)

@@ -148,7 +148,7 @@ class ParticleTracker(Tracker):
         # (M, N, D): each range is compared with where the particle was at the range's own stamp.
         there = position[:, None, :] + ahead[:, None] * velocity[:, None, :]
         error = used.value - self.site.expected(there, used.anchor) - config.offset
-        if used.free:
+        if used.differences:
             error -= np.median(error, axis=1, keepdims=True)
         score = log_likelihood(error, config, used.sigma(config.sigma)).sum(axis=1)
         step, self._step = self._step, 0.0

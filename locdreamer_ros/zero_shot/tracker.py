@@ -257,7 +257,7 @@ class ZeroShotTracker(Tracker):
     def look(self, ranges: Ranges) -> Estimate:
         """What `update` would say of ranges; it leaves no trace."""
         now = started(self._estimate)
-        answer = None if ranges.free else self._kernel_update(ranges)
+        answer = None if ranges.differences else self._kernel_update(ranges)
         if answer is None or answer[0] <= 0:
             return super().look(ranges)
         state = self.state
@@ -268,8 +268,8 @@ class ZeroShotTracker(Tracker):
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
         now = started(self._estimate)
-        if ranges.free:
-            ranges = self._free(ranges, now.time)
+        if ranges.differences:
+            ranges = self._of_blink(ranges, now.time)
         found = self._by_kernel(ranges)
         if found is not None:
             return found
@@ -300,7 +300,7 @@ class ZeroShotTracker(Tracker):
             return self._by_kernel(ranges)
         return self.stepped(to) if heard > 0 else None
 
-    def _free(self, ranges: Ranges, time: float) -> Ranges:
+    def _of_blink(self, ranges: Ranges, time: float) -> Ranges:
         """Ranges of one blink for the same step: their common bias is unknown, all of it.
 
         They are moved to where most of them are as expected, and what is left of the offset is a

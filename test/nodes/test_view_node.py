@@ -85,7 +85,7 @@ def test_a_fix_is_shown_once_all_of_it_has_come(monkeypatch: pytest.MonkeyPatch)
         # And a blink: its differences are shown with the offset that fits the estimate.
         later, there = 6_000_000_000, estimate.position
         blink = c.to_differences(
-            replace(ranges_at(there, [1, 2, 3], 6.0), free=True),
+            replace(ranges_at(there, [1, 2, 3], 6.0), differences=True),
             ANCHORS,
             ns=later,
             tag="",

@@ -73,7 +73,7 @@ def test_of_many_that_answer_the_nearest_are_used() -> None:
     assert (kept.status == OK).all()
     few = Ranges.of(np.arange(300) % MOST_HEARD, value, 0.0)
     assert nearest(few) is few, "many ranges of few anchors"
-    free = Ranges.of(anchor, value - 50.0, 0.0, free=True)
+    free = Ranges.of(anchor, value - 50.0, 0.0, differences=True)
     assert len(nearest(free)) == MOST_HEARD
 
 

@@ -48,7 +48,7 @@ def tracked(weights, anchors, steps, *, fix=FIX, dt=0.2, free=False, apart=0.0):
     for number, (rows, value, guess) in enumerate(steps, start=1):
         tracker.predict(dt)
         stamp = number * dt + apart * rows
-        ranges = Ranges.of(rows, value, stamp, nlos_probability=guess, free=free)
+        ranges = Ranges.of(rows, value, stamp, nlos_probability=guess, differences=free)
         found.append(tracker.update(ranges))
     return found
 
