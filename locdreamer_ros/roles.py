@@ -44,6 +44,22 @@ class Tracker(ABC):
     def __init__(self) -> None:
         self.fallbacks: Counter[str] = Counter()
         """Updates answered by another, by reason."""
+        self._estimate: Estimate | None = None
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The current estimate; None before `start`."""
+        return self._estimate
+
+    @property
+    def now(self) -> Estimate:
+        """The current estimate. Raises RuntimeError before `start`."""
+        found = self.estimate
+        if found is None:
+            raise RuntimeError(
+                "this tracker has no first fix yet: call start before predict or update"
+            )
+        return found
 
     def fork(self: Self) -> Self:
         """A tracker in the same state that goes its own way: it leaves no trace in this one.
@@ -75,9 +91,7 @@ class Tracker(ABC):
         covariance[:, d:] *= slowing
         covariance[np.arange(d, 2 * d), np.arange(d, 2 * d)] += speed_variance
         self.start(Estimate(now.time, mean, covariance, offset=self.offset))
-        found = self.estimate
-        assert found is not None
-        return found
+        return self.now
 
     def seat(self) -> tuple[Stepped, tuple[Any, ...]] | None:
         """Whose steps the kernel can make in `predict` and `update`, and what it keeps for them.
@@ -88,11 +102,6 @@ class Tracker(ABC):
 
     def close(self) -> None:
         """The end of its life: give back, or write down, what outlives it. May be called twice."""
-
-    @property
-    @abstractmethod
-    def estimate(self) -> Estimate | None:
-        """The current estimate; None before `start`."""
 
     @abstractmethod
     def start(self, fix: Estimate) -> None:

@@ -185,8 +185,7 @@ class Watch:
             self._twin.tracker.start(fix_of(self.site, gathered, twin))
         self._silence.begins(snapshot.time)
         self._availability.begins(snapshot.time)
-        estimate = self.tracker.estimate
-        assert estimate is not None
+        estimate = self.tracker.now
         self._mirror.look(anchors, estimate.position)
         self.publish(estimate)
 
@@ -351,8 +350,7 @@ class Watch:
         self._fits[list(held.fit)] = list(held.fit.values())
         lingers = self.naming.name_long(held.fit, self.window.last)
         self.naming.name_short(held.fit, self.window.last, held.offset)
-        estimate = self.tracker.estimate
-        assert estimate is not None
+        estimate = self.tracker.now
         self.naming.suspects = frozenset()
         if self._silence.usual <= SELDOM_S:
             self.naming.name_drifting(held.fit, self.window.last, now, estimate.position)

@@ -26,7 +26,7 @@ from locdreamer_ros.locdreamer.world_model.model import Area, WorldModel
 from locdreamer_ros.locdreamer.world_model.step import Carried, begin
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.ekf import RobustEkfConfig, robust_ekf
-from locdreamer_ros.trackers.kalman import recent, started
+from locdreamer_ros.trackers.kalman import recent
 from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 
 MARGIN_M = 3.0
@@ -89,7 +89,6 @@ class LocDreamerTracker(Tracker):
         self._heard = np.zeros(len(site.anchors))
         self._late = 0
         self._pause = 0
-        self._estimate: Estimate | None = None
 
     @classmethod
     def load(cls, site: Site, path: Path, device: str = "auto") -> LocDreamerTracker:
@@ -104,11 +103,6 @@ class LocDreamerTracker(Tracker):
     def model(self) -> WorldModel:
         """The world model."""
         return self._trained.model
-
-    @property
-    def estimate(self) -> Estimate | None:
-        """The current estimate; None before `start`."""
-        return self._estimate
 
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix."""
@@ -135,11 +129,11 @@ class LocDreamerTracker(Tracker):
         """
         if self.carried is None or ranges.differences:
             return None
-        used = recent(ranges, started(self._estimate).time)
+        used = recent(ranges, self.now.time)
         return self._request(used) if len(used) else None
 
     def _request(self, used: Ranges) -> tuple[Any, ...]:
-        ahead = used.stamp - started(self._estimate).time
+        ahead = used.stamp - self.now.time
         return used.anchor, used.value, ahead, self._step
 
     def _step_model(self, request: tuple[Any, ...]) -> float:
@@ -155,7 +149,7 @@ class LocDreamerTracker(Tracker):
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead by equation (9); returns the prior."""
-        now = started(self._estimate)
+        now = self.now
         if dt == 0.0:
             return now
         standby = self._standby.predict(dt)
@@ -175,7 +169,7 @@ class LocDreamerTracker(Tracker):
         """
         if ranges.differences:
             raise InputError("tracker locdreamer takes ranges, no time differences (TDoA)")
-        now = started(self._estimate)
+        now = self.now
         used = recent(ranges, now.time)
         if len(used) == 0:
             return now

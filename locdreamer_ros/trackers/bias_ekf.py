@@ -24,7 +24,6 @@ from locdreamer_ros.trackers.kalman import (
     huber_update,
     linearise_ranges,
     recent,
-    started,
     transition,
     white_acceleration,
 )
@@ -57,14 +56,8 @@ class BiasEkf(Tracker):
         self.config = config
         self._common = 2 * site.dimensions
         self._own = OwnStates(len(site.anchors), self._common + 1)
-        self._estimate: Estimate | None = None
         self._mean = np.zeros(self._common + 1)
         self._covariance = np.eye(self._common + 1)
-
-    @property
-    def estimate(self) -> Estimate | None:
-        """The current estimate; None before `start`."""
-        return self._estimate
 
     @property
     def offset(self) -> float:
@@ -105,7 +98,7 @@ class BiasEkf(Tracker):
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
-        now = started(self._estimate)
+        now = self.now
         if dt == 0.0:
             return now
         config, d, common = self.config, self.site.dimensions, self._common
@@ -124,7 +117,7 @@ class BiasEkf(Tracker):
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
-        now = started(self._estimate)
+        now = self.now
         used = recent(ranges, now.time)
         if len(used) == 0:
             return now

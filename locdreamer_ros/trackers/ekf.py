@@ -16,7 +16,6 @@ from locdreamer_ros.trackers.kalman import (
     linearise_ranges,
     piecewise_acceleration,
     recent,
-    started,
     transition,
     white_acceleration,
 )
@@ -60,12 +59,6 @@ class KalmanTracker(Tracker):
         self._sigma_n = sigma_n
         self._huber = huber
         self._iterations = iterations
-        self._estimate: Estimate | None = None
-
-    @property
-    def estimate(self) -> Estimate | None:
-        """The current estimate; None before `start`."""
-        return self._estimate
 
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix."""
@@ -73,7 +66,7 @@ class KalmanTracker(Tracker):
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
-        now = started(self._estimate)
+        now = self.now
         if dt > 0.0:
             matrix = transition(dt, self.site.dimensions, now.mean.size)
             covariance = matrix @ now.covariance @ matrix.T + self._process_noise(dt)
@@ -83,7 +76,7 @@ class KalmanTracker(Tracker):
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
-        now = started(self._estimate)
+        now = self.now
         used = recent(ranges, now.time)
         if len(used) > 0:
             mean, covariance = huber_update(

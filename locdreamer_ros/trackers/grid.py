@@ -18,7 +18,7 @@ import numpy as np
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.roles import Tracker
-from locdreamer_ros.trackers.kalman import recent, started
+from locdreamer_ros.trackers.kalman import recent
 from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 
 
@@ -67,7 +67,6 @@ class GridTracker(Tracker):
         self._lay_out(*site.bounds)
         self._velocity = np.zeros(site.dimensions)
         self._step = 0.0
-        self._estimate: Estimate | None = None
 
     def _lay_out(self, low: FloatArray, high: FloatArray) -> None:
         """Cells between two corners (D,) m."""
@@ -79,11 +78,6 @@ class GridTracker(Tracker):
         self._cells = low + (index + 0.5) * self._cell
         self._shift = np.zeros(dimensions)
         self._belief = np.full(self.shape, 1.0 / len(self._cells))
-
-    @property
-    def estimate(self) -> Estimate | None:
-        """The current estimate; None before `start`."""
-        return self._estimate
 
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix: a Gaussian on the cells."""
@@ -114,7 +108,7 @@ class GridTracker(Tracker):
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
-        now = started(self._estimate)
+        now = self.now
         if dt == 0.0:
             return now
         self._step += dt
@@ -158,7 +152,7 @@ class GridTracker(Tracker):
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
-        now = started(self._estimate)
+        now = self.now
         used = recent(ranges, now.time)
         if len(used) == 0:
             return now

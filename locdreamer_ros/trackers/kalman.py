@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from locdreamer_ros.geometry import slant
-from locdreamer_ros.types import MAX_AGE_S, Estimate, FloatArray, Ranges, Site
+from locdreamer_ros.types import MAX_AGE_S, FloatArray, Ranges, Site
 
 Linearise = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 """State (S,) -> expected ranges (N,) m and their Jacobian (N, S)."""
@@ -48,13 +48,6 @@ def piecewise_acceleration(dt: float, sigma: float, dimensions: int) -> FloatArr
 def white_acceleration(dt: float, psd: float, dimensions: int) -> FloatArray:
     """Q (2D, 2D) of white acceleration noise of density psd, m^2/s^3: the same at every rate."""
     return _blocks(psd * dt**3 / 3, psd * dt**2 / 2, psd * dt, dimensions)
-
-
-def started(estimate: Estimate | None) -> Estimate:
-    """The estimate of a tracker that has one. Raises RuntimeError before `start`."""
-    if estimate is None:
-        raise RuntimeError("this tracker has no first fix yet: call start before predict or update")
-    return estimate
 
 
 def recent(ranges: Ranges, time: float) -> Ranges:

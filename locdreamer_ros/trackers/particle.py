@@ -16,7 +16,7 @@ import numpy as np
 
 from locdreamer_ros.config import parameter
 from locdreamer_ros.roles import Tracker
-from locdreamer_ros.trackers.kalman import recent, started
+from locdreamer_ros.trackers.kalman import recent
 from locdreamer_ros.types import Estimate, FloatArray, Motion, Ranges, Site
 
 
@@ -91,12 +91,6 @@ class ParticleTracker(Tracker):
         self._weight = np.full(config.particles, 1.0 / config.particles)
         self._step = 0.0
         self._speed = config.speed_sigma
-        self._estimate: Estimate | None = None
-
-    @property
-    def estimate(self) -> Estimate | None:
-        """The current estimate; None before `start`."""
-        return self._estimate
 
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix."""
@@ -120,7 +114,7 @@ class ParticleTracker(Tracker):
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
-        now = started(self._estimate)
+        now = self.now
         if dt == 0.0:
             return now
         config, d = self.config, self.site.dimensions
@@ -138,7 +132,7 @@ class ParticleTracker(Tracker):
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
-        now = started(self._estimate)
+        now = self.now
         used = recent(ranges, now.time)
         if len(used) == 0:
             return now

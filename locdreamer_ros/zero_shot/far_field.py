@@ -20,7 +20,6 @@ import numpy as np
 
 from locdreamer_ros.roles import Tracker
 from locdreamer_ros.trackers.bias_ekf import BiasEkf, BiasEkfConfig
-from locdreamer_ros.trackers.kalman import started
 from locdreamer_ros.types import Estimate, Motion, Ranges, Site
 from locdreamer_ros.zero_shot.model_file import SHIPPED_NAME, Weights, load_weights, shipped
 from locdreamer_ros.zero_shot.tracker import ZeroShotTracker
@@ -102,7 +101,7 @@ class FarFieldTracker(Tracker):
             d = estimate.dimensions
             covariance = covariance + np.diag([UNSURE_M**2] * d + [UNSURE_M_S**2] * d)
         self._answers.start(Estimate(estimate.time, estimate.mean, covariance))
-        return started(self.estimate)
+        return self.now
 
     def start(self, fix: Estimate) -> None:
         """(Re)start from a first fix."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from locdreamer_ros.geometry import slant
 from locdreamer_ros.roles import Standing, Tracker
-from locdreamer_ros.trackers.kalman import recent, started
+from locdreamer_ros.trackers.kalman import recent
 from locdreamer_ros.types import (
     Estimate,
     FloatArray,
@@ -68,7 +68,6 @@ class ZeroShotTracker(Tracker):
         self._shown = np.concatenate([axes, axes + SPACE])
         self._climbs = site.dimensions == SPACE or site.height_sigma > 0.0
         self._compiled = compiled_step(weights, site, self._climbs)
-        self._estimate: Estimate | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -88,11 +87,6 @@ class ZeroShotTracker(Tracker):
         self._framed = False
         """Whether the heading of odometry's frame is a state."""
         self._riding = False
-
-    @property
-    def estimate(self) -> Estimate | None:
-        """The current estimate; None before `start`."""
-        return self._estimate
 
     @property
     def offset(self) -> float:
@@ -160,7 +154,7 @@ class ZeroShotTracker(Tracker):
 
     def standing(self) -> Standing:
         """See `Stepped`."""
-        now = started(self._estimate)
+        now = self.now
         return self.state.packed, now.mean, now.covariance, now.time
 
     def stepped(self, to: Standing) -> Estimate:
@@ -179,7 +173,7 @@ class ZeroShotTracker(Tracker):
 
     def _kernel_update(self, ranges: Ranges) -> tuple[int, Standing] | None:
         """How many ranges the kernel used (or `STRANGER`), and where to; None: it is not asked."""
-        compiled, now = self._compiled, started(self._estimate)
+        compiled, now = self._compiled, self.now
         if compiled is None or self._framed or self._riding:
             return None
         room = self._room()
@@ -193,7 +187,7 @@ class ZeroShotTracker(Tracker):
 
     def predict(self, dt: float, motion: Motion | None = None) -> Estimate:
         """Move dt >= 0 s ahead; returns the prior."""
-        now = started(self._estimate)
+        now = self.now
         if dt == 0.0:
             return now
         compiled = self._compiled
@@ -256,7 +250,7 @@ class ZeroShotTracker(Tracker):
 
     def look(self, ranges: Ranges) -> Estimate:
         """What `update` would say of ranges; it leaves no trace."""
-        now = started(self._estimate)
+        now = self.now
         answer = None if ranges.differences else self._kernel_update(ranges)
         if answer is None or answer[0] <= 0:
             return super().look(ranges)
@@ -267,7 +261,7 @@ class ZeroShotTracker(Tracker):
 
     def update(self, ranges: Ranges) -> Estimate:
         """Take ranges in; returns the posterior."""
-        now = started(self._estimate)
+        now = self.now
         if ranges.differences:
             ranges = self._of_blink(ranges, now.time)
         found = self._by_kernel(ranges)
@@ -295,7 +289,7 @@ class ZeroShotTracker(Tracker):
             return None
         heard, to = answer
         if heard == STRANGER:
-            used = recent(ranges, started(self._estimate).time)
+            used = recent(ranges, self.now.time)
             self.state, self._slot = step.meet(self.state, self._slot, used.anchor)
             return self._by_kernel(ranges)
         return self.stepped(to) if heard > 0 else None

@@ -39,7 +39,7 @@ from locdreamer_ros.recording import Recording, RecordingSource
 from locdreamer_ros.simulation import simulate
 from locdreamer_ros.stamps import to_nanoseconds
 from locdreamer_ros.trackers.ekf import KalmanTracker
-from locdreamer_ros.trackers.kalman import started, white_acceleration
+from locdreamer_ros.trackers.kalman import white_acceleration
 from locdreamer_ros.types import Estimate, Motion, Site
 
 
@@ -57,7 +57,7 @@ class Pushed(KalmanTracker):
         if motion is not None and motion.displacement is not None:
             push = np.concatenate([motion.displacement, [motion.turn or 0.0, 0.0]])
             now = self._estimate = Estimate(now.time, now.mean + 0.1 * push, now.covariance)
-        return started(now)
+        return now
 
 
 @pytest.fixture(scope="module")

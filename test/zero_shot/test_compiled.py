@@ -212,7 +212,7 @@ def test_they_choose_ahead_as_by_foresight(count: int) -> None:
     tracker = started_pair(site_of(rng, count, 2, 0.0))[0]
     for step in range(5):
         prior = tracker.predict(0.1)
-        rows = subsets.near(prior, tracker.site.anchors)
+        rows = subsets.near(prior, tracker.site.anchors, np.arange(count))
         assert isinstance(prior.foresight, CompiledForesight)
         by = Criterion(scheduler.AXES[:2], 3, 0.2, subsets.MOST_SUBSETS, subsets.CLEAR_SHARE)
         chosen = prior.foresight.choose(rows, by)
@@ -242,7 +242,8 @@ def test_they_find_the_same_anchors_near(dimensions: int) -> None:
     for _ in range(5):
         mean = rng.uniform(0.0, 12.0, 2 * dimensions)
         at = Estimate(0.0, mean, np.eye(2 * dimensions))
-        found = [with_kernel(kernel, subsets.near, at, anchors) for kernel in (KERNEL, None)]
+        given = at, anchors, np.arange(len(anchors))
+        found = [with_kernel(kernel, subsets.near, *given) for kernel in (KERNEL, None)]
         np.testing.assert_array_equal(*found)
         assert found[0].size == subsets.NEAREST
 
