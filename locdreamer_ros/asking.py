@@ -1,6 +1,6 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whom to ask but for the scheduler: who does not answer, who is held back, who is in doubt.
+"""What overrules the scheduler's choice: who does not answer, who is held back, who is in doubt.
 
 The scheduler chooses by what ranges would say; it cannot know that an anchor is off, out of reach
 or behind a wall that lets nothing through. Who misses six times in a row is passed over, longer
@@ -37,7 +37,7 @@ CHECK_FIXES = 5
 
 
 class Asking:
-    """What is known of whom to ask, of the anchors of a watch. Times in s."""
+    """What is known of whom to ask among the anchors of a watch. Times in s."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
@@ -118,7 +118,7 @@ class Asking:
         """So many misses in a row are enough, of each anchor (A,)."""
         return self._grace + int(RUNS * self._run)
 
-    def mended(self, chosen: IntArray, time: float, silent: BoolArray | None) -> IntArray:
+    def corrected(self, chosen: IntArray, time: float, silent: BoolArray | None) -> IntArray:
         """The choice without anchors that are held back or `silent` (A,); with those in doubt."""
         watch = self._watch
         named, suspects = watch.naming.named, watch.naming.suspects

@@ -146,7 +146,7 @@ class Loop:
         if prediction is None or self.watch.seeking:
             return Plan(time, prediction, np.arange(len(self.site.anchors)))
         chosen = self._chosen(prediction, time)
-        return Plan(time, prediction, self._mended(chosen, time))
+        return Plan(time, prediction, self._corrected(chosen, time))
 
     def _chosen(self, prediction: Estimate, time: float) -> IntArray:
         """Whom the scheduler asks at a prediction, of those who answer."""
@@ -161,9 +161,9 @@ class Loop:
             self.scheduler.silent = silent
             self._seat = None
 
-    def _mended(self, chosen: IntArray, time: float) -> IntArray:
-        """See `Asking.mended`."""
-        return self._asking.mended(chosen, time, self.scheduler.silent)
+    def _corrected(self, chosen: IntArray, time: float) -> IntArray:
+        """See `Asking.corrected`."""
+        return self._asking.corrected(chosen, time, self.scheduler.silent)
 
     def may_ask_on(self, plan: Plan) -> bool:
         """Whether the answer to `plan` is looked at: not before a fix, nor at the budget."""
@@ -178,8 +178,8 @@ class Loop:
         more = self.scheduler.more(looked, plan.anchor, self.site.anchors, self.budget)
         if more.size == 0:
             return NOBODY
-        asked, mended = set(plan.anchor.tolist()), self._mended(more, plan.time)
-        return mended[[a not in asked for a in mended.tolist()]]
+        asked, chosen = set(plan.anchor.tolist()), self._corrected(more, plan.time)
+        return chosen[[a not in asked for a in chosen.tolist()]]
 
     def absorb(self, plan: Plan, ranges: Ranges) -> Estimate | None:
         """Update with the answer to `plan`; None until the answers so far give a first fix."""
@@ -283,7 +283,7 @@ class Loop:
         rows = result[4]
         if rows is None:
             rows = self._chosen(prior, time)
-        return Plan(time, prior, rows if self._quiet else self._mended(rows, time))
+        return Plan(time, prior, rows if self._quiet else self._corrected(rows, time))
 
     def _absorb_request(self, plan: Plan, ranges: Ranges) -> tuple[Any, ...] | None:
         """What the kernel's `absorb` takes; None: it is no ordinary turn."""

@@ -128,6 +128,6 @@ def test_doubt_asks_nobody_who_does_not_answer() -> None:
     watch.doubt.suspect = True
     silent = asking.silent(0.5, 3)
     assert silent is not None
-    chosen: Any = asking.mended(np.array([0, 1, 5]), 0.5, silent)
+    chosen: Any = asking.corrected(np.array([0, 1, 5]), 0.5, silent)
     assert chosen.size == 3
     assert not silent[chosen].any()

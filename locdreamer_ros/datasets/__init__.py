@@ -1,6 +1,13 @@
 # Copyright 2026 The locdreamer_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Loaders: each file format becomes a `Recording`, and nothing downstream knows which it was."""
+"""Loaders: each file format becomes a `Recording`, and nothing downstream knows which it was.
+
+Tables are `range_table` (a row per epoch) and `long_table` (a row per range); `rows`, `columns`,
+`cells`, `range_cells`, `clock` and `truth` read them as people write them. Bags are read by `bag`
+and written by `bag_writer`, over `rosbag2`, `mcap` and `sqlite_bag`; `foreign_bag` takes the
+messages of other packages. `bregar` is a data set of ranges at points, and `point_survey` draws
+walks from such. A new format is a function that returns a `Recording`, called in `_load`.
+"""
 
 from __future__ import annotations
 

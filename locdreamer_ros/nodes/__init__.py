@@ -5,6 +5,11 @@
 Nothing outside this package imports rclpy, and nothing outside imports this package except the
 launch files and the command line's `demo`. Importing it where ROS 2 is missing raises InputError
 saying what to install.
+
+`X_node` is an executable. What they share: `lifecycle` (every node), on it `sited` (who tracks: the
+anchors), on that `tracking` (one tracker) and `passive` (asks nobody); `conversions` between
+messages and the core's types, `parameters`, `listening`, `saying` (diagnostics and logs).
+`launching` plans what the launch files start; `graph` is `demo`'s way to start the same.
 """
 
 from importlib.util import find_spec
