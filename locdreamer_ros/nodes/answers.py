@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.msg import RangeArray
+from locdreamer_ros.nodes.clocks import unasked
 from locdreamer_ros.nodes.conversions import MAX_OFFSET_NS, to_stamp
 from locdreamer_ros.stamps import nanoseconds
 
@@ -42,6 +43,8 @@ def is_forgotten(message: RangeArray, session: int, last: int) -> bool:
 
 def not_asked(message: RangeArray) -> InputError:
     """The complaint about an answer that no schedule waits for."""
+    if unasked(message):
+        return InputError("uwb/ranges: they come unasked: set passive, which lives on such ranges")
     return InputError(
         f"uwb/ranges: sequence {message.sequence} was not asked, or is answered already: do two "
         "sources answer here?"

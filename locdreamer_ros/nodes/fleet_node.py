@@ -210,7 +210,7 @@ class FleetNode(SitedNode):
         """The schedule that waits for this answer; None for one that was given up."""
         check_session(message, self._session)
         if member is None:
-            raise InputError("uwb/ranges: nobody asked")
+            raise not_asked(message)
         late = member.given_up
         if late is not None and late.sequence == message.sequence:
             self.counts["late"] += 1

@@ -347,6 +347,8 @@ class TrackerNode(PassiveNode):
             return warning, values
         if differ := not_asked_for(self):
             return differ, values
+        if self._heard_ranges and self.drops_now():  # more telling than that nobody ticks
+            return f"no schedules yet, messages are dropped: {self.problem}", values
         if self.config.rate == 0.0:
             remedy = "or set rate for a source that does not tick"
             return self.awaiting("ticks (rate is 0)", "uwb/tick", remedy), values

@@ -181,3 +181,14 @@ def test_motion_that_cannot_be_is_named_and_not_used(kind: str, words: str) -> N
         said = hosted.node.health()[0]
         assert said.startswith(words) if words else said == ""
         assert (hosted.node.counts["motions"] > 70) == (not words)
+
+
+@pytest.mark.parametrize("rate", [0.0, 5.0])
+def test_a_tracker_that_asks_and_hears_unasked_ranges_says_what_to_set(rate: float) -> None:
+    """It waited for ticks, or asked whether two sources answer."""
+    with hosting(TrackerNode, dimensions=2, rate=rate) as hosted:
+        hosted.place()
+        ranges = hosted.say(RangeArray, "uwb/ranges")
+        ranges.publish(ranges_of(10))
+        hosted.until(lambda: hosted.node.counts["messages_dropped"] == 1, "the ranges")
+        assert "they come unasked: set passive" in hosted.node.health()[0]
