@@ -425,7 +425,7 @@ class FleetNode(SitedNode):
             names = ", ".join(repr(tag) for tag in wrong[:MOST_NAMED])
             more = ", ..." if len(wrong) > MOST_NAMED else ""
             return f"{len(wrong)} of {len(found)} tags are not tracked well: {names}{more}", values
-        return "", values
+        return self.stopped(), values
 
 
 def main() -> int:

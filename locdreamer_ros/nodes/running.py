@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -28,6 +29,7 @@ from locdreamer_ros.start import BAD_INPUT, ENDING_SIGNALS, SETTLES
 HEED_S = 0.2
 """How long a node that has nothing to do takes to heed a signal."""
 RCLError = rclpy_implementation.RCLError
+InvalidHandle = rclpy_implementation.InvalidHandle
 
 
 def run_node(make: Callable[[], UwbNode]) -> int:
@@ -59,7 +61,7 @@ def run_node(make: Callable[[], UwbNode]) -> int:
         _heed(end)  # some versions of that executor take the signals to themselves
         executor.add_node(node)
         while not told:
-            executor.spin_once(timeout_sec=HEED_S)
+            spin(executor, HEED_S)
     except (
         InputError,
         InvalidParameterTypeException,
@@ -75,6 +77,17 @@ def run_node(make: Callable[[], UwbNode]) -> int:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def spin(executor: Any, seconds: float) -> None:
+    """Let the executor do what is due, or wait so long for it.
+
+    The events executor raises where an event is left of what a callback has just destroyed: that a
+    publisher offers another quality of service, say, of the subscription that gave way to one that
+    hears it. It ended the node now and then.
+    """
+    with suppress(InvalidHandle):
+        executor.spin_once(timeout_sec=seconds)
 
 
 def _heed(end: Callable[[int, Any], None]) -> None:

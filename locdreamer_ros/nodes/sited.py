@@ -16,6 +16,7 @@ from locdreamer_ros.datasets.range_table import load_anchors
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.frames import moved
 from locdreamer_ros.integrity.mirror import is_unsided
+from locdreamer_ros.integrity.silence import COAST_S
 from locdreamer_ros.methods import (
     LISTENS,
     TRACKERS,
@@ -116,6 +117,8 @@ class SitedNode(UwbNode):
         self.method = self._read_method()
         self.site = None
         self._simulated = bool(self.get_parameter("use_sim_time").value)
+        self._clock_stands = (0.0, monotonic())
+        """What /clock said last, s, and since when (monotonic)."""
         self._frames = Frames(self)
         self._last_anchors: tuple[Anchors, str] | None = None
         """The anchors that were heard last, and in which frame they are."""
@@ -149,6 +152,20 @@ class SitedNode(UwbNode):
         """What silences are measured by: /clock under use_sim_time, else a steady clock, s."""
         now = self.get_clock().now().nanoseconds if self._simulated else None
         return monotonic() if now is None else to_seconds(now)
+
+    def stopped(self) -> str:
+        """What to say where simulated time stands still; empty: it goes on, or is not simulated.
+
+        A bag that is paused or over: by its own time nothing is late then.
+        """
+        if not self._simulated:
+            return ""
+        now, (before, since) = self.now_s(), self._clock_stands
+        if now != before:
+            self._clock_stands = now, monotonic()
+            return ""
+        stood = monotonic() - since
+        return f"/clock has stood still for {stood:.0f} s" if stood > COAST_S else ""
 
     def hear_clock(self, clocks: Clocks, ns: int) -> None:
         """Compare the stamp of what came unasked with the time of now, where that is a clock's."""

@@ -407,5 +407,5 @@ class TrackingNode(SitedNode):
         still = self._motion.missing(self.loop.estimate.time) if self._unmoved >= UNMOVED else ""
         if still and self.drops_now() and self.problem.startswith((*MOTION,)):
             still = f"{self.problem.partition(':')[0]} is not used:{self.problem.partition(':')[2]}"
-        odd = still or self._frames.refused or self._clocks.wrong()
+        odd = still or self._frames.refused or self._clocks.wrong() or self.stopped()
         return impossible or self._fallback() or wrong or odd, values

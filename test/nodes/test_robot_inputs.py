@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from time import monotonic, sleep
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,7 @@ from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
 from locdreamer_ros.nodes.fleet_node import FleetNode
 from locdreamer_ros.nodes.lifecycle import KEPT_QOS
+from locdreamer_ros.nodes.running import make_executor, spin
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 
 TENTH_NS = 10**8
@@ -192,3 +195,24 @@ def test_a_tracker_that_asks_and_hears_unasked_ranges_says_what_to_set(rate: flo
         ranges.publish(ranges_of(10))
         hosted.until(lambda: hosted.node.counts["messages_dropped"] == 1, "the ranges")
         assert "they come unasked: set passive" in hosted.node.health()[0]
+
+
+def test_an_event_of_a_subscription_that_gave_way_ends_no_node() -> None:
+    """A best-effort sensor: the events executor raised InvalidHandle, now and then."""
+    with hosting(EkfNode, dimensions=2) as hosted:
+        hosted.place()
+        hosted.until(lambda: hosted.node.site, "the site")
+        hosted.executor.remove_node(hosted.node)
+        executor = make_executor()
+        executor.add_node(hosted.node)
+        spin(executor, 0.1)
+        weak = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+        ranges = hosted.peer.create_publisher(RangeArray, "uwb/ranges", weak)
+        hosted.until(lambda: hosted.node.count_publishers("uwb/ranges"), "the sensor")
+        sleep(0.5)  # the event waits for its turn
+        hosted.node._each_second()  # and the subscription that it is of gives way
+        deadline = monotonic() + 20.0
+        while not hosted.node.counts["fixes"]:
+            assert monotonic() < deadline
+            ranges.publish(ranges_of(10))
+            spin(executor, 0.05)

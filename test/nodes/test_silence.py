@@ -18,6 +18,7 @@ from nodes.hosted import ANCHORS, TRUTH, Hosted, answer_to, hosting, ranges_at
 from rosgraph_msgs.msg import Clock
 
 from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes import sited
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
 from locdreamer_ros.nodes.fleet_node import FleetNode
@@ -131,3 +132,26 @@ def test_the_first_ranges_after_a_silence_are_called_so(kind: type) -> None:
         say(61 * 10**9)
         hosted.until(lambda: hosted.node.counts["messages_dropped"] == 2, "a leap")
         assert "is far from the last: do all clocks agree?" in hosted.node.problem
+
+
+@pytest.mark.parametrize("kind", [EkfNode, FleetNode])
+def test_a_clock_that_stands_still_is_said(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bag that was paused, or over: all was well for ever, by its own time."""
+    monkeypatch.setattr(sited, "COAST_S", 1.5)
+    with hosting(kind, dimensions="'2'", use_sim_time=True) as hosted:
+        hosted.place()
+        clock = hosted.say(Clock, "/clock")
+        ranges = hosted.say(RangeArray, "uwb/ranges")
+
+        def play(tenths: range) -> None:
+            for tenth in tenths:
+                clock.publish(Clock(clock=c.to_stamp(tenth * 10**8)))
+                ranges.publish(unasked(tenth * 10**8))
+                hosted.rest(0.1)
+
+        play(range(10, 20))
+        hosted.until(lambda: hosted.node.counts["fixes"] == 10, "fixes")
+        assert hosted.node.health()[0] == ""
+        hosted.until(lambda: hosted.node.health()[0].startswith("/clock has stood still"), "it")
+        play(range(20, 22))
+        assert hosted.node.health()[0] == ""
