@@ -247,7 +247,7 @@ def _tracked(answer: plan.Seed, setting: str, room: Room, rng: np.random.Generat
         answer.scores[f"{setting}, {plan.TRACKED} (filtered)", method] = measures(errors, None)
 
 
-def steps_per_second(repeats: int = 5) -> float:
+def steps_per_second() -> float:
     """Training steps per second of one core, compiled already: the best of some runs."""
     from locdreamer_ros.juno.paper.learning import Learning, learn
     from locdreamer_ros.juno.paper.room import draw_room
@@ -256,7 +256,7 @@ def steps_per_second(repeats: int = 5) -> float:
     how = Learning(epochs=5000)
     learn(room, np.random.default_rng(1), Learning(epochs=2))
     fastest = np.inf
-    for repeat in range(repeats):
+    for repeat in range(5):
         begin = perf_counter()
         learn(room, np.random.default_rng(repeat), how)
         fastest = min(fastest, perf_counter() - begin)

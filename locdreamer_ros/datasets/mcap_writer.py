@@ -44,11 +44,11 @@ def _prefixed(text: str | bytes) -> bytes:
 class McapWriter:
     """Writes a file whose whole chunks can be read at any time. Raises OSError."""
 
-    def __init__(self, path: Path, library: str = "locdreamer_ros") -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self._stream = path.open("wb")
         self._checksum = 0
-        self._put(MAGIC + self._packed(HEADER, _prefixed("ros2") + _prefixed(library)))
+        self._put(MAGIC + self._packed(HEADER, _prefixed("ros2") + _prefixed("locdreamer_ros")))
         self._stream.flush()
         self._schemas: dict[str, tuple[int, bytes]] = {}
         self._channels: list[bytes] = []

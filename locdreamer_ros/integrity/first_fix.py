@@ -16,6 +16,7 @@ from locdreamer_ros.integrity.window import Gathered, Window
 from locdreamer_ros.types import Estimate, FloatArray, IntArray, Ranges, Site
 
 SIGMA_M = 0.3
+ITERATIONS = 10
 FIX_FLOOR_M = 0.3
 """Least sigma claimed for a fix: what biased ranges share does not show in their residuals."""
 SPEED_SIGMA = 1.0
@@ -38,7 +39,6 @@ def solve_position(
     start: FloatArray,
     *,
     moved: FloatArray | float = 0.0,
-    iterations: int = 10,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Huber-weighted Gauss-Newton from `start` (D,) to ranges value (N,) m of anchors (N,).
 
@@ -50,7 +50,7 @@ def solve_position(
     ridge = 1e-6 * np.eye(d)
     if d == 3:
         ridge[2, 2] += (SIGMA_M / HEIGHT_M) ** 2
-    for _ in range(iterations):
+    for _ in range(ITERATIONS):
         distance, direction = slant(site.offsets(position + moved, anchor))
         jacobian = direction[:, :d]
         residual = value - distance

@@ -8,7 +8,7 @@ import numpy as np
 
 from locdreamer_ros.juno.paper.guides import LINK_SIGMA_M, fix_variance
 from locdreamer_ros.juno.paper.room import Room
-from locdreamer_ros.juno.paper.tdoa import READINGS, locate_each
+from locdreamer_ros.juno.paper.tdoa import REFERENCE, locate_each
 from locdreamer_ros.juno.paper.walk import Walk
 from locdreamer_ros.types import FloatArray
 
@@ -43,7 +43,7 @@ def locate_by_all(room: Room, walk: Walk, *, robust: bool) -> tuple[FloatArray, 
     return fixes, residual
 
 
-def locate_by_wls(room: Room, walk: Walk, reading: str = "reference") -> FloatArray:
+def locate_by_wls(room: Room, walk: Walk) -> FloatArray:
     """WLS selection: measure all, keep the action whose beacons fit best; fixes (T, 2) m.
 
     A beacon's variance is its squared residual in a robust fix from all, plus the nominal one; the
@@ -51,8 +51,6 @@ def locate_by_wls(room: Room, walk: Walk, reading: str = "reference") -> FloatAr
     """
     prior, residual = locate_by_all(room, walk, robust=True)
     variance = LINK_SIGMA_M**2 + residual**2
-    best = np.argmin(fix_variance(room, prior, variance, reading), axis=1)
+    best = np.argmin(fix_variance(room, prior, variance, "reference"), axis=1)
     rows = room.actions[best]
-    return np.asarray(
-        locate_each(READINGS[reading], room.beacons, walk.times, rows, prior, room.size)[0]
-    )
+    return np.asarray(locate_each(REFERENCE, room.beacons, walk.times, rows, prior, room.size)[0])

@@ -15,7 +15,7 @@ import numpy as np
 from locdreamer_ros.juno.paper.learning import THRESHOLD_M
 from locdreamer_ros.juno.paper.room import Room
 from locdreamer_ros.juno.paper.surrogate import RangingError, draw_arrivals
-from locdreamer_ros.juno.paper.tdoa import READINGS, locate_each
+from locdreamer_ros.juno.paper.tdoa import REFERENCE, locate_each
 from locdreamer_ros.juno.paper.walk import START_M
 from locdreamer_ros.types import FloatArray, IntArray
 
@@ -74,15 +74,9 @@ class _Net:
             w -= rate * m / (1.0 - 0.9**self._count) / scale
 
 
-def learn_deep(
-    room: Room,
-    rng: np.random.Generator,
-    settings: DeepLearning | None = None,
-    *,
-    reading: str = "reference",
-) -> FloatArray:
+def learn_deep(room: Room, rng: np.random.Generator) -> FloatArray:
     """Values (Z, M) that the net learns from the same walks and rewards as the table, gamma = 0."""
-    how = settings or DeepLearning()
+    how = DeepLearning()
     error = RangingError().array
     wave = rng.standard_normal((2, WAVES)) / WAVE_M
     phase = rng.uniform(0.0, 2.0 * np.pi, WAVES)
@@ -99,7 +93,7 @@ def learn_deep(
         action[explore] = rng.integers(len(room.actions), size=int(explore.sum()))
         times = draw_arrivals(room.distances[zones], room.nlos[zones], error, rng)
         rows = room.actions[action]
-        priors, _ = locate_each(READINGS[reading], room.beacons, times, rows, priors, room.size)
+        priors, _ = locate_each(REFERENCE, room.beacons, times, rows, priors, room.size)
         miss = np.linalg.norm(priors - room.centres[zones], axis=1)
         at = (update * how.users + np.arange(how.users)) % how.memory
         seen[at, 0], seen[at, 1] = zones, action

@@ -20,12 +20,12 @@ def random_table(room: Room, rng: np.random.Generator) -> IntArray:
     return np.argmax(rng.random((room.nlos.shape[0], room.actions.shape[0])), axis=1)
 
 
-def scheduler_table(room: Room, scheduler: Scheduler, *, sigma: float = 0.3) -> IntArray:
-    """What a scheduler of the common loop chooses in each zone, predicted there with `sigma` m."""
+def scheduler_table(room: Room, scheduler: Scheduler) -> IntArray:
+    """What a scheduler of the common loop chooses in each zone, predicted there to 0.3 m."""
     places = np.column_stack([room.beacons[:-1], np.zeros(len(room.beacons) - 1)])
     anchors = Anchors(tuple(f"B{row + 1}" for row in range(len(places))), places)
     rows = {tuple(action): index for index, action in enumerate(room.actions.tolist())}
-    covariance = np.diag([sigma**2, sigma**2, 1.0, 1.0])
+    covariance = np.diag([0.09, 0.09, 1.0, 1.0])
     table = np.empty(room.nlos.shape[0], dtype=np.intp)
     for zone, (x, y) in enumerate(room.centres):
         prediction = Estimate(0.0, np.array([x, y, 0.0, 0.0]), covariance)

@@ -96,13 +96,13 @@ def draw_room(rng: np.random.Generator, *, chosen: int = 2) -> Room:
     return _room(nlos, np.empty((0, 2, 2)), chosen)
 
 
-def draw_room_with_walls(rng: np.random.Generator, *, chosen: int = 2) -> Room:
-    """A room with straight obstacles; a link is NLoS where one cuts it. Raises as `draw_room`."""
+def draw_room_with_walls(rng: np.random.Generator) -> Room:
+    """A room with straight obstacles; a link is NLoS where one cuts it. Two beacons per action."""
     middle = rng.uniform(0.1 * SIZE_M, 0.9 * SIZE_M, (WALLS, 2))
     angle = rng.uniform(0.0, np.pi, WALLS)
     half = 0.5 * rng.uniform(*WALL_M, WALLS)
     reach = half[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    return _room(None, np.stack([middle - reach, middle + reach], axis=1), chosen)
+    return _room(None, np.stack([middle - reach, middle + reach], axis=1), 2)
 
 
 def redraw_links(room: Room, share: float, rng: np.random.Generator) -> Room:

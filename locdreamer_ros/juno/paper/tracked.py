@@ -16,7 +16,7 @@ from numba import njit
 
 from locdreamer_ros.juno.paper.learning import greedy
 from locdreamer_ros.juno.paper.room import Room
-from locdreamer_ros.juno.paper.tdoa import READINGS, locate
+from locdreamer_ros.juno.paper.tdoa import REFERENCE, locate
 from locdreamer_ros.juno.paper.walk import Walk
 from locdreamer_ros.types import FloatArray, IntArray
 
@@ -143,7 +143,6 @@ def track(
     alpha: float = 0.0,
     epsilon: FloatArray | None = None,
     rng: np.random.Generator | None = None,
-    reading: str = "reference",
 ) -> Tracked:
     """Follow a walk by the values q (Z, M), averaged over the belief or those of its mean's zone.
 
@@ -163,7 +162,7 @@ def track(
         room.actions,
         room.columns,
         room.size,
-        READINGS[reading],
+        REFERENCE,
         rng or np.random.default_rng(0),
     )
     return Tracked(*answer)

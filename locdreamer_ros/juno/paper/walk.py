@@ -63,9 +63,9 @@ def draw_walk(
     return measure_walk(room, _zones(steps, room.columns, room.rows, rng), rng, error)
 
 
-def rectangle(room: Room, inset: float = 0.2) -> IntArray:
-    """Zones (T,) of a walk round a rectangle, `inset` of the area's size from its walls: Fig. 4."""
-    left, low = round(inset * room.columns), round(inset * room.rows)
+def rectangle(room: Room) -> IntArray:
+    """Zones (T,) of a walk round a rectangle, a fifth of the area's size from its walls: Fig. 4."""
+    left, low = round(0.2 * room.columns), round(0.2 * room.rows)
     right, high = room.columns - 1 - left, room.rows - 1 - low
     x = np.concatenate(
         [

@@ -21,6 +21,7 @@ from locdreamer_ros.recording import Recording
 from locdreamer_ros.types import Anchors, Ranges, Site
 
 LARGEST_SHIFT_M = 3.0
+AREA_MARGIN_M = 0.5
 ALIKE_SHARE = 0.95
 """Walks whose lengths differ by no more are cut to the shortest and run side by side."""
 GAP_FACTOR = 3.0
@@ -83,18 +84,12 @@ class Walks:
     Raises InputError where no sequence of `steps` steps fits into any of them.
     """
 
-    def __init__(
-        self, recordings: Sequence[Recording], *, tag_height: float, steps: int, step_s: float = 0.0
-    ) -> None:
+    def __init__(self, recordings: Sequence[Recording], *, tag_height: float, steps: int) -> None:
         self.anchors = recordings[0].anchors
         self.steps = steps
         self.anchor = anchor_rows(self.anchors, tag_height)  # (A, 3)
         site = Site(self.anchors, 2, tag_height)
-        self.stride = 1
-        spacing = float(np.median(np.concatenate([np.diff(r.times) for r in recordings])))
-        if step_s > 0.0:
-            self.stride = max(1, round(step_s / spacing))
-        self.step_s = self.stride * spacing
+        self.step_s = float(np.median(np.concatenate([np.diff(r.times) for r in recordings])))
         # All walks below each other, so that a batch is cut by one index.
         self._lengths = [len(r) for r in recordings]
         self._first = np.cumsum([0, *self._lengths])
@@ -116,9 +111,8 @@ class Walks:
         """Where a sequence may begin, and the first fix there."""
         epochs = len(recording)
         rows = np.arange(len(site.anchors))
-        span = self.steps * self.stride
-        for epoch in range(epochs - span):
-            gaps = np.diff(recording.times[epoch : epoch + span + 1])
+        for epoch in range(epochs - self.steps):
+            gaps = np.diff(recording.times[epoch : epoch + self.steps + 1])
             if gaps.max() > GAP_FACTOR * self.step_s:
                 continue
             ranges = Ranges.of(rows, recording.ranges[epoch], float(recording.times[epoch]))
@@ -136,7 +130,7 @@ class Walks:
     def cut(self, starts: Sequence[tuple[int, int]]) -> Batch:
         """The sequences that begin at these (walk, epoch): step 1 is the epoch after."""
         begin = torch.tensor([int(self._first[w]) + e for w, e in starts])
-        index = begin[:, None] + torch.arange(self.steps + 1) * self.stride  # (B, T + 1)
+        index = begin[:, None] + torch.arange(self.steps + 1)  # (B, T + 1)
         times, distance = self._times[index], self._distance[index[:, 1:]]
         asked = torch.isfinite(distance) & (distance > 0.0)
         return Batch(
@@ -157,7 +151,7 @@ class Walks:
         taken: list[tuple[int, int]] = []
         for walk, epoch in self.starts:
             last = taken[-1] if taken else (-1, 0)
-            if walk != last[0] or epoch >= last[1] + self.steps * self.stride:
+            if walk != last[0] or epoch >= last[1] + self.steps:
                 taken.append((walk, epoch))
         return self.cut(taken)
 
@@ -166,7 +160,7 @@ class Walks:
         first: dict[int, int] = {}
         for walk, epoch in self.starts:
             first.setdefault(walk, epoch)
-        lengths = {w: (self._lengths[w] - 1 - e) // self.stride for w, e in first.items()}
+        lengths = {w: self._lengths[w] - 1 - e for w, e in first.items()}
         usual = self.steps
         batches = []
         if min(lengths.values()) >= ALIKE_SHARE * max(lengths.values()):
@@ -204,10 +198,10 @@ def side_by_side(batches: Sequence[Batch], device: str) -> Batch:
     return Batch.of(cat([batch.tensors for batch in batches])).to(device)
 
 
-def area_of(*anchors: Anchors, margin: float = 0.5) -> Area:
-    """The rectangle around all these anchors, m."""
+def area_of(*anchors: Anchors) -> Area:
+    """The rectangle around all these anchors, and `AREA_MARGIN_M` about it, m."""
     corners = np.concatenate([a.positions[:, :2] for a in anchors])
-    low, high = corners.min(axis=0) - margin, corners.max(axis=0) + margin
+    low, high = corners.min(axis=0) - AREA_MARGIN_M, corners.max(axis=0) + AREA_MARGIN_M
     return Area((float(low[0]), float(low[1])), (float(high[0]), float(high[1])))
 
 

@@ -56,14 +56,14 @@ class Hybrid(nn.Module):
     near m: `layout.NEAR_M`, which receivers have and dreams do not.
     """
 
-    def __init__(self, width: int = WIDTH) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.near = 0.0
-        self.token = nn.Linear(RANGE_FEATURES, width)
-        self.pool = nn.Linear(2 * width, width)
-        self.mix = nn.Linear(2 * width, width)
-        self.range_head = nn.Linear(width, 3)
-        self.motion_head = nn.Linear(width, 2)
+        self.token = nn.Linear(RANGE_FEATURES, WIDTH)
+        self.pool = nn.Linear(2 * WIDTH, WIDTH)
+        self.mix = nn.Linear(2 * WIDTH, WIDTH)
+        self.range_head = nn.Linear(WIDTH, 3)
+        self.motion_head = nn.Linear(WIDTH, 2)
         self.climate = nn.Linear(CONTEXT + 2, HIDDEN)
         self.climate_head = nn.Linear(HIDDEN, 4)
         self.trust = nn.Linear(CONTEXT + 1, HIDDEN)
