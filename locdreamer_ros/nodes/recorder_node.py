@@ -69,8 +69,9 @@ LATCHED_TOPICS = ("uwb/anchors", "/tf_static")
 PATIENCE_S = 5.0
 """A replay waits for its listeners: so long for the trackers' topics, then it begins without."""
 WATCH_S = 0.5
-QUIET_S, LONGEST_S, PAUSE_S = 0.3, 3.0, 0.02
-"""At the end: nothing came for so long that was published before, or so long in all."""
+QUIET, LONGEST, PAUSE_S = 15, 150, 0.02
+"""At the end: so many looks with a pause between them, in a row without what was published before,
+or in all. Counted, not timed: where the machine stands still nothing comes, and nobody looks."""
 MOST_EARLY = 10_000
 """Messages that are kept until simulated time is known."""
 
@@ -256,12 +257,13 @@ class RecorderNode(UwbNode):
 
     def _take_in_the_rest(self) -> None:
         """All that was published by now: on a busy machine some of it is still on its way."""
-        told, quiet = time.time_ns(), time.monotonic()
-        longest = quiet + LONGEST_S
-        while time.monotonic() < min(quiet + QUIET_S, longest):
+        told, quiet = time.time_ns(), 0
+        for _ in range(LONGEST):
             published = [self.catch_up(subscription()) for subscription in self._heard]
-            if any(each is not None and each <= told for each in published):
-                quiet = time.monotonic()
+            news = any(each is not None and each <= told for each in published)
+            quiet = 0 if news else quiet + 1
+            if quiet == QUIET:
+                return
             time.sleep(PAUSE_S)
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ class FakeCodec:
     lacks = ""
 
     def __init__(
-        self, *, schedulable: bool = True, range_timeout: float = 0.04, settle: float = 0.0
+        self, *, schedulable: bool = True, range_timeout: float = 2.0, settle: float = 0.0
     ) -> None:
         self.capabilities = Capabilities(
             schedulable, 8, 100.0, 115200, range_timeout, settle=settle

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -17,7 +18,8 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 
-from driver.driver_graph import INVALID, NOT_OFFERED, OK, SUCCESS, TIMEOUT, Graph
+from driver.driver_graph import NOT_OFFERED, OK, SUCCESS, Graph, statuses
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from locdreamer_ros.msg import RangeArray
 from rclpy.lifecycle import TransitionCallbackReturn
 
@@ -28,6 +30,7 @@ from locdreamer_ros.driver.ranger import Ranger
 from locdreamer_ros.driver.session import Session
 from locdreamer_ros.driver.transport import Transport
 from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes import driver_node
 from locdreamer_ros.nodes.conversions import from_anchors
 from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.lifecycle import LOSSLESS
@@ -39,7 +42,7 @@ from locdreamer_ros.types import Anchors, Ranges
 def test_asks_exactly_the_scheduled_anchors(graph: Graph) -> None:
     tag = graph.emulate()
     assert graph.start() == SUCCESS
-    graph.tracks_again(4.0)
+    graph.track_again()
     assert from_anchors(graph.anchors[-1]).ids == tag.anchors.ids
     answer = graph.ask("3", "1", "nobody", "5")
     assert [entry.anchor for entry in answer.ranges] == ["3", "1", "nobody", "5"]
@@ -50,14 +53,14 @@ def test_asks_exactly_the_scheduled_anchors(graph: Graph) -> None:
             error = entry.range - float(np.linalg.norm(tag.truth(time.monotonic()) - place))
             assert -1.0 < error < 6.0
             assert abs(entry.stamp.sec - time.time()) < 2
-    assert graph.spin(lambda: any("energy" in str(r.status) for r in graph.reports))
-    graph.spin(lambda: False, 1.2)
-    mine = next(
-        s for r in reversed(graph.reports) for s in r.status if s.name.endswith("driver_node")
-    )
-    values = {value.key: value.value for value in mine.values}
+
+    def said() -> dict[str, str]:
+        heard = [s for r in graph.reports for s in r.status if s.name.endswith("driver_node")]
+        return {value.key: value.value for value in heard[-1].values} if heard else {}
+
+    assert graph.spin(lambda: float(said().get("energy_mj_per_fix", "nan")) > 0.0)
+    values = said()
     assert values["device"].startswith("DECAR")
-    assert float(values["energy_mj_per_fix"]) > 0.0
     assert float(values["air_time_ms_per_fix"]) > 0.0
     assert values["reconnects"] == "0"
     assert "ok" in values["anchor 1"]
@@ -76,10 +79,14 @@ def test_a_schedule_that_is_malformed_is_dropped(graph: Graph) -> None:
 def test_a_tracker_whose_clock_is_behind_is_answered_and_told(graph: Graph) -> None:
     graph.emulate()
     graph.start()
-    graph.tracks_again(4.0)
-    (answer,) = graph.ask("3", wait=0.5, at=time.time_ns() - 3_600 * 10**9).ranges
-    assert answer.status == OK
-    assert "schedules are 3600.0 s old when they come" in graph.node.health()[0]
+    graph.track_again()
+
+    def answered() -> bool:
+        asked = graph.ask("3", wait=0.5, at=time.time_ns() - 3_600 * 10**9)
+        return statuses(asked) == [OK]
+
+    assert graph.spin(answered)
+    assert re.search(r"schedules are 36\d\d\.\d s old when they come", graph.node.health()[0])
     graph.ask("3")
     assert graph.node.health()[0] == ""
 
@@ -87,7 +94,7 @@ def test_a_tracker_whose_clock_is_behind_is_answered_and_told(graph: Graph) -> N
 def test_each_part_of_a_fix_is_answered(graph: Graph) -> None:
     graph.emulate()
     graph.start()
-    graph.tracks_again(4.0)
+    graph.track_again()
     now = time.time_ns()
     parts = [graph.ask(a, wait=2.0, more=True, at=now) for a in ("3", "1")]
     last = graph.ask(wait=0.001, at=now)  # nobody: no deadline can pass
@@ -104,13 +111,17 @@ def test_each_part_of_a_fix_is_answered(graph: Graph) -> None:
 def test_the_parts_of_a_fix_do_not_wait_for_a_device_that_chooses(graph: Graph) -> None:
     tag = graph.emulate("trek1000")
     graph.start()
-    graph.tracks_again(8.0)
-    now = time.time_ns()
-    parts = [graph.ask(a, wait=1.0, more=True, at=now) for a in tag.anchors.ids[:3]]
+    graph.track_again()
+    parts: list[RangeArray] = []
+
+    def whole() -> bool:
+        now = time.time_ns()
+        parts[:] = [graph.ask(a, wait=5.0, more=True, at=now) for a in tag.anchors.ids[:3]]
+        return all(part.ranges[0].status == OK for part in parts)
+
+    assert graph.spin(whole)
     stamps = [c.nanoseconds(part.ranges[0].stamp) for part in parts]
-    assert len({stamp // 10**8 for stamp in stamps}) <= 2  # of one cycle
-    assert max(stamps) - min(stamps) < 50_000_000
-    assert {part.ranges[0].status for part in parts} <= {OK, TIMEOUT, INVALID}
+    assert max(stamps) - min(stamps) < 50_000_000  # of one cycle
 
 
 def test_a_sequential_tracker_tracks_through_it(graph: Graph) -> None:
@@ -127,9 +138,10 @@ def test_a_sequential_tracker_tracks_through_it(graph: Graph) -> None:
     graph.client.create_subscription(TrackerStatus, "/tracker_node/status", heard.append, LOSSLESS)
     assert tracker.trigger_configure() == SUCCESS
     assert tracker.trigger_activate() == SUCCESS
-    assert graph.spin(lambda: len(heard) > 40, 20.0)
-    assert np.median([status.ranges_asked for status in heard[20:]]) == 3
-    assert np.median([status.ranges_used for status in heard[20:]]) >= 2
+    # The deadline cuts some short, on a busy machine many.
+    whole = lambda: [each for each in heard if each.ranges_asked == 3]  # noqa: E731
+    assert graph.spin(lambda: sum(each.ranges_used >= 2 for each in whole()) > 20)
+    assert max(each.ranges_asked for each in heard[20:]) == 3
     tracker.close()
     tracker.destroy_node()
 
@@ -138,7 +150,7 @@ def test_offsets_are_taken_off(graph: Graph) -> None:
     tag = graph.emulate()
     (graph.folder / "site_offsets.csv").write_text("id,offset\n1,0.123\n")
     graph.start()
-    graph.tracks_again(4.0)
+    graph.track_again()
     answer = graph.ask("1", "2")
     for entry, offset in zip(answer.ranges, (0.123, 0.0), strict=True):
         column = tag._walk.ranges[:, tag._columns[tag.anchors.rows([entry.anchor])[0]]]
@@ -163,8 +175,8 @@ def test_labels_are_accepted_and_what_is_no_id_is_said(graph: Graph) -> None:
     """01 on the board, 1 on the wire."""
     tag = graph.emulate()
     save_anchors(graph.folder / "labels.csv", Anchors(("01", "2", "X9"), tag.anchors.positions[:3]))
-    graph.start(anchors_file=str(graph.folder / "labels.csv"))
-    assert graph.spin(lambda: graph.ask("01", "2").ranges[0].status == OK, 4.0)
+    graph.start(anchors_file=str(graph.folder / "labels.csv"), range_timeout=1.0)
+    assert graph.spin(lambda: graph.ask("01", "2", wait=3.0).ranges[0].status == OK)
     assert graph.ask("X9").ranges[0].status == NOT_OFFERED
     assert graph.ask("01").ranges[0].anchor == "01"
 
@@ -188,13 +200,16 @@ def test_a_survey_is_not_written_over_the_anchors(graph: Graph) -> None:
     assert site.read_bytes() == before
 
 
-def test_it_ranges_freely_round_robin_until_a_schedule_comes(graph: Graph) -> None:
+def test_it_ranges_freely_round_robin_until_a_schedule_comes(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver_node, "SCHEDULED_S", 60.0)  # a busy machine is no second without one
     tag = graph.emulate()
     heard: list[RangeArray] = []
     graph.start(free_rate=10.0, free_count=2)
     graph.client.create_subscription(RangeArray, "uwb/ranges", heard.append, LOSSLESS)
     asked = lambda: {entry.anchor for message in heard for entry in message.ranges}  # noqa: E731
-    assert graph.spin(lambda: len(asked()) >= min(4, len(tag.anchors)), 6.0)
+    assert graph.spin(lambda: len(asked()) >= min(4, len(tag.anchors)))
     assert {message.sequence for message in heard} == {0}
     assert max(len(message.ranges) for message in heard) <= 2
     assert all(entry.status == OK for message in heard for entry in message.ranges)
@@ -213,19 +228,22 @@ def test_schedules_for_another_tag_alone_are_named(graph: Graph) -> None:
     assert graph.start(tag="robin") == SUCCESS
     graph.publish(graph.tag.anchors.ids[0])
     wanted = "schedules ask for tag '', and none for this driver's, 'robin'"
-    assert graph.spin(lambda: wanted in graph.node.health()[0], 10.0)
+    assert graph.spin(lambda: wanted in graph.node.health()[0])
 
 
-def test_a_survey_writes_what_the_survey_command_reads(graph: Graph) -> None:
+def test_a_survey_writes_what_the_survey_command_reads(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tag = graph.emulate()
     walk = graph.folder / "walk.csv"
     walk.write_text("t_s,anchor,range\n0,1,2.5\n")
     (graph.folder / "site_offsets.csv").write_text("id,offset\n1,5.0\n")  # not in a survey
     assert graph.start(survey=str(walk)) == SUCCESS
-    assert graph.spin(lambda: min(graph.node._survey.counts.values()) >= 3, 20.0)
+    assert graph.spin(lambda: min(graph.node._survey.counts.values()) >= 3)
     assert "ranges: walk on" in graph.node.health()[0]
+    monkeypatch.setattr(driver_node, "SCHEDULED_S", 60.0)
     graph.publish(tag.anchors.ids[0])
-    graph.spin(lambda: graph.node.counts["schedules"], 5.0)
+    graph.spin(lambda: graph.node.counts["schedules"])
     assert "a tracker asks on uwb/schedule" in graph.node.health()[0]
     graph.node.close()
     recording = load_unplaced(walk)
@@ -290,9 +308,14 @@ def test_a_survey_with_offsets_of_before_is_refused(graph: Graph) -> None:
     assert "survey: finds the offsets" in graph.node.problem
 
 
-def test_a_passive_tracker_tracks_what_is_ranged_freely(graph: Graph) -> None:
-    from geometry_msgs.msg import PoseWithCovarianceStamped
+def off(graph: Graph, pose: PoseWithCovarianceStamped) -> float:
+    """How far, m, a pose is from where the tag was at its stamp; it may come late."""
+    age = (time.time_ns() - c.nanoseconds(pose.header.stamp)) * 1e-9
+    place, truth = pose.pose.pose.position, graph.tag.truth(time.monotonic() - age)
+    return float(np.hypot(place.x - truth[0], place.y - truth[1]))
 
+
+def test_a_passive_tracker_tracks_what_is_ranged_freely(graph: Graph) -> None:
     from locdreamer_ros.nodes.tracker_node import TrackerNode
 
     graph.emulate()
@@ -303,16 +326,15 @@ def test_a_passive_tracker_tracks_what_is_ranged_freely(graph: Graph) -> None:
     graph.executor.add_node(tracker)
     errors: list[float] = []
 
-    def compare(message: PoseWithCovarianceStamped) -> None:
-        place, truth = message.pose.pose.position, graph.tag.truth(time.monotonic())
-        errors.append(float(np.hypot(place.x - truth[0], place.y - truth[1])))
-
     graph.client.create_subscription(
-        PoseWithCovarianceStamped, "/tracker_node/pose", compare, LOSSLESS
+        PoseWithCovarianceStamped,
+        "/tracker_node/pose",
+        lambda message: errors.append(off(graph, message)),
+        LOSSLESS,
     )
     assert tracker.trigger_configure() == SUCCESS
     assert tracker.trigger_activate() == SUCCESS
-    assert graph.spin(lambda: len(errors) > 40, 15.0)
+    assert graph.spin(lambda: len(errors) > 40)
     assert np.median(errors[20:]) < 1.0
     assert graph.node.counts["schedules"] == 0
     tracker.close()
@@ -331,33 +353,32 @@ def test_what_is_wrong_is_said_in_the_terminal(
     graph.emulate()
     graph.start(port=str(graph.folder / "absent"))
     said = ""
-    end = time.monotonic() + 8.0
-    while "no such port" not in said and time.monotonic() < end:
-        graph.spin(lambda: False, 0.5)
+
+    def is_said(words: str) -> bool:
+        nonlocal said
         said += capfd.readouterr().err
+        return words in said
+
+    assert graph.spin(lambda: is_said("no such port"))
     assert said.count("no such port: is the module plugged in") == 1
     (graph.folder / "absent").symlink_to(graph.emulator.path)
-    assert graph.spin(lambda: graph.node._session.ready, 4.0)
-    graph.spin(lambda: False, 1.2)
-    assert "answers on" in capfd.readouterr().err
+    assert graph.spin(lambda: is_said("answers on"))
 
 
 def test_it_can_be_cleaned_up_and_started_again(graph: Graph) -> None:
     graph.emulate()
     graph.start()
-    graph.tracks_again(4.0)
+    graph.track_again()
     for _ in range(2):
         assert graph.node.trigger_deactivate() == SUCCESS
         assert graph.node.trigger_cleanup() == SUCCESS
         assert graph.node.trigger_configure() == SUCCESS
         assert graph.node.trigger_activate() == SUCCESS
         graph.spin(lambda: graph.schedule.get_subscription_count() > 0)
-        graph.tracks_again(4.0)
+        graph.track_again()
 
 
 def test_a_tracker_tracks_through_it_and_through_an_unplugging(graph: Graph) -> None:
-    from geometry_msgs.msg import PoseWithCovarianceStamped
-
     from locdreamer_ros.nodes.tracker_node import TrackerNode
 
     graph.emulate()
@@ -367,24 +388,22 @@ def test_a_tracker_tracks_through_it_and_through_an_unplugging(graph: Graph) -> 
     graph.executor.add_node(tracker)
     errors: list[float] = []
 
-    def compare(message: PoseWithCovarianceStamped) -> None:
-        place = message.pose.pose.position
-        truth = graph.tag.truth(time.monotonic())
-        errors.append(float(np.hypot(place.x - truth[0], place.y - truth[1])))
-
     graph.client.create_subscription(
-        PoseWithCovarianceStamped, "/tracker_node/pose", compare, LOSSLESS
+        PoseWithCovarianceStamped,
+        "/tracker_node/pose",
+        lambda message: errors.append(off(graph, message)),
+        LOSSLESS,
     )
     assert tracker.trigger_configure() == SUCCESS
     assert tracker.trigger_activate() == SUCCESS
-    assert graph.spin(lambda: len(errors) > 60, 20.0)
+    assert graph.spin(lambda: len(errors) > 60)
     assert np.median(errors[20:]) < 1.0
     graph.emulator.unplug()
     graph.spin(lambda: False, 1.0)
     graph.emulator.plug()
     graph.spin(lambda: False, 2.0)
     before = len(errors)
-    assert graph.spin(lambda: len(errors) > before + 40, 10.0)
+    assert graph.spin(lambda: len(errors) > before + 40)
     assert np.median(errors[before + 10 :]) < 1.0
     tracker.close()
     tracker.destroy_node()

@@ -75,10 +75,12 @@ def test_pypozyx_positions(pozyx) -> None:  # type: ignore[no-untyped-def]
     assert [here.x, here.y, here.z] == pytest.approx(HERE, abs=30.0)
 
 
-def test_pydwm1001_reads_the_shell() -> None:
+def test_pydwm1001_reads_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     library = pytest.importorskip("dwm1001", reason="needs pydwm1001 (extra `test`)")
+    # It takes what comes after a second for the answer to its first command.
+    monkeypatch.setattr(library.UartDwm1001, "SHELL_STARTUP_DELAY_PERIOD", 3.0)
     emulator = Emulator(make_firmware("dwm1001", ["1151", "0CA8"], lambda _: 3.0), baud=115200)
-    with serial.Serial(emulator.path, 115200, timeout=1.0) as port:
+    with serial.Serial(emulator.path, 115200, timeout=30.0) as port:
         tag = library.ActiveTag(port)
         about = tag.system_info
         assert (about.uwb_address, about.label) == ("0xDECA0DB5E6021151", "DW1151")

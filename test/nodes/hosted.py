@@ -27,6 +27,8 @@ ANCHORS = Anchors(
     np.array([[0.0, 0.0, 2.0], [8.0, 0.0, 2.5], [8.0, 6.0, 2.0], [0.0, 6.0, 2.5]]),
 )
 TRUTH = np.array([3.0, 2.0])
+PATIENCE_S = 60.0
+"""So long a busy machine may take."""
 
 
 def ranges_at(place: np.ndarray, rows: list[int], time: float) -> Ranges:
@@ -72,7 +74,7 @@ class Hosted:
         self.until(publisher.get_subscription_count, f"a listener to {topic}")
         return publisher
 
-    def until(self, reached: Callable[[], Any], what: str, timeout: float = 20.0) -> None:
+    def until(self, reached: Callable[[], Any], what: str, timeout: float = PATIENCE_S) -> None:
         """Spin until something is so."""
         deadline = monotonic() + timeout
         while not reached():

@@ -25,7 +25,8 @@ from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.lifecycle import LOSSLESS
 from locdreamer_ros.nodes.processes import NodeProcesses, node_environment
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
+"""So long a busy machine may take."""
 TRANSITIONS = {
     "configure": Transition.TRANSITION_CONFIGURE,
     "activate": Transition.TRANSITION_ACTIVATE,

@@ -17,13 +17,17 @@ pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
 import rclpy
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
+from nodes.hosted import hosting
 from nodes.ros_graph import Graph, graph
 from rosgraph_msgs.msg import Clock
 
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import conversions as c
+from locdreamer_ros.nodes import source_node
 from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.lifecycle import LATCHED
+from locdreamer_ros.nodes.patience import MOST_S
+from locdreamer_ros.nodes.source_node import SourceNode
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 from locdreamer_ros.types import Anchors, Ranges, Site
 
@@ -159,7 +163,7 @@ def test_a_lost_answer_leaves_a_fix_of_those_before(nodes: Graph) -> None:
     asking.answer(asking.expect(2))
     late = asking.expect(3)
     asking.tick(3)
-    asking.probe.rest(0.3)
+    asking.probe.rest(2.0 * MOST_S)  # the longest patience
     assert len(asking.schedules) == 3  # the answer may still be on its way
     asking.tick(3)
     following = asking.expect(4)
@@ -181,27 +185,49 @@ def test_a_lost_answer_leaves_a_fix_of_those_before(nodes: Graph) -> None:
     asking.probe.until(lambda: asking.value("messages_dropped") == 1, "the second one's count")
 
 
-def test_the_deadline_holds_for_all_parts(nodes: Graph) -> None:
-    asking = Asking(nodes, budget=3, rate=1.0)  # 0.9 s for the answers
-    asking.answer(asking.expect(1))
-    part = asking.expect(2)
-    asking.answer(part)
-    second = asking.expect(3)
-    assert second.deadline == part.deadline
-    asking.probe.rest(0.93)
-    asking.answer(second)  # after the deadline, before the next fix
-    last = asking.expect(4)
-    if c.nanoseconds(last.header.stamp) == c.nanoseconds(part.header.stamp):
+def test_the_deadline_holds_for_all_parts() -> None:
+    """By simulated time: a busy machine has none to keep."""
+    given = {"tracker": "robust-ekf", "scheduler": "sequential", "dimensions": "'2'", "budget": 3}
+    with hosting(TrackerNode, **given, rate=1.0, use_sim_time=True) as hosted:
+        hosted.place()
+        clock, ranges = hosted.say(Clock, "/clock"), hosted.say(RangeArray, "uwb/ranges")
+        schedules = hosted.hear(AnchorSchedule, "uwb/schedule")
+        statuses = hosted.hear(TrackerStatus, "tracker_node/status")
+        now = lambda: hosted.node.get_clock().now().nanoseconds  # noqa: E731
+
+        def become(second: float) -> None:
+            ns = round(second * 1e9)
+            clock.publish(Clock(clock=c.to_stamp(ns)))
+            hosted.until(lambda: now() == ns, f"{second} s")
+
+        def expect(count: int) -> AnchorSchedule:
+            hosted.until(lambda: len(schedules) >= count, f"schedule {count}")
+            return schedules[count - 1]
+
+        become(10.0)
+        ranges.publish(answer_to(expect(1)))
+        hosted.until(lambda: len(statuses) == 1, "a first fix")
+        become(11.0)  # .9 s for the answers
+        part = expect(2)
+        ranges.publish(answer_to(part))
+        second = expect(3)
+        assert second.deadline == part.deadline
+        become(11.95)
+        ranges.publish(answer_to(second))  # after the deadline, before the next fix
+        last = expect(4)
+        assert c.nanoseconds(last.header.stamp) == c.nanoseconds(part.header.stamp)
         assert list(last.anchors) == []
-    asking.probe.until(lambda: len(asking.statuses) == 2, "the fix")
-    assert asking.statuses[-1].ranges_asked == 2
-    # And where nothing more comes, the next fix ends the waiting.
-    count = len(asking.schedules)
-    schedule = asking.schedules[-1] if asking.schedules[-1].more else asking.expect(count + 1)
-    asking.answer(schedule)
-    asking.probe.until(lambda: len(asking.statuses) == 3, "the fix of one range")
-    assert (asking.statuses[-1].ranges_asked, asking.statuses[-1].ranges_used) == (2, 1)
-    asking.probe.until(lambda: len(asking.schedules) >= count + 2, "the next fix")
+        hosted.until(lambda: len(statuses) == 2, "the fix")
+        assert statuses[-1].ranges_asked == 2
+        # And where nothing more comes, the next fix ends the waiting.
+        become(12.0)
+        ranges.publish(answer_to(expect(5)))
+        expect(6)
+        hosted.rest(2.0 * MOST_S)  # the longest patience
+        become(13.0)
+        hosted.until(lambda: len(statuses) == 3, "the fix of one range")
+        assert (statuses[-1].ranges_asked, statuses[-1].ranges_used) == (2, 1)
+        assert c.nanoseconds(expect(7).header.stamp) == 13 * 10**9
 
 
 def test_a_tracker_that_fails_while_it_looks_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,42 +314,48 @@ def test_a_listener_waits_for_the_whole_fix(nodes: Graph) -> None:
     assert c.nanoseconds(statuses[2].header.stamp) == 3 * STEP_NS
 
 
-def test_the_source_holds_the_epoch_while_the_tracker_asks_on(nodes: Graph) -> None:
-    probe = nodes.probe
-    ticks = probe.hear(Clock, "/clock")
-    answers = probe.hear(RangeArray, "uwb/ranges")
-    nodes.start(
-        "source_node", duration=0.2, sample_rate=10.0, speed=0.0, answer_timeout=0.5, seed=1
-    )
-    ask = probe.publisher(AnchorSchedule, "uwb/schedule")
-    known = probe.hear(AnchorArray, "uwb/anchors", LATCHED)
-    probe.until(lambda: ticks and known, "the first epoch")
-    ids = [anchor.id for anchor in known[0].anchors]
+def test_the_source_holds_the_epoch_while_the_tracker_asks_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a clock of its own: a busy machine may take long to ask on."""
+    seconds = 100.0
+    monkeypatch.setattr(source_node, "monotonic", lambda: seconds)
+    given = {"duration": 0.2, "sample_rate": 10.0, "speed": 0.0, "answer_timeout": 0.5, "seed": 1}
+    with hosting(SourceNode, **given) as hosted:
+        counts = hosted.node.counts
+        ticks = hosted.hear(Clock, "/clock")
+        ask = hosted.say(AnchorSchedule, "uwb/schedule")
+        answers = hosted.hear(RangeArray, "uwb/ranges")
+        hosted.until(lambda: len(ticks) == 1, "the first epoch")
+        ids = hosted.node.recording.anchors.ids
 
-    def say(tick: Clock, sequence: int, *anchors: str, more: bool) -> None:
-        message = AnchorSchedule(sequence=sequence, anchors=list(anchors), more=more)
-        message.header.stamp = tick.clock
-        ask.publish(message)
+        def say(tick: Clock, sequence: int, *anchors: str, more: bool) -> None:
+            message = AnchorSchedule(sequence=sequence, anchors=list(anchors), more=more)
+            message.header.stamp = tick.clock
+            ask.publish(message)
 
-    say(ticks[0], 1, ids[0], more=True)
-    say(ticks[0], 1, ids[0], more=True)  # as after a second offer
-    probe.until(lambda: len(answers) == 1, "the first part")
-    probe.rest(0.2)
-    assert answers[0].more
-    assert len(answers) == len(ticks) == 1
-    say(ticks[0], 2, ids[1], more=True)
-    say(ticks[0], 3, more=False)
-    probe.until(lambda: len(answers) == 3 and len(ticks) == 2, "the rest and the next epoch")
-    assert [len(answer.ranges) for answer in answers] == [1, 1, 0]
-    assert not answers[2].more
-    say(ticks[1], 4, ids[0], more=True)  # and nothing after it: offered again, then given up
-    probe.until(
-        lambda: probe.diagnostics.get("/source_node", {}).get("complete") == "True", "the end"
-    )
-    values = probe.diagnostics["/source_node"]
-    epochs = int(values["epochs_total"])
-    assert int(values["answers"]) == 4
-    assert int(values["late"]) == 1
-    assert int(values["unfinished"]) == 1
-    assert int(values["unscheduled"]) == epochs - 2
-    assert int(values["messages_dropped"]) == 0
+        say(ticks[0], 1, ids[0], more=True)
+        say(ticks[0], 1, ids[0], more=True)  # as after a second offer
+        hosted.until(lambda: len(answers) == 1 and counts["late"] == 1, "the first part")
+        seconds += 0.4
+        hosted.rest(0.1)
+        assert answers[0].more
+        assert len(answers) == len(ticks) == 1
+        say(ticks[0], 2, ids[1], more=True)
+        say(ticks[0], 3, more=False)
+        hosted.until(lambda: len(answers) == 3 and len(ticks) == 2, "the rest and the next epoch")
+        assert [len(answer.ranges) for answer in answers] == [1, 1, 0]
+        assert not answers[2].more
+        say(ticks[1], 4, ids[0], more=True)  # and nothing after it: offered again, then given up
+        hosted.until(lambda: len(answers) == 4, "the part")
+
+        def complete() -> bool:
+            nonlocal seconds
+            seconds += 0.1
+            return hosted.node.finished
+
+        hosted.until(complete, "the end")
+        assert counts["answers"] == 4
+        assert counts["late"] == counts["unfinished"] == 1
+        assert counts["unscheduled"] == len(hosted.node.recording) - 2
+        assert counts["messages_dropped"] == 0

@@ -24,6 +24,7 @@ from locdreamer_ros.nodes import clocks
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.fleet_node import FleetNode
+from locdreamer_ros.nodes.patience import Patience
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 
 
@@ -82,7 +83,9 @@ def test_a_clock_that_went_back_is_a_restart_in_every_status() -> None:
         assert ekf.node.health()[1]["restarts"] == 2
 
 
-def test_answers_to_what_was_asked_before_a_new_activation_are_no_fault() -> None:
+def test_answers_to_what_was_asked_before_a_new_activation_are_no_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with hosting(TrackerNode, rate=20.0, dimensions="'2'") as hosted:
         hosted.place()
         asked = hosted.hear(AnchorSchedule, "uwb/schedule")
@@ -100,11 +103,13 @@ def test_answers_to_what_was_asked_before_a_new_activation_are_no_fault() -> Non
         hosted.rest(0.3)
         assert not hosted.node.counts["messages_dropped"], hosted.node.problem
         assert hosted.node.loop.estimate is None
-        asked.clear()
-        hosted.until(lambda: asked, "a schedule")
-        ranges.publish(answer_to(asked[-1]))
+        monkeypatch.setattr(Patience, "lasts", lambda *_: True)  # one is waited for
+        waits = lambda: asked[-1].sequence == hosted.node._pending.message.sequence  # noqa: E731
+        hosted.until(waits, "its schedule")
+        answered = answer_to(asked[-1])
+        ranges.publish(answered)
         hosted.until(lambda: hosted.node.loop.estimate is not None, "its answer")
-        ranges.publish(answer_to(asked[-1]))
+        ranges.publish(answered)
         hosted.until(lambda: hosted.node.counts["messages_dropped"] == 1, "but only once")
 
 

@@ -91,7 +91,7 @@ class Hosted:
 
     def until(self, reached: Callable[[], Any], what: str) -> None:
         """Spin until something is so."""
-        deadline = monotonic() + 20.0
+        deadline = monotonic() + 60.0
         while not reached():
             assert monotonic() < deadline, f"waited for {what}: {self.node.counts}"
             self.executor.spin_once(timeout_sec=0.02)

@@ -25,6 +25,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from locdreamer_ros.msg import AnchorArray, AnchorSchedule, RangeArray, TrackerStatus
+from nodes.hosted import hosting
 from nodes.ros_graph import Graph, graph
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters
@@ -38,6 +39,7 @@ from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.domain import FAST_DDS_2, own_domain
 from locdreamer_ros.nodes.lifecycle import LATCHED
+from locdreamer_ros.nodes.patience import Patience
 from locdreamer_ros.nodes.processes import node_environment
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 from locdreamer_ros.types import Anchors, Estimate, Ranges, RangeStatus, Site
@@ -257,28 +259,38 @@ def test_an_epoch_offered_again_gets_the_same_schedule(nodes: Graph) -> None:
     assert closed.tick() == first
 
 
-def test_a_tick_that_overtakes_the_answer_waits_for_it(nodes: Graph) -> None:
-    closed = Closed(nodes)
-    closed.turn()
-    schedule = closed.tick()
-    count = len(closed.schedules)
-    early = Clock(clock=c.to_stamp((closed.epoch + 1) * STEP_NS))
-    closed.clock.publish(early)
-    closed.probe.rest(0.3)
-    assert len(closed.schedules) == count
-    closed.ranges.publish(answer_to(schedule))
-    closed.probe.until(lambda: len(closed.schedules) == count + 1, "the held tick's schedule")
-    assert closed.value("messages_dropped") == 0
-    # Ticks that come too fast do not end the waiting; where the answer is lost, a later one does.
-    closed.epoch += 1
-    for ahead in (1, 2, 3):
-        closed.clock.publish(Clock(clock=c.to_stamp((closed.epoch + ahead) * STEP_NS)))
-    closed.probe.rest(0.3)
-    assert len(closed.schedules) == count + 1
-    last = (closed.epoch + 4) * STEP_NS
-    closed.clock.publish(Clock(clock=c.to_stamp(last)))
-    closed.probe.until(lambda: len(closed.schedules) == count + 2, "a schedule after the loss")
-    assert c.nanoseconds(closed.schedules[-1].header.stamp) == last
+def test_a_tick_that_overtakes_the_answer_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Patience, "lasts", lambda *_: True)
+    with hosting(TrackerNode, tracker="ekf", dimensions="'2'") as hosted:
+        hosted.place()
+        schedules = hosted.hear(AnchorSchedule, "uwb/schedule")
+        ticks, ranges = hosted.say(Clock, "uwb/tick"), hosted.say(RangeArray, "uwb/ranges")
+
+        def tick(epoch: int) -> None:
+            ticks.publish(Clock(clock=c.to_stamp(epoch * STEP_NS)))
+
+        def holds(epoch: int) -> None:
+            hosted.until(lambda: hosted.node._held == epoch * STEP_NS, "the tick to be held")
+
+        tick(1)
+        hosted.until(lambda: len(schedules) == 1, "a schedule")
+        tick(2)
+        holds(2)
+        assert hosted.node.counts["schedules"] == 1
+        ranges.publish(answer_to(schedules[0]))
+        hosted.until(lambda: len(schedules) == 2, "the held tick's schedule")
+        assert c.nanoseconds(schedules[1].header.stamp) == 2 * STEP_NS
+        assert not hosted.node.counts["messages_dropped"]
+        # Ticks that come too fast do not end the waiting; where the answer is lost, a later one
+        # does, once the patience is over.
+        for epoch in (3, 4, 5):
+            tick(epoch)
+        holds(5)
+        assert hosted.node.counts["schedules"] == 2
+        monkeypatch.setattr(Patience, "lasts", lambda *_: False)
+        tick(6)
+        hosted.until(lambda: len(schedules) == 3, "a schedule after the loss")
+        assert c.nanoseconds(schedules[2].header.stamp) == 6 * STEP_NS
 
 
 @pytest.mark.promise("Time that goes back restarts the track instead of stopping it.")
@@ -351,7 +363,7 @@ def test_parameters_are_described_and_kept_in_range(nodes: Graph) -> None:
 
 def watch(nodes: Graph) -> None:
     """Look after the processes for a while."""
-    for _ in range(400):
+    for _ in range(1200):
         nodes.processes.check()
         nodes.probe.rest(0.05)
 
@@ -409,8 +421,9 @@ def test_the_source_answers_only_the_epoch_on_offer(nodes: Graph) -> None:
     ticks = probe.hear(Clock, "/clock")
     answers = probe.hear(RangeArray, "uwb/ranges")
     truths = probe.hear(PoseStamped, "ground_truth/pose")
+    # Twice so long a busy machine may take to schedule the first epoch.
     nodes.start(
-        "source_node", duration=0.5, sample_rate=10.0, speed=0.0, answer_timeout=0.5, seed=1
+        "source_node", duration=0.2, sample_rate=10.0, speed=0.0, answer_timeout=3.0, seed=1
     )
     ask = probe.publisher(AnchorSchedule, "uwb/schedule")
     probe.until(lambda: ticks, "the first epoch")
@@ -529,7 +542,8 @@ def test_a_model_for_another_budget_is_stood_in_for(nodes: Graph, tmp_path: Path
     # The first choice fails: this tick goes without a schedule, then the standby starts.
     closed.epoch += 1
     closed.clock.publish(Clock(clock=c.to_stamp(closed.epoch * STEP_NS)))
-    closed.probe.rest(0.3)
+    nodes.probe.diagnostics.clear()
+    closed.probe.until(lambda: "waiting for a first fix" in said(nodes), "the standby")
     for _ in range(3):
         closed.turn()
     closed.probe.until(lambda: len(statuses) == 4, "status")

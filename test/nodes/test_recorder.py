@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 import pytest
@@ -31,6 +31,7 @@ from tf2_msgs.msg import TFMessage
 from locdreamer_ros.datasets.bag import read_bag
 from locdreamer_ros.datasets.range_table import save_anchors
 from locdreamer_ros.datasets.rosbag2 import read_messages
+from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes import graph as demo_graph
 from locdreamer_ros.nodes import recorder_node
@@ -88,11 +89,14 @@ def test_a_killed_recorder_leaves_all_but_its_last_second(
     publish(nodes, 30)
 
     def written() -> bool:
-        ranges = read_messages(bag, "/uwb/ranges", "locdreamer_ros/msg/RangeArray")
-        return len(list(ranges)) == 30
+        try:
+            ranges = read_messages(bag, "/uwb/ranges", "locdreamer_ros/msg/RangeArray")
+            return len(list(ranges)) == 30
+        except InputError:  # nothing whole is there yet
+            return False
 
     # Also where nothing more comes that would make it write.
-    nodes.probe.rest(2.0)
+    nodes.probe.until(written, "them in the file")
     os.kill(nodes.processes._running["recorder_node"].pid, signal.SIGKILL)
     nodes.processes._running["recorder_node"].wait()
     assert written()
@@ -123,8 +127,15 @@ def test_what_is_still_on_its_way_is_waited_for(
         for _ in range(5):
             out.publish(PoseStamped())
         assert out.wait_for_all_acked()
-        take, told = hosted.node.catch_up, monotonic()
-        late = lambda heard: take(heard) if monotonic() - told > 0.15 else None  # noqa: E731
+        take, pause, looks = hosted.node.catch_up, time.sleep, iter(range(1000))
+        looked = [next(looks)]
+
+        def busy(seconds: float) -> None:
+            pause(0.5 if looked[0] == 3 else seconds)  # the machine has other things to do
+            looked[0] = next(looks)
+
+        monkeypatch.setattr(recorder_node.time, "sleep", busy)
+        late = lambda heard: take(heard) if looked[0] > 7 else None  # noqa: E731
         monkeypatch.setattr(hosted.node, "catch_up", late)
         hosted.node.close()
     kept = read_messages(tmp_path / "bag", "/ground_truth/pose", "geometry_msgs/msg/PoseStamped")
@@ -258,7 +269,6 @@ def test_the_demo_waits_until_its_recorder_has_found_every_tracker(tmp_path: Pat
         ):
             out = nodes.probe.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
             told = iter([*["ekf_node"] * 30, *[""] * 1000])
-            since = monotonic()
 
             def tell() -> None:
                 values = [KeyValue(key="unheard", value=next(told))]
@@ -267,5 +277,5 @@ def test_the_demo_waits_until_its_recorder_has_found_every_tracker(tmp_path: Pat
 
             timer = observer.create_timer(0.05, tell)
             observer.wait_for_recorder(none)
-            assert 1.0 < monotonic() - since < demo_graph.FINDING_S
+            assert next(told) == observer._unheard == ""
             observer.destroy_timer(timer)
