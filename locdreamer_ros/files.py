@@ -8,6 +8,7 @@ import codecs
 import errno
 import io
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -35,6 +36,8 @@ LARGEST_ARRAYS = 1 << 30
 """Bytes of all arrays of an .npz unpacked, at most."""
 DEEPEST_JSON = 50
 """Levels of such a file, at most."""
+POWER_OF_TEN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
+"""What is a number in a parameter file of ROS, and none to PyYAML: 1e-3."""
 
 
 def check_there(path: Path) -> None:
@@ -109,6 +112,8 @@ def read_yaml(path: Path, *, plain: bool = False) -> Any:
     text = _bounded(path)
     if plain:
         Loader.yaml_implicit_resolvers = {}
+    else:  # as rcl has it: a number without a point, too
+        Loader.add_implicit_resolver("tag:yaml.org,2002:float", POWER_OF_TEN, [*"+-.0123456789"])
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as reason:

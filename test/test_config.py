@@ -67,6 +67,17 @@ def test_a_node_s_own_parameters_go_over_those_of_all(tmp_path: Path) -> None:
     assert load_parameters(path, "tracker_node", "r1") == {"rate": 1.0, "budget": 4}
 
 
+def test_powers_of_ten_are_numbers_as_ros_has_them(tmp_path: Path) -> None:
+    """A launch refused what the node itself takes; in quotes it is text, as ids are."""
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        "/**: {ros__parameters: {a: 1e-3, b: -2E2, c: .5e+1, d: '1e3', e: 6E01x, f: 1.e1, g: e1}}"
+    )
+    assert load_parameters(path, "x") == {
+        "a": 0.001, "b": -200.0, "c": 5.0, "d": "1e3", "e": "6E01x", "f": 10.0, "g": "e1"
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

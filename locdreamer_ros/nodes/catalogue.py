@@ -17,6 +17,7 @@ from locdreamer_ros.config import build, check, flat, load_parameters, parameter
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import TRACKERS, config_of
 from locdreamer_ros.nodes import parameters
+from locdreamer_ros.nodes.last_said import given
 
 GROUPS = {
     "source_node": "SourceConfig",
@@ -80,7 +81,7 @@ def refuse_unknown(node: Node) -> None:
 
     A file under `/**` may be meant for several: what another of them has is passed over.
     """
-    for name in parameters.given(node):
+    for name in given(node):
         if not node.has_parameter(name) and not name.startswith(FOREIGN) and not of_another(name):
             raise InputError(f"{node.get_name()}: unknown parameter {name!r}")
 

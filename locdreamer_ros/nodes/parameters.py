@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import (
@@ -19,6 +19,7 @@ from rclpy.parameter import Parameter
 
 from locdreamer_ros.config import build, check, parameters_of
 from locdreamer_ros.errors import InputError
+from locdreamer_ros.nodes.last_said import given
 
 Group = TypeVar("Group")
 CLOCK = "use_sim_time"
@@ -88,13 +89,8 @@ def declare(node: Node, fields: Fields, take: Callable[[dict[str, object]], None
     for name, field in fields.items():
         value = field.default
         if name in said:
-            value = check(field, said[name].value, f"{node.get_name()}: {name}")
+            value = check(field, said[name], f"{node.get_name()}: {name}")
         node.declare_parameter(name, value, _descriptor(field), ignore_override=True)
-
-
-def given(node: Node) -> Mapping[str, Parameter[Any]]:
-    """What files and command line say of the node's parameters."""
-    return node._parameter_overrides  # rclpy has no public view of it
 
 
 def read(node: Node, group: type[Group]) -> Group:

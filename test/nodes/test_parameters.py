@@ -18,6 +18,7 @@ from rclpy.parameter import Parameter
 
 from locdreamer_ros.nodes.domain import own_domain
 from locdreamer_ros.nodes.ekf_node import EkfNode
+from locdreamer_ros.nodes.last_said import last_said
 from locdreamer_ros.nodes.processes import node_environment
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 
@@ -82,3 +83,34 @@ def test_a_wrong_type_is_said_in_one_line_that_names_it(
             timeout=60,
         )
     assert (done.returncode, done.stderr) == (2, f"{said}\n")
+
+
+def test_the_last_word_counts_whatever_number_came_before(tmp_path: Path) -> None:
+    """Of two types rclpy takes the whole number: a file's went over the command line's."""
+    mine, more = tmp_path / "mine.yaml", tmp_path / "more.yaml"
+    mine.write_text("/**: {ros__parameters: {rate: 10, dimensions: 2, price: 0, accuracy: 1}}")
+    more.write_text("/**: {ros__parameters: {max_silence: 7, price: 1e-1, ekf: {sigma_n: 1}}}")
+    given = ["--params-file", str(mine), "-p", "rate:=5.5", "-p", "max_silence:=4.5"]
+    given += ["--params-file", str(more), "-p", "dimensions:=auto", "-p", "ekf.sigma_n:=1e-1"]
+    given += ["-p", "other_node:accuracy:=2.5", "-p", "tracker_node:tag_height:=3.5"]
+    given += ["-p", "accuracy:=2", "-p", "scheduler:=sequential"]
+    names = ["rate", "dimensions", "price", "max_silence", "ekf.sigma_n", "accuracy", "tag_height"]
+    show = (
+        "import rclpy, sys; rclpy.init(); "
+        "from locdreamer_ros.nodes.tracker_node import TrackerNode; node = TrackerNode(); "
+        f"print([node.get_parameter(name).value for name in {names}])"
+    )
+    with own_domain() as domain:
+        done = subprocess.run(
+            [sys.executable, "-c", show, "--ros-args", *given],
+            env=node_environment(domain, tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.stdout == "[5.5, 'auto', 0.1, 7.0, 0.1, 2.0, 3.5]\n", done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["-p"], ["-p", "rate"], ["-p", "a:=[1"]])
+def test_what_cannot_be_read_is_left_to_rcl(arguments: list[str]) -> None:
+    assert last_said(["--params-file", "absent.yaml", *arguments], "node", "/") == {}
