@@ -4,7 +4,7 @@
 #   make demo      the main job, after setting up .venv (no torch)
 #   make test      all tests, on all cores; torch for the learned parts too
 #   make install   everything in .venv
-#   make lint | coverage | reliability | sbom | lock | site | dist | bench | colcon | clean
+#   make lint | coverage | reference | reliability | sbom | lock | site | dist | bench | colcon | clean
 #
 # Needs Python 3.10 to 3.13 (choose one with PYTHON=...), a C++ compiler and a network on first use.
 # Versions are those of requirements/constraints.txt, for the build environment too. PyPI's torch for
@@ -38,7 +38,7 @@ RUN := PYTHONPATH="$(CURDIR)"
 SOURCES := setup.py setup.cfg pyproject.toml CMakeLists.txt package.xml requirements/constraints.txt \
     $(shell find cmake config launch msg resource src -type f 2>/dev/null)
 
-.PHONY: install demo test coverage reliability sbom lock site dist lint bench colcon clean
+.PHONY: install demo test coverage reference reliability sbom lock site dist lint bench colcon clean
 
 install: $(VENV)/.tools
 
@@ -57,6 +57,10 @@ test: $(VENV)/.tools
 
 coverage: $(VENV)/.tools
 	$(TEST) --cov
+
+# docs/reference.md from the code: options, parameters, topics, messages, claims.
+reference: $(VENV)/.tools
+	$(RUN) $(VENV)/bin/python docs/make_reference.py
 
 # The page of what tests marked `promise` hold.
 reliability: $(VENV)/.tools

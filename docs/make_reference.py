@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes docs/reference.md: options, exit codes, topics, parameters, messages, claims.
 
-PYTHONPATH=. .venv/bin/python docs/make_reference.py     # after a change of any of them
+make reference     # after a change of any of them
 """
 
 from __future__ import annotations

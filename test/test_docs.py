@@ -223,9 +223,7 @@ def test_the_reference_is_what_the_code_says() -> None:
     assert spec.loader is not None
     writer = module_from_spec(spec)
     spec.loader.exec_module(writer)
-    assert text_of("docs/reference.md") == writer.page(), (
-        "PYTHONPATH=. python docs/make_reference.py"
-    )
+    assert text_of("docs/reference.md") == writer.page(), "make reference"
 
 
 def test_the_moving_picture_is_whole_and_small() -> None:

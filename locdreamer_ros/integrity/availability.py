@@ -22,7 +22,7 @@ HOPELESS_S = 3.0
 
 
 class Availability:
-    """What is known of a tag by how many anchors it hears: `fewest` tell a place from a circle."""
+    """What is known of a tag by how many anchors it hears: so many tell a place from a circle."""
 
     def __init__(self, dimensions: int) -> None:
         self._fewest = dimensions
