@@ -59,9 +59,8 @@ class NodeSelection(gymnasium.Env[int, int]):
         room, zone = self.room, self._zone
         here = slice(zone, zone + 1)
         times = draw_arrivals(room.distances[here], room.nlos[here], self._error, self.np_random)[0]
-        width, height = room.size
-        rows = room.actions[int(action)]
-        x, y, found = locate(self._reading, room.beacons, times, rows, *self._prior, width, height)
+        rows, prior = room.actions[int(action)], (self._prior[0], self._prior[1])
+        x, y, found = locate(self._reading, room.beacons, times, rows, prior, room.size)
         self._prior = np.array([x, y])
         error = hypot(x - room.centres[zone, 0], y - room.centres[zone, 1])
         self._zone = int(next_zone(zone, room.columns, room.rows, self.np_random))

@@ -126,7 +126,7 @@ def _learn(
             for row in chosen:
                 times[row] = draw_arrival(distances[zone, row], nlos[zone, row], error, rng)
             times[last] = draw_arrival(distances[zone, last], nlos[zone, last], error, rng)
-            x, y, _ = locate(reading, beacons, times, chosen, x, y, size[0], size[1])
+            x, y, _ = locate(reading, beacons, times, chosen, (x, y), size)
             miss = hypot(x - centres[zone, 0], y - centres[zone, 1])  # (13)
             reward = 1.0 if miss <= threshold else -1.0  # (12)
             following = next_zone(zone, columns, rows, rng)

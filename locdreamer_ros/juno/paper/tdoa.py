@@ -31,27 +31,32 @@ NEWTON_STEPS = 8
 NEWTON_M = 0.02
 """An iteration has arrived when it moves, or misses the hyperbola, by less than this."""
 
+Place = tuple[float, float]
+"""x, y m."""
 Fix = tuple[float, float, bool]
+"""x, y m, and whether a root was found."""
 
 
 @njit(cache=True)
-def _nearer(
-    ax: float, ay: float, a: bool, bx: float, by: float, b: bool, px: float, py: float
-) -> Fix:
-    """Of roots (ax, ay) and (bx, by), valid where a and b say, the one nearer to the prior."""
-    if a and b:
-        first = (ax - px) ** 2 + (ay - py) ** 2 <= (bx - px) ** 2 + (by - py) ** 2
-        return (ax, ay, True) if first else (bx, by, True)
-    if a:
-        return ax, ay, True
-    if b:
-        return bx, by, True
-    return px, py, False
+def _no_root(prior: Place) -> Fix:
+    return prior[0], prior[1], False
 
 
 @njit(cache=True)
-def _inside(x: float, y: float, width: float, height: float) -> bool:
-    return bool(-MARGIN_M <= x <= width + MARGIN_M and -MARGIN_M <= y <= height + MARGIN_M)
+def _nearer(one: Place, first: bool, other: Place, second: bool, prior: Place) -> Fix:
+    """Of two roots, the first and the second valid or not, the one nearer to the prior."""
+    if not (first or second):
+        return _no_root(prior)
+    if first and second:
+        away = (one[0] - prior[0]) ** 2 + (one[1] - prior[1]) ** 2
+        first = away <= (other[0] - prior[0]) ** 2 + (other[1] - prior[1]) ** 2
+    return (one[0], one[1], True) if first else (other[0], other[1], True)
+
+
+@njit(cache=True)
+def _inside(x: float, y: float, size: FloatArray) -> bool:
+    """Whether a root lies in the area from the origin to `size` (2,) m, or hardly outside."""
+    return bool(-MARGIN_M <= x <= size[0] + MARGIN_M and -MARGIN_M <= y <= size[1] + MARGIN_M)
 
 
 @njit(cache=True)
@@ -60,10 +65,8 @@ def _with_reference(
     times: FloatArray,
     i: int,
     j: int,
-    px: float,
-    py: float,
-    width: float,
-    height: float,
+    prior: Place,
+    size: FloatArray,
 ) -> Fix:
     """`REFERENCE`: where the hyperbolas of beacons i and j against the reference meet."""
     last = beacons.shape[0] - 1
@@ -74,7 +77,7 @@ def _with_reference(
     uu, vv = ux * ux + uy * uy, vx * vx + vy * vy
     determinant = ux * vy - uy * vx
     if abs(determinant) < SINGULAR * sqrt(uu * vv):
-        return px, py, False
+        return _no_root(prior)
     # With the origin at the reference and R = ||p||: u . p = (|u|^2 - d^2) / 2 - d R for each, so
     # p = a + b R, and R^2 = ||a + b R||^2 is a quadratic in R.
     ci, cj = 0.5 * (uu - di * di), 0.5 * (vv - dj * dj)
@@ -87,7 +90,7 @@ def _with_reference(
     else:
         inner = half * half - square * constant
         if inner < 0.0:
-            return px, py, False
+            return _no_root(prior)
         root = sqrt(inner)
         first, second = (-half + root) / square, (-half - root) / square
     x1, y1 = ox + ax + bx * first, oy + ay + by * first
@@ -95,9 +98,9 @@ def _with_reference(
     # Squaring added roots with a negative distance to a beacon; they are none.
     valid1 = first >= 0.0 and di + first >= 0.0 and dj + first >= 0.0
     valid2 = second >= 0.0 and di + second >= 0.0 and dj + second >= 0.0
-    valid1 = valid1 and _inside(x1, y1, width, height)
-    valid2 = valid2 and _inside(x2, y2, width, height)
-    return _nearer(x1, y1, valid1, x2, y2, valid2, px, py)
+    valid1 = valid1 and _inside(x1, y1, size)
+    valid2 = valid2 and _inside(x2, y2, size)
+    return _nearer((x1, y1), valid1, (x2, y2), valid2, prior)
 
 
 @njit(cache=True)
@@ -106,28 +109,26 @@ def _two_circles(
     times: FloatArray,
     i: int,
     j: int,
-    px: float,
-    py: float,
-    width: float,
-    height: float,
+    prior: Place,
+    size: FloatArray,
 ) -> Fix:
     """`CIRCLES`: where the circles about beacons i and j meet; times are distances, m."""
     dx, dy = beacons[j, 0] - beacons[i, 0], beacons[j, 1] - beacons[i, 1]
     between = hypot(dx, dy)
     ri, rj = times[i], times[j]
     if between == 0.0 or ri <= 0.0 or rj <= 0.0:
-        return px, py, False
+        return _no_root(prior)
     along = 0.5 * (between + (ri - rj) * (ri + rj) / between)
     square = ri * ri - along * along
     if square < 0.0:
-        return px, py, False
+        return _no_root(prior)
     aside = sqrt(square)
     ex, ey = dx / between, dy / between
     mx, my = beacons[i, 0] + along * ex, beacons[i, 1] + along * ey
     x1, y1 = mx - aside * ey, my + aside * ex
     x2, y2 = mx + aside * ey, my - aside * ex
-    valid1, valid2 = _inside(x1, y1, width, height), _inside(x2, y2, width, height)
-    return _nearer(x1, y1, valid1, x2, y2, valid2, px, py)
+    valid1, valid2 = _inside(x1, y1, size), _inside(x2, y2, size)
+    return _nearer((x1, y1), valid1, (x2, y2), valid2, prior)
 
 
 @njit(cache=True)
@@ -136,16 +137,14 @@ def _onto_hyperbola(
     times: FloatArray,
     i: int,
     j: int,
-    px: float,
-    py: float,
-    width: float,
-    height: float,
+    prior: Place,
+    size: FloatArray,
 ) -> Fix:
     """`HYPERBOLA`: the point nearest to the prior on that of beacons i and j, by Newton's steps."""
     difference = times[i] - times[j]
     if abs(difference) >= hypot(beacons[i, 0] - beacons[j, 0], beacons[i, 1] - beacons[j, 1]):
-        return px, py, False
-    x, y = px, py
+        return _no_root(prior)
+    x, y = prior
     for _ in range(NEWTON_STEPS):
         ix, iy = x - beacons[i, 0], y - beacons[i, 1]
         jx, jy = x - beacons[j, 0], y - beacons[j, 1]
@@ -154,11 +153,11 @@ def _onto_hyperbola(
         miss = ri - rj - difference
         steep = gx * gx + gy * gy
         if abs(miss) < NEWTON_M:
-            return (x, y, True) if _inside(x, y, width, height) else (px, py, False)
+            return (x, y, True) if _inside(x, y, size) else _no_root(prior)
         if steep < 1e-6:
             break
         x, y = x - miss * gx / steep, y - miss * gy / steep
-    return px, py, False
+    return _no_root(prior)
 
 
 @njit(cache=True)
@@ -167,14 +166,12 @@ def _of_many(
     beacons: FloatArray,
     times: FloatArray,
     rows: IntArray,
-    px: float,
-    py: float,
-    width: float,
-    height: float,
+    prior: Place,
+    size: FloatArray,
 ) -> Fix:
     """Least squares over three or more beacons by Gauss-Newton from the prior."""
     last = beacons.shape[0] - 1
-    x, y = px, py
+    x, y = prior
     for _ in range(NEWTON_STEPS):
         ox, oy = x - beacons[last, 0], y - beacons[last, 1]
         far = hypot(ox, oy) + 1e-9
@@ -190,12 +187,12 @@ def _of_many(
             e, f = e + gx * miss, f + gy * miss
         determinant = a * d - b * b
         if determinant < 1e-6:
-            return px, py, False
+            return _no_root(prior)
         mx, my = (d * e - b * f) / determinant, (a * f - b * e) / determinant
         x, y = x + mx, y + my
         if hypot(mx, my) < NEWTON_M:
-            return (x, y, True) if _inside(x, y, width, height) else (px, py, False)
-    return px, py, False
+            return (x, y, True) if _inside(x, y, size) else _no_root(prior)
+    return _no_root(prior)
 
 
 @njit(cache=True)
@@ -204,26 +201,24 @@ def locate(
     beacons: FloatArray,
     times: FloatArray,
     rows: IntArray,
-    px: float,
-    py: float,
-    width: float,
-    height: float,
+    prior: Place,
+    size: FloatArray,
 ) -> Fix:
-    """Position (x, y) m of the user, and whether a root was found.
+    """Where the user is.
 
     beacons (A + 1, 2) m, the reference last; times (A + 1,) arrival times in metres of light, on
-    one clock (whose offset matters only to `CIRCLES`); rows (K,) the beacons chosen; (px, py) the
-    prior; the area reaches from the origin to (width, height). More than two beacons are solved by
-    least squares, `HYPERBOLA` then as `REFERENCE`; no convergence inside the area is no root.
+    one clock (whose offset matters only to `CIRCLES`); rows (K,) the beacons chosen; the area
+    reaches from the origin to `size` (2,) m. More than two beacons are solved by least squares,
+    `HYPERBOLA` then as `REFERENCE`; no convergence inside the area is no root.
     """
     if rows.size > 2:
-        return _of_many(reading, beacons, times, rows, px, py, width, height)
+        return _of_many(reading, beacons, times, rows, prior, size)
     i, j = rows[0], rows[1]
     if reading == CIRCLES:
-        return _two_circles(beacons, times, i, j, px, py, width, height)
+        return _two_circles(beacons, times, i, j, prior, size)
     if reading == HYPERBOLA:
-        return _onto_hyperbola(beacons, times, i, j, px, py, width, height)
-    return _with_reference(beacons, times, i, j, px, py, width, height)
+        return _onto_hyperbola(beacons, times, i, j, prior, size)
+    return _with_reference(beacons, times, i, j, prior, size)
 
 
 @njit(cache=True)
@@ -239,7 +234,7 @@ def locate_each(
     fixes = np.empty((rows.shape[0], 2))
     found = np.empty(rows.shape[0], dtype=np.bool_)
     for t in range(rows.shape[0]):
-        px, py = priors[t, 0], priors[t, 1]
-        x, y, root = locate(reading, beacons, times[t], rows[t], px, py, size[0], size[1])
+        prior = (priors[t, 0], priors[t, 1])
+        x, y, root = locate(reading, beacons, times[t], rows[t], prior, size)
         fixes[t, 0], fixes[t, 1], found[t] = x, y, root
     return fixes, found

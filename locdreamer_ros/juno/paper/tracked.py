@@ -119,7 +119,7 @@ def _track(
             column = min(max(int(x / size[0] * columns), 0), columns - 1)
             row = min(max(int(y / size[1] * rows), 0), rows - 1)
             action = greedy(q[row * columns + column])
-        x, y, root = locate(reading, beacons, times[t], actions[action], x, y, size[0], size[1])
+        x, y, root = locate(reading, beacons, times[t], actions[action], (x, y), size)
         if alpha > 0.0:
             truth = centres[zones[t]]
             near = min(1.0 / max(hypot(x - truth[0], y - truth[1]), 1e-3), CLIP)

@@ -100,7 +100,7 @@ def _follow(
     found = np.empty(chosen.shape[0], dtype=np.bool_)
     x, y = start[0], start[1]
     for t in range(chosen.shape[0]):
-        x, y, root = locate(reading, beacons, times[t], chosen[t], x, y, size[0], size[1])
+        x, y, root = locate(reading, beacons, times[t], chosen[t], (x, y), size)
         fixes[t, 0], fixes[t, 1], found[t] = x, y, root
     return fixes, found
 

@@ -33,7 +33,7 @@ def times_at(x: float, y: float, clock: float = 0.0) -> np.ndarray:
 def solve(
     reading: int, times: np.ndarray, pair: list[int], prior: tuple[float, float]
 ) -> tuple[float, float, bool]:
-    return locate(reading, ROOM.beacons, times, np.array(pair), *prior, 10.0, 10.0)
+    return locate(reading, ROOM.beacons, times, np.array(pair), prior, ROOM.size)
 
 
 @given(x=PLACES, y=PLACES, pair=PAIRS, clock=st.floats(-50.0, 50.0))
@@ -108,7 +108,7 @@ def test_of_two_roots_the_one_nearer_to_the_prior() -> None:
 def test_beacons_in_line_with_the_reference_have_no_root() -> None:
     beacons = np.array([[0.0, 5.0], [10.0, 5.0], [5.0, 5.0]])
     times = np.linalg.norm(beacons - [4.0, 7.0], axis=1)
-    answer = locate(REFERENCE, beacons, times, np.array([0, 1]), 4.0, 6.0, 10.0, 10.0)
+    answer = locate(REFERENCE, beacons, times, np.array([0, 1]), (4.0, 6.0), ROOM.size)
     assert answer == (4.0, 6.0, False)
 
 
