@@ -41,6 +41,8 @@ LATCHED = QoSProfile(
 )
 RECENT_S = 10.0
 """So long a dropped message, or what happened, is a warning."""
+LONGEST_SAID = 1000
+"""Letters of a sentence, whatever names others send: it comes each second."""
 MOST_AT_ONCE = 1000
 """Messages of one topic taken in before others have their turn."""
 
@@ -257,6 +259,7 @@ class UwbNode(LifecycleNode):
 
     def drop(self, reason: str) -> None:
         """Count a message that is not used, and say why."""
+        reason = reason[:LONGEST_SAID]
         self.counts["messages_dropped"] += 1
         self._dropped_at = monotonic()
         self.problem = reason
@@ -362,6 +365,7 @@ class UwbNode(LifecycleNode):
     def report(self) -> None:
         """Publish the diagnostics: once a second, and when something is over."""
         warning, values = self.health() if self.active else ("not active", {})
+        warning = warning[:LONGEST_SAID]
         if self.active:
             self._sayer.state(warning)
         dropped = self.counts["messages_dropped"]

@@ -18,7 +18,7 @@ from locdreamer_ros.nodes.estimate_publisher import EstimateConfig
 from locdreamer_ros.nodes.frames import Frames
 from locdreamer_ros.nodes.lifecycle import UwbNode
 from locdreamer_ros.nodes.saying import SAY_AFTER_S
-from locdreamer_ros.types import Estimate, FloatArray
+from locdreamer_ros.types import LONGEST_ID, Estimate, FloatArray
 
 
 def read_lever_arm(text: str) -> FloatArray | None:
@@ -80,8 +80,8 @@ class RobotFrames:
         frame = plain(self._names[0]) if self._names is not None else ""
         if frame in ("", plain(self._config.frame)):
             self._node.get_logger().warning(
-                f"broadcast odom: odometry is in frame {frame!r}; expected a frame of its own, as "
-                "odom: nothing is sent",
+                f"broadcast odom: odometry is in frame {frame[:LONGEST_ID]!r}; expected a frame of "
+                "its own, as odom: nothing is sent",
                 once=True,
             )
             return False
@@ -102,7 +102,7 @@ class RobotFrames:
             self._asked_at = monotonic()
         elif monotonic() - self._asked_at > SAY_AFTER_S:
             self._node.get_logger().warning(
-                f"no lever arm: TF has no {self._names[1]} -> {self._config.tag_frame} and the "
+                f"no lever arm: TF has no {child[:LONGEST_ID]} -> {self._config.tag_frame} and the "
                 "parameter lever_arm is empty; the tag is taken to be at the base",
                 once=True,
             )

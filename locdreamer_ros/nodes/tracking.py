@@ -239,7 +239,7 @@ class TrackingNode(SitedNode):
     def _begin_anew(self, reason: str) -> None:
         self._robot.begin_anew()
         self.fallback = reason
-        self.get_logger().warning(f"restart: {reason}", throttle_duration_sec=1.0)
+        self.remark(f"restart: {reason}")
 
     def note_times(self) -> None:
         """Say it where the loop began anew because time went back."""

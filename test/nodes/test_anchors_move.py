@@ -23,7 +23,7 @@ from tf2_msgs.msg import TFMessage
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.fleet_node import FleetNode
-from locdreamer_ros.nodes.lifecycle import KEPT_QOS, LATCHED
+from locdreamer_ros.nodes.lifecycle import KEPT_QOS, LATCHED, LONGEST_SAID
 from locdreamer_ros.nodes.sited import MOVED_M
 from locdreamer_ros.nodes.tracker_node import TrackerNode
 from locdreamer_ros.types import Anchors
@@ -195,3 +195,13 @@ def test_anchors_that_will_not_do_end_no_node() -> None:
         anchors.publish(c.to_anchors(ANCHORS, 0, "uwb"))
         hosted.until(lambda: "known before" not in hosted.node.health()[0], "the end of it")
         assert hosted.node.site is site
+
+
+def test_a_frame_of_many_letters_is_no_sentence_of_as_many() -> None:
+    with hosting(EkfNode, dimensions="'2'") as hosted:
+        told = hosted.hear(DiagnosticArray, "/diagnostics")
+        hosted.place(frame="m" * 100_000)
+        waiting = "waiting for TF map -> mmm"
+        said = lambda: [s.message for each in told for s in each.status if waiting in s.message]  # noqa: E731
+        hosted.until(said, "the frame")
+        assert len(said()[0]) == LONGEST_SAID
