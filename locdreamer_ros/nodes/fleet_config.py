@@ -11,6 +11,7 @@ from locdreamer_ros.driver.devices import NAMES
 from locdreamer_ros.errors import InputError
 from locdreamer_ros.methods import Method
 from locdreamer_ros.nodes.sited import SitedConfig
+from locdreamer_ros.types import LONGEST_ID
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,10 @@ def named(config: FleetConfig) -> dict[str, None]:
     found = dict.fromkeys(names_in(config.tags))
     if not found and not config.passive:
         raise InputError("fleet_node: passive is false, so tags must say whom to ask")
+    if not config.passive and len(found) > config.most_tags:
+        raise InputError(f"fleet_node: tags: {len(found)}, and most_tags is {config.most_tags}")
+    if any(len(tag) > LONGEST_ID for tag in found):
+        raise InputError(f"fleet_node: tags: expected ids of at most {LONGEST_ID} letters")
     if config.air_time and config.passive:
         raise InputError("fleet_node: air_time is of tags that are asked: passive must be false")
     if config.air_time and config.tracker != "zero-shot":

@@ -90,6 +90,8 @@ class FleetNode(SitedNode):
     def make(self, site: Site) -> None:
         """A new fleet for a new site, of the same tags."""
         fleet = Fleet(site, self.method, asking=not self.config.passive)
+        for tag in () if self._fleet is None else self._fleet.tags:
+            self._members.by_tag[tag].restarts += self.fleet.restarts(tag) + 1
         self._close_fleet()
         self._fleet, self.site, self._forgotten = fleet, site, self._sequence
         for member in self._members.by_tag.values():
@@ -412,7 +414,7 @@ class FleetNode(SitedNode):
             **self.about_anchors(),
             "tags": len(found),
             "tags_tracking": len(found) - len(wrong),
-            "restarts": sum(map(self.fleet.restarts, found)),
+            "restarts": sum(self.fleet.restarts(tag) + m.restarts for tag, m in members),
         }
         if self.asking and (differ := not_asked_for(self)):
             return differ, values

@@ -10,6 +10,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -64,8 +65,9 @@ class UwbNode(LifecycleNode):
     """A lifecycle node; subclasses fill in `configure`, `activate`, `deactivate`, `health`.
 
     What is made through `advertise`, `listen` and `every` is destroyed by cleanup, and by
-    deactivate already if it was made while active. A callback that raises InputError has been
-    given a malformed message: it is dropped, counted in `/diagnostics`, and the node goes on.
+    deactivate already if it was made while active. A callback that raises InputError, a timer's
+    too, has to do with a malformed message: it is dropped, counted in `/diagnostics`, and the node
+    goes on.
     """
 
     live: ClassVar[frozenset[str]] = frozenset()
@@ -180,12 +182,7 @@ class UwbNode(LifecycleNode):
         """
 
         def heard(message: Any) -> None:
-            if not (self.active or always):
-                return
-            try:
-                callback(message)
-            except InputError as reason:
-                self.drop(str(reason))
+            self._attend(partial(callback, message), always)
 
         subscription = self.create_subscription(kind, topic, heard, qos, raw=raw)
         made = (self.destroy_subscription, subscription)
@@ -227,20 +224,26 @@ class UwbNode(LifecycleNode):
         """
 
         def due() -> None:
-            if self.active or always:
-                callback()
+            self._attend(callback, always)
 
         simulated = ros and self.get_parameter("use_sim_time").value
         timer = self.create_timer(period, due, clock=None if simulated else self._steady)
         self._keep((self.destroy_timer, timer), always)
         return timer
 
+    def _attend(self, work: Callable[[], None], always: bool) -> None:
+        """Do what a message or a timer is there for; what is not right of it is dropped."""
+        if self.active or always:
+            try:
+                work()
+            except InputError as reason:
+                self.drop(str(reason))
+
     def look_each_second(self, look: Callable[[], None], *, always: bool = False) -> None:
         """As `every` second, for what many topics want: rclpy warns of more than a few timers."""
 
         def due() -> None:
-            if self.active or always:
-                look()
+            self._attend(look, always)
 
         self._looks.append(due)
         self._keep((self._looks.remove, due), always)

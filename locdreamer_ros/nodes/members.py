@@ -81,6 +81,8 @@ class Member:
     judge: Judge | None = None
     """Of whether its ranges can be of the site, from the first ones on."""
     fixes: int = 0
+    restarts: int = 0
+    """Those on the sites before the present one."""
     dropped: int = 0
     problem: str = ""
 
@@ -169,7 +171,7 @@ def states(
             "state": status.state.name,
             "topic": member.topic,
             "fixes": member.fixes,
-            "restarts": restarts,
+            "restarts": restarts + member.restarts,
             "fallback": fallback,
             "heard_s_ago": f"{now - member.heard:.1f}",
             "excluded": ",".join(site.anchors.ids[row] for row in status.excluded),

@@ -210,10 +210,7 @@ class SitedNode(UwbNode):
         if there is None or np.array_equal(there, self._there):  # type: ignore[arg-type]
             return
         self._unplaced = ""
-        try:
-            self._place(anchors, there, f"TF {self.config.frame} -> {frame} is another: ")
-        except InputError as reason:
-            self.drop(str(reason))
+        self._place(anchors, there, f"TF {self.config.frame} -> {frame} is another: ")
 
     def _place(self, heard: Anchors, there: FloatArray, why: str = "") -> None:
         """Take in where anchors are, `there` (4, 4) from their frame. Raises InputError.

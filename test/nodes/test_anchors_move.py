@@ -89,6 +89,7 @@ def test_a_frame_that_is_placed_anew_takes_the_anchors_with_it(
         static.publish(TFMessage(transforms=[transform("map", "uwb", 10.0, -4.0, 0.0)]))
         hosted.until(lambda: hosted.node.counts["anchors_changed"] == 1, "the frame's new place")
         assert off(walked.fix(), TRUTH + np.array([10.0, -4.0])) < 0.1
+        assert hosted.node.health()[1]["restarts"] == 1
         words = "TF map -> uwb is another: anchors changed, 'a' moved by 10.8 m"
         hosted.until(walked.says(words), "diagnostics")
         # What TF says again changes nothing, nor what little a calibration mends.

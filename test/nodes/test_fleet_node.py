@@ -302,6 +302,8 @@ def test_blinks_of_many_tags() -> None:
     [
         ({"scheduler": "sequential"}, "asks on within a fix"),
         ({"passive": False}, "tags must say whom to ask"),
+        ({"passive": False, "tags": "a,b,c", "most_tags": 2}, "tags: 3, and most_tags is 2"),
+        ({"tags": "a," + 101 * "b"}, "tags: expected ids of at most 100 letters"),
         ({"air_time": 100.0}, "passive must be false"),
         ({"air_time": 9.0, "passive": False, "tags": "a", "tracker": "ekf"}, "needs zero-shot"),
     ],
@@ -309,6 +311,17 @@ def test_blinks_of_many_tags() -> None:
 def test_what_a_fleet_cannot_do_is_said(given: dict[str, Any], complaint: str) -> None:
     with pytest.raises(AssertionError, match=complaint), hosting(FleetNode, **given):
         pass
+
+
+def test_more_tags_than_there_may_be_are_refused_while_it_runs_too() -> None:
+    """They ended the node, from the timer that asks."""
+    with hosting(FleetNode, passive=False, tags="a,b", most_tags=2) as fleet:
+        fleet.place()
+        fleet.until(lambda: fleet.node.counts["schedules"], "schedules")
+        assert "tags: 3, and most_tags is 2" in fleet.set("tags", "a,b,c").reason
+        assert "tags: 2, and most_tags is 1" in fleet.set("most_tags", 1).reason
+        assert fleet.set("tags", "b").successful
+        assert fleet.set("most_tags", 1).successful
 
 
 def test_tags_alike_do_not_share_a_topic() -> None:

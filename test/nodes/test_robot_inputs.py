@@ -21,6 +21,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Imu
 from tf2_msgs.msg import TFMessage
 
+from locdreamer_ros.errors import InputError
 from locdreamer_ros.nodes import conversions as c
 from locdreamer_ros.nodes.ekf_node import EkfNode
 from locdreamer_ros.nodes.evaluator_node import EvaluatorNode
@@ -216,3 +217,18 @@ def test_an_event_of_a_subscription_that_gave_way_ends_no_node() -> None:
             assert monotonic() < deadline
             ranges.publish(ranges_of(10))
             spin(executor, 0.05)
+
+
+def test_what_a_timer_finds_wrong_ends_no_node() -> None:
+    with hosting(EkfNode) as hosted:
+
+        def complain() -> None:
+            raise InputError("that is not right")
+
+        hosted.node.every(0.05, complain)
+        hosted.until(lambda: hosted.node.counts["messages_dropped"] >= 2, "complaints")
+        hosted.node.look_each_second(complain)
+        count = hosted.node.counts["messages_dropped"]
+        hosted.node._each_second()
+        assert hosted.node.counts["messages_dropped"] == count + 1
+        assert hosted.node.problem == "that is not right"
