@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from locdreamer_ros.integrity.naming import Naming
 from locdreamer_ros.integrity.snapshot import gaps
 from locdreamer_ros.integrity.times import APART_S, Times
 from locdreamer_ros.integrity.window import SPACED_S, Window
-from locdreamer_ros.types import BoolArray, Estimate, IntArray, Ranges, Site
+from locdreamer_ros.types import BoolArray, Estimate, FloatArray, IntArray, Ranges, Site
 
 LONG_GATE_M, SHORT_GATE_M, SPIKES, ACCUSED = 4.3, 1.0, 3, 12
 """A range off by more, beyond 3 sigma, is a spike; at most so many of an anchor in a row, unless
@@ -60,7 +59,7 @@ class Gate:
 
         By the kernel; None: `Times.fresh` is to be asked. Without `count` this leaves no trace.
         """
-        if compiled.kernel is None:
+        if compiled.kernel is None or self.times.looks_back:
             return None
         found: tuple[int, int] | None = compiled.kernel.attend(
             *(*self._known, time, ranges.anchor, ranges.value, ranges.stamp, ranges.status),
@@ -98,18 +97,30 @@ class Gate:
     def screened(
         self,
         ranges: Ranges,
-        near: BoolArray,
-        fit: Mapping[int, float],
+        near: BoolArray | None,
+        prior: Estimate,
+        offset: float,
+        fits: FloatArray,
         *,
         open_: bool,
         count: bool,
     ) -> Ranges:
-        """Without the ranges of anchors that are named, and without those that are but spikes.
+        """Fresh ranges without those of anchors that are named, and those that are but spikes.
 
-        near (N,) or `ALL_NEAR`; fit m: how the track fits each anchor of the window; open_: all are
-        let through that are not named; count: whether it is remembered.
+        near (N,) or `ALL_NEAR`, None: to be found out; offset m: see `near`; fits (A,) m: how the
+        track fits each anchor of the window, NaN: it has none; open_: all are let through that are
+        not named; count: whether it is remembered.
         """
+        if len(ranges) == 0:
+            return ranges
+        if near is None:
+            near = self.near(ranges, prior, offset, count=count)
+            near = ALL_NEAR if near.all() else near
         named = self._naming.named
+        if near is ALL_NEAR and not (named or self.spikes.any()):
+            return ranges
+        rows = np.flatnonzero(~np.isnan(fits))
+        fit = dict(zip(rows.tolist(), fits[rows].tolist(), strict=True))
         anchors = ranges.anchor.tolist()
         keep = [True] * len(anchors) if near is ALL_NEAR or open_ else near.tolist()
         if near is not ALL_NEAR or self.spikes.any():

@@ -18,7 +18,7 @@ from locdreamer_ros.integrity.alternatives import Alternatives, find_alternative
 from locdreamer_ros.integrity.availability import Availability, strayed
 from locdreamer_ros.integrity.doubt import RIVALS, Doubt, is_costly
 from locdreamer_ros.integrity.first_fix import OFFSET_M, fix_of, sought
-from locdreamer_ros.integrity.gate import ACCUSED, ALL_NEAR, SPIKES, Gate
+from locdreamer_ros.integrity.gate import ACCUSED, SPIKES, Gate
 from locdreamer_ros.integrity.lasting import SELDOM_S, SUSPECT_S
 from locdreamer_ros.integrity.mirror import Mirror
 from locdreamer_ros.integrity.naming import AGREES_M, LINGERS_M, SHRINKS_M, Naming
@@ -72,6 +72,7 @@ class Watch:
         self._silence = Silence()
         self._availability = Availability(site.dimensions)
         self._fits = np.empty(len(site.anchors))
+        """How the track fitted each anchor of the window, m, when it was held against it last."""
         self._due = np.empty(1)
         self.restarts = 0
         self.used = 0
@@ -101,12 +102,6 @@ class Watch:
         self._due[0] = -math.inf
         self._overruling.clear()
         self.doubt.begin()
-
-    @property
-    def _fit(self) -> dict[int, float]:
-        """How the track fitted each anchor of the window, m, when it was held against it last."""
-        rows = np.flatnonzero(~np.isnan(self._fits))
-        return dict(zip(rows.tolist(), self._fits[rows].tolist(), strict=True))
 
     @property
     def estimate(self) -> Estimate | None:
@@ -245,7 +240,7 @@ class Watch:
     def update(self, ranges: Ranges, time: float) -> Estimate | None:
         """Take an answer in at `time` s; the posterior, None before the first fix."""
         prior = self.tracker.estimate
-        near = None if self.seeking or prior is None else self._near(ranges, time, prior)
+        near = None if self.seeking or prior is None else self._attend(ranges, time, prior)
         if near is None:
             ranges = self.gate.times.fresh(ranges, time)
             self.used = len(ranges)
@@ -259,9 +254,7 @@ class Watch:
                 self._seeking = not found
             else:
                 self.window.add(ranges)
-        used = ranges
-        if near is not ALL_NEAR or self.gate.spikes.any() or self.naming.named:
-            used = self._screened(ranges, near, time)
+        used = self._screened(ranges, near, time)
         estimate = self.tracker.update(used)
         self._track.add(estimate, self._reach)
         if self._twin is not None:
@@ -297,34 +290,29 @@ class Watch:
     def foreseen(self, ranges: Ranges, time: float) -> Ranges:
         """What `update` would give the tracker of an answer; it leaves no trace."""
         prior = self.tracker.estimate
-        near = None if prior is None else self._near(ranges, time, prior, count=False)
+        near = None if prior is None else self._attend(ranges, time, prior, count=False)
         if near is None:
             ranges = self.gate.times.fresh(ranges, time, count=False)
         return self._screened(ranges, near, time, count=False)
 
-    def _near(
+    def _attend(
         self, ranges: Ranges, time: float, prior: Estimate, *, count: bool = True
     ) -> BoolArray | None:
-        """See `Gate.attend`; what looks back is looked up in Python."""
-        if self.gate.times.looks_back:
-            return None
+        """See `Gate.attend`."""
         offset = self.tracker.offset
         return self.gate.attend(ranges, time, prior, offset, self.window, count=count)
 
     def _screened(
         self, ranges: Ranges, near: BoolArray | None, time: float, *, count: bool = True
     ) -> Ranges:
-        """What the tracker is given of fresh ranges; near: what is known of it already."""
+        """See `Gate.screened`."""
         prior = self.tracker.estimate
-        if prior is None or len(ranges) == 0:
+        if prior is None:
             return ranges
-        if near is None:
-            near = self.gate.near(ranges, prior, self.tracker.offset, count=count)
-            near = ALL_NEAR if near.all() else near
-        if near is ALL_NEAR and not (self.gate.spikes.any() or self.naming.named):
-            return ranges
-        open_ = self._silence.opens(time)
-        return self.gate.screened(ranges, near, self._fit, open_=open_, count=count)
+        known = (prior, self.tracker.offset, self._fits)
+        return self.gate.screened(
+            ranges, near, *known, open_=self._silence.opens(time), count=count
+        )
 
     def publish(self, estimate: Estimate) -> Estimate:
         """The tracker's estimate, with a covariance that holds its twin and its doubt."""

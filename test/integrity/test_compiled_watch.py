@@ -95,7 +95,7 @@ def test_they_watch_alike(dimensions: int, anchors: int) -> None:
             with_kernel(kernel, watch.predict, 0.05 * step)
             if kernel and watch.estimate is not None:
                 given = (answer, 0.05 * step, watch.estimate)
-                near = with_kernel(kernel, lambda w=watch, g=given: w._near(*g, count=False))
+                near = with_kernel(kernel, lambda w=watch, g=given: w._attend(*g, count=False))
                 plain += near is not None
             with_kernel(kernel, watch.update, answer, 0.05 * step)
         one, other = watches
@@ -238,7 +238,7 @@ def test_an_ordinary_turn_is_the_turn_by_parts(
         count = watch.window.count
         assert (count, watch.used) == (other_watch.window.count, other_watch.used)
         np.testing.assert_array_equal(watch.window.rows[:count], other_watch.window.rows[:count])
-        assert watch._fit == other_watch._fit
+        same(watch._fits, other_watch._fits)
         same(watch.naming.lasting.rows, other_watch.naming.lasting.rows)
     assert made > turns(60), "the kernel itself made turns"
 
