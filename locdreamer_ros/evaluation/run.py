@@ -23,7 +23,7 @@ from locdreamer_ros.methods import LISTENS, UNKNOWN_HEIGHT, Method
 from locdreamer_ros.recording import EpochSource, Recording, RecordingSource
 from locdreamer_ros.roles import Scheduler, Tracker
 from locdreamer_ros.schedulers.simple import All
-from locdreamer_ros.types import Estimate, FloatArray, Site
+from locdreamer_ros.types import Estimate, FloatArray, IntArray, Site
 from locdreamer_ros.units import hang, out_of_reach
 
 Report = dict[str, Any]
@@ -40,6 +40,40 @@ class Run:
     tracks: list[Track]
     seconds: FloatArray
     loops: Sequence[Loop]
+
+
+class _Said:
+    """What L loops say at T epochs, in tables: lists of steps would keep all of their arrays.
+
+    means (L, T, S), covariances (L, T, S, S), NaN before a fix; states (L, T); seconds (L, T).
+    """
+
+    def __init__(self, loops: int, epochs: int, size: int) -> None:
+        self.means = np.full((loops, epochs, size), np.nan)
+        self.covariances = np.full((loops, epochs, size, size), np.nan)
+        self.states = np.empty((loops, epochs), dtype=np.intp)
+        self.seconds = np.empty((loops, epochs))
+
+    def note(
+        self, loop: int, row: int, estimate: Estimate | None, status: Status, seconds: float
+    ) -> None:
+        """A loop's turn at an epoch, and how long it took."""
+        self.seconds[loop, row] = seconds
+        self.states[loop, row] = status.state
+        if estimate is not None:
+            self.means[loop, row] = estimate.mean
+            self.covariances[loop, row] = estimate.covariance
+
+    def tracks(self, recording: Recording, asked: IntArray) -> list[Track]:
+        """A track of each loop; asked (T,): how many anchors were."""
+        epochs = len(recording)
+        truth = np.full((epochs, 3), np.nan) if recording.truth is None else recording.truth
+        return [
+            Track(recording.times, mean, covariance, truth, asked, state)
+            for mean, covariance, state in zip(
+                self.means, self.covariances, self.states, strict=True
+            )
+        ]
 
 
 def run_offline(
@@ -63,23 +97,10 @@ def run_offline(
     own = Loop(tracker, scheduler, site, budget=budget)
     listeners = [Loop(other, All(), site, budget=len(site.anchors)) for other in beside]
     loops = (own, *listeners)
-    # Tables instead of lists of what each step gives: that would keep all of its arrays.
-    epochs, size = len(recording), 2 * site.dimensions
-    means = np.full((len(loops), epochs, size), np.nan)
-    covariances = np.full((len(loops), epochs, size, size), np.nan)
-    states = np.empty((len(loops), epochs), dtype=np.intp)
-    asked = np.empty(epochs, dtype=np.intp)
-    table = (epochs, len(site.anchors))
+    said = _Said(len(loops), len(recording), 2 * site.dimensions)
+    table = (len(recording), len(site.anchors))
     asking = AskingHistory(np.zeros(table, bool), np.full(table, np.nan), np.zeros(table, bool))
-    seconds = np.empty((len(loops), epochs))
     far: dict[int, float] = {}
-
-    def note(number: int, row: int, estimate: Estimate | None, status: Status) -> None:
-        states[number, row] = status.state
-        if estimate is not None:
-            means[number, row] = estimate.mean
-            covariances[number, row] = estimate.covariance
-
     with ExitStack() as ends:
         for loop in loops:
             ends.callback(loop.close)
@@ -87,26 +108,19 @@ def run_offline(
             motion = recording.motion(row - 1, row) if row > 0 else None
             begin = perf_counter()
             step = own.step(EpochSource(source, row), time, motion)
-            seconds[0, row] = perf_counter() - begin
-            note(0, row, step.estimate, step.status)
-            asked[row] = step.plan.anchor.size
+            said.note(0, row, step.estimate, step.status, perf_counter() - begin)
             _note_asking(asking, row, step, site)
             far |= dict(step.status.far)
             for number, listener in enumerate(listeners, start=1):
                 begin = perf_counter()
-                plan = listener.plan(step.time, motion)
-                estimate = listener.absorb(plan, step.ranges)
-                seconds[number, row] = perf_counter() - begin
-                note(number, row, estimate, listener.status())
+                estimate = listener.absorb(listener.plan(step.time, motion), step.ranges)
+                spent = perf_counter() - begin
+                said.note(number, row, estimate, listener.status(), spent)
     if far:
         log.warning("%s: %s", recording.where, far_off(far.items(), site.anchors.ids))
-    truth = np.full((epochs, 3), np.nan) if recording.truth is None else recording.truth
-    tracks = [
-        Track(recording.times, mean, covariance, truth, asked, state)
-        for mean, covariance, state in zip(means, covariances, states, strict=True)
-    ]
+    tracks = said.tracks(recording, asking.chosen.sum(axis=1))
     tracks[0] = replace(tracks[0], asking=asking)
-    return Run(tracks, seconds, loops)
+    return Run(tracks, said.seconds, loops)
 
 
 def _note_asking(asking: AskingHistory, row: int, step: Step, site: Site) -> None:
