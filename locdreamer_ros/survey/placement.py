@@ -158,8 +158,9 @@ def place(
                 chosen[i], best = found, cost([*others, found])
         if before - best < 1e-4:
             break
-    rows = np.array(chosen)
-    return Placement(hooks[rows], cells, _remaining_error(information, rows, budget))
+    places = hooks[chosen]
+    error = expected_errors(cells, places, walls, drop=drop, budget=budget)
+    return Placement(places, cells, error)
 
 
 class Outside:
