@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -29,7 +30,7 @@ from locdreamer_ros.msg import AnchorArray
 from locdreamer_ros.nodes.clocks import Clocks
 from locdreamer_ros.nodes.conversions import from_anchors
 from locdreamer_ros.nodes.frames import Frames
-from locdreamer_ros.nodes.lifecycle import LATCHED, NodeConfig, UwbNode
+from locdreamer_ros.nodes.lifecycle import LATCHED, RECENT_S, NodeConfig, UwbNode
 from locdreamer_ros.nodes.listening import hear
 from locdreamer_ros.nodes.parameters import changed, fields_of
 from locdreamer_ros.nodes.possible import Judge
@@ -128,6 +129,8 @@ class SitedNode(UwbNode):
         """Their frame, where TF does not know it."""
         self._newest: Anchors | None = None
         """Where they are said to be now, a little apart from where they are taken to be."""
+        self._changed_at = -math.inf
+        """When they last did (monotonic)."""
         self._unfit = ""
         """Why nobody can be tracked by the anchors that were heard."""
 
@@ -234,7 +237,9 @@ class SitedNode(UwbNode):
             what = f"{which!r} moved by {off:.3g} m"
         self._use(anchors)
         self.counts["anchors_changed"] += 1
-        several = self.count_publishers("uwb/anchors") > 1
+        again = monotonic() - self._changed_at < RECENT_S  # else it is one that came for another
+        self._changed_at = monotonic()
+        several = again and self.count_publishers("uwb/anchors") > 1
         who = f"; several publish {self.resolve_topic_name('uwb/anchors')}" if several else ""
         self.remark(f"{why}anchors changed, {what}: tracking begins anew{who}")
 

@@ -171,6 +171,9 @@ def test_two_who_publish_anchors_are_told_of() -> None:
         hosted.until(lambda: hosted.node.site, "the site")
         other = hosted.peer.create_publisher(AnchorArray, "uwb/anchors", LATCHED)
         other.publish(c.to_anchors(moved_by(5.0, 0.0, 0.0), 0, "map"))
+        hosted.until(walked.says("tracking begins anew"), "the change")
+        assert not walked.says("several")()  # the first may be one that was killed
+        walked.anchors.publish(c.to_anchors(ANCHORS, 0, "map"))
         hosted.until(walked.says("; several publish /uwb/anchors"), "diagnostics")
 
 
