@@ -48,7 +48,7 @@ class Fleet:
         """Those there are, in the order they came."""
         return tuple(self._loops)
 
-    def add(self, tag: str) -> Loop:
+    def loop(self, tag: str) -> Loop:
         """The tag's loop, made where it is new. Raises InputError beyond `MOST_TAGS`."""
         loop = self._loops.get(tag)
         if loop is None:
@@ -62,7 +62,7 @@ class Fleet:
     def _of(self, tags: Iterable[str]) -> list[Loop]:
         """Each tag's loop."""
         loops = self._loops
-        return [loops.get(tag) or self.add(tag) for tag in tags]
+        return [loops.get(tag) or self.loop(tag) for tag in tags]
 
     def forget(self, tag: str) -> None:
         """The tag is gone; one that is not there, too."""
@@ -80,13 +80,13 @@ class Fleet:
 
         quiet: s since its last turn.
         """
-        loop = self.add(tag)
+        loop = self.loop(tag)
         fallback = loop.tracker.fallback or loop.scheduler.fallback
         return loop.status(quiet), self.restarts(tag), fallback
 
     def answering(self, tag: str) -> IntArray:
         """Rows of the anchors that answer the tag."""
-        return self.add(tag).scheduler.answering(self.site.anchors)
+        return self.loop(tag).scheduler.answering(self.site.anchors)
 
     def close(self) -> None:
         """All tags are gone."""
@@ -140,7 +140,7 @@ class Fleet:
                     raise
                 self._given_up[tag] += 1 + loop.restarts
                 self._loops.pop(tag).close()
-                self.add(tag)
+                self.loop(tag)
         return {tag: result for tag, result in found.items() if result is not None}
 
 

@@ -91,8 +91,8 @@ def test_turns_are_made_together(monkeypatch: pytest.MonkeyPatch) -> None:
     for row, time in enumerate(RECORDINGS["robin"].times.tolist()):
         if row == 12:  # from here on nobody may step alone
             for tag in tags:
-                monkeypatch.setattr(together.add(tag).tracker, "predict", None)
-                monkeypatch.setattr(together.add(tag).tracker, "update", None)
+                monkeypatch.setattr(together.loop(tag).tracker, "predict", None)
+                monkeypatch.setattr(together.loop(tag).tracker, "update", None)
             said["plan"].clear()
             said["absorb"].clear()
         plans = together.plan(dict.fromkeys(tags, time))
@@ -113,14 +113,14 @@ def test_every_new_beginning_counts_whatever_it_came_from(
     together.plan({"robin": 5.0, "wren": 5.0})
     together.plan({"robin": 4.0, "wren": 5.1})  # a clock that went back
     assert (together.restarts("robin"), together.restarts("wren")) == (1, 0)
-    loop = together.add("robin")
+    loop = together.loop("robin")
 
     def fail(*_: Any) -> None:
         raise ArithmeticError
 
     monkeypatch.setattr(loop, "plan_by_parts", fail)
     together.plan({"robin": 4.1})
-    assert together.add("robin") is not loop
+    assert together.loop("robin") is not loop
     assert together.restarts("robin") == 2  # the first one is not forgotten with the loop
     together.plan({"robin": 3.0})
     together.plan({"robin": 2.0})
@@ -131,14 +131,14 @@ def test_tags_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet, "MOST_TAGS", 2)
     together = Fleet(SITE, Method(tracker="ekf", scheduler="random"))
     assert together.tags == ()
-    first = together.add("a")
-    assert together.add("a") is first
+    first = together.loop("a")
+    assert together.loop("a") is first
     together.hear({"b": 1.0})
     with pytest.raises(InputError, match="tag 'c'"):
-        together.add("c")
+        together.loop("c")
     together.forget("a")
     together.forget("nobody")
     assert together.tags == ("b",)
-    assert together.add("c") is not first
+    assert together.loop("c") is not first
     together.close()
     assert together.tags == ()

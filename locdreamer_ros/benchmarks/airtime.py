@@ -229,7 +229,7 @@ def share(tags: Population, how: str, seed: int, *, load: float = 1.0) -> Shared
 
 def off(fleet: Fleet, tag: str, truth: FloatArray | None, epoch: int) -> float:
     """How far a tag is thought to be from where it is, before this epoch's ranges, m."""
-    estimate = fleet.add(tag).estimate
+    estimate = fleet.loop(tag).estimate
     assert truth is not None, "a simulated walk"
     if estimate is None:
         return math.nan

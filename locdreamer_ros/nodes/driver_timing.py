@@ -52,7 +52,6 @@ PLACES = np.array([[0.0, 0.0, 2.0], [8.0, 0.0, 2.0], [0.0, 8.0, 2.0]])
 SITE = Anchors(IDS, PLACES)
 RATE_HZ = 50.0
 DOMAIN = 63
-MODULE = "locdreamer_ros.nodes.driver_timing"
 Found = dict[str, Any]
 
 

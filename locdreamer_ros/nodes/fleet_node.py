@@ -265,7 +265,7 @@ class FleetNode(SitedNode):
             times = {t: to_seconds(g.ns) for t, (g, _) in turn.items()} if not self.asking else {}
             plans = self.fleet.hear(times)
             for tag in times.keys() - plans.keys():
-                loop = self.fleet.add(tag)
+                loop = self.fleet.loop(tag)
                 loop.pass_over(times[tag], turn[tag][0].ranges)
                 last = None if loop.estimate is None else loop.estimate.time
                 why = why_unbelieved(times[tag], last, members[tag].quiet_s)
@@ -274,7 +274,7 @@ class FleetNode(SitedNode):
             stamps: dict[str, int] = {}
             for tag, (gathered, asked) in turn.items():
                 rows = gathered.ranges.anchor
-                plan = self.fleet.add(tag).late(rows) if self.asking else plans.get(tag)
+                plan = self.fleet.loop(tag).late(rows) if self.asking else plans.get(tag)
                 plan = plan if asked is None else asked.plan
                 self._judge(members[tag], gathered)
                 if plan is not None:
@@ -295,7 +295,7 @@ class FleetNode(SitedNode):
         for tag, estimate in found.items():
             if self._members.by_tag[tag].impossible or tag not in ns:
                 continue
-            silence = self.fleet.add(tag).status().silence
+            silence = self.fleet.loop(tag).status().silence
             if self.config.max_silence == 0.0 or silence <= self.config.max_silence:
                 pose = to_pose(estimate, self.known_site.tag_height, ns[tag], self.config.frame)
                 self._members.publish(tag, pose)
@@ -370,7 +370,7 @@ class FleetNode(SitedNode):
 
     def _states(self) -> dict[str, Status]:
         members = self._members.by_tag.items()
-        return {tag: self.fleet.add(tag).status(self._quiet(member)) for tag, member in members}
+        return {tag: self.fleet.loop(tag).status(self._quiet(member)) for tag, member in members}
 
     def _quiet(self, member: Member) -> float:
         """For how long, s, a tag has had no turn: one that is asked has them all the time."""
@@ -387,7 +387,7 @@ class FleetNode(SitedNode):
         if self._markers.due(self.config.display_period):
             estimates = {}
             for tag, status in self._states().items():
-                estimate = self.fleet.add(tag).estimate
+                estimate = self.fleet.loop(tag).estimate
                 if estimate is not None:
                     estimates[tag] = (estimate, status.state == State.TRACKING)
             head = header(self.get_clock().now().nanoseconds, self.config.frame)

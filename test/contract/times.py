@@ -141,7 +141,7 @@ class Heard:
 
 def loop_of(node: Any) -> Any:
     """The loop of the one tag."""
-    return node.fleet.add("robin") if isinstance(node, FleetNode) else node.loop
+    return node.fleet.loop("robin") if isinstance(node, FleetNode) else node.loop
 
 
 def followed(recording: Recording, walk: Walk, *, live: bool = False) -> dict[str, Any]:

@@ -99,21 +99,21 @@ def test_each_tag_gets_what_it_would_get_alone_and_nobody_steps_alone(method, al
     fleet, found = run_together(method)
     # The first fix comes with the first ranges; only owl, who hears more, has nobody to go with.
     assert len(alone_steps) <= sum(row > 4 for row in range(len(TIMES)))
-    assert not any(fleet.add(tag).tracker.fallbacks for tag in RECORDINGS)
+    assert not any(fleet.loop(tag).tracker.fallbacks for tag in RECORDINGS)
     assert_alike(found, method)
 
 
 def test_garbage_of_one_tag_is_its_own(method, alone_steps):
     fleet, found = run_together(method, rogue=True)
     assert len(alone_steps) < len(TIMES), "the others went on together"
-    assert not any(fleet.add(tag).tracker.fallbacks for tag in RECORDINGS)
+    assert not any(fleet.loop(tag).tracker.fallbacks for tag in RECORDINGS)
     assert_alike(found, method)
 
 
 def test_numbers_that_fail_in_a_batch_are_one_tags(method):
     """Past the watch, which takes out what no place explains: straight into the trackers."""
     fleet, _ = run_together(method)
-    trackers = [fleet.add(tag).tracker for tag in RECORDINGS]
+    trackers = [fleet.loop(tag).tracker for tag in RECORDINGS]
     for tracker in trackers:
         tracker.predict(0.25)
     now = trackers[0].estimate.time
@@ -128,7 +128,7 @@ def test_numbers_that_fail_in_a_batch_are_one_tags(method):
 
 def test_a_step_of_another_state_or_question_is_not_taken(method, alone_steps):
     fleet, _ = run_together(method)
-    one, other = (fleet.add(tag).tracker for tag in ("robin", "wren"))
+    one, other = (fleet.loop(tag).tracker for tag in ("robin", "wren"))
     one.batch.predict([one, other], [0.25, 0.25])
     alone_steps.clear()
     one.predict(0.5)
@@ -142,7 +142,7 @@ def test_a_fleet_elsewhere_is_that_of_here(method, monkeypatch):
     monkeypatch.setattr(tracker_module, "device_of", lambda name: ELSEWHERE)
     with Elsewhereness():
         fleet, there = run_together(Method(**{**vars(method), "compute": "cuda"}), late=3)
-        assert fleet.add("robin").tracker.carried.hidden.device.type == ELSEWHERE
+        assert fleet.loop("robin").tracker.carried.hidden.device.type == ELSEWHERE
     for tag, estimates in there.items():
         assert estimates[-1] is not None
         np.testing.assert_allclose(estimates[-1].mean, here[tag][-1].mean, atol=1e-4)
@@ -185,7 +185,7 @@ def test_a_batch_that_is_late_is_late_for_all_its_tags(method, monkeypatch):
     monkeypatch.setattr(module, "thread_time", clock)  # of the batch; a step alone costs nothing
     fleet, found = run_together(method)
     for tag in ("robin", "wren"):
-        tracker = fleet.add(tag).tracker
+        tracker = fleet.loop(tag).tracker
         assert tracker.fallback == "model late"
         assert found[tag][-1] is not None
 
@@ -193,5 +193,5 @@ def test_a_batch_that_is_late_is_late_for_all_its_tags(method, monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_a_fleet_on_cuda_is_that_of_here(method):
     fleet, found = run_together(Method(**{**vars(method), "compute": "cuda"}))
-    assert fleet.add("robin").tracker.carried.hidden.is_cuda
+    assert fleet.loop("robin").tracker.carried.hidden.is_cuda
     assert_alike(found, method)

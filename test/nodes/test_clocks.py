@@ -166,7 +166,7 @@ def test_what_is_far_too_late_is_counted_as_late() -> None:
             for second in (1000.0, 1000.1, 995.0, 1000.2):
                 ranges.publish(said_at(second))
             hosted.until(lambda h=hosted: h.node.counts["messages_dropped"], "the late one")
-            loop = hosted.node.loop if make is EkfNode else hosted.node.fleet.add("robin")
+            loop = hosted.node.loop if make is EkfNode else hosted.node.fleet.loop("robin")
             assert loop.watch.gate.times.late == 4
             assert loop.restarts == 0
 

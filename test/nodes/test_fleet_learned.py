@@ -68,7 +68,7 @@ def test_all_tags_step_in_one_batch(where, tmp_path, monkeypatch):
         for tag, place in PLACES.items():
             last = poses[tag][-1].pose.pose.position
             assert np.hypot(*(np.array([last.x, last.y]) - place - 0.02 * (EPOCHS - 1))) < 0.3
-        carried = fleet.node.fleet.add("robin").tracker.carried
+        carried = fleet.node.fleet.loop("robin").tracker.carried
         assert carried is not None, "the model answers"
         assert carried.hidden.device.type == where
         assert max(sizes) >= 3

@@ -130,7 +130,7 @@ def test_what_comes_late_is_used_and_has_no_pose_and_what_is_dropped_is_said() -
         fleet.until(lambda: len(poses) >= 4, "poses")
         stamps = [c.nanoseconds(pose.header.stamp) for pose in poses]
         assert stamps == [heard_at(epoch) for epoch in (0, 1, 4, 5)]
-        assert fleet.node.fleet.add("robin").watch.gate.times.late == 0  # too late to be used
+        assert fleet.node.fleet.loop("robin").watch.gate.times.late == 0  # too late to be used
         ranges.publish(ranges_of("robin", 1000))
         fleet.until(lambda: fleet.node.counts["messages_dropped"] == 1, "a time of nowhere")
         assert "tag 'robin': a stamp of 1100.000 s is far from the last" in fleet.node.problem
