@@ -37,7 +37,7 @@ def test_the_claims_are_those_of_the_runs(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_run_of_moments(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'locdreamer_ros[ros]'")
     pytest.importorskip("locdreamer_ros.msg", reason="needs the compiled messages")
-    monkeypatch.setattr(graph, "SECONDS", 0.1)
+    monkeypatch.setattr(graph, "SECONDS", 0.5)
     monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
     found = graph.run(Settings(seeds=(0,)))
     values = [row.get("ms") or row.get("per_s") or row.get("mb") for row in found.rows]

@@ -119,7 +119,7 @@ def test_an_emulated_module_ends_when_it_is_told_to(tmp_path, number):
         assert process.stdout is not None
         assert process.stdout.readline().startswith("decar on ")
         process.send_signal(number)
-        _, complaint = process.communicate(timeout=20.0)
+        _, complaint = process.communicate(timeout=500.0)
     finally:
         process.kill()
     assert (process.returncode, complaint) == (0, "")

@@ -34,7 +34,7 @@ def shell(line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     """A line with `locdreamer` in it, in the present folder."""
     line = line.replace("locdreamer", f"'{sys.executable}' -m locdreamer_ros.cli")
     given = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    return subprocess.run(["sh", "-c", line], env=given, capture_output=True, timeout=60)
+    return subprocess.run(["sh", "-c", line], env=given, capture_output=True, timeout=500)
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

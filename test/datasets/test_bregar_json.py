@@ -249,7 +249,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=500,
     )
     samples, before, after = map(int, result.stdout.split())  # MB
     assert samples == count

@@ -229,7 +229,7 @@ READ: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any]]] = {
 
 def attempt(name: str, path: Path) -> str:
     """Read it; what was wrong with how it was refused, empty: nothing."""
-    begin = time.monotonic()
+    begin = time.process_time()  # of which others on a busy machine take nothing
     try:
         READ[name][1](path)
     except InputError as reason:
@@ -237,7 +237,7 @@ def attempt(name: str, path: Path) -> str:
             return f"not one line: {str(reason)[:300]!r}"
     except Exception as reason:
         return f"{type(reason).__name__}: {str(reason)[:300]}"
-    spent = time.monotonic() - begin
+    spent = time.process_time() - begin
     return "" if spent < SLOWEST_S else f"took {spent:.1f} s"
 
 
@@ -338,7 +338,7 @@ def test_what_was_found_stays_refused(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'test'}", "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=500,
     )
     said = dict(zip(KEPT, map(json.loads, done.stdout.splitlines()), strict=False))
     assert done.returncode == 0, f"after {list(said)[-1:]}: {done.stderr[-500:]}"

@@ -102,7 +102,7 @@ class Apart:
             env=self.environment(domain),
             capture_output=True,
             text=True,
-            timeout=120.0,
+            timeout=500.0,
         )
         assert ran.returncode == 0, ran.stderr
         return ran.stdout.split()

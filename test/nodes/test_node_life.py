@@ -597,7 +597,7 @@ def test_the_tracker_is_closed_on_every_way_out(nodes: Graph, tmp_path: Path, en
                 say.publish(anchors_message(ANCHORS.subset(("a", "b", "c"))))
             else:
                 process.send_signal(getattr(signal, end))
-                assert process.wait(20.0) == 0
+                assert process.wait(60.0) == 0
             assert process.stdout.readline() == "closed\n"
         finally:
             process.kill()

@@ -122,7 +122,7 @@ def follow(hosted: Hosted, first: int, count: int, *, every: int = 1, later: flo
     for epoch in range(first, first + count):
         if epoch % every == 0:
             wheels.publish(c.to_wheels(np.zeros(3), epoch * TENTH_NS + round(later * 1e9)))
-        hosted.rest(0.01)
+            assert wheels.wait_for_all_acked()  # before the ranges that it belongs to
         ranges.publish(ranges_of(epoch))
     hosted.until(lambda: hosted.node.counts["fixes"] == fixes + count, "the fixes")
     return str(hosted.node.health()[0])
@@ -179,7 +179,7 @@ def test_motion_that_cannot_be_is_named_and_not_used(kind: str, words: str) -> N
         ranges = hosted.say(RangeArray, "uwb/ranges")
         for epoch in range(6000, 6080):
             say.publish(moving(kind, epoch))
-            hosted.rest(0.003)
+            assert say.wait_for_all_acked()  # before the ranges that it belongs to
             ranges.publish(ranges_of(epoch))
         hosted.until(lambda: hosted.node.counts["fixes"] == 80, "the fixes")
         said = hosted.node.health()[0]

@@ -135,9 +135,10 @@ def test_anchors_are_drawn_in_the_frame_of_the_fixes_and_move_with_theirs(
 
         fix(1)
         hosted.until(lambda: node.health()[0].startswith("waiting for TF map -> uwb"), "TF")
+        told = lambda: node._frames.between("map", "uwb")  # noqa: E731
         for turn, x in enumerate((10.0, 30.0)):
             static.publish(TFMessage(transforms=[transform("map", "uwb", x, 0.0, 0.0)]))
-            hosted.rest(0.5)
+            hosted.until(lambda x=x: told() is not None and told()[0, 3] == x, "the frame")
             fix(2 + turn)
             hosted.until(lambda t=turn: node.counts["fixes"] == t + 1, "a fix")
             there = node._view.drawn[-1].positions
