@@ -372,8 +372,9 @@ class UwbNode(LifecycleNode):
         if self.active:
             self._sayer.state(warning)
         dropped = self.counts["messages_dropped"]
-        if self.drops_now():
-            warning = warning or f"{dropped} messages dropped: {self.problem}"
+        if self.drops_now() and self.problem not in warning:
+            why = f"{dropped} messages dropped: {self.problem}"
+            warning = f"{warning}; {why}" if warning else why
         if monotonic() - self._remarked_at < RECENT_S:
             warning = f"{self._remark}; {warning}" if warning else self._remark
         values = {**self.counts, **values, "messages_dropped": dropped, "problem": self.problem}

@@ -331,3 +331,20 @@ def test_tags_alike_do_not_share_a_topic() -> None:
         assert len(set(names)) == 5
         assert names[0] == "~/a_b/pose"
         assert names[3] == "~/tag/pose"
+
+
+def test_a_tag_that_is_not_tracked_is_said_together_with_what_is_dropped() -> None:
+    """The one hid the other: that its ranges were nonsense was in the log alone."""
+    with hosting(FleetNode, dimensions=2) as fleet:
+        told = fleet.hear(DiagnosticArray, "/diagnostics")
+        fleet.place()
+        ranges = fleet.say(RangeArray, "uwb/ranges")
+        message = ranges_of("robin", 1)
+        ranges.publish(message)
+        fleet.until(lambda: fleet.node.counts["fixes"], "a fix")
+        fleet.node.now_s = lambda: 1e9
+        for entry in message.ranges:
+            entry.status = 99
+        ranges.publish(message)
+        both = "1 of 1 tags are not tracked well: 'robin'; 1 messages dropped: tag 'robin': uwb/r"
+        fleet.until(lambda: any(s.message.startswith(both) for m in told for s in m.status), both)
