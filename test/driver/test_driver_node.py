@@ -52,7 +52,7 @@ def test_asks_exactly_the_scheduled_anchors(graph: Graph) -> None:
             place = tag.anchors.positions[tag.anchors.rows([entry.anchor])[0]]
             error = entry.range - float(np.linalg.norm(tag.truth(time.monotonic()) - place))
             assert -1.0 < error < 6.0
-            assert abs(entry.stamp.sec - time.time()) < 2
+            assert abs(entry.stamp.sec - time.time()) < 60
 
     def said() -> dict[str, str]:
         heard = [s for r in graph.reports for s in r.status if s.name.endswith("driver_node")]
