@@ -11,6 +11,8 @@
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 namespace locdreamer_ros
 {
@@ -100,56 +102,62 @@ public:
         ((flags & PyBUF_WRITABLE) == PyBUF_WRITABLE ? NumpyArray::WRITABLE : 0) |
         ((flags & PyBUF_C_CONTIGUOUS) == PyBUF_C_CONTIGUOUS ? NumpyArray::CONTIGUOUS : 0);
       ok_ = (is->flags & needed) == needed;
-      view_.buf = is->data;
-      view_.ndim = is->axes;
-      view_.shape = is->shape;
-      view_.strides = is->strides;
-      view_.itemsize = *kinds == 'B' ? 1 : 8;
-      view_.len = view_.itemsize;
-      for (int i = 0; i < is->axes; i++) {view_.len *= is->shape[i];}
+      is_of(is->data, is->axes, is->shape, is->strides);
       return;
     }
     ask(object, kinds, flags);
   }
-  ~Array() {if (held_) {PyBuffer_Release(&view_);}}
+  ~Array() {if (held_) {PyBuffer_Release(held_.get());}}
   Array(const Array &) = delete;
   Array & operator=(const Array &) = delete;
 
   bool ok() const {return ok_;}
   // Whether it has as many elements.
-  bool holds(size_t count) const
-  {
-    return ok_ && static_cast<size_t>(view_.len) == count * view_.itemsize;
-  }
-  int64_t count() const {return view_.len / view_.itemsize;}
-  template<class T> T * data() const {return static_cast<T *>(view_.buf);}
+  bool holds(size_t count) const {return ok_ && static_cast<size_t>(count_) == count;}
+  int64_t count() const {return count_;}
+  template<class T> T * data() const {return reinterpret_cast<T *>(data_);}
   // Element of a one-dimensional array with any stride.
   template<class T> T at(int64_t i) const
   {
     T value;
-    std::memcpy(&value, static_cast<char *>(view_.buf) + i * view_.strides[0], sizeof value);
+    std::memcpy(&value, data_ + i * stride_, sizeof value);
     return value;
   }
-  bool is_line(int64_t count) const {return ok_ && view_.ndim == 1 && view_.shape[0] == count;}
+  bool is_line(int64_t count) const {return ok_ && axes_ == 1 && last_ == count;}
   // Elements of a one-dimensional array, or along the last axis.
-  int64_t last_axis() const {return ok_ && view_.ndim > 0 ? view_.shape[view_.ndim - 1] : 0;}
+  int64_t last_axis() const {return ok_ ? last_ : 0;}
 
 private:
+  void is_of(void * data, int axes, const Py_ssize_t * shape, const Py_ssize_t * strides)
+  {
+    data_ = static_cast<char *>(data);
+    axes_ = axes;
+    last_ = axes > 0 ? shape[axes - 1] : 0;
+    stride_ = axes > 0 ? strides[0] : 0;
+    count_ = 1;
+    for (int i = 0; i < axes; i++) {count_ *= shape[i];}
+  }
+
   // By the buffer protocol.
   __attribute__((noinline)) void ask(PyObject * object, const char * kinds, int flags)
   {
-    ok_ = PyObject_GetBuffer(object, &view_, PyBUF_FORMAT | flags) == 0;
-    if (!ok_) {
+    auto view = std::make_unique<Py_buffer>();
+    if (PyObject_GetBuffer(object, view.get(), PyBUF_FORMAT | PyBUF_STRIDES | flags) != 0) {
       PyErr_Clear();
-    } else {
-      held_ = true;
-      ok_ = view_.format && std::strlen(view_.format) == 1 && std::strchr(kinds, *view_.format) &&
-        view_.itemsize == (*kinds == 'B' ? 1 : 8);
+      return;
     }
+    held_ = std::move(view);
+    ok_ = held_->format && std::strlen(held_->format) == 1 &&
+      std::strchr(kinds, *held_->format) && held_->itemsize == (*kinds == 'B' ? 1 : 8);
+    is_of(held_->buf, held_->ndim, held_->shape, held_->strides);
   }
 
-  Py_buffer view_;
-  bool ok_ = false, held_ = false;
+  // Of the buffer what is needed, so that it takes a line of the cache.
+  char * data_ = nullptr;
+  int64_t count_ = 0, last_ = 0, stride_ = 0;
+  int axes_ = 0;
+  bool ok_ = false;
+  std::unique_ptr<Py_buffer> held_;
 };
 
 struct In : Array
