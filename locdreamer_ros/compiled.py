@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-INTERFACE = 14
+INTERFACE = 15
 """What goes in and comes out of its functions; an installed kernel of another number, or of none,
 is of another tree."""
 

@@ -166,7 +166,7 @@ class Scheduler(ABC):
 
         rows of anchors or of how many nearest, weights of the axes (D,), budget, numbers of a
         `schedulers.foresight.Pace`, up to how many subsets all are tried, by which share an
-        exchange must be better.
+        exchange must be better, and whether all are asked at once (the budget) or the first (1).
         """
         return None
 

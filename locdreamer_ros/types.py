@@ -258,10 +258,13 @@ class Foreseen:
         """Of `rows` (C,) those (budget,) that leave the least variance; None: see `__call__`."""
         return None
 
-    def first(self, rows: IntArray, by: Criterion) -> tuple[int, float, float] | None:
+    def first(
+        self, rows: IntArray | int, by: Criterion, asked: IntArray
+    ) -> tuple[int, float, float] | None:
         """Of a choice which of the rows helps most by itself; None as above.
 
-        Its place in them, the variance m^2 that it leaves, and the present one.
+        rows: or of how many nearest, but for those `asked`. Its row, the variance m^2 that it
+        leaves, and the present one.
         """
         return None
 

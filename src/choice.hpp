@@ -1,80 +1,20 @@
 // Copyright 2026 The locdreamer_ros authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Foresight of zero_shot/foresight.py, and the choice of schedulers/foresight.py under it.
+// The choice of schedulers/foresight.py under a foresight.
 
 #ifndef LOCDREAMER_ROS__CHOICE_HPP_
 #define LOCDREAMER_ROS__CHOICE_HPP_
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
+#include <type_traits>
 #include <vector>
 
-#include "network.hpp"
+#include "arithmetic.hpp"
 
 namespace locdreamer_ros
 {
-
-inline void foresee(
-  const Network & net, int slots, const double * mean, const double * p, const double * places,
-  const int64_t * slot, const int64_t * rows, int count, int axes, double * position,
-  double * cross, double * ranges)
-{
-  const size_t size = FIRST + 2 * slots;
-  for (int i = 0; i < axes; i++) {
-    for (int j = 0; j < axes; j++) {position[i * axes + j] = p[i * size + j];}
-  }
-  // By axes, so that a loop over anchors takes several at once.
-  static Numbers direction, between_strangers, spread, bias;  // kept: nothing is allocated
-  direction.resize(static_cast<size_t>(count) * SPACE);
-  between_strangers.resize(count);
-  spread.resize(size);
-  bias.resize(count);
-  double * x = direction.data(), * y = x + count, * z = y + count;
-  // Once there is one stranger's variance between two of them, they would share it: they do not.
-  const double alone = p[FIRST * (size + 1)] + p[(FIRST + slots) * (size + 1)];
-  for (int k = 0; k < count; k++) {
-    double offset[SPACE], u[SPACE];
-    for (int i = 0; i < SPACE; i++) {offset[i] = mean[i] - places[rows[k] * SPACE + i];}
-    slant(offset, net.floor, u);
-    x[k] = u[0];
-    y[k] = u[1];
-    z[k] = u[2];
-    between_strangers[k] = slot[rows[k]] == 0 ? alone : 0.0;
-  }
-  for (int k = 0; k < count; k++) {
-    // What its range has to do with all of the state.
-    const double * own = p + (FIRST + slot[rows[k]]) * size, * local = own + slots * size;
-    const double ux = x[k], uy = y[k], uz = z[k];
-    double * with = spread.data(), * biases = with + FIRST;
-    across(
-      size, [&](int j, auto some) {
-        using Some = decltype(some);
-        some = ux * load<Some>(p + j) + uy * load<Some>(p + size + j) +
-          uz * load<Some>(p + 2 * size + j) + load<Some>(p + COMMON * size + j) +
-          load<Some>(own + j) + load<Some>(local + j);
-        store(some, with + j);
-      });
-    for (int i = 0; i < axes; i++) {cross[k * axes + i] = with[i];}
-    add(biases + slots, 1.0, slots, biases);
-    for (int m = 0; m < count; m++) {bias[m] = biases[slot[rows[m]]];}
-    double * row = ranges + static_cast<size_t>(k) * count, * less = between_strangers.data();
-    const bool stranger = slot[rows[k]] == 0;
-    const double common = with[COMMON], kept = less[k];
-    less[k] = 0.0;  // but with itself it shares it
-    across(
-      count, [&](int m, auto along) {
-        using Some = decltype(along);
-        along = with[0] * load<Some>(x + m) + with[1] * load<Some>(y + m);
-        along += with[2] * load<Some>(z + m);
-        along += common + load<Some>(bias.data() + m);
-        if (stranger) {along -= load<Some>(less + m);}
-        store(along, row + m);
-      });
-    less[k] = kept;
-  }
-}
 
 // A subset that grows by one anchor at a time, with the factors L D L^T of its ranges, and what is left
 // beside it of all anchors at once.
@@ -105,6 +45,7 @@ public:
       most()[i] = -HUGE_VAL;
       least()[i] = HUGE_VAL;
       unsound()[i] = 0.0;
+      bar(i, false);
     }
   }
 
@@ -113,20 +54,46 @@ public:
   void drop() {depth_--;}
   void clear() {depth_ = 0;}
 
-  // What the subset with each anchor would gain, m^2; false: not all of it is a number.
-  bool weigh(const double * & gain)
+  // Whether an anchor may be the one that is added.
+  void bar(int anchor, bool is) {barred()[anchor] = is ? -HUGE_VAL : 0.0;}
+
+  // The anchor with which the subset would gain most, if that is more than `most` m^2, and how much;
+  // false: not all is a number.
+  INLINE bool best(int & anchor, double & most)
   {
-    double bad = good_ ? 0.0 : HUGE_VAL;
-    weigh_with();
-    for (int i = 0; i < count_; i++) {
-      bad += 0.0 * with()[i];
-      good_ = good_ && pivot(depth_)[i] > 0.0;
+    // By lane.
+    double gained[8], which[8], lowest[8], odd[8] = {};
+    std::fill_n(gained, 8, most);
+    std::fill_n(which, 8, -1.0);
+    std::fill_n(lowest, 8, HUGE_VAL);
+    weigh([&](int i, const auto & gain, const auto & pivots) __attribute__((always_inline)) {
+        using Some = std::decay_t<decltype(gain)>;
+        const Some free = gain + load<Some>(barred() + i), before = load<Some>(gained);
+        const Some at = load<Some>(number() + i), least = load<Some>(lowest);
+        store(free > before ? at : load<Some>(which), which);
+        store(free > before ? free : before, gained);
+        store(pivots < least ? pivots : least, lowest);
+        store(load<Some>(odd) + 0.0 * gain, odd);
+      });
+    int lane = 0;
+    double bad = 0.0;
+    for (int i = 0; i < 8; i++) {
+      bad += odd[i];
+      good_ = good_ && lowest[i] > 0.0;
+      if (which[i] >= 0.0 && (which[lane] < 0.0 || gained[i] > gained[lane] ||
+        (gained[i] == gained[lane] && which[i] < which[lane])))
+      {
+        lane = i;
+      }
     }
-    gain = with();
+    if (which[lane] >= 0.0) {
+      most = gained[lane];
+      anchor = static_cast<int>(which[lane]);
+    }
     return good_ && bad == 0.0;
   }
 
-  bool push(int anchor)
+  INLINE bool push(int anchor)
   {
     const int d = depth_;
     const double pivoted = pivot(d)[anchor];
@@ -155,10 +122,10 @@ public:
   }
 
   // Try each two anchors more, of which the first is `next` or later. head: the number of the subset.
-  void try_pairs(int next, int head)
+  INLINE void try_pairs(int next, int head)
   {
     const int d = depth_;
-    weigh_with();
+    weigh([](auto && ...) {});
     across(
       count_, [&](int i, auto at) __attribute__((always_inline)) {
         using Some = decltype(at);
@@ -212,7 +179,7 @@ public:
   }
 
 private:
-  static constexpr int OF_LEVEL = AXES + 3, OF_ALL = 7;
+  static constexpr int OF_LEVEL = AXES + 3, OF_ALL = 8;
 
   // Of all anchors, beside so many taken: the variance of its range that is left, and what that has to
   // do with each axis; with the one that is taken next, and as a share of that one's.
@@ -220,9 +187,11 @@ private:
   double * row(int depth) const {return pivot(depth) + count_;}
   double * share(int depth) const {return row(depth) + count_;}
   double * left(int depth, int axis) const {return share(depth) + (1 + axis) * count_;}
-  // Of all anchors now: what it would gain, and the inverse of what is left of its variance.
+  // Of all anchors now: what it would gain, the inverse of what is left of its variance; and 0, or less
+  // than any gain where it may not be added.
   double * with() const {return all_;}
   double * precision() const {return all_ + count_;}
+  double * barred() const {return all_ + 7 * count_;}
   // Of all pairs by their second: its number; the most that was gained, and with which head and
   // first; the least that was left of a variance; 0, or NaN where something was no number.
   double * number() const {return all_ + 2 * count_;}
@@ -240,7 +209,9 @@ private:
     return value;
   }
 
-  void weigh_with()
+  // What the subset with each anchor would gain, m^2; `seen` is told it and what is left of variances.
+  template<class Seen>
+  INLINE void weigh(const Seen & seen)
   {
     across(
       count_, [&](int i, auto sum) __attribute__((always_inline)) {
@@ -250,9 +221,11 @@ private:
           const Some some = load<Some>(left(depth_, a) + i);
           sum += some * some;
         }
-        const Some inverse = 1.0 / load<Some>(pivot(depth_) + i);
+        const Some pivots = load<Some>(pivot(depth_) + i), inverse = 1.0 / pivots;
+        const Some gain = gained_[depth_] + sum * inverse;
         store(inverse, precision() + i);
-        store(gained_[depth_] + sum * inverse, with() + i);
+        store(gain, with() + i);
+        seen(i, gain, pivots);
       });
   }
 
@@ -265,13 +238,12 @@ private:
 
 // Every subset in the order of itertools.combinations: the first of the best.
 template<int AXES>
-inline bool try_all(Choice<AXES> & choice, int count, int budget, std::vector<int> & best)
+INLINE bool try_all(Choice<AXES> & choice, int count, int budget, std::vector<int> & best)
 {
   if (budget == 1) {
-    const double * gain;
-    if (!choice.weigh(gain)) {return false;}
-    best.assign(1, static_cast<int>(std::max_element(gain, gain + count) - gain));
-    return true;
+    double most = -HUGE_VAL;
+    best.assign(1, -1);
+    return choice.best(best[0], most) && best[0] >= 0;
   }
   static std::vector<int> now, heads;  // subsets without their last two
   const int size = budget - 2;
@@ -299,55 +271,47 @@ inline bool try_all(Choice<AXES> & choice, int count, int budget, std::vector<in
   return true;
 }
 
-// One by one, then exchanged as long as it helps.
-template<int AXES>
-inline bool exchange(
-  Choice<AXES> & choice, int count, int budget, double present, double clearly,
+// One by one, then exchanged as long as it helps. need: is told of an anchor before its ranges are.
+template<int AXES, class Need>
+INLINE bool exchange(
+  Choice<AXES> & choice, int budget, double present, double clearly, const Need & need,
   std::vector<int> & chosen)
 {
-  std::vector<char> taken(count, 0);
-  auto best_of = [&](int & anchor, double & most) {
-      const double * gain;
-      if (!choice.weigh(gain)) {return false;}
-      for (int other = 0; other < count; other++) {
-        if (!taken[other] && gain[other] > most) {
-          most = gain[other];
-          anchor = other;
-        }
-      }
-      return true;
-    };
   chosen.clear();
+  const auto add = [&](int anchor) {
+      if (anchor < 0) {return false;}
+      need(anchor);
+      choice.bar(anchor, true);
+      chosen.push_back(anchor);
+      return choice.push(anchor);
+    };
   for (int i = 0; i < budget; i++) {
     int anchor = -1;
     double most = -HUGE_VAL;
-    if (!best_of(anchor, most) || !choice.push(anchor)) {return false;}
-    taken[anchor] = 1;
-    chosen.push_back(anchor);
+    if (!choice.best(anchor, most) || !add(anchor)) {return false;}
   }
   double least = present - choice.gained();
+  int settled = budget - 1;  // beside all others it is the best
   while (true) {
     int place = -1, anchor = -1;
     double most = -HUGE_VAL;
     for (int i = 0; i < budget; i++) {
+      if (i == settled) {continue;}
       choice.clear();
       for (int j = 0; j < budget; j++) {
         if (j != i && !choice.push(chosen[j])) {return false;}
       }
-      int found = -1;
-      double gained = most;
-      if (!best_of(found, gained)) {return false;}
-      if (gained > most) {
-        most = gained;
-        anchor = found;
-        place = i;
-      }
+      const double before = most;
+      if (!choice.best(anchor, most)) {return false;}
+      if (most > before) {place = i;}
     }
     if (!(least - (present - most) > clearly * std::fabs(least))) {break;}
     least = present - most;
-    taken[chosen[place]] = 0;
-    taken[anchor] = 1;
+    need(anchor);
+    choice.bar(chosen[place], false);
+    choice.bar(anchor, true);
     chosen[place] = anchor;
+    settled = place;
   }
   std::sort(chosen.begin(), chosen.end());
   return true;

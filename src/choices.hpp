@@ -11,13 +11,22 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <utility>
+#include <optional>
 #include <vector>
 
 #include "choice.hpp"
+#include "foresight.hpp"
 
 namespace locdreamer_ros
 {
+
+// What ranges of some rows (count) of a site's anchors would say at a state.
+inline Ahead ahead_of(const Standing & from, const State & now, const int64_t * rows, int count)
+{
+  return Ahead(
+    *from.model->net, now.slots, now.mean, now.covariance, from.model->places.data(),
+    from.slot.data<int64_t>(), rows, count);
+}
 
 // foresee(standing, rows; position, cross, ranges)
 inline PyObject * step_foresee(PyObject *, PyObject * const * given, Py_ssize_t count)
@@ -37,26 +46,26 @@ inline PyObject * step_foresee(PyObject *, PyObject * const * given, Py_ssize_t 
   const State now = from.now();
   run(
     [&] {
-      foresee(
-        *from.model->net, now.slots, now.mean, now.covariance, from.model->places.data(),
-        from.slot.data<int64_t>(), rows.data<int64_t>(), static_cast<int>(rows.count()),
+      ahead_of(from, now, rows.data<int64_t>(), static_cast<int>(rows.count())).all(
         static_cast<int>(axes), position.data<double>(), cross.data<double>(),
         ranges.data<double>());
     });
   return answer(true);
 }
 
-template<int AXES>
-inline bool choose_in(
+// need: is told of an anchor whose row of ranges is needed, where they are not few.
+template<int AXES, class Need>
+INLINE bool choose_in(
   const double * position, const double * cross, const double * ranges, const double * weights,
-  int anchors, int budget, double sigma, double most, double clearly, std::vector<int> & best)
+  int anchors, int budget, double sigma, double most, double clearly, const Need & need,
+  std::vector<int> & best)
 {
   double present = 0.0;
   for (int i = 0; i < AXES; i++) {present += weights[i] * position[i * (AXES + 1)];}
   if (!std::isfinite(present)) {return false;}
   Choice<AXES> choice(cross, ranges, weights, anchors, budget, sigma);
   return few(anchors, budget, most) ? try_all(choice, anchors, budget, best) :
-         exchange(choice, anchors, budget, present, clearly, best);
+         exchange(choice, budget, present, clearly, need, best);
 }
 
 // The same in two dimensions or three, in the vectors of whoever asks.
@@ -97,7 +106,7 @@ inline PyObject * choose(PyObject *, PyObject * const * given, Py_ssize_t count)
       return choose_in_space(
         axes, position.data<double>(), cross.data<double>(), ranges.data<double>(),
         weights.data<double>(), static_cast<int>(anchors), static_cast<int>(budget), sigma, most,
-        clearly, best);
+        clearly, [](int) {}, best);
     });
   if (!done) {return answer(false);}
   std::copy(best.begin(), best.end(), out.data<int64_t>());
@@ -113,17 +122,43 @@ inline bool nearest_rows(
     std::iota(rows, rows + anchors, 0);
     return true;
   }
-  static std::vector<std::pair<double, int64_t>> away;
+  static Numbers away, least;
   away.resize(anchors);
+  const double x = position[0], y = axes > 1 ? position[1] : 0.0, z = axes > 2 ? position[2] : 0.0;
+  const double along = axes > 1 ? 1.0 : 0.0, above = axes > 2 ? 1.0 : 0.0;
   for (int64_t i = 0; i < anchors; i++) {
-    double sum = 0.0;
-    for (int64_t j = 0; j < axes; j++) {sum += square(places[i * SPACE + j] - position[j]);}
-    if (!std::isfinite(sum)) {return false;}
-    away[i] = {sum, i};
+    const double * at = places + i * SPACE;
+    away[i] = square(at[0] - x) + along * square(at[1] - y) + above * square(at[2] - z);
   }
-  std::nth_element(away.begin(), away.begin() + wanted, away.end());
-  for (int64_t i = 0; i < wanted; i++) {rows[i] = away[i].second;}
-  std::sort(rows, rows + wanted);
+  if (!finite(away.data(), anchors)) {return false;}
+  // So many anchors are within the farthest of as many groups' nearest ones: few others are too.
+  const int64_t groups = std::min(2 * wanted, anchors);
+  least.assign(away.begin(), away.begin() + groups);
+  for (int64_t i = groups; i < anchors; i += groups) {
+    const int64_t more = std::min(groups, anchors - i);
+    for (int64_t j = 0; j < more; j++) {least[j] = std::min(least[j], away[i + j]);}
+  }
+  const auto farthest = [wanted](Numbers & of) {
+      std::nth_element(of.begin(), of.begin() + wanted - 1, of.end());
+      return of[wanted - 1];
+    };
+  const double within = farthest(least);
+  static std::vector<int64_t> near;
+  near.resize(anchors);
+  int64_t count = 0;
+  for (int64_t i = 0; i < anchors; i++) {
+    near[count] = i;
+    count += away[i] <= within;
+  }
+  least.resize(count);
+  for (int64_t i = 0; i < count; i++) {least[i] = away[near[i]];}
+  const double reach = farthest(least);
+  int64_t nearer = 0, found = 0;
+  for (int64_t i = 0; i < count; i++) {nearer += away[near[i]] < reach;}
+  for (int64_t i = 0; i < count; i++) {
+    const double here = away[near[i]];
+    if (here < reach || (here == reach && nearer++ < wanted)) {rows[found++] = near[i];}
+  }
   return true;
 }
 
@@ -146,40 +181,23 @@ struct AheadCall
     good = !PyErr_Occurred() && number(given[4], most) && number(given[5], clearly);
   }
 
+  // Not those that were asked already; false: they are no rows.
+  bool leave_out(const Indices & already)
+  {
+    if (!already.ok()) {return false;}
+    asked.assign(already.data<int64_t>(), already.data<int64_t>() + already.count());
+    return true;
+  }
+
   // The foresight of the rows from a state of the filter; false: numpy's turn.
   bool look(const Standing & from, const State & now)
   {
-    const Model & model = *from.model;
-    axes = model.axes;
-    if (wanted > 0) {
-      rows.resize(std::min(wanted, model.anchors()));
-      if (!nearest_rows(
-          model.places.data(), model.anchors(), now.mean, axes, wanted, rows.data()))
-      {
-        return false;
-      }
-    }
-    candidates = static_cast<int64_t>(rows.size());
-    if (budget < 1 || candidates < 1 || !(clearly >= 0.0) || !weights.holds(axes) ||
-      !from.knows(rows.data(), candidates))
-    {
-      return false;
-    }
-    position.resize(axes * axes);
-    cross.resize(candidates * axes);
-    ranges.resize(candidates * candidates);
-    foresee(
-      *model.net, now.slots, now.mean, now.covariance, model.places.data(),
-      from.slot.data<int64_t>(), rows.data(), static_cast<int>(candidates), axes,
-      position.data(), cross.data(), ranges.data());
-    return true;
+    return locdreamer_ros::run([&] {return looked(from, now);});
   }
 
   bool choose(std::vector<int> & best) const
   {
-    return budget < candidates && choose_in_space(
-      axes, position.data(), cross.data(), ranges.data(), weights.data<double>(),
-      static_cast<int>(candidates), static_cast<int>(budget), sigma, most, clearly, best);
+    return budget < candidates && locdreamer_ros::run([&] {return chosen(best);});
   }
 
   // The rows chosen, as of anchors.
@@ -193,14 +211,12 @@ struct AheadCall
     return true;
   }
 
-  // Of a choice the one that helps most alone, what it leaves and what there was, m^2.
-  bool first(int & one, double & left, double & present) const
+  // Of a choice the row of the one that helps most alone, what it leaves and what there was, m^2.
+  bool first(int64_t & one, double & left, double & present) const
   {
     std::vector<int> best(candidates);
     std::iota(best.begin(), best.end(), 0);
-    const bool chosen = budget > 1 && budget < candidates &&
-      few(static_cast<int>(candidates), static_cast<int>(budget), most);
-    if (chosen && !choose(best)) {return false;}
+    if (whole && !choose(best)) {return false;}
     present = 0.0;
     for (int i = 0; i < axes; i++) {
       present += weights.data<double>()[i] * position[i * (axes + 1)];
@@ -214,10 +230,16 @@ struct AheadCall
       const double remains = present - gained / (ranges[row * (candidates + 1)] + square(sigma));
       if (remains < left) {
         left = remains;
-        one = row;
+        one = rows[row];
       }
     }
     return std::isfinite(left);
+  }
+
+  bool first(const Indices & out) const
+  {
+    double left = 0.0, present = 0.0;
+    return out.holds(1) && first(*out.data<int64_t>(), left, present);
   }
 
   const In weights;
@@ -227,20 +249,77 @@ struct AheadCall
   int64_t budget = 0, wanted = 0, candidates = 0;
   int axes = 0;
   bool good;
+
+private:
+  bool looked(const Standing & from, const State & now)
+  {
+    const Model & model = *from.model;
+    axes = model.axes;
+    if (wanted > 0) {
+      rows.resize(std::min(wanted, model.anchors()));
+      if (!nearest_rows(
+          model.places.data(), model.anchors(), now.mean, axes, wanted, rows.data()))
+      {
+        return false;
+      }
+    }
+    for (int64_t each : asked) {
+      rows.erase(std::remove(rows.begin(), rows.end(), each), rows.end());
+    }
+    candidates = static_cast<int64_t>(rows.size());
+    if (budget < 1 || candidates < 1 || !(clearly >= 0.0) || !weights.holds(axes) ||
+      !from.knows(rows.data(), candidates))
+    {
+      return false;
+    }
+    position.resize(axes * axes);
+    cross.resize(candidates * axes);
+    ranges.resize(candidates * candidates);
+    const int count = static_cast<int>(candidates);
+    ahead.emplace(ahead_of(from, now, rows.data(), count));
+    whole = budget > 1 && budget < candidates && few(count, static_cast<int>(budget), most);
+    if (whole) {
+      ahead->all(axes, position.data(), cross.data(), ranges.data());
+    } else {
+      ahead->position(axes, position.data());
+      ahead->glance(axes, cross.data(), ranges.data());
+      known.assign(count, 0);
+    }
+    return true;
+  }
+
+  bool chosen(std::vector<int> & best) const
+  {
+    return choose_in_space(
+      axes, position.data(), cross.data(), ranges.data(), weights.data<double>(),
+      static_cast<int>(candidates), static_cast<int>(budget), sigma, most, clearly,
+      [this](int k) {
+        if (!known[k]) {
+          ahead->row(k, axes, &cross[k * axes], &ranges[k * candidates]);
+          known[k] = 1;
+        }
+      }, best);
+  }
+
+  std::vector<int64_t> asked;
+  std::optional<Ahead> ahead;
+  bool whole = false;  // all rows of `ranges` are there; otherwise those that are `known`
   static inline Numbers position, cross, ranges;
+  static inline std::vector<char> known;
 };
 
-// Has `work` done with a choice by the foresight of a state; `done`: whether it could be. False: an
-// exception is set.
+// Has `work` done with a choice by the foresight of a state, but for those asked (or null); `done`:
+// whether it could be. False: an exception is set.
 template<typename Work>
-bool look_ahead(PyObject * const * given, bool & done, Work work)
+bool look_ahead(PyObject * const * given, PyObject * asked, bool & done, Work work)
 {
   const Standing from(given);
   double sigma = 0.0;
   if (!from.good || !number(given[Standing::ARGUMENTS + 3], sigma)) {return false;}
   AheadCall call(given + Standing::ARGUMENTS, sigma);
   if (!call.good) {return false;}
-  done = from.ok() && run([&] {return call.look(from, from.now()) && work(call);});
+  done = from.ok() && (!asked || call.leave_out(Indices(asked))) && call.look(from, from.now()) &&
+    work(call);
   return true;
 }
 
@@ -252,24 +331,25 @@ inline PyObject * choose_ahead(PyObject *, PyObject * const * given, Py_ssize_t 
   if (!arguments(count, before + 1)) {return nullptr;}
   const Indices out(given[before], PyBUF_WRITABLE);
   bool done = false;
-  if (!look_ahead(given, done, [&](const AheadCall & call) {return call.choose(out);})) {
-    return nullptr;
-  }
+  const auto choose = [&](const AheadCall & call) {return call.choose(out);};
+  if (!look_ahead(given, nullptr, done, choose)) {return nullptr;}
   return answer(done);
 }
 
-// first_ahead(standing, rows (C,), weights of the axes, budget, sigma, most subsets, clearly): which
-// of the rows to ask first, what it leaves alone and what there was, m^2; None: numpy's turn.
+// first_ahead(standing, rows (C,) or how many of the nearest, weights of the axes, budget, sigma,
+//             most subsets, clearly, rows (K,) asked already): whom of the others to ask first, what it
+// leaves alone and what there was, m^2; None: numpy's turn.
 inline PyObject * first_ahead(PyObject *, PyObject * const * given, Py_ssize_t count)
 {
-  if (!arguments(count, Standing::ARGUMENTS + AheadCall::ARGUMENTS)) {return nullptr;}
-  int one = 0;
+  constexpr int before = Standing::ARGUMENTS + AheadCall::ARGUMENTS;
+  if (!arguments(count, before + 1)) {return nullptr;}
+  int64_t one = 0;
   double left = 0.0, present = 0.0;
   bool done = false;
   const auto first = [&](const AheadCall & call) {return call.first(one, left, present);};
-  if (!look_ahead(given, done, first)) {return nullptr;}
+  if (!look_ahead(given, given[before], done, first)) {return nullptr;}
   if (!done) {Py_RETURN_NONE;}
-  return Py_BuildValue("idd", one, left, present);
+  return Py_BuildValue("Ldd", static_cast<long long>(one), left, present);
 }
 
 // near(places (A, 3), position (D); rows (C,) of the nearest, increasing)

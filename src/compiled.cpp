@@ -76,7 +76,7 @@ PyMODINIT_FUNC PyInit__compiled()
   const char * vectors = VECTORS == Vectors::AVX512 ? "avx512" :
     VECTORS == Vectors::AVX2 ? "avx2" : "any";
   if (
-    made && (PyModule_AddIntConstant(made, "INTERFACE", 14) < 0 ||
+    made && (PyModule_AddIntConstant(made, "INTERFACE", 15) < 0 ||
     PyModule_AddStringConstant(made, "VECTORS", vectors) < 0))
   {
     Py_DECREF(made);

@@ -194,7 +194,14 @@ struct PredictCall
   PredictCall(PyObject * const * standing, double dt_, PyObject * const * room)
   : from(standing), to(room), dt(dt_) {}
 
-  bool run() const
+  bool run() const {return locdreamer_ros::run([this] {return done();});}
+
+  const Standing from;
+  const Room to;
+  const double dt;
+
+private:
+  bool done() const
   {
     if (!from.ok() || !to.fits(from)) {return false;}
     const Model & model = *from.model;
@@ -212,10 +219,6 @@ struct PredictCall
     }
     return to.show(model, then);
   }
-
-  const Standing from;
-  const Room to;
-  const double dt;
 };
 
 // predict(standing, dt; room)
@@ -227,7 +230,7 @@ inline PyObject * step_predict(PyObject *, PyObject * const * given, Py_ssize_t 
     return nullptr;
   }
   const PredictCall call(given, dt, given + before);
-  return call.from.good ? answer(run([&] {return call.run();})) : nullptr;
+  return call.from.good ? answer(call.run()) : nullptr;
 }
 
 // One update: its arguments, borrowed while it lives.
@@ -245,6 +248,15 @@ public:
 
   // Take the ranges in, without those of these bits: how many were used, -1 or -2, as `update` says.
   int run(uint64_t without = 0)
+  {
+    return locdreamer_ros::run([this, without] {return taken(without);});
+  }
+
+  const Standing from;
+  const Room to;
+
+private:
+  int taken(uint64_t without)
   {
     static Heard heard;
     static Workspace work;
@@ -264,10 +276,6 @@ public:
     return to.show(*from.model, then) ? heard.count() : -1;
   }
 
-  const Standing from;
-  const Room to;
-
-private:
   // What there is to say already: 0, -1 or -2; 1: there is something to take in.
   int listen(Heard & heard, uint64_t without)
   {
@@ -318,7 +326,7 @@ inline PyObject * step_update(PyObject *, PyObject * const * given, Py_ssize_t c
     return nullptr;
   }
   UpdateCall call(given, time, given + before, given + before + own);
-  return call.from.good ? PyLong_FromLong(run([&] {return call.run();})) : nullptr;
+  return call.from.good ? PyLong_FromLong(call.run()) : nullptr;
 }
 
 }  // namespace locdreamer_ros

@@ -45,8 +45,8 @@ struct Seat
   // model, slots, slot (A,), box (5,): where the filter answers, and how far beyond.
   static constexpr int FILTER = 4;
   // What `AheadCall` takes, with the pace (4,) in place of sigma: last fix and interval s, sigma m of
-  // a range, how long what lasts is shared s.
-  static constexpr int CHOICE = AheadCall::ARGUMENTS;
+  // a range, how long what lasts is shared s; and how many are asked at once: all, or the first alone.
+  static constexpr int CHOICE = AheadCall::ARGUMENTS + 1;
   // places (A, 3), limits of the gate (7,); used (A, 2), last (A,), window (R, 3); window's counts
   // (2,): rows, and when it was pruned; track (T, 1 + D), its count (1,), constants of `hold` (10,),
   // anchors named (N,), spikes (A,), fit (A,), silence (2,): since when, and how often; when the track
@@ -212,22 +212,19 @@ inline PyObject * plan_one(Seat & seat, PyObject * const * one, bool choose)
   const PredictCall first(standing, dt, next.arrays);
   if (!first.from.good) {return nullptr;}
   if (!choose || !seat.chooses()) {
-    if (!run([&] {return first.run();})) {Py_RETURN_NONE;}
+    if (!first.run()) {Py_RETURN_NONE;}
     Py_INCREF(Py_None);
     return next.taken(seat, seat.at + dt, Py_None);
   }
   PyObject * const * choice = Seat::items(seat.choice);
   const Out pace(choice[3]);
   AheadCall then(choice, pace.holds(4) ? paced(pace.data<double>(), seat.at + dt) : 0.0);
-  PyObject * rows = then.good ? seat.rows.take(choice[2], 'l') : nullptr;
+  PyObject * rows = then.good ? seat.rows.take(choice[Seat::CHOICE - 1], 'l') : nullptr;
   if (!rows) {return nullptr;}
   const Indices out(rows, PyBUF_WRITABLE);
-  const int said = run(
-    [&] {
-      return !first.run() ? 0 : pace.holds(4) &&
-      then.look(first.from, State(first.to.state.data<double>(), first.from.slots)) &&
-      then.choose(out) ? 2 : 1;
-    });
+  const int said = !first.run() ? 0 : pace.holds(4) &&
+    then.look(first.from, State(first.to.state.data<double>(), first.from.slots)) &&
+    (out.holds(then.budget) ? then.choose(out) : then.first(out)) ? 2 : 1;
   if (said != 2) {
     Py_INCREF(Py_None);
     Py_SETREF(rows, Py_None);
@@ -281,7 +278,7 @@ inline PyObject * absorb_one(Seat & seat, PyObject * const * one)
       return heard > 0 && !is_far(shown, box.data<double>()) ? heard : 0;
     };
   if (!seat.watches()) {
-    const int heard = run([&] {return updated(0);});
+    const int heard = updated(0);
     if (!heard) {Py_RETURN_NONE;}
     return next.taken(seat, at, PyLong_FromLong(heard));
   }

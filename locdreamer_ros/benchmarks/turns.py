@@ -49,12 +49,14 @@ class Turns:
         """Kept from turn to turn, as the loop keeps it; None: the last one was Python's."""
         self._stepped: Stepped
         self._now = 0.0
+        self._keeps_all = type(scheduler).keep is Scheduler.keep
 
     def _take_seat(self) -> bool:
-        found, choice = self._tracker.seat(), self._scheduler.choice(self._budget)
-        if compiled.kernel is None or found is None or choice is None:
+        found = self._tracker.seat()
+        if compiled.kernel is None or found is None or not self._keeps_all:
             return False
         self._stepped, kept = found
+        choice = self._scheduler.choice(self._budget)
         standing = self._stepped.standing()
         self._seat, self._now = compiled.kernel.seat(kept, choice, None, standing), standing[-1]
         return True
@@ -63,9 +65,12 @@ class Turns:
         """Predict dt s ahead, and choose."""
         if self._seat is not None or self._take_seat():
             made = compiled.kernel.plan([(self._seat, self._now + dt)], True)[0]
-            if made is not None and made[4] is not None:
-                self._now = made[3]
-                return self._stepped.stepped(made[:4]), made[4]
+            if made is not None:
+                self._now, rows = made[3:]
+                prior = self._stepped.stepped(made[:4])
+                if rows is None:
+                    rows = self._scheduler.select(prior, self._anchors, self._budget)
+                return prior, rows
         self._seat = None
         prior = self._tracker.predict(dt)
         return prior, self._scheduler.select(prior, self._anchors, self._budget)

@@ -23,7 +23,13 @@ import numpy as np
 from locdreamer_ros import compiled
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.shadow import Shadow
-from locdreamer_ros.schedulers.subsets import CLEAR_SHARE, MOST_SUBSETS, NEAREST, best, near
+from locdreamer_ros.schedulers.subsets import (
+    CLEAR_SHARE,
+    MOST_SUBSETS,
+    best,
+    near,
+    near_by_kernel,
+)
 from locdreamer_ros.types import (
     Anchors,
     Criterion,
@@ -131,12 +137,9 @@ class ForesightScheduler(Scheduler):
 
     def choice(self, budget: int) -> tuple[Any, ...] | None:
         """See `Scheduler`."""
-        rows: IntArray | int = NEAREST
-        if self.silent is not None:
-            rows = self.answering(self._site.anchors)
-            if rows.size > NEAREST:
-                return None
-        return rows, self._axes, budget, self._pace.numbers, MOST_SUBSETS, CLEAR_SHARE
+        rows = near_by_kernel(self.silent)
+        by = self._axes, budget, self._pace.numbers, MOST_SUBSETS, CLEAR_SHARE, budget
+        return None if rows is None else (rows, *by)
 
     def _foresight(self, prediction: Estimate, rows: IntArray) -> Foresight:
         if prediction.foresight is not None:

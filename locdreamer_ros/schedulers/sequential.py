@@ -13,11 +13,14 @@ It can stop early: at a stated `accuracy`, or where one more range is not worth 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from math import comb
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from locdreamer_ros.integrity.track import NOBODY
 from locdreamer_ros.roles import Scheduler
 from locdreamer_ros.schedulers.foresight import (
     AXES,
@@ -26,7 +29,7 @@ from locdreamer_ros.schedulers.foresight import (
     remaining_alone,
 )
 from locdreamer_ros.schedulers.gdop import directions
-from locdreamer_ros.schedulers.subsets import CLEAR_SHARE, MOST_SUBSETS, near
+from locdreamer_ros.schedulers.subsets import CLEAR_SHARE, MOST_SUBSETS, near, near_by_kernel
 from locdreamer_ros.types import Anchors, Criterion, Estimate, Foresight, IntArray, Site
 
 RANGE_SIGMA_M = 0.2
@@ -55,18 +58,9 @@ def best_first(foresight: Foresight, budget: int) -> tuple[int, float]:
     return first, float(alone[first])
 
 
-def first_of(
-    site: Site, estimate: Estimate, rows: IntArray, budget: int
-) -> tuple[int, float, float]:
-    """Which of `rows` to ask first of `budget`, what it leaves and what there is, m^2."""
-    if estimate.foresight is not None:
-        axes = AXES[: estimate.dimensions]
-        by = Criterion(axes, budget, RANGE_SIGMA_M, MOST_SUBSETS, CLEAR_SHARE)
-        found = estimate.foresight.first(rows, by)
-        if found is not None:
-            return found
-    foresight = foreseen(site, estimate, rows)
-    return *best_first(foresight, budget), present_variance(foresight)
+@lru_cache(maxsize=64)
+def _criterion(dimensions: int, budget: int) -> Criterion:
+    return Criterion(AXES[:dimensions], budget, RANGE_SIGMA_M, MOST_SUBSETS, CLEAR_SHARE)
 
 
 def expected_error(estimate: Estimate) -> float:
@@ -87,31 +81,58 @@ class Sequential(Scheduler):
         self._site = site
         self._accuracy = accuracy
         self._price = price
+        self._pace = np.array([math.nan, math.nan, RANGE_SIGMA_M, 0.0])
+        """As `schedulers.foresight.Pace`, but that ranges are as noisy at any pace."""
 
     def select(self, prediction: Estimate, anchors: Anchors, budget: int) -> IntArray:
         """The first to ask; all at once where the budget is not short."""
         if budget >= len(anchors) and not (self._accuracy or self._price):
             return np.arange(len(anchors))
-        rows = near(prediction, anchors, self.answering(anchors))
-        first = first_of(self._site, prediction, rows, budget)[0]
-        return rows[[first]]
+        found = self._first(prediction, NOBODY, budget)
+        return NOBODY if found is None else np.array([found[0]])
+
+    def choice(self, budget: int) -> tuple[Any, ...] | None:
+        """See `Scheduler`."""
+        rows = near_by_kernel(self.silent)
+        if rows is None or budget >= len(self._site.anchors):
+            return None
+        axes = AXES[: self._site.dimensions]
+        return rows, axes, budget, self._pace, MOST_SUBSETS, CLEAR_SHARE, 1
 
     def more(self, looked: Estimate, asked: IntArray, anchors: Anchors, budget: int) -> IntArray:
         """The next, or nobody."""
-        rows = near(looked, anchors, self.answering(anchors))
-        unasked = np.ones(len(anchors), dtype=bool)
-        unasked[asked] = False
-        left = rows[unasked[rows]]
-        if left.size == 0 or asked.size >= budget:
-            return left[:0]
-        if self._accuracy and expected_error(looked) <= self._accuracy:
-            return left[:0]
-        first, variance, present = first_of(self._site, looked, left, budget - asked.size)
+        if asked.size >= budget or (self._accuracy and expected_error(looked) <= self._accuracy):
+            return NOBODY
+        found = self._first(looked, asked, budget - asked.size)
+        if found is None:
+            return NOBODY
+        first, variance, present = found
         if self._price:
             share = max(variance / present, 0.0)
             if expected_error(looked) * (1.0 - math.sqrt(share)) < self._price:
-                return left[:0]
-        return left[[first]]
+                return NOBODY
+        return np.array([first])
+
+    def _first(
+        self, estimate: Estimate, asked: IntArray, budget: int
+    ) -> tuple[int, float, float] | None:
+        """Of the anchors near but for those `asked` (K,) which to ask first of `budget`.
+
+        Its row, what it leaves and what there is, m^2; None: nobody is left.
+        """
+        site, rows = self._site, near_by_kernel(self.silent)
+        if estimate.foresight is not None and rows is not None:
+            by = _criterion(site.dimensions, budget)
+            found = estimate.foresight.first(rows, by, asked)
+            if found is not None:
+                return found
+        known = near(estimate, site.anchors, self.answering(site.anchors))
+        left = known[~np.isin(known, asked)]
+        if left.size == 0:
+            return None
+        foresight = foreseen(site, estimate, left)
+        first, variance = best_first(foresight, budget)
+        return int(left[first]), variance, present_variance(foresight)
 
 
 def make(

@@ -13,7 +13,7 @@ from math import comb
 import numpy as np
 
 from locdreamer_ros import compiled
-from locdreamer_ros.types import MOST_HEARD, Anchors, Estimate, FloatArray, IntArray
+from locdreamer_ros.types import MOST_HEARD, Anchors, BoolArray, Estimate, FloatArray, IntArray
 
 MOST_SUBSETS = 2000
 """Up to this many subsets all are tried; beyond, anchors are added one by one, then exchanged."""
@@ -34,6 +34,14 @@ def near(prediction: Estimate, anchors: Anchors, rows: IntArray) -> IntArray:
     offset = anchors.positions[rows, : prediction.dimensions] - prediction.position
     away = np.einsum("ij,ij->i", offset, offset)
     return rows[np.sort(np.argpartition(away, NEAREST)[:NEAREST])]
+
+
+def near_by_kernel(silent: BoolArray | None) -> IntArray | int | None:
+    """`near` as the kernel takes it: rows, or how many of the nearest; None: it is Python's."""
+    if silent is None:
+        return NEAREST
+    rows = np.flatnonzero(~silent)
+    return rows if rows.size <= NEAREST else None
 
 
 @lru_cache(maxsize=64)

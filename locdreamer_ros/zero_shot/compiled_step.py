@@ -100,11 +100,13 @@ class CompiledForesight(Foreseen):
         given = (*self._step.standing(self._state, self._slot), rows, *by)
         return chosen if self._step.kernel.choose_ahead(*given, chosen) else None
 
-    def first(self, rows: IntArray, by: Criterion) -> tuple[int, float, float] | None:
+    def first(
+        self, rows: IntArray | int, by: Criterion, asked: IntArray
+    ) -> tuple[int, float, float] | None:
         """See `Foreseen`."""
         found: tuple[int, float, float] | None
         given = self._step.standing(self._state, self._slot)
-        found = self._step.kernel.first_ahead(*given, rows, *by)
+        found = self._step.kernel.first_ahead(*given, rows, *by, asked)
         return found
 
 

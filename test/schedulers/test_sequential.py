@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from worlds import READY_TRACKERS
 
-from locdreamer_ros import loop
+from locdreamer_ros import compiled, loop
+from locdreamer_ros.benchmarks import latency
+from locdreamer_ros.benchmarks.turns import answer
 from locdreamer_ros.evaluation.run import run_offline
 from locdreamer_ros.methods import make_scheduler, make_tracker
 from locdreamer_ros.recording import RecordingSource
@@ -121,3 +123,24 @@ def test_it_asks_no_anchor_twice_and_stops_where_there_are_no_more():
     tracker = make_tracker("ekf", site)
     steps = list(loop.run(tracker, scheduler, source, site, times=recording.times[:3], budget=9))
     assert [sorted(step.plan.anchor.tolist()) for step in steps] == [[0, 1, 2, 3, 4]] * 3
+
+
+@pytest.mark.skipif(compiled.kernel is None, reason="the kernel is not built: make install")
+@pytest.mark.parametrize("count", [8, 90])
+def test_the_kernel_asks_first_whom_select_does(count, monkeypatch):
+    """The first anchor of an ordinary turn is chosen within its one call of the kernel."""
+    recording, heard = latency.house(4.0, 0)
+    site = latency.spread_out(heard, count)
+    trackers = [make_tracker("zero-shot", site) for _ in range(2)]
+    one, other = (
+        loop.Loop(tracker, make_scheduler("sequential", site), site, budget=3)
+        for tracker in trackers
+    )
+    for row, time in enumerate(recording.times.tolist()):
+        if row == 10:
+            monkeypatch.setattr(one.scheduler, "select", None)
+        plans = one.plan(time), other.plan_by_parts(time)
+        np.testing.assert_array_equal(plans[0].anchor, plans[1].anchor)
+        assert row < 10 or plans[0].anchor.size == 1
+        for turn, plan in zip((one, other), plans, strict=True):
+            turn.absorb(plan, answer(recording, row, plan.anchor))

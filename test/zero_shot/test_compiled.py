@@ -222,9 +222,13 @@ def test_they_choose_ahead_as_by_foresight(count: int) -> None:
         standing = tracker._compiled.standing(tracker.state, tracker._slot)
         assert KERNEL.choose_ahead(*standing, subsets.NEAREST, *by, of_nearest) is True
         np.testing.assert_array_equal(of_nearest, wanted)
-        at_once = prior.foresight.first(rows, by)
-        foresight = prior.foresight(rows)
-        assert at_once == pytest.approx((*best_first(foresight, 3), present_variance(foresight)))
+        for asked in (rows[:0], rows[[1, 4]]):
+            left = np.setdiff1d(rows, asked)
+            foresight = prior.foresight(left)
+            first, variance = best_first(foresight, 3)
+            alone = (left[first], variance, present_variance(foresight))
+            for of in (left, subsets.NEAREST):
+                assert prior.foresight.first(of, by, asked) == pytest.approx(alone)
         tracker.update(ranges_of(rng, tracker.site, 3, 0.1 * (step + 1)))
 
 
@@ -340,19 +344,19 @@ def test_the_kernel_refuses_what_is_no_array() -> None:
     foresee += [np.empty((2, 2)), np.empty((6, 2)), np.empty((6, 6))]
     assert KERNEL.foresee(*foresee) is True
     ahead = [*standing, rows, np.ones(2), 3, 0.2, 2000, 1e-9]
-    assert KERNEL.first_ahead(*ahead) is not None
-    first = list(ahead)
+    first = [*ahead, np.array([1])]
+    assert KERNEL.first_ahead(*first) is not None
     ahead.append(np.empty(3, dtype=np.intp))
     assert KERNEL.choose_ahead(*ahead) is True
     out = np.empty(3, dtype=np.intp)
     assert KERNEL.choose_ahead(*standing, 5, *ahead[5:]) is True, "of those nearest"
     pace = np.array([np.nan, np.nan, 0.2, 0.7])
-    choice = [rows, np.ones(2), 3, pace, 2000, 1e-9]
+    choice = [rows, np.ones(2), 3, pace, 2000, 1e-9, 3]
     planned = [*tracker.seat()[1], *choice, *tracker.standing(), 0.1, True]
 
     def plan(*given: Any) -> Any:
-        seat = KERNEL.seat(tuple(given[:4]), tuple(given[4:10]), None, tuple(given[10:14]))
-        return KERNEL.plan([(seat, given[14])], *given[15:])
+        seat = KERNEL.seat(tuple(given[:4]), tuple(given[4:11]), None, tuple(given[11:15]))
+        return KERNEL.plan([(seat, given[15])], *given[16:])
 
     assert plan(*planned)[0][4].shape == (3,)
     choose = [np.eye(2), np.ones((6, 2)), np.eye(6), np.ones(2), 3, 0.2, 2000, 1e-9, out]
