@@ -44,5 +44,5 @@ def test_an_old_range_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(
         module, "measured", lambda anchor: now(anchor) - 1.0 if anchor else now(anchor)
     )
-    row = module.examine(get_device("decar"), tmp_path, 1)
+    row = module.examine(get_device("decar"), tmp_path, 3)
     assert row["stale"] > 10
