@@ -176,7 +176,7 @@ def test_labels_are_accepted_and_what_is_no_id_is_said(graph: Graph) -> None:
     tag = graph.emulate()
     save_anchors(graph.folder / "labels.csv", Anchors(("01", "2", "X9"), tag.anchors.positions[:3]))
     graph.start(anchors_file=str(graph.folder / "labels.csv"), range_timeout=1.0)
-    assert graph.spin(lambda: graph.ask("01", "2", wait=3.0).ranges[0].status == OK)
+    graph.until(lambda answer: answer.ranges[0].status == OK, "01", "2", wait=3.0)
     assert graph.ask("X9").ranges[0].status == NOT_OFFERED
     assert graph.ask("01").ranges[0].anchor == "01"
 
