@@ -222,9 +222,12 @@ inline PyObject * plan_one(Seat & seat, PyObject * const * one, bool choose)
   PyObject * rows = then.good ? seat.rows.take(choice[Seat::CHOICE - 1], 'l') : nullptr;
   if (!rows) {return nullptr;}
   const Indices out(rows, PyBUF_WRITABLE);
-  const int said = !first.run() ? 0 : pace.holds(4) &&
-    then.look(first.from, State(first.to.state.data<double>(), first.from.slots)) &&
-    (out.holds(then.budget) ? then.choose(out) : then.first(out)) ? 2 : 1;
+  const int said = run(
+    [&] {  // all of it one function: it is fetched at once
+      return !first.run() ? 0 : pace.holds(4) &&
+      then.look(first.from, State(first.to.state.data<double>(), first.from.slots)) &&
+      (out.holds(then.budget) ? then.choose(out) : then.first(out)) ? 2 : 1;
+    });
   if (said != 2) {
     Py_INCREF(Py_None);
     Py_SETREF(rows, Py_None);

@@ -14,8 +14,8 @@
 // All of a step is compiled three times on x86-64: for any, with AVX2 and FMA, with AVX-512. What a
 // few iterations from a bad place would enlarge, where FMA rounds otherwise, has the vectors alone.
 #if defined(__GNUC__) && defined(__x86_64__)
-#define WIDEST __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma"), flatten, noinline))
-#define WIDER __attribute__((target("avx2,fma"), flatten, noinline))
+#define WIDEST __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma"), flatten))
+#define WIDER __attribute__((target("avx2,fma"), flatten))
 #define WIDE_ALONE __attribute__((target("avx2"), flatten, noinline))
 #else
 #define WIDEST
@@ -71,8 +71,7 @@ inline Vectors widest()
 
 inline const Vectors VECTORS = widest();
 
-// Run a function without arguments, in the widest vectors that this processor has. It is compiled once
-// for all who call it through this, so that they find it in the cache.
+// Run a function without arguments, in the widest vectors that this processor has.
 template<class Function>
 auto run(const Function & function) -> decltype(function())
 {
