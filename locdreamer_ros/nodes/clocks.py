@@ -12,6 +12,7 @@ from rclpy.node import Node
 from locdreamer_ros.integrity.times import APART_S
 from locdreamer_ros.msg import RangeArray
 from locdreamer_ros.stamps import MOST_PACE, nanoseconds, to_seconds
+from locdreamer_ros.types import Estimate
 
 WINDOW_S, WINDOWS = 1.0, 3
 """Clocks are compared over windows of at least so long, and so many in a row tell."""
@@ -19,13 +20,13 @@ QUIET_SHARE = 0.1
 """A silence by the stamps may be so much longer or shorter than by the node's clock."""
 
 
-def why_unbelieved(time: float, last: float | None, quiet: float) -> str:
-    """Why ranges that are stamped `time` s, far from the `last` ones, are not used (yet).
+def why_unbelieved(time: float, last: Estimate | None, quiet: float) -> str:
+    """Why ranges that are stamped `time` s, far from the `last` estimate, are not used (yet).
 
     quiet: s without any by the node's own clock. Where it says the same as the stamps, nobody's
     clock is wrong: nothing had come.
     """
-    if last is not None and abs(time - last - quiet) <= APART_S + QUIET_SHARE * quiet:
+    if last is not None and abs(time - last.time - quiet) <= APART_S + QUIET_SHARE * quiet:
         return f"the first ranges after {quiet:.0f} s without any: used with the next that agree"
     return f"a stamp of {time:.3f} s is far from the last: do all clocks agree?"
 

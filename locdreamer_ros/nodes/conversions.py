@@ -248,7 +248,7 @@ def from_ranges(message: RangeArray, anchors: Anchors, say: Say | None = None) -
     bounds, a stamp more than 10 s from the header's. say: is told of the latter where there are
     others in the message; they are no answer then, INVALID.
     """
-    entries = message.ranges
+    entries = list(message.ranges)  # of its own: some are replaced
     where = f"uwb/ranges: sequence {message.sequence}"
     if len(entries) > MAX_ANCHORS:
         raise InputError(f"{where}: expected at most {MAX_ANCHORS} ranges, got {len(entries)}")

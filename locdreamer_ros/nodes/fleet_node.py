@@ -267,9 +267,9 @@ class FleetNode(SitedNode):
             for tag in times.keys() - plans.keys():
                 loop = self.fleet.loop(tag)
                 loop.pass_over(times[tag], turn[tag][0].ranges)
-                last = None if loop.estimate is None else loop.estimate.time
-                why = why_unbelieved(times[tag], last, members[tag].quiet_s)
-                self._dropped(tag, f"{why}{'' if last else ' Or its numbers failed.'}")
+                why = why_unbelieved(times[tag], loop.estimate, members[tag].quiet_s)
+                failed = " Or its numbers failed." if loop.estimate is None else ""
+                self._dropped(tag, why + failed)
             answers: dict[str, tuple[Plan, Ranges]] = {}
             stamps: dict[str, int] = {}
             for tag, (gathered, asked) in turn.items():

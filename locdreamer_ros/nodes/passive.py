@@ -160,8 +160,7 @@ class PassiveNode(TrackingNode):
         self.note_times()
         if step is None:
             self.loop.pass_over(time, ranges)
-            last = None if self.loop.estimate is None else self.loop.estimate.time
-            raise InputError(why_unbelieved(time, last, self._quiet()))
+            raise InputError(why_unbelieved(time, self.loop.estimate, self._quiet()))
         plan = replace(step, anchor=ranges.anchor)
         self.turn(
             lambda: self.loop.absorb(plan, ranges),

@@ -97,8 +97,8 @@ class SitedNode(UwbNode):
 
     def __init__(self, name: str, group: type[SitedConfig]) -> None:
         super().__init__(name, group)
-        for tracker in TRACKERS:
-            self.declare(fields_of(config_of(tracker), f"{tracker}."))
+        of_trackers = [fields_of(config_of(tracker), f"{tracker}.") for tracker in TRACKERS]
+        self.declare({name: field for fields in of_trackers for name, field in fields.items()})
         self.asking = issubclass(group, Method)
         """Whether it asks for ranges; else this node only listens."""
         self.site: Site | None = None
@@ -123,8 +123,8 @@ class SitedNode(UwbNode):
         self._frames = Frames(self)
         self._last_anchors: tuple[Anchors, str] | None = None
         """The anchors that were heard last, and in which frame they are."""
-        self._there: FloatArray | None = None
-        """(4, 4), what took them to `frame`."""
+        self._there: FloatArray = np.full((4, 4), np.nan)
+        """What took them to `frame`; NaN: nothing did yet."""
         self._unplaced = ""
         """Their frame, where TF does not know it."""
         self._newest: Anchors | None = None
@@ -210,7 +210,7 @@ class SitedNode(UwbNode):
             return
         anchors, frame = self._last_anchors
         there = self._frames.between(self.config.frame, frame)
-        if there is None or np.array_equal(there, self._there):  # type: ignore[arg-type]
+        if there is None or np.array_equal(there, self._there):
             return
         self._unplaced = ""
         self._place(anchors, there, f"TF {self.config.frame} -> {frame} is another: ")
