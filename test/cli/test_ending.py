@@ -32,10 +32,12 @@ COMMANDS["graph"] = ["demo", "--duration", "20", "--output", "{}"]
 
 @pytest.fixture
 def heard():
-    """A shell that runs the tests in the background has made them deaf to it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """A shell that runs the tests in the background, or nohup, has made them deaf to it."""
+    usual = {signal.SIGINT: signal.default_int_handler}
+    before = {each: signal.signal(each, usual.get(each, signal.SIG_DFL)) for each in SIGNALS}
     yield
-    signal.signal(signal.SIGINT, before)
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 @pytest.mark.usefixtures("heard")
